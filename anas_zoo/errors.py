@@ -1,0 +1,123 @@
+"""Every error that anas-zoo raises on purpose.
+
+    AnasError
+    ├── SpaceError            an architecture or a search space that cannot be
+    ├── ConfigError           a recipe, target or other file with wrong keys or values
+    ├── DataError             images or labels that cannot be read or split
+    ├── CheckpointError       a checkpoint that is truncated, foreign or incomplete
+    ├── OutputError           an output folder that is taken or cannot be written
+    │   └── DiskFullError     no space left on the device
+    ├── CalibrationError      batch norm statistics that are missing or cannot be made
+    ├── TrainingError         a training run that cannot go on (non-finite loss, ...)
+    ├── SearchError           a search whose constraints or archive cannot be used
+    ├── ProfileError          two counts of one network that disagree
+    ├── ExportError           a network that cannot be exported
+    │   └── ParityError       an exported file that does not compute what torch computes
+    └── EntryError            a published entry that is incomplete, altered or refused
+        ├── NotOnShelfError   a model name that no entry has
+        └── NoWeightsError    a model whose weights are not distributed
+
+The command line prints the message as one line and exits with ``exit_code``; whoever uses the
+library can catch :class:`AnasError` for all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AnasError",
+    "CalibrationError",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DiskFullError",
+    "EntryError",
+    "ExportError",
+    "NoWeightsError",
+    "NotOnShelfError",
+    "OutputError",
+    "ParityError",
+    "ProfileError",
+    "SearchError",
+    "SpaceError",
+    "TrainingError",
+    "nearest",
+]
+
+
+class AnasError(Exception):
+    """Base of all errors that are the user's to mend; the message is one that a user can act on."""
+
+    exit_code = 1
+
+
+class SpaceError(AnasError):
+    """An architecture outside its space (``violations`` lists every breach), or a bad space."""
+
+    def __init__(self, message: str, violations: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.violations = tuple(violations)
+
+
+class ConfigError(AnasError):
+    """A file read from outside that does not fit its schema."""
+
+
+class DataError(AnasError):
+    """Images or labels that cannot be read, or too few of them."""
+
+
+class CheckpointError(AnasError):
+    """A checkpoint that is truncated, of another program, or lacks weights."""
+
+
+class OutputError(AnasError):
+    """An output folder that already holds something or cannot be written."""
+
+
+class DiskFullError(OutputError):
+    """The device has no space left; what was half-written has been removed."""
+
+
+class CalibrationError(AnasError):
+    """A subnet whose batch norm statistics were never measured, or cannot be."""
+
+
+class TrainingError(AnasError):
+    """A training run that cannot go on."""
+
+
+class SearchError(AnasError):
+    """A search whose constraints nothing satisfies, or whose archive is of another supernet."""
+
+
+class ProfileError(AnasError):
+    """A measured count that disagrees with the exact one, or an operator nobody can count."""
+
+
+class ExportError(AnasError):
+    """A network that cannot be exported, or a graph that is not what was asked for."""
+
+
+class ParityError(ExportError):
+    """An exported file that does not compute what the torch network computes."""
+
+
+class EntryError(AnasError):
+    """An entry folder that is incomplete, altered, or fails a gate of publishing."""
+
+
+class NotOnShelfError(EntryError):
+    """No entry of that name."""
+
+
+class NoWeightsError(EntryError):
+    """The model is known but its weights are not on the shelf."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """' (did you mean X?)' for the known word closest to ``word``, or '' when none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

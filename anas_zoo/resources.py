@@ -1,0 +1,27 @@
+"""Where the top-level data folders lie: in a checkout, in an installed wheel, in a torch.hub cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from anas_zoo.errors import EntryError
+
+__all__ = ["resource_folder"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def resource_folder(name: Literal["models", "export"]) -> Path:
+    """The shelf (``models``) or the deployment files (``export``) that belong to this very package.
+
+    A wheel carries them inside the package; a checkout and a torch.hub cache (which is one) have them
+    beside it. Raises :class:`anas_zoo.errors.EntryError` when neither is there.
+    """
+    for base in (_PACKAGE / "_resources", _PACKAGE.parent):
+        # Beside an installed package lies site-packages, where a folder "models" would be a stranger's.
+        if base == _PACKAGE.parent and not (base / "hubconf.py").is_file():
+            continue
+        if (base / name).is_dir():
+            return base / name
+    raise EntryError(f"this installation of anas-zoo lacks its {name!r} folder; install it again")

@@ -1,0 +1,179 @@
+"""The search space: which architectures there are, how they are drawn, encoded, checked and priced."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anas_zoo.errors import ConfigError, SpaceError, nearest
+from anas_zoo.files import canonical_json, sha256_bytes
+from anas_zoo.schema import parse, read_yaml
+from anas_zoo.space.architecture import Architecture
+from anas_zoo.space.config import SpaceConfig
+from anas_zoo.space.cost import CostTables
+from anas_zoo.space.genes import GeneTable
+from anas_zoo.space.structure import Structure
+
+__all__ = ["SearchSpace"]
+
+PRESETS = Path(__file__).parent / "presets"
+
+Codes = npt.NDArray[np.int64]
+
+
+class SearchSpace:
+    """All architectures that one supernet contains.
+
+    A *code* is an architecture as a row of integers: the chosen values (not their indices) in the
+    order resolution, widths (stem, stages, head), depths, kernel sizes, expand ratios; 31 genes for
+    ``attentive_nas``. Codes are what searches vary and predictors read.
+    """
+
+    def __init__(self, config: SpaceConfig) -> None:
+        self.config = config
+        self.name = config.name
+        self.structure: Structure = config.structure()
+        self.genes = GeneTable(config)
+
+    @classmethod
+    def load(cls, source: str | Path) -> SearchSpace:
+        """The space of a preset's name (see :meth:`presets`) or of a YAML file.
+
+        Raises :class:`ConfigError` that says what is wrong in the file or which presets there are.
+        """
+        path = Path(source)
+        if path.suffix not in (".yaml", ".yml"):
+            path = PRESETS / f"{source}.yaml"
+            if str(source) not in cls.presets():
+                known = ", ".join(cls.presets())
+                raise ConfigError(
+                    f"no search space named {str(source)!r}{nearest(str(source), cls.presets())}; "
+                    f"presets: {known}; or give a .yaml file"
+                )
+        return cls(parse(SpaceConfig, read_yaml(path), str(path)))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], source: str = "search space") -> SearchSpace:
+        """The space that :meth:`to_dict` wrote; ``source`` names it in errors."""
+        return cls(parse(SpaceConfig, data, source))
+
+    @staticmethod
+    def presets() -> list[str]:
+        """Names of the spaces that come with the package."""
+        return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The space as plain data, everything its file says."""
+        return self.config.model_dump(mode="json")
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Short content hash; two spaces of one name but different choices differ in it."""
+        return sha256_bytes(canonical_json(self.to_dict()).encode())[:12]
+
+    @property
+    def size(self) -> int:
+        """Number of architectures (an exact, possibly very large integer)."""
+        return self.genes.size
+
+    @functools.cached_property
+    def smallest(self) -> Architecture:
+        """The smallest choice of every elastic dimension."""
+        return self._decode_row([choices[0] for choices in self.genes.choices])
+
+    @functools.cached_property
+    def largest(self) -> Architecture:
+        """The largest choice of every elastic dimension."""
+        return self._decode_row([choices[-1] for choices in self.genes.choices])
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """One architecture, every elastic dimension uniform and independent."""
+        return self._decode_row(self.sample_codes(rng, 1)[0])
+
+    def sample_codes(self, rng: np.random.Generator, count: int) -> Codes:
+        """``count`` uniform draws as codes, (count, genes) int64."""
+        return self.genes.sample(rng, count)
+
+    def violations(self, arch: Architecture) -> list[str]:
+        """Every way in which ``arch`` breaks the space, each in words; empty when it is inside."""
+        return self.genes.violations(arch)
+
+    def validate(self, arch: Architecture) -> None:
+        """Raise :class:`SpaceError` that lists every violation at once."""
+        found = self.violations(arch)
+        if found:
+            count = f"{len(found)} violation{'s' if len(found) > 1 else ''}"
+            raise SpaceError(
+                f"architecture {arch.id} is outside the space {self.name!r}, {count}: " + "; ".join(found),
+                found,
+            )
+
+    def encode(self, archs: Iterable[Architecture]) -> Codes:
+        """Codes of ``archs``, (N, genes) int64. Raises :class:`SpaceError` for one outside the space."""
+        archs = list(archs)
+        for arch in archs:
+            self.validate(arch)
+        return self._pack(archs)
+
+    def decode(self, codes: npt.ArrayLike) -> list[Architecture]:
+        """Architectures of codes (N, genes). Raises :class:`SpaceError` for a value no choice has."""
+        array = self._checked(codes)
+        self.genes.indices(array)
+        return [self._decode_row(row) for row in array.tolist()]
+
+    def macs(
+        self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
+    ) -> npt.NDArray[np.int64]:
+        """Exact multiply-adds of convolutions and linear layers, (N,) int64, at each one's resolution.
+
+        Accepts architectures or codes; raises :class:`SpaceError` when one is outside the space.
+        This is what the AttentiveNAS paper calls FLOPs.
+        """
+        return self._costs.macs(self._codes(archs), num_classes)
+
+    def params(
+        self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
+    ) -> npt.NDArray[np.int64]:
+        """Exact number of live parameters (batch norm's weight and bias included), (N,) int64."""
+        return self._costs.params(self._codes(archs), num_classes)
+
+    @functools.cached_property
+    def _costs(self) -> CostTables:
+        return CostTables(self.config, self.genes)
+
+    def _codes(self, archs: Sequence[Architecture] | npt.NDArray[Any]) -> Codes:
+        """Codes of either form, unvalidated: the cost tables refuse values outside the space."""
+        if isinstance(archs, np.ndarray):
+            return self._checked(archs)
+        if isinstance(archs, Architecture):
+            raise SpaceError("give a list of architectures: space.macs([arch])")
+        for arch in archs:
+            if len(arch.code) != self.genes.count or not self.genes.has_shape(arch):
+                self.validate(arch)
+        return self._pack(list(archs))
+
+    def _pack(self, archs: list[Architecture]) -> Codes:
+        packed = np.array([arch.code for arch in archs], dtype=np.int64)
+        return packed.reshape(len(archs), self.genes.count)
+
+    def _checked(self, codes: npt.ArrayLike) -> Codes:
+        array = np.asarray(codes)
+        if array.ndim != 2 or array.shape[1] != self.genes.count or array.dtype.kind not in "iu":
+            raise SpaceError(
+                f"codes of the space {self.name!r} are integers of shape (N, {self.genes.count}); "
+                f"got {array.dtype} of shape {array.shape}"
+            )
+        return array.astype(np.int64, copy=False)
+
+    def _decode_row(self, row: Iterable[int]) -> Architecture:
+        values = [int(value) for value in row]
+        parts = [tuple(values[part]) for part in self.genes.parts]
+        return Architecture(values[0], *parts)
+
+    def __repr__(self) -> str:
+        return f"SearchSpace({self.name!r}, {self.genes.count} genes, {self.size:.3g} architectures)"

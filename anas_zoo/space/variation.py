@@ -1,0 +1,26 @@
+"""Variation of codes: mutation and crossover as AttentiveNAS' and AlphaNet's evolution uses them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from anas_zoo.errors import SpaceError
+from anas_zoo.space.space import SearchSpace
+
+__all__ = ["crossover", "mutate"]
+
+Codes = npt.NDArray[np.int64]
+
+
+def mutate(space: SearchSpace, codes: Codes, rng: np.random.Generator, *, probability: float = 0.2) -> Codes:
+    """Each gene is redrawn uniformly with ``probability``; (N, genes) -> (N, genes), inputs kept."""
+    redrawn = space.sample_codes(rng, len(codes))
+    return np.where(rng.random(codes.shape) < probability, redrawn, codes)
+
+
+def crossover(first: Codes, second: Codes, rng: np.random.Generator) -> Codes:
+    """Each gene comes from either parent with equal chance; two (N, genes) -> (N, genes)."""
+    if first.shape != second.shape:
+        raise SpaceError(f"parents of different shapes: {first.shape} and {second.shape}")
+    return np.where(rng.random(first.shape) < 0.5, first, second)
