@@ -1,0 +1,11 @@
+"""Networks: the supernet, the fixed subnets extracted from it, BN calibration, the authors' files."""
+
+from anas_zoo.nets.authors import load_authors_checkpoint
+from anas_zoo.nets.calibration import Calibration, calibrate_bn
+from anas_zoo.nets.checkpoint import load_supernet, save_supernet
+from anas_zoo.nets.subnet import Subnet
+from anas_zoo.nets.supernet import Supernet
+
+__all__ = ["Calibration", "Subnet", "Supernet", "calibrate_bn",
+    "load_supernet",
+    "save_supernet", "load_authors_checkpoint"]

@@ -1,0 +1,193 @@
+"""The AttentiveNAS authors' checkpoint files: read without running code from them, mapped to our names.
+
+Their file is a pickle that also holds an instance of a class of theirs. torch's restricted unpickler
+reads it with an inert stand-in for that one class; a file that asks for anything else is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from anas_zoo.errors import CheckpointError
+from anas_zoo.nets.supernet import Supernet
+from anas_zoo.space import SearchSpace
+
+__all__ = ["load_authors_checkpoint"]
+
+# The one class of the authors' that their files hold; an OrderedDict takes its place because that is the
+# only mapping besides dict which the restricted unpickler lets have both items and attributes.
+CONFIG_CLASS = "utils.config.Config"
+LISTED = 10  # names told per kind of problem; the rest is counted
+
+_UNUSED = re.compile(r"\.bn_tracking\.\d+\.|\.num_batches_tracked$")
+_SHORTCUT = re.compile(r"^blocks\.\d+\.shortcut\.conv\.conv\.weight$")
+_NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
+
+
+def load_authors_checkpoint(path: str | Path, *, num_classes: int | None = None) -> Supernet:
+    """The supernet (space ``attentive_nas``) of a checkpoint of the AttentiveNAS or AlphaNet authors.
+
+    Reads torch's old and zip formats; a dict with ``"state_dict"`` or a bare state dict; keys with or
+    without ``module.``. Running statistics are loaded as they are: recalibrate what you extract.
+
+    Args:
+        path: the checkpoint file.
+        num_classes: the number of classes it has to have; default is whatever its classifier has.
+
+    Raises :class:`CheckpointError` when the file cannot be read, asks for a class that is not on the
+    short list of harmless ones (nothing of it is run), or does not hold exactly the supernet's tensors:
+    then every missing, misshapen, unexpected and non-finite one is listed by the authors' name.
+    """
+    path = Path(path)
+    tensors = _state_dict(_unpickle(path), path)
+    classes = _count_classes(tensors, path, num_classes)
+    with torch.device("meta"):  # shapes only: the weights come from the file, not from a random generator
+        supernet = Supernet(SearchSpace.load("attentive_nas"), classes)
+    wanted = supernet.state_dict()
+    names = dict(_names(supernet))
+    _check(tensors, {theirs: wanted[ours].shape for theirs, ours in names.items()}, path)
+    state = {
+        name: torch.zeros_like(value, device="cpu")
+        for name, value in wanted.items()
+        if name.endswith("num_batches_tracked")
+    }
+    for theirs, ours in names.items():
+        state[ours] = tensors[theirs].detach().to(torch.float32, copy=True).contiguous()
+    supernet.load_state_dict(state, assign=True)
+    for parameter in supernet.parameters():
+        parameter.requires_grad_(True)
+    return supernet
+
+
+def _unpickle(path: Path) -> Any:
+    """What the file holds, by torch's restricted unpickler; every failure is a CheckpointError."""
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise CheckpointError(f"{path}: the file is empty; download the checkpoint again")
+        with torch.serialization.safe_globals([(OrderedDict, CONFIG_CLASS)]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path}: no such file; give the path of the authors' checkpoint") from exc
+    except IsADirectoryError as exc:
+        raise CheckpointError(f"{path}: is a folder; give the checkpoint file in it") from exc
+    except CheckpointError:
+        raise
+    except Exception as exc:  # a damaged pickle fails in as many ways as there are operations in it
+        text = " ".join(str(exc).split())
+        refused = re.search(r"GLOBAL ([\w.<>]+)", text)
+        if refused:
+            raise CheckpointError(
+                f"{path}: refused, because reading it would need {refused[1]!r}, which is not plain data "
+                f"(allowed: tensors and {CONFIG_CLASS}); nothing of it was run"
+            ) from exc
+        raise CheckpointError(
+            f"{path}: not a checkpoint that torch can read; it is truncated or another kind of file "
+            f"({type(exc).__name__}: {text[:120]})"
+        ) from exc
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, Any]:
+    """The state dict in ``content`` with the keys that matter, without ``module.``."""
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        raise CheckpointError(
+            f"{path}: holds no state dict, but {type(state).__name__}; "
+            "a checkpoint is a state dict or a dict with the key 'state_dict'"
+        )
+    tensors: dict[str, Any] = {}
+    for key, value in state.items():
+        name = key.removeprefix("module.")
+        if name in tensors:
+            raise CheckpointError(f"{path}: holds {name!r} twice, with and without 'module.'")
+        tensors[name] = value
+    return tensors
+
+
+def _count_classes(tensors: Mapping[str, Any], path: Path, wanted: int | None) -> int:
+    bias = tensors.get("classifier.linear.linear.bias")
+    if not isinstance(bias, Tensor) or bias.ndim != 1 or len(bias) == 0:
+        return wanted or 1000  # reported with everything else that is wrong
+    if wanted is not None and wanted != len(bias):
+        raise CheckpointError(f"{path}: its classifier has {len(bias)} classes, {wanted} were asked for")
+    return len(bias)
+
+
+def _names(supernet: Supernet) -> Iterator[tuple[str, str]]:
+    """(authors' name, our name) of every tensor that the supernet needs."""
+
+    def conv_norm(theirs: str, ours: str) -> Iterator[tuple[str, str]]:
+        yield f"{theirs}.conv.conv.weight", f"{ours}.conv.weight"
+        for tensor in _NORM_TENSORS:
+            yield f"{theirs}.bn.bn.{tensor}", f"{ours}.bn.{tensor}"
+
+    yield from conv_norm("first_conv", "stem")
+    number = 0  # the authors count blocks through all stages, each at full depth
+    for stage_index, stage in enumerate(supernet.space.config.stages):
+        for index in range(stage.depth[-1]):
+            ours = f"stages.{stage_index}.{index}"
+            theirs = f"blocks.{number}.mobile_inverted_conv"
+            if stage.expand_ratio[-1] > 1:
+                yield from conv_norm(f"{theirs}.inverted_bottleneck", f"{ours}.expand")
+            yield from conv_norm(f"{theirs}.depth_conv", f"{ours}.depthwise")
+            if stage.se:
+                for layer in ("reduce", "expand"):
+                    for tensor in ("weight", "bias"):
+                        se = f"{theirs}.depth_conv.se.fc.{layer}.{tensor}"
+                        yield se, f"{ours}.se.{layer}.{tensor}"
+            yield from conv_norm(f"{theirs}.point_linear", f"{ours}.project")
+            if index == 0:  # later blocks never change the width: their shortcut convolution is dead
+                yield f"blocks.{number}.shortcut.conv.conv.weight", f"{ours}.shortcut.conv.weight"
+            number += 1
+    yield from conv_norm("last_conv.final_expand_layer", "head")
+    yield "last_conv.feature_mix_layer.conv.conv.weight", "mix.weight"
+    for tensor in ("weight", "bias"):
+        yield f"classifier.linear.linear.{tensor}", f"classifier.{tensor}"
+
+
+def _check(tensors: Mapping[str, Any], shapes: Mapping[str, torch.Size], path: Path) -> None:
+    """Raise one CheckpointError with everything by which ``tensors`` differ from ``shapes``."""
+    missing = [name for name in shapes if name not in tensors]
+    if len(missing) == len(shapes):
+        found = _listed([repr(name) for name in tensors]) or "nothing"
+        raise CheckpointError(f"{path}: holds another network, none of AttentiveNAS' tensors; it has {found}")
+    unexpected = [
+        name
+        for name in tensors
+        if name not in shapes and not _UNUSED.search(name) and not _SHORTCUT.match(name)
+    ]
+    misshapen, foreign, infinite = [], [], []
+    for name, shape in shapes.items():
+        value = tensors.get(name)
+        if value is None and name not in tensors:
+            continue
+        if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+            foreign.append(f"{name} ({type(value).__name__})")
+        elif not value.is_floating_point():
+            foreign.append(f"{name} ({value.dtype})")
+        elif value.shape != shape:
+            misshapen.append(f"{name} is {tuple(value.shape)}, needed {tuple(shape)}")
+        elif not torch.isfinite(value).all():
+            infinite.append(name)
+    kinds: list[tuple[str, list[str]]] = [
+        ("missing", missing),
+        ("of wrong shape", misshapen),
+        ("not dense floating-point tensors", foreign),
+        ("unexpected", unexpected),
+        ("not finite", infinite),
+    ]
+    problems = [f"{len(names)} {kind}: {_listed(names)}" for kind, names in kinds if names]
+    if problems:
+        raise CheckpointError(f"{path}: not the AttentiveNAS supernet; " + "; ".join(problems))
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

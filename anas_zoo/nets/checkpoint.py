@@ -1,0 +1,74 @@
+"""A supernet as one safetensors file: the weights, and in its header the space that they belong to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from anas_zoo.errors import CheckpointError
+from anas_zoo.files import atomic_write, canonical_json
+from anas_zoo.nets.supernet import Supernet
+from anas_zoo.space import SearchSpace
+
+__all__ = ["load_supernet", "save_supernet"]
+
+FORMAT = "anas-zoo supernet 1"
+
+
+def save_supernet(path: Path, supernet: Supernet, metadata: Mapping[str, str] | None = None) -> None:
+    """Write weights, space and ``metadata`` (plain text values) to ``path``, atomically."""
+    header = {
+        "format": FORMAT,
+        "space": canonical_json(supernet.space.to_dict()),
+        "num_classes": str(supernet.num_classes),
+        **(metadata or {}),
+    }
+    tensors = {name: tensor.contiguous() for name, tensor in supernet.state_dict().items()}
+    atomic_write(path, save(tensors, header))
+
+
+def load_supernet(path: Path) -> Supernet:
+    """The supernet that :func:`save_supernet` wrote.
+
+    Raises :class:`CheckpointError` when the file is missing, truncated, foreign, or does not hold every
+    tensor of its space in the right shape.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no supernet checkpoint at {path}; train one with: anas train")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as exc:
+        raise CheckpointError(f"{path} is not a readable safetensors file ({exc})") from exc
+    if header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is no supernet of anas-zoo (format {header.get('format')!r}, expected {FORMAT!r})"
+        )
+    try:
+        space = SearchSpace.from_dict(json.loads(header["space"]), f"{path}: space")
+        num_classes = int(header["num_classes"])
+    except (KeyError, ValueError) as exc:
+        raise CheckpointError(f"{path}: damaged header ({exc})") from exc
+    with torch.device("meta"):
+        supernet = Supernet(space, num_classes)
+    expected = supernet.state_dict()
+    problems = [f"missing {name!r}" for name in expected if name not in tensors]
+    problems += [f"unexpected {name!r}" for name in tensors if name not in expected]
+    problems += [
+        f"{name!r} has shape {tuple(tensors[name].shape)}, expected {tuple(target.shape)}"
+        for name, target in expected.items()
+        if name in tensors and tensors[name].shape != target.shape
+    ]
+    if problems:
+        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise CheckpointError(f"{path} does not fit its space: " + "; ".join(problems[:10]) + more)
+    supernet.load_state_dict(tensors, assign=True)
+    for parameter in supernet.parameters():
+        parameter.requires_grad_(True)
+    return supernet

@@ -1,0 +1,150 @@
+"""Elastic layers: full-size weights, used through slices that the caller names. No layer keeps a choice.
+
+Sharing rule (AttentiveNAS' supernet): a smaller tensor is the leading slice of the largest one in both
+channel axes, and a smaller depthwise kernel is the centre of the largest one.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anas_zoo.nets.blocks import BN_EPS, pool_shortcut
+from anas_zoo.space import BlockPlan
+from anas_zoo.space.structure import Activation
+
+__all__ = [
+    "ElasticBatchNorm",
+    "ElasticBlock",
+    "ElasticConv",
+    "ElasticConvNorm",
+    "activate",
+    "leading_slice",
+]
+
+
+def leading_slice(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The part of ``weight`` that a layer of ``shape`` uses: a view, leading channels, centred kernel."""
+    view = weight
+    for axis, size in enumerate(shape):
+        full = view.shape[axis]
+        if size != full:
+            view = view.narrow(axis, (full - size) // 2 if axis >= 2 else 0, size)
+    return view
+
+
+def activate(x: Tensor, act: Activation) -> Tensor:
+    """Apply the activation of that name in place where autograd allows it."""
+    if act == "silu":
+        return F.silu(x, inplace=True)
+    if act == "relu":
+        return F.relu(x, inplace=True)
+    return F.hardswish(x, inplace=True)
+
+
+class ElasticConv(nn.Conv2d):
+    """A convolution whose channels and kernel are slices of the largest one's."""
+
+    def forward_slice(self, x: Tensor, out_chs: int, *, kernel_size: int = 1, stride: int = 1) -> Tensor:
+        """(N, c, H, W) with any c up to the largest -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        in_chs = 1 if self.groups > 1 else x.shape[1]
+        weight = leading_slice(self.weight, (out_chs, in_chs, kernel_size, kernel_size))
+        bias = None if self.bias is None else self.bias[:out_chs]
+        groups = out_chs if self.groups > 1 else 1
+        return F.conv2d(x, weight, bias, stride, kernel_size // 2, groups=groups)
+
+
+class ElasticBatchNorm(nn.BatchNorm2d):
+    """Batch norm on the leading channels, always by batch statistics; running ones are never touched."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, c, H, W) -> the same shape, for any c up to the largest."""
+        chs = x.shape[1]
+        return F.batch_norm(x, None, None, self.weight[:chs], self.bias[:chs], training=True, eps=self.eps)
+
+
+class ElasticConvNorm(nn.Module):
+    """Elastic convolution without bias, then elastic batch norm."""
+
+    def __init__(self, in_chs: int, out_chs: int, kernel_size: int = 1, groups: int = 1) -> None:
+        super().__init__()
+        self.conv = ElasticConv(in_chs, out_chs, kernel_size, groups=groups, bias=False)
+        self.bn = ElasticBatchNorm(out_chs, eps=BN_EPS)
+
+    def forward(self, x: Tensor, out_chs: int, kernel_size: int = 1, stride: int = 1) -> Tensor:
+        """(N, c, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        return self.bn(  # type: ignore[no-any-return]
+            self.conv.forward_slice(x, out_chs, kernel_size=kernel_size, stride=stride)
+        )
+
+
+class ElasticSqueezeExcite(nn.Module):
+    """Squeeze-and-excite with sliced reduction and expansion."""
+
+    def __init__(self, chs: int, reduced_chs: int) -> None:
+        super().__init__()
+        self.reduce = ElasticConv(chs, reduced_chs, 1)
+        self.expand = ElasticConv(reduced_chs, chs, 1)
+
+    def forward(self, x: Tensor, reduced_chs: int) -> Tensor:
+        """(N, C, H, W) -> the same shape, each channel scaled by its gate."""
+        weight = self.reduce.forward_slice(F.adaptive_avg_pool2d(x, 1), reduced_chs)
+        weight = self.expand.forward_slice(F.relu(weight, inplace=True), x.shape[1])
+        return x * F.hardsigmoid(weight)
+
+
+class ElasticShortcut(nn.Module):
+    """The projection of a shortcut, used only where an architecture changes the width."""
+
+    def __init__(self, in_chs: int, out_chs: int) -> None:
+        super().__init__()
+        self.conv = ElasticConv(in_chs, out_chs, 1, bias=False)
+
+    def forward(self, x: Tensor, out_chs: int) -> Tensor:
+        """(N, c, H, W) -> (N, out_chs, H, W)."""
+        return self.conv.forward_slice(x, out_chs)
+
+
+class ElasticBlock(nn.Module):
+    """An inverted residual block that holds the weights of every block plan at its place.
+
+    Args:
+        largest: the plan with the most channels of every kind.
+        projects_shortcut: whether any architecture changes the width here.
+    """
+
+    def __init__(self, largest: BlockPlan, *, projects_shortcut: bool) -> None:
+        super().__init__()
+        mid = largest.mid_chs
+        self.expand = ElasticConvNorm(largest.in_chs, mid) if largest.expands else None
+        self.depthwise = ElasticConvNorm(mid, mid, largest.kernel_size, groups=mid)
+        self.se = ElasticSqueezeExcite(mid, largest.se_chs) if largest.se_chs else None
+        self.project = ElasticConvNorm(mid, largest.out_chs)
+        self.shortcut = ElasticShortcut(largest.in_chs, largest.out_chs) if projects_shortcut else None
+
+    def forward(self, x: Tensor, plan: BlockPlan, keep: Tensor | None = None) -> Tensor:
+        """(N, in_chs, H, W) -> (N, out_chs, ...); ``keep`` (N, 1, 1, 1) scales the branch (drop-connect)."""
+        branch = x
+        if self.expand is not None:
+            branch = activate(self.expand(branch, plan.mid_chs), plan.act)
+        branch = self.depthwise(branch, plan.mid_chs, plan.kernel_size, plan.stride)
+        branch = activate(branch, plan.act)
+        if self.se is not None:
+            branch = self.se(branch, plan.se_chs)
+        branch = self.project(branch, plan.out_chs)
+        if keep is not None:
+            branch = branch * keep
+        if plan.stride > 1:
+            x = pool_shortcut(x, plan.stride)
+        if plan.in_chs != plan.out_chs:
+            if self.shortcut is None:
+                raise RuntimeError("block has no shortcut projection for this plan")
+            x = self.shortcut(x, plan.out_chs)
+        return x + branch  # type: ignore[no-any-return]
+
+
+def random_keep(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:
+    """Drop-connect's per-image factor: 0 with probability ``rate``, else 1 / (1 − rate); (N, 1, 1, 1)."""
+    uniform = torch.rand(len(x), 1, 1, 1, generator=generator, device=x.device)
+    return (uniform >= rate).to(x.dtype) / (1.0 - rate)

@@ -1,0 +1,171 @@
+"""The fixed network of one architecture: a plain module with the interface of a timm model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.layers import SelectAdaptivePool2d
+from timm.models import checkpoint_seq
+from torch import Tensor, nn
+
+from anas_zoo.errors import SpaceError
+from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
+from anas_zoo.nets.calibration import Calibration
+from anas_zoo.nets.features import FeatureMixin
+from anas_zoo.schema import parse
+from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
+from anas_zoo.space.genes import check_lengths
+
+__all__ = ["DROP_PATH_STAGES", "Subnet", "drop_path_rates"]
+
+DROP_PATH_STAGES = 2  # drop-connect acts in the last two stages only (AttentiveNAS' recipe)
+
+
+def drop_path_rates(depths: tuple[int, ...], rate: float) -> list[list[float]]:
+    """Drop-connect rate of each block: grows with the block's index, zero before the last two stages."""
+    total, index, rates = sum(depths), 0, []
+    for stage, depth in enumerate(depths):
+        acts = stage >= len(depths) - DROP_PATH_STAGES
+        rates.append([rate * (index + i) / total if acts else 0.0 for i in range(depth)])
+        index += depth
+    return rates
+
+
+class Subnet(FeatureMixin, nn.Module):
+    """One architecture as a fixed network without dead parameters.
+
+    It runs at whatever size it is given, as timm's networks do: the architecture's resolution belongs
+    to the preprocessing (``pretrained_cfg["input_size"]``), not to ``forward``.
+
+    Args:
+        arch: the architecture, or the dict of one.
+        structure: strides, squeeze-and-excite and activations, or the dict of them; default is the
+            structure of the ``attentive_nas`` space, and then ``arch`` has to lie in that space.
+        num_classes: classifier outputs; 0 for none.
+        in_chans: channels of the input image.
+        global_pool: pooling before the classifier: "avg", "max", "avgmax", "catavgmax" or "".
+        drop_rate: dropout before the classifier.
+        drop_path_rate: drop-connect of the last block; smaller towards the input.
+
+    Raises :class:`anas_zoo.errors.SpaceError` when ``arch`` and ``structure`` do not fit.
+    """
+
+    def __init__(
+        self,
+        arch: Architecture | Mapping[str, Any],
+        structure: Structure | Mapping[str, Any] | None = None,
+        *,
+        num_classes: int = 1000,
+        in_chans: int = 3,
+        global_pool: str = "avg",
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.arch = arch if isinstance(arch, Architecture) else Architecture.from_dict(arch)
+        if structure is None:
+            space = SearchSpace.load("attentive_nas")
+            space.validate(self.arch)
+            structure = space.structure
+        elif not isinstance(structure, Structure):
+            structure = parse(Structure, structure, "structure", error=SpaceError)
+        check_lengths(self.arch, len(structure.stages))
+        self.structure = structure
+        self.num_classes = num_classes
+        self.in_chans = in_chans
+        self.drop_rate = drop_rate
+        self.grad_checkpointing = False
+        self.calibration: Calibration | None = None
+
+        plan = plan_network(structure, self.arch)
+        stem = structure.stem
+        self.stem = ConvNormAct(in_chans, plan.stem_chs, stem.kernel_size, stride=stem.stride, act=stem.act)
+        rates = drop_path_rates(self.arch.depth, drop_path_rate)
+        self.stages = nn.Sequential(
+            *(
+                nn.Sequential(*(InvertedResidual(b, r) for b, r in zip(blocks, rs, strict=True)))
+                for blocks, rs in zip(plan.stages, rates, strict=True)
+            )
+        )
+        last_chs = plan.stages[-1][-1].out_chs
+        self.head = ConvNormAct(last_chs, plan.head_mid_chs, act=structure.head.act)
+        self.num_features = plan.head_mid_chs  # channels of forward_features
+        self.head_hidden_size = plan.head_chs  # features of forward_head(pre_logits=True)
+        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool)
+        self.mix = nn.Conv2d(self.num_features * self.global_pool.feat_mult(), plan.head_chs, 1, bias=False)
+        self.mix_act = activation(structure.head.act)
+        self.flatten = nn.Flatten(1) if global_pool else nn.Identity()
+        self.classifier = self._make_classifier(num_classes)
+        self.feature_info = self.scales(plan)
+        if self.mix.weight.device.type != "meta":
+            init_weights(self)
+
+    def _make_classifier(self, num_classes: int) -> nn.Module:
+        return nn.Linear(self.head_hidden_size, num_classes) if num_classes > 0 else nn.Identity()
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(N, in_chans, H, W) -> (N, num_features, H/r, W/r), r the network's total stride."""
+        x = self.stem(x)
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            x = checkpoint_seq(self.stages, x, flatten=True)
+        else:
+            x = self.stages(x)
+        return self.head(x)  # type: ignore[no-any-return]
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """(N, num_features, h, w) -> logits (N, num_classes), or (N, head_hidden_size) before them."""
+        x = self.global_pool(x)
+        x = self.flatten(self.mix_act(self.mix(x)))
+        if self.drop_rate > 0.0:
+            x = F.dropout(x, p=self.drop_rate, training=self.training)
+        return x if pre_logits else self.classifier(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_chans, H, W) -> logits (N, num_classes), at any N and any size."""
+        return self.forward_head(self.forward_features(x))
+
+    @torch.jit.ignore
+    def get_classifier(self) -> nn.Module:
+        """The classifier layer (timm's interface)."""
+        return self.classifier
+
+    @torch.jit.ignore
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """A fresh classifier for ``num_classes``; weights of the rest are kept (timm's interface)."""
+        self.num_classes = num_classes
+        device, dtype = self.mix.weight.device, self.mix.weight.dtype
+        if global_pool is not None:
+            pool = SelectAdaptivePool2d(pool_type=global_pool)
+            if pool.feat_mult() != self.global_pool.feat_mult():
+                raise ValueError(
+                    f"global_pool {global_pool!r} changes the input of the mixing convolution; "
+                    "give it when the model is created"
+                )
+            self.global_pool = pool
+            self.flatten = nn.Flatten(1) if global_pool else nn.Identity()
+        self.classifier = self._make_classifier(num_classes).to(device=device, dtype=dtype)
+        init_weights(self.classifier)
+
+    @torch.jit.ignore
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Trade computation for memory in training (timm's interface)."""
+        self.grad_checkpointing = enable
+
+    @torch.jit.ignore
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Parameter groups for layer-wise rates (timm's interface)."""
+        blocks = r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"
+        return {"stem": r"^stem", "blocks": [(blocks, None), (r"^head", (99999,))]}
+
+    def is_calibrated(self) -> bool:
+        """Whether the running statistics are the ones that :attr:`calibration` tells of.
+
+        The counters of the batch norms must agree with the record: another forward pass in training mode
+        moves the statistics and thereby ends the calibration.
+        """
+        norms = [m for m in self.modules() if isinstance(m, nn.BatchNorm2d)]
+        record = self.calibration
+        return record is not None and all(int(n.num_batches_tracked or 0) == record.batches for n in norms)

@@ -1,0 +1,127 @@
+"""The weight-sharing supernet: the weights of every architecture of a space, run one at a time."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from anas_zoo.nets.blocks import init_weights
+from anas_zoo.nets.elastic import (
+    ElasticBlock,
+    ElasticConv,
+    ElasticConvNorm,
+    activate,
+    random_keep,
+)
+from anas_zoo.nets.extraction import extract_subnet
+from anas_zoo.nets.subnet import Subnet, drop_path_rates
+from anas_zoo.space import Architecture, BlockPlan, SearchSpace, plan_network
+from anas_zoo.space.config import SpaceConfig
+from anas_zoo.space.plan import plan_stage
+
+__all__ = ["Supernet"]
+
+
+class Supernet(nn.Module):
+    """All subnets of ``space`` in one set of weights; which one runs is an argument of the call.
+
+    Batch norm uses the statistics of the batch in training and evaluation alike. Tensors have the names
+    that they have in a :class:`Subnet`, so extraction is slicing by name.
+
+    Args:
+        space: the search space.
+        num_classes: classifier outputs.
+        generator: source of the initial weights; default is torch's global one.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        num_classes: int = 1000,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.space = space
+        self.num_classes = num_classes
+        config = space.config
+        stem_chs, head_chs = config.stem.width[-1], config.head.width[-1]
+        self.stem = ElasticConvNorm(3, stem_chs, config.stem.kernel_size)
+        stages = [nn.ModuleList(stage) for stage in _largest_blocks(config)]
+        self.stages = nn.ModuleList(stages)
+        last_chs = config.stages[-1].width[-1]
+        mid_chs = last_chs * config.head.expand_ratio
+        self.head = ElasticConvNorm(last_chs, mid_chs)
+        self.mix = ElasticConv(mid_chs, head_chs, 1, bias=False)
+        self.classifier = nn.Linear(head_chs, num_classes)
+        if self.mix.weight.device.type != "meta":
+            init_weights(self, generator)
+
+    def forward(
+        self,
+        x: Tensor,
+        arch: Architecture,
+        *,
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Logits of the subnet ``arch`` by batch statistics: (N, 3, R, R) -> (N, num_classes).
+
+        ``drop_rate`` (before the classifier) and ``drop_path_rate`` (of the last block) act only when
+        they are given and draw from ``generator``. The images are used at the size they have.
+        """
+        structure = self.space.structure
+        plan = plan_network(structure, arch)
+        stem = structure.stem
+        x = activate(self.stem(x, plan.stem_chs, stem.kernel_size, stem.stride), stem.act)
+        rates = drop_path_rates(arch.depth, drop_path_rate)
+        for stage, block_plans, stage_rates in zip(self.stages, plan.stages, rates, strict=True):
+            assert isinstance(stage, nn.ModuleList)
+            for block, block_plan, rate in zip(stage, block_plans, stage_rates, strict=False):
+                keep = random_keep(x, rate, generator) if rate > 0.0 else None
+                x = block(x, block_plan, keep)
+        x = activate(self.head(x, plan.head_mid_chs), structure.head.act)
+        x = self.mix.forward_slice(F.adaptive_avg_pool2d(x, 1), plan.head_chs)
+        x = activate(x, structure.head.act).flatten(1)
+        if drop_rate > 0.0:
+            uniform = torch.rand(x.shape, generator=generator, device=x.device)
+            x = x * (uniform >= drop_rate) / (1.0 - drop_rate)
+        return F.linear(x, self.classifier.weight[:, : plan.head_chs], self.classifier.bias)
+
+    def extract(self, arch: Architecture) -> Subnet:
+        """The fixed network of ``arch`` with a copy of its share of the weights.
+
+        Its running statistics are what the supernet's buffers hold, which says nothing about it: it
+        counts as uncalibrated until :func:`anas_zoo.nets.calibrate_bn` has run.
+        Raises :class:`anas_zoo.errors.SpaceError` when ``arch`` is not in the space.
+        """
+        self.space.validate(arch)
+        return extract_subnet(self.state_dict(), self.space.structure, arch, self.num_classes)
+
+
+def _largest_blocks(config: SpaceConfig) -> list[list[ElasticBlock]]:
+    """Every block at full depth with the most channels that any architecture needs at its place."""
+    stages = []
+    in_widths = config.stem.width
+    for stage in config.stages:
+        plans: tuple[BlockPlan, ...] = plan_stage(
+            in_chs=in_widths[-1],
+            out_chs=stage.width[-1],
+            depth=stage.depth[-1],
+            kernel_size=stage.kernel_size[-1],
+            expand_ratio=stage.expand_ratio[-1],
+            stride=stage.stride,
+            se=stage.se,
+            act=stage.act,
+        )
+        widths_differ = any(a != b for a in in_widths for b in stage.width)
+        stages.append(
+            [
+                ElasticBlock(plan, projects_shortcut=index == 0 and widths_differ)
+                for index, plan in enumerate(plans)
+            ]
+        )
+        in_widths = stage.width
+    return stages
