@@ -1,0 +1,37 @@
+"""What can be chosen about a search; defaults are the evolution that AlphaNet publishes."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from anas_zoo.schema import Schema
+
+__all__ = ["SearchRecipe"]
+
+
+class SearchRecipe(Schema):
+    """One evolution: ``initial`` random architectures, then rounds of mutations and crossovers."""
+
+    initial: int = Field(512, ge=1)
+    rounds: int = Field(20, ge=0)
+    mutations: int = Field(128, ge=0)
+    crossovers: int = Field(128, ge=0)
+    mutation_probability: float = Field(0.2, gt=0, le=1)
+    min_macs: int = Field(0, ge=0)
+    max_macs: int | None = Field(None, ge=1)
+    calibration_images: int = Field(512, ge=2)
+    calibration_batch_size: int = Field(128, ge=2)
+    subnets: int = Field(3, ge=1, le=26)  # how many of the front are extracted
+
+    @model_validator(mode="after")
+    def _range_is_one(self) -> Self:
+        if self.max_macs is not None and self.min_macs > self.max_macs:
+            raise ValueError(f"min_macs {self.min_macs} is above max_macs {self.max_macs}")
+        return self
+
+    @property
+    def evaluations(self) -> int:
+        """How many architectures are scored at most."""
+        return self.initial + self.rounds * (self.mutations + self.crossovers)
