@@ -1,0 +1,17 @@
+"""What a network costs: multiply-adds by a trace, reconciled with the exact count, and measured latency.
+
+Importing this package loads neither torch nor onnxruntime.
+"""
+
+from anas_zoo.profiling.flops import FlopsReport, profile_flops
+from anas_zoo.profiling.latency import LatencyReport, measure_latency
+from anas_zoo.profiling.session import open_session, runtime_version
+
+__all__ = [
+    "FlopsReport",
+    "LatencyReport",
+    "measure_latency",
+    "open_session",
+    "profile_flops",
+    "runtime_version",
+]

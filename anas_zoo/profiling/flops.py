@@ -1,0 +1,133 @@
+"""Multiply-adds of a network by fvcore's trace, which must agree with the exact count to the last integer."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from anas_zoo.errors import ProfileError
+from anas_zoo.schema import Schema
+from anas_zoo.space import count_by_walking
+
+if TYPE_CHECKING:
+    from anas_zoo.nets import Subnet
+
+__all__ = ["COUNTED_BESIDE", "RECONCILED", "ZERO_MACS", "FlopsReport", "profile_flops"]
+
+# fvcore's operators whose counts are the multiply-adds that the paper, and the exact count, speak of.
+RECONCILED = ("conv", "linear")
+
+# Counted by fvcore as well (hence its larger total) but no multiply-adds of the paper's convention.
+COUNTED_BESIDE = ("batch_norm", "adaptive_avg_pool2d")
+
+# Operators that fvcore has no count for. Each is here with the reason why it has no multiply-adds; one that
+# is not here stops the profile, since leaving it out would be counting it as zero.
+ZERO_MACS = {
+    "aten::adaptive_max_pool2d": "comparisons only",
+    "aten::add": "element-wise addition of a shortcut, no products",
+    "aten::avg_pool2d": "sums and one scale per output, of shortcuts; not a convolution in the paper's count",
+    "aten::hardsigmoid": "element-wise activation of the squeeze-and-excite gate",
+    "aten::hardswish_": "element-wise activation",
+    "aten::mul": "element-wise scaling by a gate, products that are not summed",
+    "aten::silu_": "element-wise activation",
+}
+
+
+class FlopsReport(Schema):
+    """The cost of one network at one resolution.
+
+    Attributes:
+        macs: multiply-adds of convolutions and linear layers per image, exact and confirmed by the trace.
+        params: live parameters, exact and confirmed on the network.
+        fvcore_total: fvcore's own total, which also counts batch norm and pooling.
+        fvcore_by_operator: fvcore's counts by operator.
+        resolution: side of the square input in pixels.
+    """
+
+    macs: int
+    params: int
+    fvcore_total: int
+    fvcore_by_operator: dict[str, int]
+    resolution: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+def profile_flops(subnet: Subnet, resolution: int) -> FlopsReport:
+    """Trace ``subnet`` on one (C, resolution, resolution) image and reconcile it with the exact count.
+
+    The network itself is not touched. Raises :class:`ProfileError` when the trace or the parameters disagree
+    with :func:`anas_zoo.space.count_by_walking` (both numbers are named), when an operator is met that nobody
+    can count, or when the network cannot run at that size.
+    """
+    if resolution < 1:
+        raise ProfileError(f"resolution must be a positive number of pixels, got {resolution}")
+    arch = dataclasses.replace(subnet.arch, resolution=resolution)
+    macs, params = count_by_walking(subnet.structure, arch, subnet.num_classes)
+    live = sum(parameter.numel() for parameter in subnet.parameters())
+    who = f"architecture {subnet.arch.id}"
+    if live != params:
+        raise ProfileError(f"{who}: the network has {live:,} parameters, the exact count is {params:,}")
+
+    counts, unknown = _trace(subnet, resolution)
+    unlisted = {name: times for name, times in unknown.items() if name not in ZERO_MACS}
+    unlisted |= {name: n for name, n in counts.items() if name not in RECONCILED + COUNTED_BESIDE}
+    if unlisted:
+        listing = ", ".join(sorted(unlisted))
+        raise ProfileError(f"{who}: it uses operators that the exact count knows nothing of: {listing}")
+    traced = sum(counts.get(name, 0) for name in RECONCILED)
+    if traced != macs:
+        raise ProfileError(
+            f"{who} at {resolution}×{resolution}: fvcore traces {traced:,} multiply-adds in convolutions "
+            f"and linear layers, the exact count is {macs:,}"
+        )
+    return FlopsReport(
+        macs=macs,
+        params=params,
+        fvcore_total=sum(counts.values()),
+        fvcore_by_operator=dict(sorted(counts.items())),
+        resolution=resolution,
+    )
+
+
+def _trace(subnet: Subnet, resolution: int) -> tuple[dict[str, int], dict[str, int]]:
+    """(count by operator, calls of operators without a count) of one forward pass in evaluation mode."""
+    import torch  # here, so that session.py beside this module comes without torch
+
+    with _fvcore_quiet():
+        from fvcore.nn import FlopCountAnalysis
+
+        # A copy: fvcore hangs hooks on every layer and leaves them there when the trace fails.
+        network = copy.deepcopy(subnet).eval()
+        network.set_grad_checkpointing(False)
+        device = next(network.parameters()).device
+        image = torch.zeros(1, network.in_chans, resolution, resolution, device=device)
+        analysis = FlopCountAnalysis(network, image)
+        # What it would only log about is read from its results, and is an error where it matters.
+        analysis.unsupported_ops_warnings(False)
+        analysis.uncalled_modules_warnings(False)
+        try:
+            with torch.no_grad():
+                counts = analysis.by_operator()
+        except RuntimeError as exc:
+            reason = " ".join(str(exc).split())[:300]
+            raise ProfileError(
+                f"architecture {subnet.arch.id} cannot run at {resolution}×{resolution}: {reason}"
+            ) from exc
+        unknown = analysis.unsupported_ops()
+    return {name: int(count) for name, count in counts.items()}, dict(unknown)
+
+
+@contextmanager
+def _fvcore_quiet() -> Iterator[None]:
+    """fvcore scripts a loss function at its import, which torch announces to end some day."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
+        yield

@@ -1,0 +1,150 @@
+"""Latency of ONNX files, measured side by side so that they can be compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anas_zoo.errors import ProfileError
+from anas_zoo.profiling.machine import describe_machine
+from anas_zoo.profiling.session import open_session, runtime_version
+from anas_zoo.progress import track
+from anas_zoo.schema import Schema
+
+__all__ = ["LatencyReport", "interleave", "measure_latency"]
+
+
+class LatencyReport(Schema):
+    """Wall-clock time of one call of the runtime, arrays in and arrays out, over ``repeats`` calls.
+
+    Attributes:
+        p50_ms: median; the figure to quote.
+        p95_ms: 95th percentile.
+        mean_ms: mean.
+        min_ms: fastest call.
+        noise_pct: distance of the quartiles as a percentage of the median; differences between two files
+            that are smaller than this mean nothing.
+        repeats: measured calls.
+        warmup: calls before them that were not measured.
+        threads: threads of the runtime.
+        batch_size: images per call.
+        input_shape: shape of the input, batch first.
+        runtime: name and version.
+        provider: onnxruntime's execution provider.
+        machine: CPU model, cores and system.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    mean_ms: float
+    min_ms: float
+    noise_pct: float
+    repeats: int
+    warmup: int
+    threads: int
+    batch_size: int
+    input_shape: tuple[int, ...]
+    runtime: str
+    provider: str
+    machine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+def interleave(calls: Sequence[Callable[[], object]], repeats: int) -> npt.NDArray[np.float64]:
+    """Time each call once per round, round after round: (calls, repeats) milliseconds.
+
+    Whatever slows the machine for a while then falls on all of them alike.
+    """
+    times = np.empty((len(calls), repeats), dtype=np.float64)
+    for round_ in track(range(repeats), "timing", total=repeats):
+        for index, call in enumerate(calls):
+            start = time.perf_counter_ns()
+            call()
+            times[index, round_] = (time.perf_counter_ns() - start) / 1e6
+    return times
+
+
+def measure_latency(
+    files: Mapping[str, Path],
+    *,
+    threads: int = 1,
+    repeats: int = 50,
+    warmup: int = 10,
+    batch_size: int = 1,
+) -> dict[str, LatencyReport]:
+    """Latency of each ONNX file on this machine's CPU, interleaved round robin over the files.
+
+    Args:
+        files: names (the result's keys) and paths.
+        threads: threads of the runtime.
+        repeats: measured calls of each file.
+        warmup: unmeasured calls of each file before.
+        batch_size: images per call.
+
+    Raises :class:`ProfileError` for a number that cannot be, or a file with more than one free dimension;
+    :class:`anas_zoo.errors.ExportError` for a file that onnxruntime cannot load.
+    """
+    numbers = {"threads": threads, "repeats": repeats, "batch_size": batch_size}
+    for name, value in numbers.items():
+        if value < 1:
+            raise ProfileError(f"{name} must be at least 1, got {value}")
+    if warmup < 0:
+        raise ProfileError(f"warmup must not be negative, got {warmup}")
+    if not files:
+        raise ProfileError("no files to time: give at least one ONNX file")
+
+    sessions = [open_session(path, threads=threads) for path in files.values()]
+    shapes = [_input_shape(s, p, batch_size) for s, p in zip(sessions, files.values(), strict=True)]
+    calls = [_call(session, shape) for session, shape in zip(sessions, shapes, strict=True)]
+    for _ in range(warmup):
+        for call in calls:
+            call()
+    times = interleave(calls, repeats)
+
+    machine, runtime = describe_machine(), runtime_version()
+    reports = {}
+    for name, session, shape, row in zip(files, sessions, shapes, times, strict=True):
+        p25, p50, p75, p95 = (float(p) for p in np.percentile(row, [25, 50, 75, 95]))
+        reports[name] = LatencyReport(
+            p50_ms=p50,
+            p95_ms=p95,
+            mean_ms=float(row.mean()),
+            min_ms=float(row.min()),
+            noise_pct=100.0 * (p75 - p25) / p50,
+            repeats=repeats,
+            warmup=warmup,
+            threads=threads,
+            batch_size=batch_size,
+            input_shape=shape,
+            runtime=runtime,
+            provider=session.get_providers()[0],
+            machine=machine,
+        )
+    return reports
+
+
+def _input_shape(session: Any, path: Path, batch_size: int) -> tuple[int, ...]:
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)":
+        raise ProfileError(f"{path}: only files with one float32 input can be timed")
+    batch, *rest = inputs[0].shape
+    if isinstance(batch, int) and batch != batch_size:
+        raise ProfileError(f"{path}: its batch is frozen at {batch}, it cannot be timed at {batch_size}")
+    if not all(isinstance(side, int) for side in rest):
+        raise ProfileError(f"{path}: its input shape {inputs[0].shape} leaves more than the batch open")
+    return (batch_size, *rest)
+
+
+def _call(session: Any, shape: tuple[int, ...]) -> Callable[[], object]:
+    # Random values, since all zeros would let the activations take their fast paths.
+    images = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    feed = {session.get_inputs()[0].name: images}
+    return lambda: session.run(None, feed)

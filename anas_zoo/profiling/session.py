@@ -1,0 +1,51 @@
+"""The one place that opens an ONNX file with onnxruntime. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from anas_zoo.errors import ExportError
+
+__all__ = ["open_session", "runtime_version"]
+
+ERRORS_ONLY = 3  # onnxruntime's severity; its warnings are about its own optimisations
+
+
+def open_session(path: Path, *, threads: int = 1, provider: str = "CPUExecutionProvider") -> Any:
+    """An ``onnxruntime.InferenceSession`` on the file, quiet, with exactly so many ``threads``.
+
+    Raises :class:`anas_zoo.errors.ExportError` in one line when there is no such file, when it is no
+    (whole) ONNX file, or when this onnxruntime lacks the ``provider``.
+    """
+    import onnxruntime
+
+    if not path.is_file():
+        raise ExportError(f"{path}: no such ONNX file")
+    available = onnxruntime.get_available_providers()
+    if provider not in available:
+        raise ExportError(
+            f"this onnxruntime has no {provider}; it has: {', '.join(available)}; "
+            "choose another target or install the onnxruntime package that brings it"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    # Threads that spin after a run would steal the cores from the next session that is measured.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as exc:  # onnxruntime has fifteen unrelated exception types for a bad file
+        reason = " ".join(str(exc).split())
+        raise ExportError(f"{path}: onnxruntime cannot load it ({reason})") from exc
+    if session.get_providers()[0] != provider:  # onnxruntime falls back to the CPU without an error
+        raise ExportError(f"{path}: onnxruntime could not start {provider} on this machine")
+    return session
+
+
+def runtime_version() -> str:
+    """Name and version of the runtime, for reports."""
+    import onnxruntime
+
+    return f"onnxruntime {onnxruntime.__version__}"

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from anas_zoo.errors import ProfileError
+from anas_zoo.nets import Subnet, Supernet
+from anas_zoo.profiling import FlopsReport, profile_flops
+from anas_zoo.profiling.flops import ZERO_MACS, _trace
+from anas_zoo.space import Architecture, SearchSpace, count_by_walking
+
+SPACE = SearchSpace.load("digits")
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "attentivenas.json").read_text())
+
+
+def subnet_of(arch: Architecture, num_classes: int = 10) -> Subnet:
+    generator = torch.Generator().manual_seed(0)
+    return Supernet(SPACE, num_classes, generator=generator).extract(arch)
+
+
+class CumulativeSum(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cumsum(x, 1)
+
+
+class Spectrum(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        spectrum: Tensor = torch.fft.fft2(x)
+        return spectrum.real
+
+
+class Attention(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(2)
+        return x * torch.matmul(rows.transpose(1, 2), rows).mean()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_trace_and_exact_count_agree_on_any_architecture(seed: int) -> None:
+    arch = SPACE.sample(np.random.default_rng(seed))
+    report = profile_flops(subnet_of(arch), arch.resolution)
+    assert report.macs == int(SPACE.macs([arch], 10)[0])
+    assert report.params == int(SPACE.params([arch], 10)[0])
+    counts = report.fvcore_by_operator
+    assert counts["conv"] + counts["linear"] == report.macs
+    assert sum(counts.values()) == report.fvcore_total > report.macs
+
+
+@pytest.mark.parametrize("resolution", [7, 13, 28])
+def test_any_size_is_profiled_as_that_size(resolution: int) -> None:
+    report = profile_flops(subnet_of(SPACE.smallest), resolution)
+    arch = dataclasses.replace(SPACE.smallest, resolution=resolution)
+    assert (report.macs, report.params) == count_by_walking(SPACE.structure, arch, 10)
+    assert report.resolution == resolution
+
+
+@pytest.mark.slow
+def test_golden_a0() -> None:
+    golden = next(entry for entry in GOLDEN if entry["name"] == "a0")
+    report = profile_flops(Subnet(golden["arch"]), 192)
+    assert (report.macs, report.params) == (203_389_568, 8_954_184)
+    assert 1.03 < report.fvcore_total / report.macs < 1.05
+
+
+def test_report_survives_json() -> None:
+    report = profile_flops(subnet_of(SPACE.smallest), 12)
+    again = FlopsReport.model_validate(json.loads(json.dumps(report.to_dict())))
+    assert again == report
+
+
+def test_other_parameters_are_an_error_with_both_numbers() -> None:
+    subnet = subnet_of(SPACE.smallest)
+    wide = nn.Conv2d(subnet.mix.in_channels, subnet.mix.out_channels, 3, padding=1, bias=False)
+    subnet.mix = wide
+    exact = int(SPACE.params([SPACE.smallest], 10)[0])
+    live = sum(p.numel() for p in subnet.parameters())
+    with pytest.raises(ProfileError, match=f"{live:,} parameters, the exact count is {exact:,}"):
+        profile_flops(subnet, 12)
+
+
+def test_other_multiply_adds_are_an_error_with_both_numbers() -> None:
+    subnet = subnet_of(SPACE.smallest)
+    conv = subnet.get_submodule("stem.conv")
+    assert isinstance(conv, nn.Conv2d)
+    conv.stride = (2, 2)
+    exact = int(SPACE.macs([SPACE.smallest], 10)[0])
+    with pytest.raises(ProfileError, match=rf"traces [\d,]+ multiply-adds .* exact count is {exact:,}$"):
+        profile_flops(subnet, SPACE.smallest.resolution)
+
+
+@pytest.mark.parametrize(
+    ("layer", "named"),
+    [(CumulativeSum(), "aten::cumsum"), (Spectrum(), "aten::fft_fft2"), (Attention(), "matmul")],
+)
+def test_an_operator_nobody_counts_is_an_error(layer: nn.Module, named: str) -> None:
+    subnet = subnet_of(SPACE.smallest)
+    subnet.mix_act = layer
+    with pytest.raises(ProfileError, match=named):
+        profile_flops(subnet, 12)
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    subnet = subnet_of(SPACE.smallest).train()
+    subnet.set_grad_checkpointing(True)
+    before = {name: value.clone() for name, value in subnet.state_dict().items()}
+    profile_flops(subnet, 12)
+    subnet.mix_act = CumulativeSum()
+    with pytest.raises(ProfileError):
+        profile_flops(subnet, 12)
+    assert subnet.training
+    assert subnet.grad_checkpointing
+    assert all(not m._forward_hooks and not m._forward_pre_hooks for m in subnet.modules())
+    assert all(torch.equal(value, before[name]) for name, value in subnet.state_dict().items())
+
+
+@pytest.mark.parametrize("resolution", [0, -3])
+def test_a_size_that_cannot_be(resolution: int) -> None:
+    with pytest.raises(ProfileError, match="resolution"):
+        profile_flops(subnet_of(SPACE.smallest), resolution)
+
+
+def test_a_network_that_cannot_run_is_one_line() -> None:
+    subnet = subnet_of(SPACE.smallest)
+    subnet.mix_act = nn.Unflatten(1, (7, 11))  # 96 channels do not divide so
+    with pytest.raises(ProfileError, match="cannot run at 12×12") as caught:
+        profile_flops(subnet, 12)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_is_said(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        profile_flops(subnet_of(SPACE.largest), 20)
+    assert not caught
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_operator_excused_from_counting_is_really_used() -> None:
+    """An excuse that no network needs would only hide something later."""
+    met = set()
+    for act, pool in (("silu", "avg"), ("relu", "max"), ("hard_swish", "avgmax"), ("silu", "catavgmax")):
+        structure = SPACE.structure.model_dump()
+        for part in (structure["stem"], structure["head"], *structure["stages"]):
+            part["act"] = act
+        subnet = Subnet(SPACE.smallest, structure, num_classes=10, global_pool=pool)
+        met |= set(_trace(subnet, 12)[1])
+    assert met == set(ZERO_MACS)
+    assert all(len(reason) > 10 for reason in ZERO_MACS.values())
