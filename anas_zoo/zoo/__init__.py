@@ -1,0 +1,74 @@
+"""Published entries: made, proved, found, loaded and run. Importing this loads neither torch nor timm."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from anas_zoo.zoo.entry import Entry
+from anas_zoo.zoo.evidence import Accuracy, Cost, EntryReport, FileInfo, Manifest, ParityInfo, Published
+from anas_zoo.zoo.schemas import EntryConfig, PreprocessingInfo
+from anas_zoo.zoo.shelf import entry_folder, list_models
+
+if TYPE_CHECKING:
+    from anas_zoo.zoo.card import model_card
+    from anas_zoo.zoo.config import build_config
+    from anas_zoo.zoo.draft import file_info, load_subnet, write_draft, write_report
+    from anas_zoo.zoo.loading import create_model
+    from anas_zoo.zoo.predict import Classifier, Prediction
+    from anas_zoo.zoo.publishing import publish
+    from anas_zoo.zoo.verifying import Verification, verify
+
+__all__ = [
+    "Accuracy",
+    "Classifier",
+    "Cost",
+    "Entry",
+    "EntryConfig",
+    "EntryReport",
+    "FileInfo",
+    "Manifest",
+    "ParityInfo",
+    "Prediction",
+    "PreprocessingInfo",
+    "Published",
+    "Verification",
+    "build_config",
+    "create_model",
+    "entry_folder",
+    "file_info",
+    "list_models",
+    "load_subnet",
+    "model_card",
+    "publish",
+    "verify",
+    "write_draft",
+    "write_report",
+]
+
+_LAZY = {
+    "Classifier": "predict",
+    "Prediction": "predict",
+    "Verification": "verifying",
+    "build_config": "config",
+    "create_model": "loading",
+    "file_info": "draft",
+    "load_subnet": "draft",
+    "model_card": "card",
+    "publish": "publishing",
+    "verify": "verifying",
+    "write_draft": "draft",
+    "write_report": "draft",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

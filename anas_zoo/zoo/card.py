@@ -1,0 +1,206 @@
+"""README.md of an entry, made from config.json and report.json alone: every number has its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import yaml
+
+from anas_zoo.zoo.evidence import EntryReport, FileInfo, Published
+from anas_zoo.zoo.schemas import EntryConfig, hub_licence
+from anas_zoo.zoo.snippets import loading_section
+
+__all__ = ["NOT_MEASURED", "model_card"]
+
+NOT_MEASURED = "published by the authors, not measured here"
+
+# The Hub refuses a card whose licence it does not know; any other one goes by the name "other".
+HUB_LICENCES = {
+    "afl-3.0", "agpl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc", "cc-by-2.0",
+    "cc-by-3.0", "cc-by-4.0", "cc-by-nc-2.0", "cc-by-nc-3.0", "cc-by-nc-4.0", "cc-by-nc-nd-4.0",
+    "cc-by-nc-sa-4.0", "cc-by-nd-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "cc0-1.0", "ecl-2.0", "epl-2.0",
+    "gpl-2.0", "gpl-3.0", "isc", "lgpl-2.1", "lgpl-3.0", "mit", "mpl-2.0", "ncsa", "unlicense", "wtfpl",
+    "zlib",
+}  # fmt: skip
+
+
+def model_card(config: EntryConfig, report: EntryReport) -> str:
+    """The text of README.md; the same config and report give the same text."""
+    parts = [
+        _front_matter(config, report),
+        f"# {config.anas.name}",
+        _introduction(config, report),
+        _accuracy(report),
+        _cost(report),
+        _files(report),
+        loading_section(config, report),
+        _preprocessing(config),
+        _architecture(config),
+        _lineage(config),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _text(value: object) -> str:
+    """One line that cannot break a table."""
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(_text, line)) + " |" for line in lines)
+
+
+def _front_matter(config: EntryConfig, report: EntryReport) -> str:
+    weights = config.anas.weights
+    stated = config.pretrained_cfg.license or (hub_licence(weights.licence) if weights else None)
+    data: dict[str, Any] = {}
+    if stated in HUB_LICENCES:
+        data["license"] = stated
+    elif stated:
+        data |= {"license": "other", "license_name": stated}
+    data |= {
+        "library_name": "timm",
+        "pipeline_tag": "image-classification",
+        "tags": ["image-classification", "timm", "anas-zoo", *(["onnx"] if report.files else [])],
+    }
+    return "---\n" + yaml.safe_dump(data, sort_keys=False, allow_unicode=True) + "---"
+
+
+def _introduction(config: EntryConfig, report: EntryReport) -> str:
+    own = config.anas
+    what = (
+        f"An image classifier with {config.num_classes} classes for {config.arch.resolution} × "
+        f"{config.arch.resolution} RGB input: architecture `{own.arch_id}` of the search space "
+        f"`{own.space.name}`, a network of the AttentiveNAS family."
+    )
+    if own.weights is None:
+        what += " **This folder holds no weights**, only what the network is and how to get them."
+    return what
+
+
+def _accuracy(report: EntryReport) -> str:
+    lines = []
+    if report.accuracy is not None:
+        a = report.accuracy
+        lines += [
+            "Measured once, in torch, on images that neither training nor search has seen:",
+            "",
+            _table(
+                ["top-1", "images", "split", "data", "preprocessing"],
+                [[f"{a.top1_pct:.2f} %", a.images, a.split, a.source, a.preprocessing]],
+            ),
+        ]
+    figures = [*([report.published] if report.published else []), *report.also_published]
+    if figures:
+        lines += [""] if lines else []
+        lines += [f"Top-1 **{NOT_MEASURED}**:", "", _published(figures)]
+    return "## Accuracy\n\n" + "\n".join(lines) if lines else ""
+
+
+def _published(figures: Sequence[Published]) -> str:
+    rows = [
+        [f"{f.top1_pct:g} %", f.weights or "–", f.dataset, f.preprocessing or "not stated", f.source]
+        for f in figures
+    ]
+    return _table(["top-1", "weights", "data", "preprocessing", "published in"], rows)
+
+
+def _cost(report: EntryReport) -> str:
+    cost = report.cost
+    if cost is None:
+        return ""
+    rows: list[list[object]] = [
+        [
+            f"multiply-adds at {cost.resolution} × {cost.resolution}",
+            f"{cost.macs / 1e6:.2f} MFLOPs (multiply-adds), {cost.macs:,} exactly",
+        ],
+        ["parameters", f"{cost.params:,}"],
+    ]
+    if cost.fvcore_total is not None:
+        rows.append(["fvcore's total, which also counts batch norm and pooling", f"{cost.fvcore_total:,}"])
+    for operator, count in sorted((cost.fvcore_by_operator or {}).items()):
+        rows.append([f"fvcore, `{operator}`", f"{count:,}"])
+    note = "Multiply-adds are those of convolutions and linear layers, as the paper counts FLOPs."
+    return f"## Cost\n\n{note}\n\n" + _table(["what", "value"], rows)
+
+
+def _latency(info: FileInfo) -> str:
+    told = [
+        f"{t.p50_ms:.3g} / {t.p95_ms:.3g} ms ({t.runtime}, {t.provider}, {t.threads} "
+        f"thread{'s' if t.threads > 1 else ''}, batch {t.batch_size}, {t.machine})"
+        for t in info.latency
+    ]
+    return "; ".join(told) or "not measured"
+
+
+def _files(report: EntryReport) -> str:
+    if not report.files:
+        return ""
+    rows = []
+    for name, info in sorted(report.files.items()):
+        p = info.parity
+        evidence = ["not validated"] * 3
+        if p is not None:
+            evidence = [
+                f"{p.top1_pct:.2f} %" if p.top1_pct is not None else "not measured",
+                f"{p.top1_agreement_pct:.2f} % of {p.images} images",
+                f"{p.max_abs_logit_diff:.2g}",
+            ]
+        size = f"{info.size_bytes / 1e6:.3g} MB"
+        rows.append([f"`{name}`", info.target, size, info.opset, *evidence, _latency(info)])
+    head = ["file", "target", "size", "opset", "its top-1", "agrees with torch", "largest logit difference",
+            "latency p50 / p95"]  # fmt: skip
+    note = "Each file was run in onnxruntime as it lies on disk; the batch size is free."
+    return f"## Exported files\n\n{note}\n\n" + _table(head, rows)
+
+
+def _preprocessing(config: EntryConfig) -> str:
+    p = config.anas.preprocessing
+    mean, std = (", ".join(f"{v:g}" for v in values) for values in (p.mean, p.std))
+    if p.mode == "reference":
+        geometry = (
+            "shorter side to 256 (bilinear), centre crop 224, normalise, then resize the tensor to "
+            f"{p.resolution} (bicubic, not antialiased), as the authors evaluate"
+        )
+    else:
+        geometry = (
+            f"shorter side to {int(p.resolution / p.crop_pct)} ({p.interpolation}, antialiased), "
+            f"centre crop {p.resolution}"
+        )
+    return (
+        f"## Preprocessing (`{p.mode}`)\n\nRGB, {geometry}; pixels in 0..1, minus mean ({mean}), "
+        f"divided by std ({std}). The network itself resizes nothing."
+    )
+
+
+def _architecture(config: EntryConfig) -> str:
+    arch = config.arch
+    rows: list[list[object]] = [["resolution", arch.resolution]]
+    rows += [
+        ["width (stem, stages, head)", " ".join(map(str, arch.width))],
+        ["depth", " ".join(map(str, arch.depth))],
+        ["kernel size", " ".join(map(str, arch.kernel_size))],
+        ["expand ratio", " ".join(map(str, arch.expand_ratio))],
+    ]
+    return "## Architecture\n\n" + _table(["dimension", "choice"], rows)
+
+
+def _lineage(config: EntryConfig) -> str:
+    own, stated = config.anas, config.pretrained_cfg.license
+    if own.weights is None:
+        terms = f"The authors' weights are under `{stated}`; " if stated else ""
+        return f"## Licence and lineage\n\n{terms}this description is part of anas-zoo (Apache-2.0)."
+    w, c = own.weights, own.calibration
+    lines = [f"- Weights: **{_text(w.licence)}**, from {_text(w.source)}."]
+    if w.source_sha256:
+        lines.append(f"- SHA-256 of the checkpoint they were taken from: `{w.source_sha256}`.")
+    lines.append(f"- SHA-256 of `model.safetensors`: `{w.sha256}`.")
+    if c is not None:
+        lines.append(
+            f"- Batch norm was calibrated on {c.images} images in {c.batches} batches at {c.resolution} × "
+            f"{c.resolution} (SHA-256 of the images: `{c.sha256}`)."
+        )
+    lines.append(f"- Search space `{own.space.name}` (`{own.space.id}`), architecture `{own.arch_id}`.")
+    return "## Licence and lineage\n\n" + "\n".join(lines)

@@ -1,0 +1,192 @@
+"""A draft: an entry's folder before publishing. Stages add their files and their part of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from pydantic import BaseModel
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from anas_zoo.errors import CheckpointError, EntryError
+from anas_zoo.files import atomic_write, output_folder, sha256_bytes, sha256_file, write_json
+from anas_zoo.nets import Calibration, Subnet
+from anas_zoo.schema import parse
+from anas_zoo.zoo.config import weights_bytes
+from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, WEIGHTS, read_config
+from anas_zoo.zoo.evidence import EntryReport, FileInfo
+from anas_zoo.zoo.schemas import EntryConfig
+
+__all__ = ["check_weights", "file_info", "load_subnet", "read_golden", "write_draft", "write_report"]
+
+
+def write_draft(
+    folder: Path, subnet: Subnet, config: EntryConfig, report: EntryReport, golden_images: Tensor
+) -> None:
+    """Write config.json, model.safetensors, report.json and golden.safetensors as a new ``folder``.
+
+    Args:
+        folder: the new folder; it must not hold anything yet.
+        subnet: the network that ``config`` was built from, left in evaluation mode.
+        config: see :func:`anas_zoo.zoo.build_config`.
+        report: what is known so far.
+        golden_images: (N, 3, R, R) float32, preprocessed; their logits are computed here.
+
+    Raises :class:`EntryError` when the network is not the one of ``config`` or the images do not fit it,
+    :class:`anas_zoo.errors.OutputError` when ``folder`` is taken.
+    """
+    weights = weights_bytes(subnet)
+    recorded = config.anas.weights
+    if subnet.arch != config.arch or recorded is None or sha256_bytes(weights) != recorded.sha256:
+        raise EntryError(
+            f"{config.anas.name}: the network changed after its config was built; build it again"
+        )
+    side = config.arch.resolution
+    if golden_images.ndim != 4 or tuple(golden_images.shape[1:]) != (3, side, side) or not len(golden_images):
+        raise EntryError(
+            f"{config.anas.name}: golden images are (N, 3, {side}, {side}), got {tuple(golden_images.shape)}"
+        )
+    images = golden_images.detach().cpu().to(torch.float32).contiguous()
+    subnet.eval()
+    with torch.no_grad():
+        logits = subnet(images.to(next(subnet.parameters()).device)).cpu().contiguous()
+    with output_folder(folder) as staging:
+        write_json(staging / CONFIG, config.to_dict())
+        atomic_write(staging / WEIGHTS, weights)
+        write_report(staging, report)
+        atomic_write(staging / GOLDEN, save({"images": images, "logits": logits}))
+
+
+def write_report(folder: Path, report: EntryReport) -> None:
+    """Replace the report.json of a draft, atomically."""
+    write_json(folder / REPORT, report.to_dict())
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def file_info(
+    path: Path,
+    *,
+    target: str,
+    opset: int,
+    parity: object | None = None,
+    latency: Sequence[object] = (),
+) -> FileInfo:
+    """The report's line about an exported file: its size and hash as it lies on disk, and its evidence.
+
+    Args:
+        path: the .onnx file.
+        target: name of the deployment target.
+        opset: its ONNX opset.
+        parity: a ``ParityReport`` or a mapping with its fields.
+        latency: ``LatencyReport``s or mappings with their fields.
+
+    Raises :class:`EntryError` when a field is missing or of wrong type.
+    """
+    data: Mapping[str, Any] = {
+        "target": target,
+        "size_bytes": path.stat().st_size,
+        "sha256": sha256_file(path),
+        "opset": opset,
+        "parity": None if parity is None else _plain(parity),
+        "latency": [_plain(item) for item in latency],
+    }
+    return parse(FileInfo, dict(data), path.name, error=EntryError)
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as exc:
+        raise CheckpointError(f"{path}: no such file") from exc
+    except (safetensors.SafetensorError, OSError) as exc:
+        raise CheckpointError(
+            f"{path}: truncated or no safetensors file ({exc}); get the entry again from its source"
+        ) from exc
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def check_weights(folder: Path, config: EntryConfig) -> Path:
+    """The weights file of an entry, after it was compared with the network that the config describes.
+
+    Raises :class:`CheckpointError` for a truncated or foreign file, naming the tensors that are missing,
+    unknown or of wrong shape; :class:`EntryError` when its hash is not the one of the config.
+    """
+    path = folder / WEIGHTS
+    found = _shapes(path)
+    with torch.device("meta"):
+        network = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    problems = []
+    if missing := [name for name in wanted if name not in found]:
+        problems.append(f"missing {_listed(missing)}")
+    if unknown := [name for name in found if name not in wanted]:
+        problems.append(f"unknown {_listed(unknown)}")
+    if wrong := [name for name in wanted if name in found and found[name] != wanted[name]]:
+        told = [f"{name} {found[name]} instead of {wanted[name]}" for name in wrong]
+        problems.append(f"wrong shape: {_listed(told)}")
+    if problems:
+        raise CheckpointError(
+            f"{path} does not fit architecture {config.anas.arch_id}: " + "; ".join(problems)
+        )
+    if config.anas.weights is None or config.anas.weights.sha256 != sha256_file(path):
+        raise EntryError(f"{path} is not the file that {CONFIG} names (SHA-256 differs); get the entry again")
+    return path
+
+
+def load_subnet(folder: str | Path) -> Subnet:
+    """The network of an entry or a draft, with its weights and the record of its calibration.
+
+    Raises :class:`EntryError` or :class:`CheckpointError` as :func:`check_weights` does.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    path = check_weights(folder, config)
+    subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
+    subnet.load_state_dict(load_file(path))
+    restore_calibration(subnet, config)
+    return subnet.eval()
+
+
+def restore_calibration(subnet: Subnet, config: EntryConfig) -> None:
+    """Give ``subnet`` the record of how its loaded batch norm statistics were measured."""
+    record = config.anas.calibration
+    subnet.calibration = None if record is None else Calibration(**record.model_dump())
+
+
+def read_golden(folder: Path, config: EntryConfig) -> tuple[Tensor, Tensor]:
+    """The golden images (N, 3, R, R) and logits (N, classes) of an entry.
+
+    Raises :class:`EntryError` when the file is absent, unreadable, or does not fit the config.
+    """
+    path = folder / GOLDEN
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError as exc:
+        raise EntryError(f"{path}: no such file; a published entry carries golden images and logits") from exc
+    except (safetensors.SafetensorError, OSError) as exc:
+        raise EntryError(f"{path}: truncated or no safetensors file ({exc})") from exc
+    side = config.arch.resolution
+    images, logits = tensors.get("images"), tensors.get("logits")
+    if images is None or logits is None or not len(images):
+        raise EntryError(f"{path}: needs tensors 'images' and 'logits', has {', '.join(sorted(tensors))}")
+    if tuple(images.shape[1:]) != (3, side, side) or logits.shape != (len(images), config.num_classes):
+        raise EntryError(
+            f"{path}: images (N, 3, {side}, {side}) and logits (N, {config.num_classes}) are needed, "
+            f"got {tuple(images.shape)} and {tuple(logits.shape)}"
+        )
+    if not (torch.isfinite(images).all() and torch.isfinite(logits).all()):
+        raise EntryError(f"{path}: holds values that are not finite")
+    return images, logits

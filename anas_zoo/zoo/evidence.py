@@ -1,0 +1,120 @@
+"""report.json and manifest.json of an entry as schemas."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from anas_zoo.profiling import LatencyReport
+from anas_zoo.schema import Schema
+from anas_zoo.zoo.schemas import Name, Sha256
+
+__all__ = [
+    "Accuracy",
+    "Cost",
+    "EntryReport",
+    "FileDigest",
+    "FileInfo",
+    "Manifest",
+    "ParityInfo",
+    "Published",
+]
+
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Accuracy(Schema):
+    """Top-1 on a test split that nothing else was decided on, measured in torch."""
+
+    source: str
+    split: str
+    images: int = Field(ge=1)
+    top1_pct: Percent
+    preprocessing: Literal["native", "reference"] = "native"
+
+
+class Published(Schema):
+    """A figure that other people published; nobody measured it here."""
+
+    top1_pct: Percent
+    dataset: str
+    source: str
+    weights: str | None = None
+    preprocessing: str | None = None
+
+
+class Cost(Schema):
+    """Multiply-adds of convolutions and linear layers, live parameters, and fvcore's own total."""
+
+    macs: Count
+    params: Count
+    resolution: int = Field(ge=1)
+    fvcore_total: Count | None = None
+    fvcore_by_operator: dict[str, Count] | None = None
+
+
+class ParityInfo(Schema):
+    """How far an exported file computes what the torch network computes, on real images."""
+
+    max_abs_logit_diff: float = Field(ge=0.0, allow_inf_nan=False)
+    top1_agreement_pct: Percent
+    top1_pct: Percent | None = None
+    torch_top1_pct: Percent | None = None
+    images: int = Field(ge=1)
+    batch_sizes: tuple[int, ...]
+    target: str | None = None
+    runtime: str | None = None
+
+
+class FileInfo(Schema):
+    """One exported file with its evidence."""
+
+    target: str
+    size_bytes: int = Field(ge=1)
+    sha256: Sha256
+    opset: int = Field(ge=1)
+    parity: ParityInfo | None = None
+    latency: tuple[LatencyReport, ...] = ()
+
+
+OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
+
+
+class EntryReport(Schema):
+    """report.json: what was measured. A section is null until it has been."""
+
+    name: Name
+    arch_id: str
+    accuracy: Accuracy | None = None
+    published: Published | None = None
+    also_published: tuple[Published, ...] = ()
+    cost: Cost | None = None
+    files: dict[OnnxName, FileInfo] = Field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for report.json."""
+        return self.model_dump(mode="json")
+
+
+class FileDigest(Schema):
+    """Size and hash of one file."""
+
+    bytes: Count
+    sha256: Sha256
+
+
+def _plain_names(files: dict[str, FileDigest]) -> dict[str, FileDigest]:
+    bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
+    if bad:
+        raise ValueError(f"not the plain name of a file in this folder: {', '.join(map(repr, bad))}")
+    return files
+
+
+class Manifest(Schema):
+    """manifest.json: every file of the entry but itself. Names are plain: no path leads out of it."""
+
+    format: Literal[1] = 1
+    files: Annotated[dict[str, FileDigest], AfterValidator(_plain_names)]

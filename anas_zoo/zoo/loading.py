@@ -1,0 +1,78 @@
+"""A timm model from the shelf, from a folder, or from the Hub, with one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from anas_zoo.errors import EntryError, NoWeightsError
+from anas_zoo.zoo.draft import check_weights, restore_calibration
+from anas_zoo.zoo.entry import CONFIG, WEIGHTS, read_config
+from anas_zoo.zoo.lacking import how_to_get_weights
+from anas_zoo.zoo.shelf import entry_folder, list_models
+
+__all__ = ["create_model"]
+
+GENERIC = "attentive_nas"  # the entry point of any architecture; it is no entry
+HUB, LOCAL = "hf-hub:", "local-dir:"
+
+
+def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) -> nn.Module:
+    """A timm model.
+
+    Args:
+        source: a name on the shelf (see :func:`anas_zoo.list_models`), an entry's folder, or
+            "hf-hub:org/name", with "@revision" to pin one. A name wins over a folder of that name;
+            write "./name" for the folder. "attentive_nas" with ``arch=`` makes any architecture.
+        pretrained: load the weights, after they were compared with the config's hash.
+        **kwargs: what ``timm.create_model`` takes, such as ``num_classes`` or ``features_only``.
+
+    Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, :class:`NoWeightsError` for
+    weights that are not there, :class:`anas_zoo.errors.CheckpointError` for a file that does not load,
+    :class:`EntryError` for a folder that is no entry or was altered.
+    """
+    import timm
+
+    import anas_zoo.nets.timm_models  # noqa: F401  (registers the architecture)
+
+    if source == GENERIC:
+        return timm.create_model(GENERIC, pretrained=pretrained, **kwargs)  # type: ignore[no-any-return]
+    folder = _folder_of(source)
+    config = read_config(folder)
+    if pretrained:
+        if not (folder / WEIGHTS).exists():
+            if config.anas.weights is None:
+                raise NoWeightsError(how_to_get_weights(config))
+            raise EntryError(f"{folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
+        check_weights(folder, config)
+    model: nn.Module = timm.create_model(f"{LOCAL}{folder}", pretrained=pretrained, **kwargs)
+    if pretrained and hasattr(model, "calibration"):
+        restore_calibration(model, config)  # type: ignore[arg-type]
+    return model
+
+
+def _folder_of(source: str | Path) -> Path:
+    text = str(source)
+    if text.startswith(HUB):
+        return _download(text.removeprefix(HUB))
+    if text.startswith(LOCAL):
+        return Path(text.removeprefix(LOCAL))
+    if text in list_models():
+        return entry_folder(text)
+    if isinstance(source, Path) or "/" in text or "\\" in text or Path(text).is_dir():
+        return Path(text)
+    return entry_folder(text)  # raises, with the nearest name
+
+
+def _download(repo: str) -> Path:
+    """The files of a Hub entry that loading needs, all of one commit."""
+    from huggingface_hub import snapshot_download
+
+    repo_id, _, revision = repo.partition("@")
+    try:
+        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=[CONFIG, WEIGHTS]))
+    except (OSError, ValueError, RuntimeError) as exc:  # the Hub's own errors are all of these kinds
+        reason = " ".join(str(exc).split())
+        raise EntryError(f"hf-hub:{repo} cannot be downloaded: {reason}") from exc

@@ -1,0 +1,167 @@
+"""From a draft to a published entry: every gate first, then card and manifest, then one rename."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from anas_zoo.errors import AnasError, EntryError
+from anas_zoo.export import Target, check_file, list_targets
+from anas_zoo.files import atomic_write, disk_errors, output_folder, refuse_occupied
+from anas_zoo.space import count_by_walking
+from anas_zoo.zoo.card import model_card
+from anas_zoo.zoo.draft import load_subnet, read_golden
+from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry
+from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.zoo.verifying import check_golden_torch, check_onnx_files, verify
+
+__all__ = ["check_gates", "publish"]
+
+NO_LICENCE = {"", "unknown", "none", "unlicensed", "tbd", "todo"}
+
+
+def publish(draft: str | Path, to: str | Path) -> Path:
+    """Publish ``draft`` as the new folder ``to``.
+
+    Args:
+        draft: a folder with config.json, report.json, model.safetensors, golden.safetensors and at least
+            one validated .onnx file. It is left as it is.
+        to: the folder that becomes the entry; it must not hold anything yet.
+
+    Returns ``to``. Raises :class:`EntryError` that names the gate which refused, and then leaves nothing
+    behind; :class:`anas_zoo.errors.OutputError` when ``to`` is taken.
+    """
+    draft, to = Path(draft), Path(to)
+    refuse_occupied(to)
+    entry = Entry.read(draft)
+    check_gates(draft, entry)
+    with output_folder(to) as staging:
+        # What the gates have seen and nothing else: a draft may hold notes and leftovers.
+        for name in (CONFIG, REPORT, WEIGHTS, GOLDEN, *entry.report.files):
+            with disk_errors(staging / name):
+                shutil.copyfile(draft / name, staging / name)
+        atomic_write(staging / CARD, model_card(entry.config, entry.report))
+        write_manifest(staging)
+        verify(staging)  # the copies, not the originals, are what is published
+    return to
+
+
+def check_gates(draft: Path, entry: Entry) -> None:
+    """Refuse a draft without complete and matching evidence.
+
+    Raises :class:`EntryError` beginning with the gate's name: consistency, licence, calibration, cost,
+    accuracy, weights, golden, parity.
+    """
+    links = [name for name in entry.files if (draft / name).is_symlink()]
+    if links:
+        raise EntryError(f"gate 'files' of {draft}: {', '.join(links)} is a symbolic link; copy it there")
+    for name, gate in _GATES.items():
+        problem = gate(entry)
+        if problem:
+            raise EntryError(f"gate {name!r} of {draft}: {problem}")
+    _named("weights", draft, lambda: load_subnet(draft))
+    _named("golden", draft, lambda: read_golden(draft, entry.config))
+    images, golden, _ = _named("golden", draft, lambda: check_golden_torch(draft, entry))
+    _named("parity", draft, lambda: check_onnx_files(draft, entry, images, golden))
+    _named("parity", draft, lambda: _check_targets(draft, entry))
+
+
+T = TypeVar("T")
+
+
+def _named(gate: str, draft: Path, step: Callable[[], T]) -> T:
+    """Run ``step``; its refusal becomes the gate's."""
+    try:
+        return step()
+    except AnasError as exc:
+        raise EntryError(f"gate {gate!r} of {draft}: {exc}") from exc
+
+
+def _check_targets(draft: Path, entry: Entry) -> None:
+    """Hold every file against its target once more; a target of the user's own was held when validated."""
+    for name, info in entry.report.files.items():
+        if info.parity is None or info.target not in list_targets():
+            continue
+        target = Target.load(info.target)
+        check_file(draft / name, target)
+        limits = target.tolerances
+        if (
+            info.parity.max_abs_logit_diff > limits.max_abs_logit_diff.value
+            or info.parity.top1_agreement_pct < limits.min_top1_agreement_pct.value
+        ):
+            raise EntryError(
+                f"{name} differs from torch by {info.parity.max_abs_logit_diff:.3g} and agrees on "
+                f"{info.parity.top1_agreement_pct:.2f} % of the images, beyond what {info.target} allows"
+            )
+
+
+def _consistency(entry: Entry) -> str:
+    config, report = entry.config, entry.report
+    problems = []
+    if report.name != entry.name:
+        problems.append(f"report.json is about {report.name!r}, config.json about {entry.name!r}")
+    if report.arch_id != config.anas.arch_id:
+        problems.append(f"report.json measured architecture {report.arch_id}, not {config.anas.arch_id}")
+    if report.accuracy is not None and report.accuracy.preprocessing != config.anas.preprocessing.mode:
+        problems.append("the accuracy was measured with another preprocessing than config.json states")
+    return "; ".join(problems)
+
+
+def _licence(entry: Entry) -> str:
+    weights = entry.config.anas.weights
+    if weights is None:
+        return "config.json states no weights; an entry without weights is not published, only listed"
+    if weights.licence.strip().lower() in NO_LICENCE:
+        return f"the weights' licence is {weights.licence!r}; state one, such as Apache-2.0 or CC-BY-4.0"
+    return ""
+
+
+def _calibration(entry: Entry) -> str:
+    if entry.config.anas.calibration is None:
+        return "batch norm was never calibrated; run calibrate_bn on training images, then write the draft"
+    return ""
+
+
+def _cost(entry: Entry) -> str:
+    config, cost = entry.config, entry.report.cost
+    if cost is None:
+        return "report.json has no cost; profile the draft first"
+    macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
+    if (cost.macs, cost.params, cost.resolution) != (macs, params, config.arch.resolution):
+        return (
+            f"report.json says {cost.macs} multiply-adds and {cost.params} parameters at {cost.resolution}, "
+            f"the architecture has {macs} and {params} at {config.arch.resolution}"
+        )
+    return ""
+
+
+def _accuracy(entry: Entry) -> str:
+    if entry.report.accuracy is None:
+        return "report.json has no accuracy; measure top-1 on the test split first"
+    return ""
+
+
+def _parity(entry: Entry) -> str:
+    files = entry.report.files
+    if not files:
+        return "report.json lists no ONNX file; export and validate one first"
+    unproved = [name for name, info in files.items() if info.parity is None]
+    if unproved:
+        return f"{', '.join(unproved)} was never validated against torch; validate it first"
+    stray = [name for name in entry.files if name.endswith(".onnx") and name not in files]
+    if stray:
+        return f"{', '.join(stray)} lies in the draft but not in report.json; validate or remove it"
+    return ""
+
+
+# In the order in which a draft is made, so that the first refusal names the stage to go back to.
+_GATES: dict[str, Callable[[Entry], str]] = {
+    "consistency": _consistency,
+    "licence": _licence,
+    "calibration": _calibration,
+    "accuracy": _accuracy,
+    "cost": _cost,
+    "parity": _parity,
+}

@@ -1,0 +1,173 @@
+"""config.json of an entry as a schema: timm's, and our own part beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from anas_zoo.errors import SpaceError
+from anas_zoo.schema import Schema
+from anas_zoo.space import Architecture, Structure
+
+__all__ = [
+    "AnasInfo",
+    "CalibrationInfo",
+    "EntryConfig",
+    "ModelArgs",
+    "PreprocessingInfo",
+    "PretrainedConfig",
+    "SpaceInfo",
+    "WeightsInfo",
+    "hub_licence",
+]
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Channels = tuple[float, float, float]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+def _an_architecture(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return Architecture.from_dict(value).to_dict()
+    except SpaceError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+ArchDict = Annotated[dict[str, Any], AfterValidator(_an_architecture)]
+
+
+def hub_licence(licence: str) -> str:
+    """The Hub's identifier of an SPDX licence name ('Apache-2.0' -> 'apache-2.0')."""
+    return licence.strip().lower().replace(" ", "-")
+
+
+class PretrainedConfig(Schema):
+    """timm's ``pretrained_cfg``; timm refuses any key that it does not know."""
+
+    input_size: tuple[int, int, int]
+    fixed_input_size: Literal[False] = False
+    interpolation: Interpolation
+    crop_pct: float = Field(gt=0.0, le=1.0)
+    crop_mode: Literal["center"] = "center"
+    mean: Channels
+    std: Channels
+    num_classes: int = Field(ge=1)
+    pool_size: None = None
+    first_conv: Literal["stem.conv"] = "stem.conv"
+    classifier: Literal["classifier"] = "classifier"
+    license: str | None = None
+
+
+class ModelArgs(Schema):
+    """What timm passes to the entry point ``attentive_nas``."""
+
+    arch: ArchDict
+    structure: Structure
+
+
+class SpaceInfo(Schema):
+    """The search space that the architecture was found in; information only, nothing is loaded by it."""
+
+    name: str
+    id: str
+
+
+class WeightsInfo(Schema):
+    """Where the weights come from and under which licence they may be used."""
+
+    sha256: Sha256
+    source: str = Field(min_length=1)
+    source_sha256: Sha256 | None = None
+    licence: str
+
+
+class CalibrationInfo(Schema):
+    """What the batch norm statistics were measured on (see :class:`anas_zoo.nets.Calibration`)."""
+
+    batches: int = Field(ge=1)
+    images: int = Field(ge=1)
+    resolution: int = Field(ge=1)
+    sha256: Sha256
+
+
+class PreprocessingInfo(Schema):
+    """How an image becomes the network's input.
+
+    ``native``: shorter side to ⌊R / crop_pct⌋, centre crop R, as timm evaluates. ``reference``: the
+    AttentiveNAS authors' way, a 224 crop of a 256 image (bilinear) that is then resized to R (bicubic).
+    """
+
+    mode: Literal["native", "reference"] = "native"
+    resolution: int = Field(ge=1)
+    interpolation: Interpolation = "bicubic"
+    crop_pct: float = Field(0.875, gt=0.0, le=1.0)
+    mean: Channels = (0.485, 0.456, 0.406)
+    std: Channels = (0.229, 0.224, 0.225)
+    colour: Literal["rgb"] = "rgb"
+
+
+class AnasInfo(Schema):
+    """What timm's schema has no place for."""
+
+    format: Literal[1] = 1
+    name: Name
+    arch: ArchDict
+    arch_id: str
+    space: SpaceInfo
+    weights: WeightsInfo | None
+    calibration: CalibrationInfo | None
+    preprocessing: PreprocessingInfo
+
+
+class EntryConfig(Schema):
+    """config.json: timm's schema, which serves timm and the Hub, and our own part beside it."""
+
+    architecture: Literal["attentive_nas"] = "attentive_nas"
+    num_classes: int = Field(ge=1)
+    num_features: int = Field(ge=1)
+    global_pool: Literal["avg"] = "avg"
+    label_names: tuple[str, ...] | None = None
+    model_args: ModelArgs
+    pretrained_cfg: PretrainedConfig
+    anas: AnasInfo
+
+    @property
+    def arch(self) -> Architecture:
+        """The architecture as a value."""
+        return Architecture.from_dict(self.model_args.arch)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for config.json; absent label names are left out, as timm expects."""
+        data: dict[str, Any] = self.model_dump(mode="json")
+        if self.label_names is None:
+            del data["label_names"]
+        return data
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        own, cfg, pre = self.anas, self.pretrained_cfg, self.anas.preprocessing
+        side = self.arch.resolution
+        pairs: Mapping[str, tuple[object, object]] = {
+            "anas.arch and model_args.arch": (own.arch, self.model_args.arch),
+            "anas.arch_id and the architecture's id": (own.arch_id, self.arch.id),
+            "num_classes and pretrained_cfg.num_classes": (self.num_classes, cfg.num_classes),
+            "pretrained_cfg.input_size and the resolution": (cfg.input_size, (3, side, side)),
+            "anas.preprocessing.resolution and the resolution": (pre.resolution, side),
+            "interpolation": (pre.interpolation, cfg.interpolation),
+            "crop_pct": (pre.crop_pct, cfg.crop_pct),
+            "mean": (pre.mean, cfg.mean),
+            "std": (pre.std, cfg.std),
+        }
+        problems = [f"{what} differ ({a} and {b})" for what, (a, b) in pairs.items() if a != b]
+        if self.label_names is not None and len(self.label_names) != self.num_classes:
+            problems.append(f"{len(self.label_names)} label_names for {self.num_classes} classes")
+        if own.weights is not None and (cfg.license or "") != hub_licence(own.weights.licence):
+            problems.append(
+                f"pretrained_cfg.license {cfg.license!r} is not the weights' {own.weights.licence!r}"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self

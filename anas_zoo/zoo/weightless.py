@@ -1,0 +1,152 @@
+"""The shelf's folders without weights: ``python -m anas_zoo.zoo.weightless models/``.
+
+Made from published.yaml. The authors' weights are CC BY-NC 4.0 and are not distributed here, but the
+networks are known exactly.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pydantic import Field
+
+from anas_zoo.files import atomic_write, write_json
+from anas_zoo.schema import Schema, parse, read_yaml
+from anas_zoo.space import Architecture, SearchSpace, count_by_walking
+from anas_zoo.zoo.card import model_card
+from anas_zoo.zoo.config import compose_config
+from anas_zoo.zoo.entry import CARD, CONFIG, REPORT, Entry
+from anas_zoo.zoo.evidence import Cost, EntryReport, Published
+from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.zoo.schemas import ArchDict, EntryConfig, PreprocessingInfo, SpaceInfo
+
+__all__ = ["PublishedModel", "PublishedModels", "load_published", "shelf_readme", "write_shelf"]
+
+NUM_CLASSES = 1000
+
+
+class Paper(Schema):
+    """Where figures were published."""
+
+    source: str
+
+
+class PublishedModel(Schema):
+    """One network and its top-1 by the paper that published it; the first one named it."""
+
+    name: str
+    arch: ArchDict
+    top1_pct: dict[str, float] = Field(min_length=1)
+
+
+class PublishedModels(Schema):
+    """published.yaml."""
+
+    space: str
+    licence: str
+    dataset: str
+    preprocessing: str
+    papers: dict[str, Paper]
+    models: tuple[PublishedModel, ...]
+
+
+def load_published() -> PublishedModels:
+    """The networks that the authors published, in the order of their papers."""
+    path = Path(__file__).with_name("published.yaml")
+    return parse(PublishedModels, read_yaml(path), str(path))
+
+
+def _entry(known: PublishedModels, model: PublishedModel) -> tuple[EntryConfig, EntryReport]:
+    space = SearchSpace.load(known.space)
+    arch = Architecture.from_dict(model.arch)
+    space.validate(arch)
+    config = compose_config(
+        name=model.name,
+        arch=arch,
+        structure=space.structure,
+        space=SpaceInfo(name=space.name, id=space.id),
+        num_classes=NUM_CLASSES,
+        preprocessing=PreprocessingInfo(resolution=arch.resolution),
+        licence=known.licence,
+    )
+    figures = [
+        Published(
+            top1_pct=top1_pct,
+            dataset=known.dataset,
+            source=known.papers[paper].source,
+            weights=paper,
+            preprocessing=known.preprocessing,
+        )
+        for paper, top1_pct in model.top1_pct.items()
+    ]
+    macs, params = count_by_walking(space.structure, arch, NUM_CLASSES)
+    report = EntryReport(
+        name=model.name,
+        arch_id=arch.id,
+        published=figures[0],
+        also_published=tuple(figures[1:]),
+        cost=Cost(macs=macs, params=params, resolution=arch.resolution),
+    )
+    return config, report
+
+
+def shelf_readme(folder: Path) -> str:
+    """README.md of the shelf: a table of every entry in ``folder``, with or without weights."""
+    entries = [Entry.read(path.parent, check_hashes=False) for path in sorted(folder.glob(f"*/{CONFIG}"))]
+    lines = [
+        "# The shelf",
+        "",
+        "One folder per model, loaded by its name: `timm.create_model(NAME)` after `import anas_zoo`, "
+        "`torch.hub.load(REPO, NAME)`, `anas_zoo.create_model(NAME)`. Each holds `config.json` (timm's "
+        "schema), a card, what was measured, and a manifest of hashes. Everything here is made by commands, "
+        "not by hand; folders without weights and this page by `python -m anas_zoo.zoo.weightless models/`.",
+        "",
+        "| name | input | MFLOPs (multiply-adds) | parameters | top-1, measured here "
+        "| top-1, published by the authors, not measured here | weights |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in sorted(
+        entries, key=lambda e: (not e.has_weights, e.report.cost.macs if e.report.cost else 0)
+    ):
+        cost, measured = entry.report.cost, entry.report.accuracy
+        figures = [
+            *([entry.report.published] if entry.report.published else []),
+            *entry.report.also_published,
+        ]
+        cells = [
+            f"[{entry.name}]({entry.folder.name}/{CARD})",
+            f"{entry.config.arch.resolution}²",
+            f"{cost.macs / 1e6:.2f}" if cost else "–",
+            f"{cost.params:,}" if cost else "–",
+            f"{measured.top1_pct:.2f} % ({measured.source})" if measured else "–",
+            ", ".join(f"{f.top1_pct:g} % ({f.weights or f.source})" for f in figures) or "–",
+            entry.config.anas.weights.licence if entry.config.anas.weights else "import them",
+        ]
+        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write_shelf(folder: Path) -> list[Path]:
+    """Write or renew the folders without weights under ``folder``, and its README.md.
+
+    Other entries are left alone. Returns the folders written; the same input gives the same bytes.
+    """
+    known, written = load_published(), []
+    for model in known.models:
+        config, report = _entry(known, model)
+        target = folder / model.name
+        write_json(target / CONFIG, config.to_dict())
+        write_json(target / REPORT, report.to_dict())
+        atomic_write(target / CARD, model_card(config, report))
+        write_manifest(target)
+        written.append(target)
+    atomic_write(folder / "README.md", shelf_readme(folder))
+    return written
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m anas_zoo.zoo.weightless FOLDER")
+    for path in write_shelf(Path(sys.argv[1])):
+        print(path)

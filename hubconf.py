@@ -1,0 +1,59 @@
+"""torch.hub entry points: one for every model of the shelf, and ``attentive_nas`` for all others.
+
+    torch.hub.list("OWNER/REPO")
+    torch.hub.load("OWNER/REPO", "NAME", pretrained=True)
+    torch.hub.load("path/to/checkout", "NAME", source="local", pretrained=True)
+
+torch.hub runs this file before it looks at ``dependencies``, so nothing heavy is imported up here, and
+takes every name without an underscore for an entry point.
+"""
+
+from collections.abc import Callable as _Callable
+from pathlib import Path as _Path
+from typing import Any as _Any
+
+dependencies = ["numpy", "pydantic", "safetensors", "timm", "torch", "torchvision", "yaml"]
+
+_SHELF = _Path(__file__).resolve().parent / "models"
+
+
+def attentive_nas(pretrained: bool = False, *, entry: str | None = None, **kwargs: _Any) -> _Any:
+    """A network of any architecture, or of any published entry.
+
+    Args:
+        pretrained: load the entry's weights.
+        entry: an entry's folder, or "hf-hub:org/name"; then its config says the architecture.
+        **kwargs: without ``entry``, ``arch={"resolution": ..., "width": [...], "depth": [...],
+            "kernel_size": [...], "expand_ratio": [...]}``; and what ``timm.create_model`` takes, such as
+            ``num_classes`` or ``features_only``.
+
+    Returns a timm model.
+    """
+    from anas_zoo.zoo import create_model
+
+    return create_model("attentive_nas" if entry is None else entry, pretrained=pretrained, **kwargs)
+
+
+def _entry_point(folder: _Path) -> _Callable[..., _Any]:
+    def create(pretrained: bool = False, **kwargs: _Any) -> _Any:
+        from anas_zoo.zoo import create_model
+
+        # By its folder: an anas_zoo imported earlier from elsewhere may have another shelf.
+        return create_model(folder, pretrained=pretrained, **kwargs)
+
+    how = "load its weights"
+    if not (folder / "model.safetensors").is_file():
+        how += "; they are not on the shelf, the error says how to get them"
+    create.__name__ = create.__qualname__ = folder.name
+    create.__doc__ = f"""The model {folder.name} of the shelf; its card is models/{folder.name}/README.md.
+
+    Args:
+        pretrained: {how}.
+        **kwargs: what ``timm.create_model`` takes, such as ``num_classes`` or ``features_only``.
+
+    Returns a timm model.
+    """
+    return create
+
+
+globals().update({path.parent.name: _entry_point(path.parent) for path in _SHELF.glob("*/config.json")})

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+from anas_zoo.zoo import Classifier, Published, model_card
+from anas_zoo.zoo.entry import read_config, read_report
+
+pytest_plugins = ["zoo_fixtures"]
+
+ROOT = Path(__file__).parents[2]
+
+
+def front_matter(card: str) -> dict[str, object]:
+    _, head, _ = card.split("---\n", 2)
+    data: dict[str, object] = yaml.safe_load(head)
+    return data
+
+
+def test_front_matter_is_what_the_hub_reads(published: Path) -> None:
+    assert front_matter((published / "README.md").read_text()) == {
+        "license": "apache-2.0",
+        "library_name": "timm",
+        "pipeline_tag": "image-classification",
+        "tags": ["image-classification", "timm", "anas-zoo", "onnx"],
+    }
+
+
+def test_a_licence_the_hub_does_not_know_is_other(published: Path) -> None:
+    config, report = read_config(published), read_report(published)
+    weights = config.anas.weights
+    assert weights is not None
+    own = config.anas.model_copy(update={"weights": weights.model_copy(update={"licence": "House-1.0"})})
+    cfg = config.pretrained_cfg.model_copy(update={"license": "house-1.0"})
+    card = model_card(config.model_copy(update={"anas": own, "pretrained_cfg": cfg}), report)
+    assert front_matter(card)["license"] == "other"
+    assert front_matter(card)["license_name"] == "house-1.0"
+
+
+def test_the_card_tells_every_measured_number(published: Path) -> None:
+    config, report = read_config(published), read_report(published)
+    card = (published / "README.md").read_text()
+    info = report.files["model.onnx"]
+    assert report.accuracy is not None
+    assert report.cost is not None
+    assert info.parity is not None
+    assert config.anas.weights is not None
+    assert config.anas.calibration is not None
+    for told in (
+        f"{report.accuracy.top1_pct:.2f} %",
+        f"{report.cost.macs:,}",
+        f"{report.cost.params:,}",
+        f"{info.parity.top1_agreement_pct:.2f} % of {info.parity.images} images",
+        f"{info.latency[0].p50_ms:.3g} / {info.latency[0].p95_ms:.3g} ms",
+        info.latency[0].runtime,
+        config.anas.weights.sha256,
+        config.anas.weights.source_sha256,
+        config.anas.calibration.sha256,
+        config.anas.arch_id,
+        "Apache-2.0",
+    ):
+        assert str(told) in card
+    assert "not measured here" not in card
+    assert card == model_card(config, report)
+
+
+def test_text_from_outside_cannot_break_a_table(published: Path) -> None:
+    config, report = read_config(published), read_report(published)
+    figure = Published(top1_pct=50, dataset="a|b\n\n# Heading", source="somebody")
+    card = model_card(config, report.model_copy(update={"published": figure}))
+    assert "| 50 % | – | a\\|b # Heading | not stated | somebody |" in card
+    assert "Top-1 **published by the authors, not measured here**" in card
+
+
+@pytest.mark.slow
+def test_every_line_of_the_card_runs_as_it_stands(published: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (published / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    assert blocks[2].count("path/to/anas-zoo") == 1
+    (tmp_path / published.name).symlink_to(published)
+    Image.fromarray(load_sample_image("flower.jpg")).save(tmp_path / "image.png")
+    for index, block in enumerate(blocks):
+        code = block.replace("path/to/anas-zoo", str(ROOT))
+        if index < 3:
+            code += "\nassert model.is_calibrated() and not model.training\n"
+        (tmp_path / f"block{index}.py").write_text(code)
+    # One process for the three that load torch, since that is what takes the time.
+    code = "import runpy\nfor i in range(4):\n    runpy.run_path(f'block{i}.py')\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    best = Classifier(published).predict([tmp_path / "image.png"], top_k=1)[0][0]
+    assert done.stdout.strip() == best.label

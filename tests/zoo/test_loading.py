@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import load_file, save_file
+
+from anas_zoo.errors import CheckpointError, EntryError, NotOnShelfError, NoWeightsError
+from anas_zoo.nets import Subnet
+from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
+from anas_zoo.zoo.draft import read_golden
+from anas_zoo.zoo.entry import read_config, read_report
+from anas_zoo.zoo.runtime import run_onnx
+
+pytest_plugins = ["zoo_fixtures"]
+
+
+def test_every_way_of_loading_gives_the_same_logits(published: Path) -> None:
+    images, golden = read_golden(published, read_config(published))
+    ways = {
+        "timm": timm.create_model(f"local-dir:{published}", pretrained=True),
+        "folder": create_model(str(published), pretrained=True),
+        "path": create_model(published, pretrained=True),
+        "local-dir": create_model(f"local-dir:{published}", pretrained=True),
+        "subnet": load_subnet(published),
+    }
+    for way, model in ways.items():
+        assert isinstance(model, Subnet), way
+        assert model.is_calibrated(), way
+        with torch.no_grad():
+            assert torch.equal(model.eval()(images), golden), way
+    np.testing.assert_allclose(run_onnx(published / "model.onnx", images.numpy()), golden, atol=1e-4)
+
+
+def test_the_config_serves_timm(published: Path) -> None:
+    model = create_model(published, pretrained=True)
+    cfg = timm.data.resolve_model_data_config(model)
+    side = read_config(published).arch.resolution
+    assert list(cfg["input_size"]) == [3, side, side]
+    assert (cfg["interpolation"], cfg["crop_pct"], list(cfg["mean"])) == ("bilinear", 1.0, [0.5] * 3)
+    assert isinstance(model, Subnet)
+    assert model.num_features == read_config(published).num_features
+    pretrained_cfg: Any = model.pretrained_cfg  # timm's builder puts it there
+    assert list(pretrained_cfg["label_names"]) == [f"digit {i}" for i in range(10)]
+
+
+def test_a_new_head_keeps_the_rest(published: Path) -> None:
+    images, _ = read_golden(published, read_config(published))
+    model = create_model(published, pretrained=True, num_classes=3).eval()
+    assert isinstance(model, Subnet)
+    whole = load_subnet(published)
+    with torch.no_grad():
+        assert model(images).shape == (4, 3)
+        assert torch.equal(model.forward_features(images), whole.forward_features(images))
+
+
+def test_feature_maps(published: Path) -> None:
+    images, _ = read_golden(published, read_config(published))
+    model = create_model(published, pretrained=True, features_only=True).eval()
+    info: Any = model.feature_info
+    maps = model(images)
+    assert len(maps) == len(info.reduction()) > 1
+    for got, reduction, channels in zip(maps, info.reduction(), info.channels(), strict=True):
+        side = -(-images.shape[-1] // reduction)
+        assert got.shape == (4, channels, side, side)
+
+
+def test_without_pretrained_the_weights_are_fresh(published: Path) -> None:
+    model = create_model(published)
+    assert isinstance(model, Subnet)
+    assert not model.is_calibrated()
+    name = "classifier.weight"
+    assert not torch.equal(model.get_parameter(name), load_subnet(published).get_parameter(name))
+
+
+def test_the_generic_entry_point() -> None:
+    arch = read_config(entry_folder("attentive_nas_a0")).model_args.arch
+    with torch.device("meta"):
+        model = create_model("attentive_nas", arch=arch, num_classes=7)
+    assert model.num_classes == 7
+
+
+@pytest.mark.parametrize("name", ["attentive_nas_a0", "alphanet_a5_base"])
+def test_weights_that_are_not_distributed(name: str) -> None:
+    with pytest.raises(
+        NoWeightsError, match="anas import authors CHECKPOINT --images DIR --out DIR"
+    ) as caught:
+        create_model(name, pretrained=True)
+    assert name in str(caught.value)
+    assert "cc-by-nc-4.0" in str(caught.value)
+    with torch.device("meta"):
+        assert isinstance(create_model(name), Subnet)
+
+
+def test_names_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(
+        NotOnShelfError, match=r"'attentive_nas_a9'.*did you mean 'attentive_nas_a.*known: .*a6"
+    ):
+        create_model("attentive_nas_a9")
+    with pytest.raises(NotOnShelfError):
+        entry_folder("../models")
+    with pytest.raises(EntryError, match="no such folder"):
+        create_model(tmp_path / "nothing")
+    with pytest.raises(EntryError, match=r"config\.json: no such file"):
+        create_model(tmp_path)
+    assert list_models() == sorted(list_models())
+    assert {"attentive_nas_a0", "alphanet_a5_small"} <= set(list_models())
+
+
+@pytest.mark.parametrize("kept", [0, 7, 100, 20000])
+def test_truncated_weights(entry: Path, kept: int) -> None:
+    path = entry / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: truncated or no") as caught:
+        create_model(entry, pretrained=True)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: truncated or no"):
+        load_subnet(entry)
+
+
+def test_tensors_that_do_not_fit_are_named(entry: Path) -> None:
+    tensors = load_file(entry / "model.safetensors")
+    del tensors["stem.conv.weight"]
+    tensors["stranger"] = torch.zeros(2)
+    tensors["classifier.bias"] = torch.zeros(4)
+    save_file(tensors, entry / "model.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        create_model(entry, pretrained=True)
+    for part in ("missing stem.conv.weight", "unknown stranger", "classifier.bias (4,) instead of (10,)"):
+        assert part in str(caught.value)
+
+
+def test_altered_weights_are_not_loaded(entry: Path) -> None:
+    tensors = load_file(entry / "model.safetensors")
+    tensors["classifier.bias"] += 1
+    save_file(tensors, entry / "model.safetensors", {"format": "pt"})
+    with pytest.raises(EntryError, match=r"model\.safetensors.*SHA-256 differs"):
+        create_model(entry, pretrained=True)
+
+
+def test_weights_that_went_missing(entry: Path) -> None:
+    (entry / "model.safetensors").unlink()  # golden.safetensors is left, which timm alone would load
+    with pytest.raises(EntryError, match=r"lacks model\.safetensors"):
+        create_model(entry, pretrained=True)
+
+
+HUB_SHA = "a" * 40
+
+
+@pytest.mark.slow
+def test_a_hub_entry_from_the_cache_without_network(published: Path, tmp_path: Path) -> None:
+    repo = tmp_path / "hub" / "models--org--digits"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text(HUB_SHA)
+    shutil.copytree(published, repo / "snapshots" / HUB_SHA)
+    code = (
+        "import torch, anas_zoo\n"
+        "from anas_zoo.errors import EntryError\n"
+        "from pathlib import Path\n"
+        "from anas_zoo.zoo.draft import read_golden\n"
+        "from anas_zoo.zoo.entry import read_config\n"
+        f"folder = Path({str(published)!r})\n"
+        "images, golden = read_golden(folder, read_config(folder))\n"
+        f"for name in ('hf-hub:org/digits', 'hf-hub:org/digits@{HUB_SHA}'):\n"
+        "    model = anas_zoo.create_model(name, pretrained=True).eval()\n"
+        "    assert model.is_calibrated()\n"
+        "    assert torch.allclose(model(images), golden, atol=1e-4)\n"  # threads may differ
+        "for name in ('hf-hub:org/unknown', 'hf-hub:not a name'):\n"
+        "    try:\n"
+        "        anas_zoo.create_model(name)\n"
+        "    except EntryError as exc:\n"
+        "        assert name in str(exc) and '\\n' not in str(exc), exc\n"
+        "    else:\n"
+        "        raise AssertionError(name)\n"
+    )
+    env = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_draft_is_of_the_network_it_says(pristine_draft: Path, tmp_path: Path) -> None:
+    from anas_zoo.space import SearchSpace
+
+    subnet, config = load_subnet(pristine_draft), read_config(pristine_draft)
+    report = read_report(pristine_draft)
+    images, _ = read_golden(pristine_draft, config)
+    with pytest.raises(EntryError, match="golden images are"):
+        write_draft(tmp_path / "out", subnet, config, report, images[:, :, 1:])
+    with torch.no_grad():
+        subnet.get_parameter("classifier.bias").add_(1)
+    with pytest.raises(EntryError, match="network changed"):
+        write_draft(tmp_path / "out", subnet, config, report, images)
+    assert not (tmp_path / "out").exists()
+    space = SearchSpace.load("digits")
+    with pytest.raises(EntryError, match="resolution 99"):
+        build_config(subnet, name="x", space=space, licence="MIT", source="a test", resolution=99)
+    with pytest.raises(EntryError, match="2 label_names for 10 classes"):
+        build_config(subnet, name="x", space=space, licence="MIT", source="a test", label_names=["a", "b"])
+    with pytest.raises(EntryError, match=r"unknown key 'crop' \(did you mean 'crop_pct'"):
+        build_config(
+            subnet, name="x", space=space, licence="MIT", source="a test", preprocessing={"crop": 1.0}
+        )
+
+
+def test_the_same_network_gives_the_same_files(pristine_draft: Path, tmp_path: Path) -> None:
+    config = read_config(pristine_draft)
+    images, _ = read_golden(pristine_draft, config)
+    write_draft(tmp_path / "again", load_subnet(pristine_draft), config, read_report(pristine_draft), images)
+    for name in ("config.json", "model.safetensors", "golden.safetensors", "report.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (pristine_draft / name).read_bytes(), name
+
+
+def test_config_mistakes_name_the_key(entry: Path) -> None:
+    path = entry / "config.json"
+    good = json.loads(path.read_text())
+    cases = {
+        r"unknown key 'pretrained_cfg.crop_pc' \(did you mean 'crop_pct'\?\)": {
+            "pretrained_cfg": good["pretrained_cfg"] | {"crop_pc": 1.0}
+        },
+        "unknown key 'num_clases'": {"num_clases": 3},
+        "num_classes and pretrained_cfg.num_classes differ": {"num_classes": 9, "label_names": ["a"] * 9},
+        "arch_id and the architecture's id differ": {"anas": good["anas"] | {"arch_id": "abc"}},
+        "unknown key 'widht'": {
+            "model_args": good["model_args"] | {"arch": good["model_args"]["arch"] | {"widht": [1]}}
+        },
+        "anas.format": {"anas": good["anas"] | {"format": 2}},
+    }
+    for message, change in cases.items():
+        path.write_text(json.dumps(good | change))
+        with pytest.raises(EntryError, match=message) as caught:
+            create_model(entry)
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from anas_zoo.errors import EntryError, OutputError
+from anas_zoo.files import sha256_file
+from anas_zoo.zoo import Entry, publish, verify
+
+pytest_plugins = ["zoo_fixtures"]
+
+
+def edit(path: Path, change: Callable[[Any], object]) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def test_a_published_entry_is_complete_and_verifies(published: Path) -> None:
+    names = {path.name for path in published.iterdir()}
+    assert names == {
+        "config.json", "model.safetensors", "model.onnx", "report.json", "golden.safetensors",
+        "README.md", "manifest.json",
+    }  # fmt: skip
+    result = verify(published)
+    assert (result.name, result.files, result.golden_images) == ("digits_s", 6, 4)
+    assert result.torch_max_abs_diff is not None
+    assert result.torch_max_abs_diff < 1e-5
+    assert 0 <= result.onnx_max_abs_diff["model.onnx"] < 1e-3
+    assert Entry.read(published).has_weights
+
+
+def test_publishing_leaves_the_draft_and_refuses_a_taken_folder(
+    published: Path, pristine_draft: Path, tmp_path: Path
+) -> None:
+    assert not (pristine_draft / "README.md").exists()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "mine.txt").write_text("keep")
+    with pytest.raises(OutputError, match="already holds"):
+        publish(pristine_draft, tmp_path / "taken")
+    assert [p.name for p in (tmp_path / "taken").iterdir()] == ["mine.txt"]
+
+
+def test_notes_in_a_draft_are_not_published(draft: Path, tmp_path: Path) -> None:
+    (draft / "notes.txt").write_text("mine")
+    (draft / ".hidden").write_text("mine")
+    publish(draft, tmp_path / "out")
+    assert not (tmp_path / "out" / "notes.txt").exists()
+    assert not (tmp_path / "out" / ".hidden").exists()
+
+
+def report(change: Callable[[Any], object]) -> Callable[[Path], None]:
+    return lambda draft: edit(draft / "report.json", change)
+
+
+def config(change: Callable[[Any], object]) -> Callable[[Path], None]:
+    return lambda draft: edit(draft / "config.json", change)
+
+
+def flip(name: str) -> Callable[[Path], None]:
+    def damage(draft: Path) -> None:
+        content = bytearray((draft / name).read_bytes())
+        content[-9] ^= 0x40
+        (draft / name).write_bytes(content)
+
+    return damage
+
+
+def shifted_golden(draft: Path) -> None:
+    tensors = load_file(draft / "golden.safetensors")
+    tensors["logits"][1, 2] += 0.01
+    save_file(tensors, draft / "golden.safetensors")
+
+
+def truncated_golden(draft: Path) -> None:
+    (draft / "golden.safetensors").write_bytes(b"\x07")
+
+
+def golden_of_another_size(draft: Path) -> None:
+    tensors = load_file(draft / "golden.safetensors")
+    save_file({"images": torch.zeros(2, 3, 5, 5), "logits": tensors["logits"]}, draft / "golden.safetensors")
+
+
+def other_network(draft: Path) -> None:
+    """A file that has its hash in the report, and still computes something else."""
+    model = onnx.load(draft / "model.onnx")
+    weight = max(model.graph.initializer, key=lambda w: int(np.prod(w.dims)))
+    weight.raw_data = (onnx.numpy_helper.to_array(weight) * np.float32(1.1)).tobytes()
+    onnx.save(model, draft / "model.onnx")
+    path = draft / "model.onnx"
+    record = {"sha256": sha256_file(path), "size_bytes": path.stat().st_size}
+    edit(draft / "report.json", lambda r: r["files"]["model.onnx"].update(record))
+
+
+def stray_onnx(draft: Path) -> None:
+    (draft / "model.other.onnx").write_bytes((draft / "model.onnx").read_bytes())
+
+
+def link(draft: Path) -> None:
+    (draft / "model.onnx").rename(draft.parent / "elsewhere.onnx")
+    (draft / "model.onnx").symlink_to(draft.parent / "elsewhere.onnx")
+
+
+def unknown_licence(c: Any) -> None:
+    c["anas"]["weights"]["licence"] = c["pretrained_cfg"]["license"] = "unknown"
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "another name": (report(lambda r: r.update(name="other")), "gate 'consistency'.*'other'"),
+    "another arch": (report(lambda r: r.update(arch_id="0" * 12)), "gate 'consistency'.*000000000000"),
+    "other preprocessing": (
+        report(lambda r: r["accuracy"].update(preprocessing="reference")), "gate 'consistency'.*preproc",
+    ),
+    "no licence": (config(unknown_licence), "gate 'licence'.*'unknown'"),
+    "licence key absent": (
+        config(lambda c: c["anas"]["weights"].pop("licence")), "missing key 'anas.weights.licence'",
+    ),
+    "no weights stated": (config(lambda c: c["anas"].update(weights=None)), "gate 'licence'.*no weights"),
+    "uncalibrated": (config(lambda c: c["anas"].update(calibration=None)), "gate 'calibration'"),
+    "no accuracy": (report(lambda r: r.update(accuracy=None)), "gate 'accuracy'"),
+    "no cost": (report(lambda r: r.update(cost=None)), "gate 'cost'.*no cost"),
+    "wrong macs": (report(lambda r: r["cost"].update(macs=1)), "gate 'cost'.*says 1 multiply-adds"),
+    "no onnx": (report(lambda r: r.update(files={})), "gate 'parity'.*no ONNX file"),
+    "no parity": (
+        report(lambda r: r["files"]["model.onnx"].update(parity=None)), "gate 'parity'.*model.onnx was never",
+    ),
+    "parity too far": (
+        report(lambda r: r["files"]["model.onnx"]["parity"].update(max_abs_logit_diff=0.5)),
+        "gate 'parity'.*differs from torch by 0.5",
+    ),
+    "onnx absent": (lambda d: (d / "model.onnx").unlink(), "gate 'parity'.*model.onnx: no such file"),
+    "onnx altered": (flip("model.onnx"), "gate 'parity'.*model.onnx: SHA-256"),
+    "onnx of another network": (other_network, "gate 'parity'.*model.onnx.*golden logits"),
+    "onnx without evidence": (stray_onnx, "gate 'parity'.*model.other.onnx"),
+    "a link": (link, "gate 'files'.*model.onnx is a symbolic link"),
+    "weights altered": (flip("model.safetensors"), "gate 'weights'.*SHA-256 differs"),
+    "weights absent": (lambda d: (d / "model.safetensors").unlink(), "gate 'weights'.*no such file"),
+    "golden absent": (lambda d: (d / "golden.safetensors").unlink(), "gate 'golden'.*no such file"),
+    "golden truncated": (
+        truncated_golden, "gate 'golden'.*truncated",
+    ),
+    "golden shifted": (shifted_golden, "gate 'golden'.*difference 0.01"),
+    "golden of another size": (golden_of_another_size, "gate 'golden'.*are needed"),
+    "report absent": (lambda d: (d / "report.json").unlink(), "report.json: no such file"),
+    "file name leads out": (
+        report(lambda r: r["files"].update({"../x.onnx": r["files"].pop("model.onnx")})), "x.onnx",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_every_gate_refuses_and_leaves_nothing(draft: Path, tmp_path: Path, damage: str) -> None:
+    change, message = DAMAGE[damage]
+    change(draft)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(EntryError, match=message) as caught:
+        publish(draft, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_is_no_draft(tmp_path: Path) -> None:
+    with pytest.raises(EntryError, match="no such folder"):
+        publish(tmp_path / "nothing", tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EntryError, match=r"config\.json: no such file"):
+        publish(tmp_path / "empty", tmp_path / "out")
