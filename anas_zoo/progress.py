@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import operator
 import os
 import sys
@@ -45,6 +46,8 @@ class _Screen:
             if self._progress is None:
                 self._progress = _make_progress()
                 self._began = time.monotonic()
+                # Ctrl-C may come at any instruction, also while the display is being started.
+                atexit.register(self.stop)
                 self._progress.start()
             bar = self._progress.add_task(what, total=total)
             self._bars.append(bar)
@@ -59,9 +62,22 @@ class _Screen:
             if self._bars:
                 self._progress.remove_task(bar)
                 return
-            progress, self._progress = self._progress, None
-            progress.live.transient = time.monotonic() - self._began < BRIEF_SECONDS
-            progress.stop()
+            self._progress.live.transient = time.monotonic() - self._began < BRIEF_SECONDS
+            self.stop()
+
+    def stop(self) -> None:
+        """End the display and give the cursor back, however far its start or its end had got before."""
+        with self._lock:
+            progress = self._progress
+            if progress is None:
+                return
+            try:
+                progress.stop()
+            finally:
+                progress.console.show_cursor(True)
+            self._progress = None
+            self._bars.clear()
+            atexit.unregister(self.stop)
 
     def update(self, bar: TaskID, *, advance: float | None = None, what: str | None = None) -> None:
         progress = self._progress

@@ -1,0 +1,65 @@
+# Every target does its own set-up; nothing but Python (3.11 or newer), make and a shell is needed.
+# Paths are relative on purpose: the folder of the checkout may have any name.
+
+PYTHON ?= python3
+OUT    ?= runs/demo
+ARGS   ?=
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+# Written when the installation is complete; holds the folder it was made in, because an environment
+# does not survive a move of its folder.
+STAMP   := $(VENV)/.installed
+SOURCES := pyproject.toml requirements/constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test quick lint types clean moved
+
+help: ## show this list
+	@echo "usage: make TARGET [PYTHON=python3.12] [OUT=folder] [ARGS='...']"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1 \2/p' Makefile | \
+	  while read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+
+setup: $(STAMP) ## make .venv and install the package with its development tools into it
+
+demo: $(STAMP) ## train, search, export and publish on real images: OUT=runs/demo, more options in ARGS
+	$(BIN)/anas demo --out "$(OUT)" $(ARGS)
+
+test: lint types ## lint, types and the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+quick: $(STAMP) ## the tests that take no more than a few seconds each
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(STAMP) ## ruff: format and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+clean: ## remove caches and built packages; .venv and runs stay
+	rm -rf dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(CURDIR)"
+$(STAMP): moved
+endif
+
+$(STAMP): $(SOURCES)
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "make: no program $(PYTHON); install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; \
+	  exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: anas-zoo needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" --version 2>&1); name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; \
+	  exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: sudo apt install python3-venv" >&2; \
+	  exit 1; }
+	@if [ -f $(STAMP) ] && [ "$$(cat $(STAMP))" != "$(CURDIR)" ]; then rm -rf $(VENV); fi
+	@rm -f $(STAMP)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); }
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt -e . --group dev
+	@printf '%s\n' "$(CURDIR)" > $(STAMP)

@@ -1,0 +1,111 @@
+"""The commands and the program that holds them.
+
+A new command is a module here with one function, whose docstring is its help, and one line in
+:data:`COMMANDS`. The module imports what it works with inside the function, so that ``anas --help``
+stays quick; it prints results with :mod:`anas_zoo.cli.output` and raises an
+:class:`anas_zoo.errors.AnasError` for what the user can mend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from anas_zoo.cli.bench import bench
+from anas_zoo.cli.demo import demo
+from anas_zoo.cli.export import export
+from anas_zoo.cli.extract import extract
+from anas_zoo.cli.import_ import import_
+from anas_zoo.cli.list_models import list_models
+from anas_zoo.cli.predict import predict
+from anas_zoo.cli.profile import profile
+from anas_zoo.cli.publish import publish
+from anas_zoo.cli.search import search
+from anas_zoo.cli.show import show
+from anas_zoo.cli.train import train
+from anas_zoo.cli.validate import validate
+from anas_zoo.cli.verify import verify
+from anas_zoo.errors import AnasError, nearest
+
+__all__ = ["COMMANDS", "UsageError", "make_app"]
+
+# In the order in which `anas --help` shows them: the way of a model, from its making to its use.
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "train": train,
+    "search": search,
+    "extract": extract,
+    "profile": profile,
+    "export": export,
+    "validate": validate,
+    "publish": publish,
+    "verify": verify,
+    "list": list_models,
+    "show": show,
+    "predict": predict,
+    "bench": bench,
+    "import": import_,
+}
+
+
+class UsageError(AnasError):
+    """A command line that does not say what to do."""
+
+    exit_code = 2
+
+
+class _Group(TyperGroup):
+    """A group that answers an unknown command with the nearest one."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is None and not cmd_name.startswith("-"):
+            hint = nearest(cmd_name, COMMANDS) or f"; commands: {', '.join(COMMANDS)}"
+            raise UsageError(f"no command {cmd_name!r}{hint}; see: anas --help")
+        return command
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"anas {metadata.version('anas-zoo')}")
+        raise typer.Exit
+
+
+def _program(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Train one weight-shared supernet, search it for any budget, and ship each subnet found as a small,
+    measured, verified model.
+
+    Results go to stdout, everything else to stderr. The exit code is 0 only on success.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(UsageError.exit_code)
+
+
+def make_app() -> typer.Typer:
+    """The program ``anas`` with every command of :data:`COMMANDS`."""
+    # Plain help and plain errors: quick to start, and one line a mistake (see anas_zoo/cli/run.py).
+    app = typer.Typer(
+        name="anas",
+        cls=_Group,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_program)
+    for name, function in COMMANDS.items():
+        # The first line of the docstring whole, where typer would cut it off with dots.
+        app.command(name, short_help=(function.__doc__ or "").partition("\n")[0])(function)
+    return app

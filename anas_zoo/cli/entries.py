@@ -1,0 +1,65 @@
+"""What several commands need to know of an entry: where it lies, and what its numbers are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anas_zoo.errors import EntryError
+
+if TYPE_CHECKING:
+    from anas_zoo.zoo import Entry
+
+__all__ = ["find_entry", "local_folder", "summary"]
+
+HUB_PREFIXES = ("hf://", "hf-hub:")
+
+
+def local_folder(text: str, *, purpose: str) -> Path:
+    """``text`` as a folder of this machine; raises :class:`EntryError` for an address of the Hub."""
+    if text.startswith(HUB_PREFIXES):
+        raise EntryError(f"{purpose} {text}: the Hub is not there yet; give a folder of this machine")
+    return Path(text)
+
+
+def find_entry(text: str) -> Path:
+    """The folder that ``text`` names: a path (with a slash, or of a folder that exists), or a shelf's name.
+
+    Raises :class:`EntryError` for an address of the Hub, :class:`anas_zoo.errors.NotOnShelfError` for an
+    unknown name, with the nearest known one.
+    """
+    from anas_zoo.zoo import entry_folder, list_models
+
+    folder = local_folder(text, purpose="reading")
+    if os.sep in text or text in (".", ".."):
+        return folder
+    if text not in list_models() and folder.is_dir():
+        return folder
+    return entry_folder(text)
+
+
+def summary(entry: Entry) -> dict[str, Any]:
+    """The numbers that tell one entry from another, as plain data.
+
+    ``top1_kind`` says whether ``top1_pct`` was measured here or published by others. Multiply-adds and
+    parameters are exact; they follow from the architecture where no report has them.
+    """
+    from anas_zoo.space import count_by_walking
+
+    config, report = entry.config, entry.report
+    macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
+    accuracy, published = report.accuracy, report.published
+    weights = config.anas.weights
+    return {
+        "name": entry.name,
+        "arch_id": config.anas.arch_id,
+        "resolution": config.arch.resolution,
+        "num_classes": config.num_classes,
+        "macs": macs,
+        "params": params,
+        "top1_pct": accuracy.top1_pct if accuracy else published.top1_pct if published else None,
+        "top1_kind": "measured" if accuracy else "published" if published else None,
+        "has_weights": entry.has_weights,
+        "weights_licence": weights.licence if weights else config.pretrained_cfg.license,
+    }

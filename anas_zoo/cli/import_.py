@@ -1,0 +1,44 @@
+"""``anas import``: checkpoints of others -> entries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from anas_zoo.cli.options import JsonOption
+from anas_zoo.cli.output import print_json, print_lines
+
+__all__ = ["import_"]
+
+
+def import_(
+    kind: Annotated[Literal["authors"], typer.Argument(help="Whose checkpoint it is.")],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")],
+    images: Annotated[
+        Path,
+        typer.Option("--images", metavar="DIR", help="Training images that calibrate batch norm."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new folder of the entries.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME", help="Only this one; repeatable. Default: a0 to a6."),
+    ] = None,
+    calibration_images: Annotated[
+        int, typer.Option("--calibration-images", min=2, metavar="N", help="Images to calibrate on at most.")
+    ] = 2048,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn the AttentiveNAS authors' supernet into calibrated, exported entries (no code of it is run).
+
+    The entries carry the licence of the authors' weights, CC-BY-NC-4.0, and no measured accuracy: that
+    needs labelled test images.
+    """
+    from anas_zoo.pipeline.import_authors import import_authors
+
+    folders = import_authors(checkpoint, images, out, models=model, max_images=calibration_images)
+    if as_json:
+        print_json({"entries": [str(folder) for folder in folders]})
+    else:
+        print_lines(*(f"imported {folder}" for folder in folders), f"  look at one: anas show {folders[0]}")

@@ -1,0 +1,143 @@
+"""Run one command line: every failure becomes one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+
+from anas_zoo.errors import AnasError, DiskFullError
+from anas_zoo.progress import note
+
+__all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main"]
+
+TRACEBACK_VARIABLE = "ANAS_TRACEBACK"  # set to 1, it shows where an error comes from
+INTERNAL_ERROR = 70  # sysexits' EX_SOFTWARE: our mistake, not the user's
+IMPATIENCE_SECONDS = 2.0
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal that asks the program to end; like Ctrl-C it unwinds every block that cleans up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def _signals_unwind() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP raise :class:`Terminated` in here.
+
+    The first one starts the clean-up; more of them within two seconds (an impatient second Ctrl-C, or
+    make passing on what the terminal has already sent) must not cut that short.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers; whoever runs us in another one has their own
+        return
+    last = -IMPATIENCE_SECONDS
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= IMPATIENCE_SECONDS:
+            last = now
+            raise Terminated(number)
+
+    before = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # SIGHUP is not everywhere
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            before[number] = signal.signal(number, unwind)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _fail(message: str, exit_code: int) -> int:
+    with contextlib.suppress(OSError, ValueError):  # stderr may be closed; the exit code still tells
+        note(f"anas: {_one_line(message)}")
+    return exit_code
+
+
+def _explain(error: BaseException) -> int:
+    """Say what went wrong in one line; returns the exit code."""
+    if isinstance(error, AnasError):
+        return _fail(f"error: {error}", error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        code = error.exit_code if isinstance(error, Terminated) else 128 + signal.SIGINT
+        return _fail("interrupted; nothing half-written was left", code)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" while writing {error.filename}" if error.filename else ""
+        return _fail(f"error: no space left{where}; free some and run it again", DiskFullError.exit_code)
+    describe = getattr(error, "format_message", None)
+    if callable(describe):  # typer's usage errors, whose classes changed their home between its versions
+        return _fail(f"error: {str(describe()).rstrip('.')}; see: {_help_for(error)}", 2)
+    hint = f"a mistake in anas-zoo, or a file it did not expect; see where with {TRACEBACK_VARIABLE}=1"
+    return _fail(f"internal error: {type(error).__name__}: {error} ({hint})", INTERNAL_ERROR)
+
+
+def _help_for(error: BaseException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context is not None else 'anas'} --help"
+
+
+def _flush_or_drop_stdout() -> None:
+    """Let Python's own flush at exit succeed even where stdout's reader has left or its disk is full."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _call(args: Sequence[str]) -> int:
+    # Only now, so that the handlers of signals are in place within the first instants of the program.
+    import typer
+
+    from anas_zoo.cli.app import make_app
+
+    command = typer.main.get_command(make_app())
+    try:
+        with command.make_context("anas", list(args)) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return int(done.exit_code)
+    finally:
+        sys.stdout.flush()
+    return 0
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run ``args`` (the program's own when None) and return the exit code.
+
+    0 success · 1 an error that the user can mend · 2 a command line that cannot be understood · 70 an
+    error of ours · 130, 143 and 129 after Ctrl-C, SIGTERM and SIGHUP · 141 when the reader of stdout left.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
+    with _signals_unwind():
+        try:
+            return _call(sys.argv[1:] if args is None else args)
+        except BrokenPipeError:
+            return 128 + signal.SIGPIPE
+        except (Exception, KeyboardInterrupt) as error:
+            if os.environ.get(TRACEBACK_VARIABLE, "") not in ("", "0"):
+                import traceback
+
+                traceback.print_exception(error)
+            return _explain(error)
+        finally:
+            _flush_or_drop_stdout()

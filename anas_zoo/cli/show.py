@@ -1,0 +1,140 @@
+"""``anas show``: everything an entry says about itself, and how to load it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anas_zoo.cli.options import EntryArgument, JsonOption
+from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from anas_zoo.zoo import Entry, EntryReport
+
+__all__ = ["show"]
+
+
+def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
+    """Show an entry: its architecture, what was measured, its files, and how to load it."""
+    from anas_zoo.cli.entries import find_entry, summary
+    from anas_zoo.zoo import Entry
+
+    found = Entry.read(find_entry(entry))
+    facts = summary(found)
+    sizes = {name: (found.folder / name).stat().st_size for name in found.files}
+    loading = _loading_lines(entry, found)
+    if as_json:
+        print_json(
+            {
+                "folder": str(found.folder),
+                "summary": facts,
+                "config": found.config.to_dict(),
+                "report": found.report.to_dict(),
+                "files": sizes,
+                "loading": loading,
+            }
+        )
+        return
+    print_lines(f"{found.name}  ({found.folder})")
+    print_pairs("network", _network(found, facts))
+    print_pairs("input", _input(found))
+    print_pairs("numbers", _numbers(facts, found.report))
+    if found.report.files:
+        print_lines("", "exported files")
+        print_table(*_exported(found.report))
+    print_pairs("files", {name: f"{size:,} bytes" for name, size in sizes.items()})
+    print_lines("", "to load it", *(f"  {line}" for line in loading))
+
+
+def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
+    config = entry.config
+    arch = config.arch.to_dict()
+    pairs = {"architecture": f"{config.anas.arch_id} of the space {config.anas.space.name}"}
+    pairs |= {key.replace("_", " "): str(value) for key, value in arch.items()}
+    labels = config.label_names
+    pairs["classes"] = str(config.num_classes) + (f": {_shortened(labels)}" if labels else "")
+    weights = config.anas.weights
+    if weights is None:
+        pairs["weights"] = f"not distributed here; README.md in {entry.folder} says how to get them"
+    else:
+        pairs["weights"] = f"from {weights.source}"
+    pairs["their licence"] = facts["weights_licence"] or "-"
+    calibration = config.anas.calibration
+    if calibration is not None:
+        pairs["batch norm"] = f"calibrated on {calibration.images} images at {calibration.resolution} px"
+    return pairs
+
+
+def _shortened(labels: tuple[str, ...], limit: int = 10) -> str:
+    return ", ".join(labels[:limit]) + (", ..." if len(labels) > limit else "")
+
+
+def _input(entry: Entry) -> dict[str, str]:
+    pre = entry.config.anas.preprocessing
+    return {
+        "size": f"3 x {pre.resolution} x {pre.resolution}, {pre.colour}",
+        "preprocessing": f"{pre.mode}, {pre.interpolation}, crop {pre.crop_pct:g}",
+        "mean": ", ".join(f"{value:g}" for value in pre.mean),
+        "std": ", ".join(f"{value:g}" for value in pre.std),
+    }
+
+
+def _numbers(facts: dict[str, Any], report: EntryReport) -> dict[str, str]:
+    pairs = {
+        "cost": f"{facts['macs'] / 1e6:.3f} MFLOPs (multiply-adds)",
+        "parameters": f"{facts['params']:,}",
+    }
+    if report.accuracy is not None:
+        own = report.accuracy
+        pairs["top-1"] = f"{own.top1_pct:.2f} % measured on {own.images} images of {own.source} ({own.split})"
+    elif report.published is not None:
+        other = report.published
+        pairs["top-1"] = (
+            f"{other.top1_pct:.2f} % on {other.dataset}, published by {other.source}; not measured here"
+        )
+    else:
+        pairs["top-1"] = "not measured"
+    return pairs
+
+
+def _exported(report: EntryReport) -> tuple[list[str], list[list[str]]]:
+    headers = [
+        "file",
+        "target",
+        "opset",
+        "bytes",
+        "top-1 %",
+        "largest logit diff",
+        "p50 ms",
+        "p95 ms",
+        "threads",
+    ]
+    rows = []
+    for name, info in report.files.items():
+        parity, latency = info.parity, info.latency[0] if info.latency else None
+        rows.append(
+            [
+                name,
+                info.target,
+                str(info.opset),
+                str(info.size_bytes),
+                "-" if parity is None else f"{parity.top1_pct:.2f}",
+                "-" if parity is None else f"{parity.max_abs_logit_diff:.1e}",
+                "-" if latency is None else f"{latency.p50_ms:.3f}",
+                "-" if latency is None else f"{latency.p95_ms:.3f}",
+                "-" if latency is None else str(latency.threads),
+            ]
+        )
+    return headers, rows
+
+
+def _loading_lines(name: str, entry: Entry) -> list[str]:
+    pretrained = "True" if entry.has_weights else "False"
+    lines = [f'python: import anas_zoo; model = anas_zoo.create_model("{name}", pretrained={pretrained})']
+    lines += [
+        f'onnxruntime: onnxruntime.InferenceSession("{entry.folder / file}")'
+        for file in entry.report.files
+        if file in entry.files
+    ]
+    if entry.report.files:
+        lines.append(f"command line: anas predict {name} IMAGE")
+    return lines

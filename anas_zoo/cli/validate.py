@@ -1,0 +1,37 @@
+"""``anas validate``: does the file on disk compute what torch computes?"""
+
+from __future__ import annotations
+
+from anas_zoo.cli.options import EntryArgument, JsonOption
+from anas_zoo.cli.output import print_json, print_table
+
+__all__ = ["validate"]
+
+
+def validate(entry: EntryArgument, as_json: JsonOption = False) -> None:
+    """Run every exported file of an entry in onnxruntime and compare it with torch.
+
+    A draft inside a run is validated on all images of the run's test split and gets the result into its
+    report; anything else on the golden images that it carries.
+    """
+    from anas_zoo.cli.entries import find_entry
+    from anas_zoo.pipeline.deploy import validate_entry
+
+    reports = validate_entry(find_entry(entry))
+    if as_json:
+        print_json({name: report.to_dict() for name, report in reports.items()})
+        return
+    print_table(
+        ["file", "images", "batches", "logit diff", "agree %", "top-1 %"],
+        [
+            [
+                name,
+                str(report.images),
+                " ".join(map(str, report.batch_sizes)),
+                f"{report.max_abs_logit_diff:.1e}",
+                f"{report.top1_agreement_pct:.2f}",
+                "-" if report.top1_pct is None else f"{report.top1_pct:.2f}",
+            ]
+            for name, report in reports.items()
+        ],
+    )

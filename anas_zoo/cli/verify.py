@@ -1,0 +1,31 @@
+"""``anas verify``: does an entry still do what it did when it was published?"""
+
+from __future__ import annotations
+
+from anas_zoo.cli.options import EntryArgument, JsonOption
+from anas_zoo.cli.output import print_json, print_lines
+
+__all__ = ["verify"]
+
+
+def verify(entry: EntryArgument, as_json: JsonOption = False) -> None:
+    """Check a published entry: the hash of every file, and its golden logits in torch and onnxruntime."""
+    from anas_zoo import zoo
+    from anas_zoo.cli.entries import find_entry
+
+    folder = find_entry(entry)
+    found = zoo.verify(folder)
+    if as_json:
+        print_json({"folder": str(folder), **found.to_dict()})
+        return
+    lines = [f"{found.name}: verified", f"  {found.files} files have the size and SHA-256 of the manifest"]
+    if found.torch_max_abs_diff is not None:
+        lines.append(
+            f"  torch gives the logits of the {found.golden_images} golden images"
+            f" (largest difference {found.torch_max_abs_diff:.1e})"
+        )
+    lines += [
+        f"  {name} gives them in onnxruntime (largest difference {difference:.1e})"
+        for name, difference in found.onnx_max_abs_diff.items()
+    ]
+    print_lines(*lines)

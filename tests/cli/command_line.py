@@ -1,0 +1,84 @@
+"""How the tests call the command line: in this process, or as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from anas_zoo.cli import main
+
+__all__ = ["DRIVER", "files_below", "refused", "start_driver", "succeeded"]
+
+# The real program with commands that no user needs: slow ones and broken ones.
+DRIVER = """
+import errno, os, sys, time
+from pathlib import Path
+from anas_zoo.cli import app, main
+from anas_zoo.files import output_folder
+
+def slow(out: Path) -> None:
+    "Write a folder that is never complete."
+    with output_folder(out) as staging:
+        (staging / "half").write_text("of it")
+        print("begun", flush=True)
+        time.sleep(60)
+
+def careful(out: Path) -> None:
+    "Clean up slowly."
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaning", flush=True)
+        time.sleep(1)
+        out.write_text("clean")
+
+def broken() -> None:
+    "Have a mistake."
+    raise ValueError("first line\\nsecond line")
+
+def full() -> None:
+    "Meet a full disk where nobody expected one."
+    raise OSError(errno.ENOSPC, "No space left on device", "some/file")
+
+for command in (slow, careful, broken, full):
+    app.COMMANDS[command.__name__] = command
+sys.exit(main())
+"""
+
+
+def start_driver(*args: str | Path) -> subprocess.Popen[str]:
+    """A process that runs the driver's commands beside the real ones."""
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def succeeded(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
+    """What the command printed to stdout; it must succeed and say nothing else."""
+    code = main([str(arg) for arg in args])
+    captured = capsys.readouterr()
+    assert (code, captured.err) == (0, "")
+    return captured.out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *args: str | Path, code: int = 1) -> str:
+    """The one line of error without its prefix; the command must fail with ``code`` and print no result."""
+    got = main([str(arg) for arg in args])
+    captured = capsys.readouterr()
+    assert (got, captured.out) == (code, "")
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("anas: error: ")
+    return captured.err.removeprefix("anas: error: ").rstrip("\n")
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Content of every file in ``folder``, hidden ones included."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

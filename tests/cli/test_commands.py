@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import files_below, refused, succeeded
+from PIL import Image
+
+import anas_zoo
+
+Change = Callable[[Path], Any]
+
+
+def test_list_has_every_model_of_the_shelf(capsys: pytest.CaptureFixture[str]) -> None:
+    text = succeeded(capsys, "list")
+    models = json.loads(succeeded(capsys, "list", "--json"))
+    assert sorted(model["name"] for model in models) == anas_zoo.list_models()
+    for name in anas_zoo.list_models():
+        assert f"\n{name} " in text
+    a0 = next(model for model in models if model["name"] == "attentive_nas_a0")
+    assert a0["macs"] // 1_000_000 == 203  # the paper's figure
+    assert (a0["top1_kind"], a0["has_weights"], a0["resolution"]) == ("published", False, 192)
+
+
+def test_show_a_model_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    text = succeeded(capsys, "show", "attentive_nas_a0")
+    assert "not distributed here" in text
+    assert "published by" in text
+    assert 'anas_zoo.create_model("attentive_nas_a0", pretrained=False)' in text
+    assert "onnxruntime" not in text
+
+
+def test_show_an_entry_in_a_folder(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = succeeded(capsys, "show", entry)
+    assert text.startswith(f"tiny  ({entry})\n")
+    assert "zero, one, two, three" in text
+    assert "measured on 16 images of noise (test)" in text
+    assert f"anas predict {entry} IMAGE" in text
+    data = json.loads(succeeded(capsys, "show", entry, "--json"))
+    assert data["config"] == json.loads((entry / "config.json").read_text())
+    assert data["report"] == json.loads((entry / "report.json").read_text())
+    assert data["files"]["model.onnx"] == (entry / "model.onnx").stat().st_size
+    assert data["summary"]["top1_kind"] == "measured"
+
+
+def test_the_shown_line_loads_the_model(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = json.loads(succeeded(capsys, "show", entry, "--json"))
+    line = next(line for line in data["loading"] if line.startswith("python: "))
+    names: dict[str, Any] = {}
+    exec(line.removeprefix("python: "), names)
+    assert names["model"].num_classes == 4
+
+
+def test_a_folder_beside_is_found_by_its_bare_name(
+    entry: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(entry.parent)
+    assert succeeded(capsys, "show", "tiny").startswith("tiny  (tiny)\n")
+
+
+def test_predict(entry: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = json.loads(succeeded(capsys, "predict", entry, image, image, "--json"))
+    assert [result["image"] for result in results] == [str(image)] * 2
+    predictions = results[0]["predictions"]
+    assert {one["label"] for one in predictions} == {"zero", "one", "two", "three"}
+    percents = [one["probability_pct"] for one in predictions]
+    assert percents == sorted(percents, reverse=True)
+    assert sum(percents) == pytest.approx(100.0)
+    text = succeeded(capsys, "predict", entry, image, "--top", "1")
+    assert text.splitlines()[2].split() == [str(image), predictions[0]["label"], f"{percents[0]:.2f}"]
+    assert len(text.splitlines()) == 3
+
+
+def test_verify(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert succeeded(capsys, "verify", entry).startswith("tiny: verified\n")
+    data = json.loads(succeeded(capsys, "verify", entry, "--json"))
+    assert data["golden_images"] == 2
+    assert data["onnx_max_abs_diff"].keys() == {"model.onnx"}
+
+
+def test_publish(draft: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "deep" / "entry"
+    data = json.loads(succeeded(capsys, "publish", draft, "--to", target, "--json"))
+    assert data == {"folder": str(target)}
+    assert (target / "manifest.json").is_file()
+    assert f"anas verify {tmp_path / 'two'}" in succeeded(capsys, "publish", draft, "--to", tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["show", "attentive_nas_a9"],
+            "no model named 'attentive_nas_a9' on the shelf (did you mean 'attent",
+        ),
+        (["show", "./nowhere"], "nowhere: no such folder"),
+        (["show", "hf://some/model"], "hf://some/model: the Hub is not there yet"),
+        (["show", "hf-hub:some/model"], "the Hub is not there yet"),
+        (["verify", "attentive"], "no model named 'attentive' on the shelf"),
+        (["predict", "attentive_nas_a0", "image.png"], "attentive_nas_a0 has no weights on the shelf"),
+        (["predict", "{entry}", "absent.png"], "absent.png: no such file"),
+        (["predict", "{entry}", "image.png", "text.png"], "text.png: not an image that Pillow can read"),
+        (["predict", "{entry}", "image.png", "cut.png"], "cut.png: unreadable image"),
+        (["predict", "{entry}", "."], "is a folder"),
+        (["publish", "{draft}", "--to", "hf://some/model"], "publishing to hf://some/model: the Hub is not"),
+        (["publish", "{draft}", "--to", "."], "already holds"),
+        (["publish", "{draft}", "--to", "image.png"], "is a file"),
+        (["publish", "{draft}", "--to", "image.png/entry"], "cannot write"),
+        (["publish", "./nowhere", "--to", "out"], "nowhere: no such folder"),
+        (["verify", "{draft}"], "manifest.json: no such file"),
+    ],
+)
+def test_bad_input_is_one_line_and_changes_nothing(
+    arguments: list[str],
+    said: str,
+    draft: Path,
+    entry: Path,
+    image: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = image.parent
+    monkeypatch.chdir(folder)
+    (folder / "text.png").write_text("no image at all")
+    Image.effect_noise((64, 64), 50).save(folder / "whole.png")
+    (folder / "cut.png").write_bytes((folder / "whole.png").read_bytes()[:300])
+    before = files_below(folder)
+    assert said in refused(capsys, *(a.format(draft=draft, entry=entry) for a in arguments))
+    assert files_below(folder) == before
+
+
+def _edit_json(name: str, *keys: str, value: Any) -> Change:
+    def change(folder: Path) -> None:
+        data = json.loads((folder / name).read_text())
+        inner = data
+        for key in keys[:-1]:
+            inner = inner[key]
+        inner[keys[-1]] = value
+        (folder / name).write_text(json.dumps(data))
+
+    return change
+
+
+def _truncate(name: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes((folder / name).read_bytes()[:-100])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("command", "change", "said"),
+    [
+        ("publish", _edit_json("config.json", "num_clases", value=4), "(did you mean 'num_classes'?)"),
+        ("publish", lambda f: (f / "config.json").write_text("{"), "config.json: not valid JSON"),
+        ("publish", _edit_json("config.json", "anas", "calibration", value=None), "gate 'calibration'"),
+        ("publish", _edit_json("report.json", "accuracy", value=None), "gate 'accuracy'"),
+        ("publish", _edit_json("report.json", "files", "model.onnx", "parity", value=None), "gate 'parity'"),
+        ("publish", _truncate("model.safetensors"), "gate 'weights'"),
+        ("publish", _truncate("model.onnx"), "gate 'parity'"),
+        ("verify", _truncate("model.onnx"), "model.onnx was altered"),
+        ("verify", lambda f: (f / "golden.safetensors").unlink(), "golden.safetensors is missing"),
+        ("verify", lambda f: (f / "extra").write_text(""), "extra is not in the manifest"),
+        ("show", _truncate("report.json"), "report.json was altered"),
+        ("predict", _truncate("model.onnx"), "model.onnx"),
+    ],
+)
+def test_a_spoilt_entry_is_refused_in_one_line(
+    command: str,
+    change: Change,
+    said: str,
+    draft: Path,
+    entry: Path,
+    image: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = image.parent / "copy"
+    shutil.copytree(draft if command == "publish" else entry, folder)
+    change(folder)
+    before = files_below(image.parent)
+    more: dict[str, list[str | Path]] = {"publish": ["--to", image.parent / "out"], "predict": [image]}
+    assert said in refused(capsys, command, folder, *more.get(command, []))
+    assert files_below(image.parent) == before

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import files_below, refused, start_driver, succeeded
+
+from anas_zoo.cli import app, main
+
+PROGRAM = [sys.executable, "-m", "anas_zoo.cli"]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+def test_help_lists_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    text = succeeded(capsys, "--help")
+    for name, function in app.COMMANDS.items():
+        assert f"  {name} " in text
+        assert (function.__doc__ or "").split(",")[0].partition("\n")[0][:40] in text
+
+
+@pytest.mark.parametrize("name", app.COMMANDS)
+def test_every_command_and_option_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    assert f"Usage: anas {name}" in succeeded(capsys, name, "--help")
+    group = typer.main.get_command(app.make_app())
+    command = group.get_command(None, name)  # type: ignore[attr-defined]
+    assert command.help
+    assert [parameter.name for parameter in command.params if not parameter.help] == []
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    assert succeeded(capsys, "--version") == f"anas {version('anas-zoo')}\n"
+
+
+def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Usage: anas" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lst"], "no command 'lst' (did you mean 'list'?); see: anas --help"),
+        (["qqqq"], "no command 'qqqq'; commands: "),
+        (["--jsn"], "No such option: --jsn; see: anas --help"),
+        (["list", "--jsn"], "No such option: --jsn"),
+        (["list", "extra"], "Got unexpected extra argument"),
+        (["show"], "Missing argument"),
+        (["predict", "tiny"], "Missing argument 'IMAGE...'; see: anas predict --help"),
+        (["predict", "tiny", "a.png", "--top", "0"], "Invalid value for '--top'"),
+        (["predict", "tiny", "a.png", "--top", "many"], "Invalid value for '--top'"),
+        (["publish", "draft"], "Missing option '--to'"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(capsys, *arguments, code=2)
+
+
+def test_an_error_of_ours_is_one_line_and_a_hint() -> None:
+    with start_driver("broken") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (70, "")
+    assert err.startswith("anas: internal error: ValueError: first line second line (")
+    assert "ANAS_TRACEBACK=1" in err
+    assert err.count("\n") == 1
+
+
+def test_the_traceback_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANAS_TRACEBACK", "1")
+    with start_driver("broken") as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 70
+    assert "Traceback (most recent call last)" in err
+    assert 'raise ValueError("first line' in err or "in broken" in err
+
+
+def test_a_full_disk_is_no_internal_error() -> None:
+    with start_driver("full") as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "anas: error: no space left while writing some/file; free some and run it again\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
+def test_a_result_that_finds_no_space() -> None:
+    with Path("/dev/full").open("w") as stdout:
+        done = subprocess.run(
+            [*PROGRAM, "list"], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (1, "anas: error: no space left; free some and run it again\n")
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*PROGRAM, "list"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_in_the_middle_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    with start_driver("slow", tmp_path / "out") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        assert any(path.name == "half" for path in tmp_path.rglob("*"))  # there was something to clean up
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert err == "anas: interrupted; nothing half-written was left\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_signal_does_not_cut_the_clean_up_short(tmp_path: Path) -> None:
+    with start_driver("careful", tmp_path / "out") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "cleaning\n"
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert (tmp_path / "out").read_text() == "clean"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_s", [0.3, 1.0, 2.0, 3.0, 4.0])
+def test_publishing_is_interrupted_at_any_time(draft: Path, tmp_path: Path, after_s: float) -> None:
+    before = files_below(draft)
+    command = [*PROGRAM, "publish", str(draft), "--to", str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(after_s)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    if process.returncode == 0:  # it was faster than we
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    else:
+        assert (process.returncode, out) == (130, "")
+        assert err == "anas: interrupted; nothing half-written was left\n"
+        assert list(tmp_path.iterdir()) == []
+    assert files_below(draft) == before
