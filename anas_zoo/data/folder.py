@@ -45,9 +45,7 @@ class FolderSource:
                 return Image.open(file).convert("RGB")
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
                 name = self._reader.filename(index, absolute=True)
-                raise DataError(
-                    f"cannot read the image {name} ({exc}); remove it or replace it"
-                ) from exc
+                raise DataError(f"cannot read the image {name} ({exc}); remove it or replace it") from exc
 
     def fingerprint(self) -> str:
         """Hash of the files' relative names, sizes and labels (contents are not read)."""

@@ -6,6 +6,12 @@ from anas_zoo.nets.checkpoint import load_supernet, save_supernet
 from anas_zoo.nets.subnet import Subnet
 from anas_zoo.nets.supernet import Supernet
 
-__all__ = ["Calibration", "Subnet", "Supernet", "calibrate_bn",
+__all__ = [
+    "Calibration",
+    "Subnet",
+    "Supernet",
+    "calibrate_bn",
+    "load_authors_checkpoint",
     "load_supernet",
-    "save_supernet", "load_authors_checkpoint"]
+    "save_supernet",
+]

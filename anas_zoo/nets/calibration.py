@@ -53,6 +53,7 @@ def calibrate_bn(subnet: nn.Module, batches: Iterable[Tensor]) -> Calibration:
     """
     norms = [m for m in subnet.modules() if isinstance(m, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]
+    subnet.calibration = None  # type: ignore[assignment] # an earlier record must not outlive a failure
     subnet.eval()  # dropout and drop-connect stay off
     digest, count, images, resolution = hashlib.sha256(), 0, 0, 0
     try:

@@ -45,7 +45,13 @@ class Supernet(nn.Module):
         super().__init__()
         self.space = space
         self.num_classes = num_classes
-        config = space.config
+        # torch's layers initialise themselves from the global generator, which is not ours to advance.
+        with torch.random.fork_rng(devices=[]):
+            self._build(space.config, num_classes)
+        if self.mix.weight.device.type != "meta":
+            init_weights(self, generator)
+
+    def _build(self, config: SpaceConfig, num_classes: int) -> None:
         stem_chs, head_chs = config.stem.width[-1], config.head.width[-1]
         self.stem = ElasticConvNorm(3, stem_chs, config.stem.kernel_size)
         stages = [nn.ModuleList(stage) for stage in _largest_blocks(config)]
@@ -55,8 +61,6 @@ class Supernet(nn.Module):
         self.head = ElasticConvNorm(last_chs, mid_chs)
         self.mix = ElasticConv(mid_chs, head_chs, 1, bias=False)
         self.classifier = nn.Linear(head_chs, num_classes)
-        if self.mix.weight.device.type != "meta":
-            init_weights(self, generator)
 
     def forward(
         self,

@@ -36,14 +36,19 @@ GENERIC = "attentive_nas"
 _SOURCES = ("url", "file", "hf_hub_id", "state_dict")
 
 
-def _pretrained_cfg(arch: Architecture, structure: Structure) -> dict[str, Any]:
-    """What timm has to know of a network without weights: its input, its first and last layer."""
+def _pool_size(arch: Architecture, structure: Structure) -> tuple[int, int]:
+    """Height and width of the last feature map at the architecture's resolution."""
     side = conv_side(arch.resolution, structure.stem.stride)
     for stage in structure.stages:
         side = conv_side(side, stage.stride)
+    return side, side
+
+
+def _pretrained_cfg(arch: Architecture, structure: Structure) -> dict[str, Any]:
+    """What timm has to know of a network without weights: its input, its first and last layer."""
     return {
         "input_size": (3, arch.resolution, arch.resolution),
-        "pool_size": (side, side),
+        "pool_size": _pool_size(arch, structure),
         "interpolation": "bicubic",
         "crop_pct": 0.875,
         "mean": (0.485, 0.456, 0.406),
@@ -68,7 +73,12 @@ def _build(
 
     if not pretrained_cfg and variant == GENERIC:
         pretrained_cfg = _pretrained_cfg(arch, structure)
+    elif isinstance(pretrained_cfg, dict):  # of an entry's config
+        pretrained_cfg = {**pretrained_cfg, "pool_size": _pool_size(arch, structure)}
     resolved = resolve_pretrained_cfg(variant, pretrained_cfg, pretrained_cfg_overlay)
+    folder = Path(resolved.file) if resolved.file and Path(resolved.file).is_dir() else None
+    if folder and not (folder / "model.safetensors").is_file():
+        resolved.file = None
     if pretrained and not any(getattr(resolved, source, None) for source in _SOURCES):
         raise NoWeightsError(
             f"{variant} has no weights on the shelf, pretrained=True cannot be met; make them from the "
@@ -88,8 +98,7 @@ def _build(
         **kwargs,
     )
     if pretrained and resolved.file and isinstance(model, Subnet):
-        source = Path(resolved.file)
-        _restore_calibration(model, (source if source.is_dir() else source.parent) / "config.json")
+        _restore_calibration(model, (folder or Path(resolved.file).parent) / "config.json")
     return model
 
 
@@ -170,6 +179,7 @@ def _read_entry(folder: Path) -> tuple[Architecture, Structure, dict[str, Any]]:
         if data.get("label_names"):
             cfg["label_names"] = tuple(data["label_names"])
         arch, structure = _read_model_args(args["arch"], args.get("structure"))
+        cfg["pool_size"] = _pool_size(arch, structure)
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise ConfigError(f"{folder / 'config.json'}: not the config of an entry ({exc!r})") from exc
     weights = folder / "model.safetensors"

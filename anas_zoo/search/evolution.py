@@ -44,7 +44,13 @@ class Evolution:
         """
         recipe = self._recipe
         if self._round == 0:
-            proposals = self._draw(recipe.initial, lambda n: self._space.sample_codes(self._rng, n))
+            # The ends of the space are where a sandwich-trained supernet is best known; the authors start
+            # from random architectures alone.
+            ends = self._space.encode([self._space.smallest, self._space.largest])
+            first = iter([ends[: recipe.initial]])
+            proposals = self._draw(
+                recipe.initial, lambda n: next(first, self._space.sample_codes(self._rng, n))
+            )
             if not proposals:
                 self._refuse_range()
         elif self._round <= recipe.rounds:

@@ -6,7 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from anas_zoo.schema import Schema
+from anas_zoo.errors import SearchError
+from anas_zoo.schema import Schema, parse
 
 __all__ = ["SearchRecipe"]
 
@@ -35,3 +36,23 @@ class SearchRecipe(Schema):
     def evaluations(self) -> int:
         """How many architectures are scored at most."""
         return self.initial + self.rounds * (self.mutations + self.crossovers)
+
+    def with_limits(
+        self, *, min_macs: int | None, max_macs: int | None, evaluations: int | None
+    ) -> SearchRecipe:
+        """This recipe within other limits (None keeps its own), the rounds scaled to ``evaluations``."""
+        data = self.model_dump()
+        if min_macs is not None:
+            data["min_macs"] = min_macs
+        if max_macs is not None:
+            data["max_macs"] = max_macs
+        if evaluations is not None:
+            # The random start keeps its share; what rounding leaves over goes to it.
+            per_round = self.mutations + self.crossovers
+            data["rounds"] = min(self.rounds, round(self.rounds * evaluations / self.evaluations))
+            if evaluations > self.evaluations and per_round:
+                data["rounds"] = (evaluations - self.initial) // per_round
+            data["initial"] = evaluations - data["rounds"] * per_round
+            if data["initial"] < 1:
+                data |= {"initial": evaluations, "rounds": 0}
+        return parse(SearchRecipe, data, "limits of the search", error=SearchError)

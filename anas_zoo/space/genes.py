@@ -81,7 +81,8 @@ class GeneTable:
 
     def has_shape(self, arch: Architecture) -> bool:
         """Whether every list of ``arch`` has the length that this space needs."""
-        return not _length_breaches(arch, self.lengths)
+        lengths = len(arch.width), len(arch.depth), len(arch.kernel_size), len(arch.expand_ratio)
+        return lengths == tuple(self.lengths.values())  # in the order of the lengths' keys
 
     def violations(self, arch: Architecture) -> list[str]:
         """Every breach of ``arch``, in words."""

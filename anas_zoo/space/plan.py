@@ -88,12 +88,13 @@ def plan_stage(
     """The blocks of one stage.
 
     mid = make_divisible(round(c·e)) of the channels c that really arrive, so the first block of a
-    stage expands the previous stage's width and the others their own.
+    stage expands the previous stage's width and the others their own. Ratio 1 has no expanding
+    convolution, so there mid is c itself even where 8 does not divide it.
     """
     blocks = []
     for index in range(depth):
         chs = in_chs if index == 0 else out_chs
-        mid = make_divisible(round(chs * expand_ratio))
+        mid = make_divisible(round(chs * expand_ratio)) if expand_ratio > 1 else chs
         blocks.append(
             BlockPlan(
                 in_chs=chs,

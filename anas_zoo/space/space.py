@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -153,12 +154,13 @@ class SearchSpace:
         if isinstance(archs, Architecture):
             raise SpaceError("give a list of architectures: space.macs([arch])")
         for arch in archs:
-            if len(arch.code) != self.genes.count or not self.genes.has_shape(arch):
+            if not self.genes.has_shape(arch):
                 self.validate(arch)
         return self._pack(list(archs))
 
     def _pack(self, archs: list[Architecture]) -> Codes:
-        packed = np.array([arch.code for arch in archs], dtype=np.int64)
+        values = itertools.chain.from_iterable(arch.code for arch in archs)
+        packed = np.fromiter(values, dtype=np.int64, count=len(archs) * self.genes.count)
         return packed.reshape(len(archs), self.genes.count)
 
     def _checked(self, codes: npt.ArrayLike) -> Codes:

@@ -81,7 +81,7 @@ def train_supernet(
     sampler = make_sampler(supernet.space, recipe.sampling, rng)
     optimizer = make_optimizer(supernet, recipe)
     # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
-    supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    supernet.to(memory_format=torch.channels_last)
     per_epoch = images.batches_per_epoch(recipe.batch_size)
     with Bar("train the supernet", total=recipe.epochs * per_epoch) as bar:
         for epoch in range(recipe.epochs):

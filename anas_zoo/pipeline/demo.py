@@ -1,0 +1,122 @@
+"""The whole way: split, train, search, extract, profile, export, validate, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anas_zoo.files import write_json
+from anas_zoo.pipeline.deploy import (
+    DEFAULT_TARGET,
+    export_draft,
+    onnx_name,
+    publish_drafts,
+    time_drafts,
+    validate_draft,
+)
+from anas_zoo.pipeline.extract import extract_stage
+from anas_zoo.pipeline.picture import draw_front
+from anas_zoo.pipeline.recipe import Recipe
+from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.search import search_stage
+from anas_zoo.pipeline.train import train_stage
+from anas_zoo.progress import note, stage, track
+from anas_zoo.search.archive import read_evaluations, read_front
+from anas_zoo.zoo import Entry
+
+__all__ = ["DemoResult", "run_demo"]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What a run published.
+
+    Attributes:
+        entries: folders of the entries, from small to large.
+        picture: the front with the entries in it.
+        rows: one dict per entry: name, top1_pct, macs, params, latency_ms, size_bytes, parity.
+        seconds: wall-clock seconds of each stage that ran now.
+    """
+
+    entries: list[Path]
+    picture: Path
+    rows: list[dict[str, Any]]
+    seconds: dict[str, float]
+
+
+def run_demo(folder: Path, recipe: Recipe) -> DemoResult:
+    """Run every stage that ``folder`` does not hold yet.
+
+    Raises :class:`anas_zoo.errors.OutputError` when the folder holds anything but an unfinished run of the
+    same recipe, and the errors of the stages.
+    """
+    run = Run.start(folder, recipe)
+    seconds: dict[str, float] = {}
+
+    def do(number: int, title: str, made: Path, work: Callable[[], object]) -> None:
+        if made.exists():
+            stage(f"{number}/6 {title}: already there, {made}")
+            return
+        stage(f"{number}/6 {title}")
+        began = time.perf_counter()
+        work()
+        seconds[title] = round(time.perf_counter() - began, 1)
+
+    parts = run.split
+    note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
+    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run))
+    do(2, "search the front on the search split", run.search_folder, lambda: search_stage(run))
+    do(3, "extract, calibrate, test and profile", run.drafts_folder, lambda: extract_stage(run))
+    do(4, "export and validate ONNX, measure latency", run.zoo_folder, lambda: _deploy(run))
+    do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder))
+    do(6, "report", run.summary_file, lambda: _report(run))
+    entries = [run.zoo_folder / name for name in run.entry_order()]
+    rows = [table_row(entry) for entry in entries]
+    return DemoResult(entries, run.folder / "front.png", rows, seconds)
+
+
+def _deploy(run: Run) -> None:
+    """Export and validate every draft, on all test images; repeated as a whole after an interruption."""
+    drafts = run.drafts()
+    for draft in track(drafts.values(), "export to ONNX", total=len(drafts)):
+        export_draft(draft)
+    for draft in track(drafts.values(), "validate with onnxruntime", total=len(drafts)):
+        resolution = Entry.read(draft).config.arch.resolution
+        validate_draft(draft, run.test_images(resolution), run.test_images.labels)
+    time_drafts(drafts)
+
+
+def _report(run: Run) -> None:
+    rows = [table_row(run.zoo_folder / name) for name in run.entry_order()]
+    evaluations = read_evaluations(run.search_folder / "evaluations.jsonl")
+    draw_front(
+        run.folder / "front.png",
+        evaluations,
+        read_front(run.search_folder / "front.json"),
+        title=f"{run.recipe.name}: {len(evaluations)} evaluated subnets, {len(rows)} published",
+        tested={row["name"]: (row["macs"], row["top1_pct"]) for row in rows},
+    )
+    write_json(run.summary_file, {"entries": rows})
+
+
+def table_row(folder: Path) -> dict[str, Any]:
+    """The numbers of one published entry, from its own report."""
+    report = Entry.read(folder).report
+    file = report.files[onnx_name(DEFAULT_TARGET)]
+    assert report.accuracy is not None
+    assert report.cost is not None
+    assert file.parity is not None
+    return {
+        "name": report.name,
+        "top1_pct": report.accuracy.top1_pct,
+        "onnx_top1_pct": file.parity.top1_pct,
+        "macs": report.cost.macs,
+        "params": report.cost.params,
+        "latency_ms": file.latency[0].p50_ms,
+        "size_bytes": file.size_bytes,
+        "max_abs_logit_diff": file.parity.max_abs_logit_diff,
+        "top1_agreement_pct": file.parity.top1_agreement_pct,
+    }

@@ -1,0 +1,124 @@
+"""Stages on drafts: export to ONNX, validate the file on disk, time it, publish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from anas_zoo.errors import EntryError
+from anas_zoo.export import ParityReport, Target, export_onnx, validate_onnx
+from anas_zoo.files import canonical_json, output_folder
+from anas_zoo.pipeline.run import Run
+from anas_zoo.profiling import measure_latency
+from anas_zoo.progress import track
+from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
+from anas_zoo.zoo.draft import read_golden
+from anas_zoo.zoo.manifest import MANIFEST
+
+__all__ = [
+    "DEFAULT_TARGET",
+    "export_draft",
+    "onnx_name",
+    "publish_drafts",
+    "time_drafts",
+    "validate_draft",
+    "validate_entry",
+]
+
+DEFAULT_TARGET = "ort-cpu-fp32"
+
+
+def onnx_name(target: str) -> str:
+    """File of a target in an entry: model.onnx for the default one, model.TARGET.onnx for others."""
+    return "model.onnx" if target == DEFAULT_TARGET else f"model.{target}.onnx"
+
+
+def export_draft(draft: Path, target_name: str = DEFAULT_TARGET) -> Path:
+    """Export a draft for a target and note the file, not yet validated, in its report.
+
+    Raises :class:`EntryError` for a published entry, whose manifest would no longer be true.
+    """
+    entry = Entry.read(draft)
+    if MANIFEST in entry.files:
+        raise EntryError(f"{draft} is published, its files are fixed; export a draft of a run instead")
+    config, target = entry.config, Target.load(target_name)
+    metadata = {
+        "name": config.anas.name,
+        "arch": canonical_json(config.arch.to_dict()),
+        "preprocessing": canonical_json(config.anas.preprocessing.model_dump(mode="json")),
+    }
+    if config.label_names is not None:
+        metadata["label_names"] = canonical_json(list(config.label_names))
+    if config.anas.weights is not None:
+        metadata["licence"] = config.anas.weights.licence
+        metadata["weights_sha256"] = config.anas.weights.sha256
+    path = draft / onnx_name(target.name)
+    report = export_onnx(
+        load_subnet(draft), path, target=target, resolution=config.arch.resolution, metadata=metadata
+    )
+    info = file_info(path, target=target.name, opset=report.opset)
+    write_report(draft, entry.report.model_copy(update={"files": entry.report.files | {path.name: info}}))
+    return path
+
+
+def validate_draft(
+    draft: Path, images: Tensor, labels: Tensor | None, *, keep: bool = True
+) -> dict[str, ParityReport]:
+    """Validate every exported file of a draft on ``images``; ``keep`` puts the parity into its report.
+
+    Raises :class:`EntryError` when nothing was exported yet, :class:`anas_zoo.errors.ParityError` for a
+    file that does not compute what the weights do.
+    """
+    entry = Entry.read(draft)
+    if not entry.report.files:
+        raise EntryError(f"{draft} has no exported file; run: anas export {draft}")
+    subnet = load_subnet(draft)
+    found, files = {}, dict(entry.report.files)
+    for name, info in entry.report.files.items():
+        found[name] = validate_onnx(draft / name, subnet, images, labels, target=Target.load(info.target))
+        files[name] = file_info(
+            draft / name,
+            target=info.target,
+            opset=info.opset,
+            parity=found[name],
+            latency=info.latency,
+        )
+    if keep:
+        write_report(draft, entry.report.model_copy(update={"files": files}))
+    return found
+
+
+def validate_entry(folder: Path) -> dict[str, ParityReport]:
+    """Validate the files of a run's draft on the test images, those of anything else on its golden ones.
+
+    A draft gets the parity into its report; a published entry stays as it is.
+    Raises as :func:`validate_draft` does.
+    """
+    entry = Entry.read(folder)
+    if folder.parent.name == "subnets" and (folder.parent.parent / "run.json").is_file():
+        images = Run.open(folder.parent.parent).test_images
+        return validate_draft(folder, images(entry.config.arch.resolution), images.labels)
+    golden, _ = read_golden(folder, entry.config)
+    return validate_draft(folder, golden, None, keep=MANIFEST not in entry.files)
+
+
+def time_drafts(drafts: Mapping[str, Path], *, threads: int = 1, repeats: int = 100) -> None:
+    """Measure the latency of the default file of all ``drafts`` side by side, into their reports."""
+    file = onnx_name(DEFAULT_TARGET)
+    reports = measure_latency(
+        {name: draft / file for name, draft in drafts.items()}, threads=threads, repeats=repeats
+    )
+    for name, draft in drafts.items():
+        report = Entry.read(draft).report
+        info = report.files[file].model_copy(update={"latency": (reports[name],)})
+        write_report(draft, report.model_copy(update={"files": report.files | {file: info}}))
+
+
+def publish_drafts(drafts: Mapping[str, Path], zoo: Path) -> list[Path]:
+    """Publish all ``drafts`` under ``zoo``; all of them appear, or none."""
+    with output_folder(zoo) as staging:
+        for name, draft in track(drafts.items(), "publish", total=len(drafts)):
+            publish(draft, staging / name)
+    return [zoo / name for name in drafts]
