@@ -48,6 +48,7 @@ def _print(result: DemoResult) -> None:
         "top-1: test split; MFLOPs: multiply-adds; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
         "",
+        "time      " + ", ".join(f"{title} {value:.0f} s" for title, value in result.seconds.items()),
         f"picture   {result.picture}",
         f"models    {result.entries[0].parent}",
         "",

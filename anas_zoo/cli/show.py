@@ -117,7 +117,7 @@ def _exported(report: EntryReport) -> tuple[list[str], list[list[str]]]:
                 info.target,
                 str(info.opset),
                 str(info.size_bytes),
-                "-" if parity is None else f"{parity.top1_pct:.2f}",
+                "-" if parity is None or parity.top1_pct is None else f"{parity.top1_pct:.2f}",
                 "-" if parity is None else f"{parity.max_abs_logit_diff:.1e}",
                 "-" if latency is None else f"{latency.p50_ms:.3f}",
                 "-" if latency is None else f"{latency.p95_ms:.3f}",

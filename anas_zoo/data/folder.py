@@ -11,6 +11,7 @@ from PIL import Image
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
+from anas_zoo.images import read_rgb
 
 __all__ = ["FolderSource"]
 
@@ -39,13 +40,7 @@ class FolderSource:
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the file that cannot be read."""
-        file, _ = self._reader[index]
-        with file:
-            try:
-                return Image.open(file).convert("RGB")
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as exc:
-                name = self._reader.filename(index, absolute=True)
-                raise DataError(f"cannot read the image {name} ({exc}); remove it or replace it") from exc
+        return read_rgb(self._reader.filename(index, absolute=True))
 
     def fingerprint(self) -> str:
         """Hash of the files' relative names, sizes and labels (contents are not read)."""

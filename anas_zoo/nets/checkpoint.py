@@ -24,12 +24,13 @@ def save_supernet(path: Path, supernet: Supernet, metadata: Mapping[str, str] | 
     """Write weights, space and ``metadata`` (plain text values) to ``path``, atomically."""
     header = {
         "format": FORMAT,
-        "space": canonical_json(supernet.space.to_dict()),
-        "num_classes": str(supernet.num_classes),
+        "space": supernet.space.to_dict(),
+        "num_classes": supernet.num_classes,
         **(metadata or {}),
     }
     tensors = {name: tensor.contiguous() for name, tensor in supernet.state_dict().items()}
-    atomic_write(path, save(tensors, header))
+    # One key only: safetensors writes several in random order, and the same weights are to be the same bytes.
+    atomic_write(path, save(tensors, {"anas": canonical_json(header)}))
 
 
 def load_supernet(path: Path) -> Supernet:
@@ -42,18 +43,17 @@ def load_supernet(path: Path) -> Supernet:
         raise CheckpointError(f"no supernet checkpoint at {path}; train one with: anas train")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            text = (file.metadata() or {}).get("anas", "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as exc:
         raise CheckpointError(f"{path} is not a readable safetensors file ({exc})") from exc
-    if header.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} is no supernet of anas-zoo (format {header.get('format')!r}, expected {FORMAT!r})"
-        )
     try:
-        space = SearchSpace.from_dict(json.loads(header["space"]), f"{path}: space")
+        header = json.loads(text)
+        if not isinstance(header, dict) or header.get("format") != FORMAT:
+            raise CheckpointError(f"{path} is no supernet of anas-zoo; train one with: anas train")
+        space = SearchSpace.from_dict(header["space"], f"{path}: space")
         num_classes = int(header["num_classes"])
-    except (KeyError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError) as exc:
         raise CheckpointError(f"{path}: damaged header ({exc})") from exc
     with torch.device("meta"):
         supernet = Supernet(space, num_classes)

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 import math
-import struct
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from anas_zoo.errors import DataError
 from anas_zoo.zoo.schemas import PreprocessingInfo
 
-__all__ = ["preprocess", "read_rgb"]
+__all__ = ["preprocess"]
 
 Floats = npt.NDArray[np.float32]
 
 # The authors' evaluation: these sizes and this filter do not depend on the architecture.
 REFERENCE_RESIZE, REFERENCE_CROP, REFERENCE_FILTER = 256, 224, "bilinear"
-
-
-def read_rgb(path: str | Path) -> Image.Image:
-    """The image of a file as people see it: upright, RGB, 8 bits.
-
-    16-bit grey is scaled (Pillow's own conversion clips it to white), transparency is dropped as timm's
-    readers do. Raises :class:`DataError` that names a file which is not a readable image.
-    """
-    path = Path(path)
-    try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith("I"):  # I;16, I;16B and, from some formats, 16 bits held in 32
-                values = np.asarray(upright).astype(np.int64)
-                if values.size and (values.min() < 0 or values.max() > 65535):
-                    raise DataError(f"{path}: 32-bit pixel values; convert it to 8 or 16 bits first")
-                return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-            if upright.mode in ("P", "PA"):
-                upright = upright.convert("RGBA")  # a palette's transparency converts in two steps only
-            return upright.convert("RGB")
-    except FileNotFoundError as exc:
-        raise DataError(f"{path}: no such file") from exc
-    except IsADirectoryError as exc:
-        raise DataError(f"{path} is a folder; give image files") from exc
-    except UnidentifiedImageError as exc:
-        raise DataError(f"{path}: not an image that Pillow can read") from exc
-    except (
-        OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError
-    ) as exc:  # fmt: skip
-        raise DataError(f"{path}: unreadable image ({' '.join(str(exc).split())})") from exc
 
 
 def _resize_short_side(image: Image.Image, side: int, interpolation: str) -> Image.Image:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from anas_zoo.errors import EntryError, NoWeightsError
 from anas_zoo.files import sha256_file
+from anas_zoo.images import read_rgb
 from anas_zoo.zoo.entry import Entry
-from anas_zoo.zoo.images import preprocess, read_rgb
+from anas_zoo.zoo.images import preprocess
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.runtime import run_session, start_session
 

@@ -79,7 +79,7 @@ def test_a_truncated_image_is_named(tmp_path: Path) -> None:
     file = next((root / "digit5").iterdir())
     file.write_bytes(file.read_bytes()[:-200])
     source = FolderSource(root)
-    with pytest.raises(DataError, match="cannot read the image"):
+    with pytest.raises(DataError, match="unreadable image"):
         TrainImages(source, range(len(source.labels)), source.preprocessing, 32)
 
 

@@ -50,9 +50,7 @@ def test_digits_split_has_every_class_in_every_part() -> None:
 def test_too_small_classes_are_named_all_at_once() -> None:
     labels = np.array([0, 0, 0, 0, 1, 1, 2])
     with pytest.raises(DataError, match=r"too few in: 'b' \(2\), 'c' \(1\)"):
-        make_split(
-            labels, SplitRecipe(), seed=0, source="x", source_sha256="0", class_names=("a", "b", "c")
-        )
+        make_split(labels, SplitRecipe(), seed=0, source="x", source_sha256="0", class_names=("a", "b", "c"))
 
 
 def test_a_written_split_with_an_image_in_two_parts_is_refused() -> None:

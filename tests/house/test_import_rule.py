@@ -25,7 +25,7 @@ LAYERS = {
     "cli": 8,
     "_timm_hook": 9,  # a part of the public surface
 }
-FOUNDATION = {"errors", "schema", "files", "resources", "progress"}  # layer 0: may use each other
+FOUNDATION = {"errors", "files", "images", "progress", "resources", "schema"}  # layer 0: may use each other
 
 
 def imports_of(tree: ast.Module, module: tuple[str, ...], is_package: bool) -> Iterator[tuple[int, str]]:

@@ -13,10 +13,11 @@ from sklearn.datasets import load_sample_image
 from timm.data import create_transform, resolve_data_config
 
 from anas_zoo.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.images import read_rgb
 from anas_zoo.resources import resource_folder
 from anas_zoo.zoo import Classifier, PreprocessingInfo, create_model
 from anas_zoo.zoo.entry import read_config
-from anas_zoo.zoo.images import preprocess, read_rgb
+from anas_zoo.zoo.images import preprocess
 
 pytest_plugins = ["zoo_fixtures"]
 

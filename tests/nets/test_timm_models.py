@@ -1,0 +1,208 @@
+"""Our networks as timm models: what timm's users and tools rely on, checked model by model."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from timm.layers import DropPath
+from torch import Tensor, nn
+
+from anas_zoo.resources import resource_folder
+from anas_zoo.space import Architecture, SearchSpace
+
+DIGITS = SearchSpace.load("digits")
+ARCH = DIGITS.sample(np.random.default_rng(3))
+SHELF = sorted(path.parent.name for path in resource_folder("models").glob("*/config.json"))
+SMALL: dict[str, Any] = {"arch": ARCH, "structure": DIGITS.structure, "num_classes": 10}
+# Every kind of network that is registered, at sizes that take no time: (name, arguments, side).
+MODELS = [("attentive_nas", SMALL, 16), ("attentive_nas_a0", {}, 64), ("alphanet_a5_base", {}, 32)]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    """timm initialises from torch's global generator: seed it, and put it back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def _images(side: int, count: int = 2, chans: int = 3) -> Tensor:
+    return torch.randn(count, chans, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def _small(**kwargs: Any) -> Any:
+    return timm.create_model("attentive_nas", **(SMALL | kwargs))
+
+
+def test_every_entry_of_the_shelf_is_registered() -> None:
+    registered = timm.list_models(module="timm_models")
+    assert registered == sorted([*SHELF, "attentive_nas"])
+    assert {"attentive_nas_a0", "attentive_nas_a6", "alphanet_a5_small"} <= set(registered)
+
+
+@pytest.mark.parametrize("name", SHELF)
+def test_the_default_cfg_tells_the_truth(name: str) -> None:
+    with torch.device("meta"):
+        model = timm.create_model(name)
+    cfg = model.default_cfg
+    side = model.arch.resolution
+    assert cfg["architecture"] == name
+    assert tuple(cfg["input_size"]) == (3, side, side)
+    total = int(model.feature_info[-1]["reduction"])
+    assert cfg["pool_size"] == (-(-side // total),) * 2
+    assert isinstance(model.get_submodule(cfg["first_conv"]), nn.Conv2d)
+    assert model.get_submodule(cfg["classifier"]) is model.get_classifier()
+    assert model.classifier.out_features == model.num_classes == cfg["num_classes"]
+    folder = json.loads((resource_folder("models") / name / "config.json").read_text())
+    assert model.arch == Architecture.from_dict(folder["model_args"]["arch"])
+    assert folder["num_features"] == model.num_features
+
+
+@pytest.mark.parametrize(("name", "kwargs", "side"), MODELS, ids=[m[0] for m in MODELS])
+@torch.no_grad()
+def test_forward_and_its_parts(name: str, kwargs: dict[str, Any], side: int) -> None:
+    model = timm.create_model(name, **kwargs).eval()
+    images = _images(side)
+    logits = model(images)
+    assert logits.shape == (2, model.num_classes)
+    assert torch.isfinite(logits).all()
+    features = model.forward_features(images)
+    assert features.shape[:2] == (2, model.num_features)
+    torch.testing.assert_close(model.forward_head(features), logits)
+    before = model.forward_head(features, pre_logits=True)
+    assert before.shape == (2, model.head_hidden_size)
+    torch.testing.assert_close(model.get_classifier()(before), logits)
+
+    model.reset_classifier(0)
+    torch.testing.assert_close(model(images), before)
+    model.reset_classifier(7)
+    assert model.num_classes == 7
+    assert model(images).shape == (2, 7)
+    model.reset_classifier(0, "")
+    assert model(images).shape == (2, model.head_hidden_size, *features.shape[2:])
+
+
+@pytest.mark.parametrize(("name", "kwargs", "side"), MODELS[:2], ids=[m[0] for m in MODELS[:2]])
+def test_every_parameter_receives_a_gradient(name: str, kwargs: dict[str, Any], side: int) -> None:
+    model = timm.create_model(name, **kwargs).train()
+    model(_images(side, count=4)).mean().backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert torch.isfinite(parameter.grad).all(), parameter_name
+
+
+@pytest.mark.parametrize(("name", "kwargs", "side"), MODELS, ids=[m[0] for m in MODELS])
+@torch.no_grad()
+def test_feature_maps_are_as_announced(name: str, kwargs: dict[str, Any], side: int) -> None:
+    backbone = timm.create_model(name, features_only=True, **kwargs).eval()
+    maps = backbone(_images(side))
+    assert len(maps) == len(backbone.feature_info)
+    for feature, chs, reduction in zip(
+        maps, backbone.feature_info.channels(), backbone.feature_info.reduction(), strict=True
+    ):
+        assert feature.shape == (2, chs, -(-side // reduction), -(-side // reduction))
+    reductions = backbone.feature_info.reduction()
+    assert reductions == sorted(set(reductions))
+    chosen = timm.create_model(name, features_only=True, out_indices=(0, -1), **kwargs).eval()
+    assert chosen.feature_info.reduction() == [reductions[0], reductions[-1]]
+
+
+@torch.no_grad()
+def test_intermediates_are_the_feature_maps() -> None:
+    model = _small().eval()
+    images = _images(16)
+    final, maps = model.forward_intermediates(images)
+    torch.testing.assert_close(final, model.forward_features(images))
+    assert len(maps) == len(model.feature_info)
+    for feature, info in zip(maps, model.feature_info, strict=True):
+        assert feature.shape[1] == info["num_chs"]
+        assert feature.shape[2] == -(-16 // info["reduction"])
+    only = model.forward_intermediates(images, indices=1, intermediates_only=True, stop_early=True)
+    torch.testing.assert_close(only[0], maps[-1])
+    with pytest.raises(ValueError, match="only 'NCHW'"):
+        model.forward_intermediates(images, output_fmt="NLC")
+    backbone = _small(features_only=True, feature_cls="getter").eval()
+    assert [m.shape for m in backbone(images)] == [m.shape for m in maps]
+    kept = model.prune_intermediate_layers([0])
+    assert kept == [0]
+    torch.testing.assert_close(model.forward_intermediates(images, [0], intermediates_only=True)[0], maps[0])
+    assert sum(p.numel() for p in model.parameters()) < sum(p.numel() for p in _small().parameters())
+
+
+def test_gradient_checkpointing_changes_nothing() -> None:
+    model = _small().train()
+    images = _images(16, count=4)
+
+    def step() -> tuple[Tensor, list[Tensor]]:
+        model.zero_grad()
+        logits = model(images)
+        logits.square().mean().backward()
+        return logits.detach(), [p.grad.clone() for p in model.parameters()]
+
+    plain_logits, plain_grads = step()
+    model.set_grad_checkpointing()
+    assert model.grad_checkpointing
+    logits, grads = step()
+    torch.testing.assert_close(logits, plain_logits)
+    for grad, plain in zip(grads, plain_grads, strict=True):
+        torch.testing.assert_close(grad, plain)
+
+
+@pytest.mark.parametrize("flags", [{}, {"scriptable": True, "exportable": True}], ids=["plain", "flags"])
+@torch.no_grad()
+def test_torch_script(flags: dict[str, bool]) -> None:
+    model = _small(**flags).eval()
+    with warnings.catch_warnings():
+        # torch announces the end of TorchScript on every use; while it is there, ours has to work.
+        warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
+        scripted = torch.jit.script(model)
+    for side, count in ((16, 2), (13, 1)):
+        torch.testing.assert_close(scripted(_images(side, count)), model(_images(side, count)))
+
+
+@torch.no_grad()
+def test_torch_export_with_a_dynamic_batch() -> None:
+    model = _small(exportable=True).eval()
+    shapes = {"x": {0: torch.export.Dim("batch", min=1, max=64)}}
+    program = torch.export.export(model, (_images(16),), dynamic_shapes=shapes)
+    for count in (1, 5):
+        images = _images(16, count)
+        torch.testing.assert_close(program.module()(images), model(images))
+
+
+def test_arguments_reach_the_network() -> None:
+    model = _small(in_chans=1, drop_rate=0.3, drop_path_rate=0.4, global_pool="max")
+    assert model(_images(16, chans=1)).shape == (2, 10)
+    assert model.drop_rate == 0.3
+    assert model.global_pool.pool_type == "max"
+    with torch.no_grad():
+        assert _small(num_classes=0, global_pool="").eval()(_images(16)).ndim == 4
+        assert _small(global_pool="catavgmax").eval()(_images(16)).shape == (2, 10)
+    with pytest.raises(ValueError, match="give it when the model is created"):
+        model.reset_classifier(5, "catavgmax")
+
+
+def test_drop_path_acts_in_training_only() -> None:
+    largest = {"arch": DIGITS.largest, "drop_path_rate": 0.9}
+    model = _small(**largest)
+    drops = [m.drop_prob for m in model.modules() if isinstance(m, DropPath)]
+    assert drops == sorted(drops)
+    assert 0 < len(drops) < sum(DIGITS.largest.depth)
+    images = _images(16, count=4)
+    with torch.no_grad():
+        assert not torch.equal(model.train()(images), model(images))
+        assert torch.equal(model.eval()(images), model(images))
+
+
+@pytest.mark.parametrize("coarse", [True, False])
+def test_parameter_groups_cover_everything(coarse: bool) -> None:
+    groups = timm.models.group_parameters(_small(), _small().group_matcher(coarse))
+    names = [name for group in groups.values() for name in group]
+    assert sorted(names) == sorted(name for name, _ in _small().named_parameters())

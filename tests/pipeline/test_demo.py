@@ -1,0 +1,147 @@
+"""The whole way on the real digits with a recipe of seconds, through the real program."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_recipe import tiny_recipe, write_recipe
+
+from anas_zoo import create_model
+from anas_zoo.data import DigitsSource
+from anas_zoo.pipeline import DemoResult, run_demo
+from anas_zoo.schema import read_json
+from anas_zoo.search.archive import read_evaluations
+from anas_zoo.zoo import Entry, verify
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoResult]:
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    return folder, run_demo(folder, tiny_recipe())
+
+
+def hashes(run: Path) -> dict[str, str]:
+    """Hashes of everything that must be the same for the same seed (reports hold timings)."""
+    files = [run / "split.json", run / "search" / "evaluations.jsonl"]
+    files += [run / "supernet" / "supernet.safetensors"]
+    files += sorted(run.glob("zoo/*/model.*")) + sorted(run.glob("zoo/*/golden.safetensors"))
+    return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def test_the_entries_are_complete_and_verified(finished: tuple[Path, DemoResult]) -> None:
+    folder, result = finished
+    assert [entry.name for entry in result.entries] == ["digits_s", "digits_m", "digits_l"]
+    macs = [row["macs"] for row in result.rows]
+    assert macs == sorted(macs)
+    test_labels = read_json(folder / "split.json")["test"]
+    for path in result.entries:
+        verify(path)
+        report = Entry.read(path).report
+        assert report.accuracy is not None
+        assert report.accuracy.split == "test"
+        assert report.accuracy.images == len(test_labels)
+        parity = report.files["model.onnx"].parity
+        assert parity is not None
+        assert parity.images == len(test_labels)
+        assert parity.batch_sizes == (1, 2, 7)
+        assert parity.top1_pct == pytest.approx(report.accuracy.top1_pct)
+        assert report.files["model.onnx"].latency[0].p50_ms > 0
+        assert report.cost is not None
+        assert report.cost.fvcore_total is not None
+        assert report.cost.fvcore_total >= report.cost.macs
+    assert result.picture.read_bytes().startswith(b"\x89PNG")
+    assert not list(folder.rglob(".*"))  # no staging folder is left behind
+
+
+def test_the_search_saw_the_search_split_only(finished: tuple[Path, DemoResult]) -> None:
+    folder, _ = finished
+    searched = len(read_json(folder / "split.json")["search"])
+    evaluations = read_evaluations(folder / "search" / "evaluations.jsonl")
+    assert {item.images for item in evaluations} == {searched}
+    front = json.loads((folder / "search" / "front.json").read_text(encoding="utf-8"))
+    assert front["split"] == "search"
+
+
+def test_an_entry_loads_with_the_accuracy_it_states(finished: tuple[Path, DemoResult]) -> None:
+    folder, result = finished
+    model = create_model(str(result.entries[2]), pretrained=True).eval()
+    source = DigitsSource()
+    test = read_json(folder / "split.json")["test"]
+    transform = source.preprocessing.transform(Entry.read(result.entries[2]).config.arch.resolution)
+    images = torch.stack([transform(source.image(index)) for index in test])
+    with torch.no_grad():
+        right = int((model(images).argmax(1) == torch.from_numpy(source.labels[test])).sum())
+    assert result.rows[2]["top1_pct"] == pytest.approx(100.0 * right / len(test))
+
+
+def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "anas_zoo.cli", "demo", "--recipe", str(recipe), "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_ctrl_c_in_any_stage_leaves_whole_stages_and_the_run_goes_on(
+    finished: tuple[Path, DemoResult], tmp_path: Path
+) -> None:
+    """Interrupted once in each stage, the run ends with exactly what an uninterrupted one has."""
+    recipe, out = write_recipe(tmp_path / "tiny.yaml"), tmp_path / "run"
+    for number in (1, 2, 3, 4):
+        process = start(recipe, out)
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if line.startswith(f"==> {number}/6") and "already there" not in line:
+                timer = threading.Timer(0.3, process.send_signal, [signal.SIGINT])
+                timer.start()
+                break
+        rest, error = process.communicate(timeout=120)
+        assert process.returncode == 130, said + error
+        assert "anas: interrupted; nothing half-written was left" in error
+        assert "Traceback" not in error
+        assert rest == ""
+        made = {path.name for path in out.iterdir()}
+        stages = ["supernet", "search", "subnets", "zoo"]
+        assert made == {"run.json", "split.json", *stages[: min(number - 1, 3)]}
+    process = start(recipe, out)
+    output, error = process.communicate(timeout=300)
+    assert process.returncode == 0, error
+    assert "digits_l" in output
+    assert hashes(out) == hashes(finished[0])
+
+
+def test_a_taken_folder_and_a_full_disk_stop_with_one_line(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path / "tiny.yaml")
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "mine.txt").write_text("keep", encoding="utf-8")
+    process = start(recipe, taken)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "already holds 1 item" in error
+    assert len(error.strip().splitlines()) == 1
+    assert [path.name for path in taken.iterdir()] == ["mine.txt"]
+
+    out = tmp_path / "small"
+    program = (
+        "import resource, sys; from anas_zoo.cli import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)); "
+        f"sys.exit(main(['demo', '--recipe', {str(recipe)!r}, '--out', {str(out)!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, timeout=120
+    )
+    assert done.returncode == 1, done.stderr
+    assert "no space left" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert {path.name for path in out.iterdir()} == {"run.json", "split.json"}

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_recipe import TINY, tiny_recipe, write_recipe
+
+from anas_zoo.data import DigitsSource
+from anas_zoo.errors import ConfigError, DataError, OutputError
+from anas_zoo.files import write_json
+from anas_zoo.pipeline import Recipe, Run
+
+
+def test_every_shipped_recipe_and_its_space_parse() -> None:
+    assert "digits" in Recipe.presets()
+    for name in Recipe.presets():
+        recipe = Recipe.load(name, data="digits")
+        assert Run(Path("unused"), recipe).space.size > 1000
+
+
+def test_the_demo_recipe_is_attentive() -> None:
+    recipe = Recipe.load("digits")
+    assert recipe.train.sampling.strategy == "bestup"
+    assert recipe.train.sampling.candidates > 1
+    assert recipe.search.subnets == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trian": {}}, r"unknown key 'trian' \(did you mean 'train'\?\)"),
+        ({"train": {"epoch": 3}}, r"unknown key 'train.epoch' \(did you mean 'epochs'\?\)"),
+        ({"search": {"rounds": -1}}, "search.rounds"),
+        ({"licence": ""}, "licence"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_line(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = write_recipe(tmp_path / "r.yaml", **change)
+    with pytest.raises(ConfigError, match=message) as caught:
+        Recipe.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_and_broken_recipes_say_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did you mean 'digits'"):
+        Recipe.load("digit")
+    with pytest.raises(ConfigError, match="no such file"):
+        Recipe.load(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("name: [unclosed", encoding="utf-8")
+    with pytest.raises(ConfigError, match="not valid YAML"):
+        Recipe.load(tmp_path / "bad.yaml")
+
+
+def test_changes_replace_top_level_keys(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path / "r.yaml")
+    assert Recipe.load(path, seed=7, data=None).seed == 7
+    assert Recipe.load(path, seed=None).seed == TINY["seed"]
+
+
+def test_a_run_starts_in_a_new_folder_and_goes_on_in_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run = Run.start(folder, tiny_recipe())
+    split = run.split
+    again = Run.start(folder, tiny_recipe())
+    assert again.split == split
+    assert Run.open(folder).recipe == tiny_recipe()
+    with pytest.raises(OutputError, match="another recipe or seed"):
+        Run.start(folder, tiny_recipe(seed=1))
+    write_json(run.summary_file, {})
+    with pytest.raises(OutputError, match="finished"):
+        Run.start(folder, tiny_recipe())
+
+
+def test_a_folder_of_somebody_else_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(OutputError, match="already holds 1 item"):
+        Run.start(tmp_path, tiny_recipe())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(OutputError, match="not the folder of a run"):
+        Run.open(tmp_path)
+
+
+def test_calibration_and_search_never_see_the_test_split(tmp_path: Path) -> None:
+    run = Run.start(tmp_path / "run", tiny_recipe())
+    parts = [set(images._indices) for images in (run.calibration_images, run.search_images, run.test_images)]
+    assert parts[0] < set(run.split.train)
+    assert parts[1] == set(run.split.search)
+    assert parts[2] == set(run.split.test)
+    assert not (parts[0] | parts[1]) & parts[2]
+
+
+def test_changed_images_end_a_run(tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    source = DigitsSource()
+    for label in range(2):
+        (root / str(label)).mkdir(parents=True)
+        for index in [i for i in range(60) if source.labels[i] == label][:4]:
+            source.image(index).save(root / str(label) / f"{index}.png")
+    recipe = tiny_recipe(data=str(root))
+    assert Run.start(tmp_path / "run", recipe).split
+    next((root / "1").iterdir()).unlink()
+    with pytest.raises(DataError, match="have changed"):
+        _ = Run.start(tmp_path / "run", recipe).split

@@ -1,0 +1,107 @@
+"""Costs: the golden integers, and tables against the plain walk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_spaces import space_configs
+
+from anas_zoo.errors import SpaceError
+from anas_zoo.space import Architecture, SearchSpace, SpaceConfig, count_by_walking
+
+GOLDEN: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "golden" / "attentivenas.json").read_text()
+)
+REAL = SearchSpace.load("attentive_nas")
+DIGITS = SearchSpace.load("digits")
+
+
+@pytest.mark.parametrize("fact", GOLDEN, ids=[fact["name"] for fact in GOLDEN])
+def test_golden_costs_are_exact(fact: dict[str, Any]) -> None:
+    arch = Architecture.from_dict(fact["arch"])
+    assert REAL.macs([arch]).tolist() == [fact["macs"]]
+    assert REAL.params([arch]).tolist() == [fact["params"]]
+    assert count_by_walking(REAL.structure, arch, 1000) == (fact["macs"], fact["params"])
+
+
+def test_the_golden_facts_are_the_ones_they_were() -> None:
+    assert len(GOLDEN) == 17
+    by_name = {fact["name"]: fact for fact in GOLDEN}
+    assert by_name["a0"]["macs"] == 203_389_568
+    assert by_name["a6"]["params"] == 15_154_792
+    assert Architecture.from_dict(by_name["min"]["arch"]) == REAL.smallest
+    assert Architecture.from_dict(by_name["max"]["arch"]) == REAL.largest
+
+
+def _agrees(space: SearchSpace, seed: int, num_classes: int) -> None:
+    codes = space.sample_codes(np.random.default_rng(seed), 8)
+    archs = space.decode(codes)
+    walked = [count_by_walking(space.structure, arch, num_classes) for arch in archs]
+    assert space.macs(codes, num_classes).tolist() == [macs for macs, _ in walked]
+    assert space.params(codes, num_classes).tolist() == [params for _, params in walked]
+    assert (space.macs(archs, num_classes) == space.macs(codes, num_classes)).all()
+
+
+@given(seed=st.integers(0, 2**32 - 1), num_classes=st.integers(1, 5000))
+@settings(max_examples=30, deadline=None, database=None)
+def test_tables_equal_the_walk_in_both_presets(seed: int, num_classes: int) -> None:
+    _agrees(REAL, seed, num_classes)
+    _agrees(DIGITS, seed, num_classes)
+
+
+@given(config=space_configs(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None, database=None)
+def test_tables_equal_the_walk_in_any_space(config: SpaceConfig, seed: int) -> None:
+    _agrees(SearchSpace(config), seed, 10)
+
+
+def test_more_rows_than_one_chunk_keep_their_order() -> None:
+    codes = DIGITS.sample_codes(np.random.default_rng(0), 20_000)
+    costs = DIGITS.macs(codes)
+    assert costs.dtype == np.int64
+    picked = [0, 8191, 8192, 19_999]
+    assert costs[picked].tolist() == DIGITS.macs(codes[picked]).tolist()
+
+
+def test_costs_are_int64_whatever_integers_come_in() -> None:
+    codes = REAL.encode([REAL.largest])
+    for dtype in (np.int16, np.uint16, np.int32, np.uint64):
+        assert REAL.macs(codes.astype(dtype)).tolist() == [1_939_335_808]
+    assert REAL.macs(codes).dtype == REAL.params(codes).dtype == np.int64
+    assert REAL.macs([]).shape == (0,)
+
+
+@pytest.mark.parametrize("value", [-1, 0, 7, 10**12, -(10**12)])
+@pytest.mark.parametrize("gene", [0, 1, 9, 10, 20, 30])
+def test_a_foreign_value_is_refused_by_name(gene: int, value: int) -> None:
+    codes = REAL.encode([REAL.smallest, REAL.smallest])
+    codes[1, gene] = value
+    with pytest.raises(SpaceError, match=f"{REAL.genes.names[gene]} is {value}, allowed: "):
+        REAL.macs(codes)
+    with pytest.raises(SpaceError, match="outside the space"):
+        REAL.decode(codes)
+
+
+def test_an_architecture_outside_is_refused() -> None:
+    wrong = Architecture.from_dict(REAL.smallest.to_dict() | {"resolution": 200})
+    with pytest.raises(SpaceError, match="resolution is 200, allowed: 192, 224, 256, 288"):
+        REAL.macs([wrong])
+    # Two lists of wrong length can add up to the right number of genes.
+    swapped = REAL.smallest.to_dict()
+    swapped["depth"], swapped["width"] = swapped["depth"] + [3], swapped["width"][:-1]
+    with pytest.raises(SpaceError, match=r"width has 8 values.*depth has 8 values"):
+        REAL.params([Architecture.from_dict(swapped)])
+
+
+def test_codes_of_wrong_form_are_refused() -> None:
+    for codes in (np.zeros((2, 30), dtype=np.int64), np.zeros((1, 31)), np.zeros(31, dtype=np.int64)):
+        with pytest.raises(SpaceError, match=r"integers of shape \(N, 31\)"):
+            REAL.macs(codes)
+    with pytest.raises(SpaceError, match="give a list"):
+        REAL.macs(REAL.smallest)  # type: ignore[arg-type]
