@@ -56,6 +56,7 @@ class Run:
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder, self.recipe = folder, recipe
+        self.split_file = folder / "split.json"
         self.supernet_folder = folder / "supernet"
         self.supernet_file = self.supernet_folder / "supernet.safetensors"
         self.search_folder = folder / "search"
@@ -72,8 +73,12 @@ class Run:
         marker = folder / "run.json"
         if not marker.is_file():
             refuse_occupied(folder)
+            run = cls(folder, recipe)
+            # Whatever is wrong with the space or the images shows before anything is written.
+            _, split = run.space, run._make_split()
             write_json(marker, {"format": 1, "recipe": recipe.to_dict()})
-            return cls(folder, recipe)
+            write_json(run.split_file, split.model_dump(mode="json"))
+            return run
         run = cls.open(folder)
         if run.recipe != recipe:
             raise OutputError(
@@ -109,19 +114,20 @@ class Run:
 
     @cached_property
     def split(self) -> Split:
-        """The split, made by the first stage that asks and written down for all others.
+        """The split as it was written down when the run began.
 
         Raises :class:`DataError` when the images are no longer those that it was made for.
         """
-        path = self.folder / "split.json"
-        if path.is_file():
-            split = parse(Split, read_json(path, error=DataError), str(path), error=DataError)
-            if split.source_sha256 != self.source.fingerprint():
-                raise DataError(
-                    f"the images of {self.recipe.data} have changed since {path} was made; start a new run"
-                )
-            return split
-        split = make_split(
+        path = self.split_file
+        split = parse(Split, read_json(path, error=DataError), str(path), error=DataError)
+        if split.source_sha256 != self.source.fingerprint():
+            raise DataError(
+                f"the images of {self.recipe.data} have changed since {path} was made; start a new run"
+            )
+        return split
+
+    def _make_split(self) -> Split:
+        return make_split(
             self.source.labels,
             self.recipe.split,
             seed=self.recipe.seed,
@@ -129,8 +135,6 @@ class Run:
             source_sha256=self.source.fingerprint(),
             class_names=self.source.label_names,
         )
-        write_json(path, split.model_dump(mode="json"))
-        return split
 
     @cached_property
     def supernet(self) -> Supernet:

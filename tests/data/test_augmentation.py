@@ -46,3 +46,10 @@ def test_flip_mirrors_about_half_of_the_images() -> None:
     images = digits(1)
     view = augment(images, affine[index : index + 1], 8)
     assert torch.allclose(view, images.flip(-1), atol=1e-5)
+
+
+def test_a_share_of_the_views_is_the_image_itself() -> None:
+    recipe = AugmentationRecipe(rotation_deg=30, probability=0.6)
+    maps = draw_affine(recipe, 1000, torch.Generator().manual_seed(0))
+    still = (maps == torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])).all(-1).all(-1)
+    assert 350 < int(still.sum()) < 450
