@@ -29,7 +29,10 @@ def demo(
 
     A run that was stopped goes on with its first unfinished stage when it is called again.
     """
-    from anas_zoo.pipeline import Recipe, run_demo
+    from anas_zoo.progress import Bar
+
+    with Bar("load torch"):
+        from anas_zoo.pipeline import Recipe, run_demo
 
     result = run_demo(out, Recipe.load(recipe, data=data, seed=seed))
     if as_json:
