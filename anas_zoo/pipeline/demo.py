@@ -97,6 +97,7 @@ def _report(run: Run) -> None:
         evaluations,
         read_front(run.search_folder / "front.json"),
         title=f"{run.recipe.name}: {len(evaluations)} evaluated subnets, {len(rows)} published",
+        views=run.recipe.search.views,
         tested={row["name"]: (row["macs"], row["top1_pct"]) for row in rows},
     )
     write_json(run.summary_file, {"entries": rows})

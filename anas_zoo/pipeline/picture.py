@@ -18,16 +18,19 @@ def draw_front(
     front: Sequence[Evaluation],
     *,
     title: str,
+    views: int = 1,
     tested: Mapping[str, tuple[int, float]] | None = None,
 ) -> None:
     """Write a PNG with top-1 over multiply-adds (log scale).
 
+    ``views`` is how often each search image was scored, once plain and else augmented (and so harder).
     ``tested`` are published entries: name -> (multiply-adds, top-1 on the test split in percent).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
+    split = "search split" if views == 1 else f"search split, {views} views an image"
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -36,7 +39,7 @@ def draw_front(
         [e.top1_pct for e in evaluations],
         s=14,
         color="#9db4c8",
-        label="evaluated, search split",
+        label=f"evaluated, {split}",
     )
     axes.plot(
         [e.macs / 1e6 for e in front],
@@ -45,7 +48,7 @@ def draw_front(
         marker="o",
         markersize=5,
         drawstyle="steps-post",
-        label="Pareto front, search split",
+        label=f"Pareto front, {split}",
     )
     points = tested or {}
     if points:
@@ -56,7 +59,7 @@ def draw_front(
             marker="*",
             color="#c8492b",
             zorder=3,
-            label="published, test split",
+            label="published, test split, plain images",
         )
     for index, (name, (macs, top1)) in enumerate(points.items()):
         axes.annotate(
@@ -66,6 +69,7 @@ def draw_front(
             xytext=(8, -20 if index % 2 == 0 else -44),  # neighbours in cost would cover each other
             fontsize=8,
             color="#8a2c14",
+            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
         )
     # The few subnets that the search abandoned at once would squeeze everything else to a line.
     shown = sorted(e.top1_pct for e in evaluations)

@@ -22,7 +22,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anas_zoo.data import ImageSource, Split, eval_tensor, make_split, open_source
+from anas_zoo.data import (
+    AugmentationRecipe,
+    ImageSource,
+    Split,
+    augment,
+    draw_affine,
+    eval_tensor,
+    make_split,
+    open_source,
+)
 from anas_zoo.errors import DataError, OutputError
 from anas_zoo.files import refuse_occupied, write_json
 from anas_zoo.nets import Supernet, load_supernet
@@ -48,6 +57,33 @@ class ImagesAt:
         if resolution not in self._made:
             source = self._source
             self._made[resolution] = eval_tensor(source, self._indices, source.preprocessing, resolution)
+        return self._made[resolution]
+
+
+class ViewsAt:
+    """Images as they are and in further fixed augmented views, at any resolution.
+
+    Every resolution gets the same views: they are rendered from the images at their largest one.
+    """
+
+    def __init__(
+        self, images: ImagesAt, largest: int, augmentation: AugmentationRecipe, views: int, seed: int
+    ) -> None:
+        self._images, self._largest = images, largest
+        generator = torch.Generator().manual_seed(seed)
+        always = augmentation.model_copy(update={"probability": 1.0})
+        count = len(images.labels)
+        self._maps = [draw_affine(always, count, generator) for _ in range(views - 1)]
+        self._made: dict[int, Tensor] = {}
+        self.labels = images.labels.repeat(views)
+
+    def __call__(self, resolution: int) -> Tensor:
+        """(views · N, 3, R, R) float32; the first N are the images themselves."""
+        if resolution not in self._made:
+            base = self._images(self._largest)
+            further = [augment(base, affine, resolution) for affine in self._maps]
+            made = torch.cat([self._images(resolution), *further])
+            self._made[resolution] = made.contiguous(memory_format=torch.channels_last)
         return self._made[resolution]
 
 
@@ -149,9 +185,15 @@ class Run:
         return ImagesAt(self.source, [train[i * len(train) // count] for i in range(count)])
 
     @cached_property
-    def search_images(self) -> ImagesAt:
-        """All images of the search split."""
-        return ImagesAt(self.source, self.split.search)
+    def search_images(self) -> ViewsAt:
+        """All images of the search split, in as many views as the recipe says."""
+        return ViewsAt(
+            ImagesAt(self.source, self.split.search),
+            self.space.largest.resolution,
+            self.recipe.train.augmentation,
+            self.recipe.search.views,
+            self.recipe.seed,
+        )
 
     @cached_property
     def test_images(self) -> ImagesAt:

@@ -56,7 +56,8 @@ def search_stage(
             "space": {"name": run.space.name, "id": run.space.id},
             "supernet_sha256": sha256_file(run.supernet_file),
             "split": "search",
-            "images": len(run.search_images.labels),
+            "images": len(run.split.search),
+            "views": run.recipe.search.views,
             "evaluations": len(evaluations),
         }
         write_front(staging / "front.json", front, about)
@@ -64,6 +65,7 @@ def search_stage(
             staging / "front.png",
             evaluations,
             front,
-            title=f"{run.recipe.name}: {len(evaluations)} subnets on the search split",
+            title=f"{run.recipe.name}: {len(evaluations)} evaluated subnets",
+            views=run.recipe.search.views,
         )
     return front

@@ -18,8 +18,8 @@ class Evaluation:
         arch: what was scored.
         macs: its exact multiply-adds.
         params: its exact number of parameters.
-        top1_pct: share of the search images that it classified right, in percent.
-        images: how many images that was measured on.
+        top1_pct: share of the search images (of all their views) that it classified right, in percent.
+        images: how many of them that was measured on.
     """
 
     arch: Architecture

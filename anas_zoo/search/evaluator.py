@@ -57,6 +57,8 @@ class SubnetEvaluator:
     def calibrated(self, arch: Architecture) -> Subnet:
         """The subnet of ``arch``, calibrated the way that every evaluation is."""
         subnet = self.supernet.extract(arch)
+        # As in training: depthwise networks run a third faster on a CPU with channels innermost.
+        subnet.to(memory_format=torch.channels_last)
         calibrate_bn(subnet, self._calibration(arch.resolution).split(self._batch_size))
         return subnet
 

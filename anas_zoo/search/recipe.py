@@ -13,7 +13,12 @@ __all__ = ["SearchRecipe"]
 
 
 class SearchRecipe(Schema):
-    """One evolution: ``initial`` random architectures, then rounds of mutations and crossovers."""
+    """One evolution: ``initial`` random architectures, then rounds of mutations and crossovers.
+
+    ``views`` is how often each image of the search split is scored: once as it is, the other times as a
+    fixed augmented view. On a small split, where one image is a third of a point, the best of many noisy
+    scores is mostly luck; more and harder views tell subnets apart.
+    """
 
     initial: int = Field(512, ge=1)
     rounds: int = Field(20, ge=0)
@@ -24,6 +29,7 @@ class SearchRecipe(Schema):
     max_macs: int | None = Field(None, ge=1)
     calibration_images: int = Field(512, ge=2)
     calibration_batch_size: int = Field(128, ge=2)
+    views: int = Field(1, ge=1, le=100)
     subnets: int = Field(3, ge=1, le=26)  # how many of the front are extracted
 
     @model_validator(mode="after")

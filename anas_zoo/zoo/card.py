@@ -193,7 +193,7 @@ def _lineage(config: EntryConfig) -> str:
         terms = f"The authors' weights are under `{stated}`; " if stated else ""
         return f"## Licence and lineage\n\n{terms}this description is part of anas-zoo (Apache-2.0)."
     w, c = own.weights, own.calibration
-    lines = [f"- Weights: **{_text(w.licence)}**, from {_text(w.source)}."]
+    lines = [f"- Weights: **{_text(w.licence)}**; {_text(w.source)}."]
     if w.source_sha256:
         lines.append(f"- SHA-256 of the checkpoint they were taken from: `{w.source_sha256}`.")
     lines.append(f"- SHA-256 of `model.safetensors`: `{w.sha256}`.")

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_recipe import TINY, tiny_recipe, write_recipe
 
-from anas_zoo.data import DigitsSource
+from anas_zoo.data import AugmentationRecipe, DigitsSource, eval_tensor
 from anas_zoo.errors import ConfigError, DataError, OutputError
 from anas_zoo.files import write_json
 from anas_zoo.pipeline import Recipe, Run
@@ -103,3 +104,21 @@ def test_changed_images_end_a_run(tmp_path: Path) -> None:
     next((root / "1").iterdir()).unlink()
     with pytest.raises(DataError, match="have changed"):
         _ = Run.start(tmp_path / "run", recipe).split
+
+
+def test_search_views_are_fixed_and_begin_with_the_images_themselves(tmp_path: Path) -> None:
+    recipe = tiny_recipe(search=TINY["search"] | {"views": 3})
+    recipe = recipe.model_copy(
+        update={
+            "train": recipe.train.model_copy(update={"augmentation": AugmentationRecipe(rotation_deg=20)})
+        }
+    )
+    run = Run.start(tmp_path / "run", recipe)
+    count = len(run.split.search)
+    images, labels = run.search_images(8), run.search_images.labels
+    assert images.shape == (3 * count, 3, 8, 8)
+    assert torch.equal(labels, torch.from_numpy(run.source.labels[list(run.split.search)]).repeat(3))
+    plain = eval_tensor(run.source, run.split.search, run.source.preprocessing, 8)
+    assert torch.equal(images[:count], plain)
+    assert not torch.equal(images[count : 2 * count], plain)
+    assert torch.equal(images, Run.open(tmp_path / "run").search_images(8))
