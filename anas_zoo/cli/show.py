@@ -56,7 +56,7 @@ def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
     if weights is None:
         pairs["weights"] = f"not distributed here; README.md in {entry.folder} says how to get them"
     else:
-        pairs["weights"] = f"from {weights.source}"
+        pairs["weights"] = weights.source
     pairs["their licence"] = facts["weights_licence"] or "-"
     calibration = config.anas.calibration
     if calibration is not None:
