@@ -85,11 +85,13 @@ def test_a_folder_of_somebody_else_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_calibration_and_search_never_see_the_test_split(tmp_path: Path) -> None:
     run = Run.start(tmp_path / "run", tiny_recipe())
-    parts = [set(images._indices) for images in (run.calibration_images, run.search_images, run.test_images)]
-    assert parts[0] < set(run.split.train)
-    assert parts[1] == set(run.split.search)
-    assert parts[2] == set(run.split.test)
-    assert not (parts[0] | parts[1]) & parts[2]
+    calibration = set(run.calibration_images._indices)
+    searched = set(run.search_images._images._indices)
+    tested = set(run.test_images._indices)
+    assert calibration < set(run.split.train)
+    assert searched == set(run.split.search)
+    assert tested == set(run.split.test)
+    assert not (calibration | searched) & tested
 
 
 def test_changed_images_end_a_run(tmp_path: Path) -> None:
