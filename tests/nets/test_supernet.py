@@ -183,9 +183,7 @@ def test_what_cannot_be_extracted() -> None:
 
 
 def test_a_subnet_of_no_known_space() -> None:
-    arch = Architecture.from_dict(
-        DIGITS.smallest.to_dict() | {"resolution": 9, "width": [3, 5, 7, 9, 11, 13]}
-    )
+    arch = Architecture.from_dict(DIGITS.smallest.to_dict() | {"resolution": 9, "width": [3, 5, 7, 9, 11]})
     subnet = Subnet(arch.to_dict(), DIGITS.structure.model_dump(mode="json"), num_classes=4)
     assert subnet.arch == arch
     assert subnet.structure == DIGITS.structure
@@ -193,8 +191,8 @@ def test_a_subnet_of_no_known_space() -> None:
     with pytest.raises(SpaceError, match="outside the space 'attentive_nas'"):
         Subnet(REAL.smallest.to_dict() | {"resolution": 9})
     with pytest.raises(SpaceError, match="kernel_size 4 is even"):
-        Subnet(arch.to_dict() | {"kernel_size": [3, 4, 3, 3]}, DIGITS.structure)
-    with pytest.raises(SpaceError, match="depth has 1 values, the space needs 4"):
+        Subnet(arch.to_dict() | {"kernel_size": [3, 4, 3]}, DIGITS.structure)
+    with pytest.raises(SpaceError, match="depth has 1 values, the space needs 3"):
         Subnet(arch.to_dict() | {"depth": [1]}, DIGITS.structure)
     with pytest.raises(SpaceError, match=r"unknown key 'stemm' \(did you mean 'stem'\?\)"):
         Subnet(arch, {"stemm": {}})

@@ -67,7 +67,7 @@ def _entry(folder: Path) -> Subnet:
         "label_names": [str(digit) for digit in range(10)],
         "model_args": {"arch": ARCH.to_dict(), "structure": DIGITS.structure.model_dump(mode="json")},
         "pretrained_cfg": {
-            "input_size": [3, 16, 16],
+            "input_size": [3, ARCH.resolution, ARCH.resolution],
             "crop_pct": 1.0,
             "first_conv": "stem.conv",
             "classifier": "classifier",
@@ -85,19 +85,20 @@ def _entry(folder: Path) -> Subnet:
 @torch.no_grad()
 def test_an_entry_folder_loads_with_timm_alone(tmp_path: Path) -> None:
     subnet = _entry(tmp_path / "entry")
-    images = _images(16)
+    side = subnet.arch.resolution
+    images = _images(side)
     model = timm.create_model(f"local-dir:{tmp_path / 'entry'}", pretrained=True).eval()
     assert torch.equal(model(images), subnet(images))
     assert model.calibration == subnet.calibration
     assert model.is_calibrated()
-    assert model.pretrained_cfg["pool_size"] == (4, 4)
+    assert model.pretrained_cfg["pool_size"] == (-(-side // 4),) * 2
     assert model.pretrained_cfg["label_names"][3] == "3"
     data = timm.data.resolve_model_data_config(model)
-    assert tuple(data["input_size"]) == (3, 16, 16)
+    assert tuple(data["input_size"]) == (3, side, side)
     assert data["crop_pct"] == 1.0
 
     gray = timm.create_model(f"local-dir:{tmp_path / 'entry'}", pretrained=True, in_chans=1, num_classes=3)
-    assert gray.eval()(_images(16, chans=1)).shape == (2, 3)
+    assert gray.eval()(_images(side, chans=1)).shape == (2, 3)
     assert torch.equal(gray.mix.weight, subnet.mix.weight)
     untrained = timm.create_model(f"local-dir:{tmp_path / 'entry'}")
     assert not untrained.is_calibrated()

@@ -178,7 +178,7 @@ def test_a_space_file_with_mistakes(tmp_path: Path) -> None:
         SearchSpace.load(path)
     assert "resolution: choices must be in ascending order" in str(caught.value)
     assert "head.width" in str(caught.value)
-    assert "stages.3.kernel_size: kernel sizes must be odd" in str(caught.value)
+    assert "stages.2.kernel_size: kernel sizes must be odd" in str(caught.value)
     assert "\n" not in str(caught.value)
 
     write(stages={"expand_ratio": [1, 4]})

@@ -77,9 +77,12 @@ def test_a_step_is_the_sum_of_the_sandwich_gradients() -> None:
         student = supernet(view(arch.resolution), arch).log_softmax(1)
         total = total + (soft * (soft.log() - student)).sum(1).mean()
     total.backward()
-    for name, parameter in supernet.named_parameters():
-        assert parameter.grad is not None
-        assert torch.allclose(got[name], parameter.grad, atol=1e-5), name
+    # A shortcut's projection is used only by architectures that change the width there.
+    expected = {name: p.grad for name, p in supernet.named_parameters() if p.grad is not None}
+    assert got.keys() == expected.keys()
+    assert len(got) > 0.9 * len(list(supernet.parameters()))
+    for name, gradient in expected.items():
+        assert torch.allclose(got[name], gradient, atol=1e-5), name
     for arch, quality in zip(archs, sampler.qualities, strict=True):
         with torch.no_grad():
             loss = F.cross_entropy(supernet(view(arch.resolution), arch), labels)
