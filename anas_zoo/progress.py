@@ -107,16 +107,22 @@ def _make_progress() -> Progress:
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.table import Column
 
+    def whole() -> Column:
+        return Column(no_wrap=True, min_width=7)
+
+    # On a narrow terminal the description gives way, then the bar; the numbers and the time left never.
     return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, ratio=1)),
+        BarColumn(bar_width=12),
+        TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4)),
+        MofNCompleteColumn(table_column=whole()),
+        TimeElapsedColumn(table_column=whole()),
+        TextColumn("left", table_column=Column(no_wrap=True, min_width=4)),
+        TimeRemainingColumn(table_column=whole()),
         console=Console(stderr=True),
+        expand=True,
         refresh_per_second=REDRAWS_PER_SECOND,
         # The programs' own prints to stdout are results, and stay where they are.
         redirect_stdout=False,

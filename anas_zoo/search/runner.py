@@ -25,7 +25,7 @@ def run_search(
     ``total`` is for the progress bar only. Returns all evaluations in order.
     """
     done: list[Evaluation] = []
-    with Bar("search subnets", total=total) as bar:
+    with Bar("search", total=total) as bar:
         while archs := algorithm.ask():
             batch = []
             for arch in archs:
@@ -34,5 +34,5 @@ def run_search(
                 bar.advance()
             algorithm.tell(batch)
             done += batch
-            bar.describe(f"search subnets (best {max(e.top1_pct for e in done):.2f} %)")
+            bar.describe(f"search: best {max(e.top1_pct for e in done):.2f} %")
     return done

@@ -69,7 +69,7 @@ class Architecture:
         """The first 12 hex digits of the SHA-256 of the canonical JSON of :meth:`to_dict`."""
         return sha256_bytes(canonical_json(self.to_dict()).encode())[:12]
 
-    @property
+    @functools.cached_property
     def code(self) -> tuple[int, ...]:
         """All choices in one tuple: resolution, widths, depths, kernel sizes, expand ratios."""
         return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
+import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ class SearchSpace:
         self.name = config.name
         self.structure: Structure = config.structure()
         self.genes = GeneTable(config)
+        self._row = struct.Struct(f"={self.genes.count}i")
 
     @classmethod
     def load(cls, source: str | Path) -> SearchSpace:
@@ -159,9 +160,16 @@ class SearchSpace:
         return self._pack(list(archs))
 
     def _pack(self, archs: list[Architecture]) -> Codes:
-        values = itertools.chain.from_iterable(arch.code for arch in archs)
-        packed = np.fromiter(values, dtype=np.int64, count=len(archs) * self.genes.count)
-        return packed.reshape(len(archs), self.genes.count)
+        # Through bytes: numpy takes half as long again to read a list of tuples.
+        pack = self._row.pack
+        try:
+            packed = b"".join([pack(*arch.code) for arch in archs])
+        except struct.error:  # a value that no choice can have does not even fit
+            for arch in archs:
+                self.validate(arch)
+            raise
+        rows = np.frombuffer(packed, dtype=np.int32).reshape(len(archs), self.genes.count)
+        return rows.astype(np.int64)
 
     def _checked(self, codes: npt.ArrayLike) -> Codes:
         array = np.asarray(codes)

@@ -83,7 +83,7 @@ def train_supernet(
     # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
     supernet.to(memory_format=torch.channels_last)
     per_epoch = images.batches_per_epoch(recipe.batch_size)
-    with Bar("train the supernet", total=recipe.epochs * per_epoch) as bar:
+    with Bar("train", total=recipe.epochs * per_epoch) as bar:
         for epoch in range(recipe.epochs):
             reports: list[StepReport] = []
             started, seen = time.perf_counter(), 0
@@ -116,10 +116,7 @@ def train_supernet(
                 kind: float(np.mean([getattr(report, f"{kind}_loss") for report in reports]))
                 for kind in ("largest", "sampled", "smallest")
             }
-            bar.describe(
-                f"train the supernet (loss: largest {losses['largest']:.2f}, "
-                f"smallest {losses['smallest']:.2f})"
-            )
+            bar.describe(f"train: loss {losses['largest']:.2f}, smallest {losses['smallest']:.2f}")
             on_epoch(
                 EpochReport(
                     epoch=epoch + 1,
