@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anas_zoo.cli.options import DataOption, JsonOption, RecipeOption, SeedOption
+from anas_zoo.cli.options import DataOption, JsonOption, RecipeOption, SamplingOption, SeedOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def demo(
     recipe: RecipeOption = "digits",
     data: DataOption = None,
     seed: SeedOption = None,
+    sampling: SamplingOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a supernet, search it, and publish verified models: every stage in one go.
@@ -34,7 +35,7 @@ def demo(
     with Bar("load torch"):
         from anas_zoo.pipeline import Recipe, run_demo
 
-    result = run_demo(out, Recipe.load(recipe, data=data, seed=seed))
+    result = run_demo(out, Recipe.load(recipe, data=data, seed=seed, sampling=sampling))
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:

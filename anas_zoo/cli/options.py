@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["DataOption", "EntryArgument", "JsonOption", "RecipeOption", "RunArgument", "SeedOption"]
+__all__ = [
+    "DataOption",
+    "EntryArgument",
+    "JsonOption",
+    "RecipeOption",
+    "RunArgument",
+    "SamplingOption",
+    "SeedOption",
+]
 
 EntryArgument = Annotated[
     str, typer.Argument(metavar="ENTRY", help="A model of the shelf (see: anas list) or an entry's folder.")
@@ -22,3 +30,11 @@ DataOption = Annotated[
     typer.Option("--data", metavar="NAME|DIR", help="'digits', or a folder with a sub-folder per class."),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]
+SamplingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sampling",
+        metavar="bestup|worstup|uniform",
+        help="Which subnets training attends to. Default: as the recipe says.",
+    ),
+]

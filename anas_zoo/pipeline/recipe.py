@@ -41,8 +41,10 @@ class Recipe(Schema):
     search: SearchRecipe
 
     @classmethod
-    def load(cls, source: str | Path, **changes: Any) -> Recipe:
+    def load(cls, source: str | Path, *, sampling: str | None = None, **changes: Any) -> Recipe:
         """The recipe of a preset's name or of a YAML file, with top-level ``changes`` that are not None.
+
+        ``sampling`` replaces the strategy of ``train.sampling``.
 
         Raises :class:`ConfigError` that lists every problem, with the nearest valid key.
         """
@@ -58,6 +60,9 @@ class Recipe(Schema):
         data = read_yaml(path)
         if isinstance(data, dict):
             data |= {key: value for key, value in changes.items() if value is not None}
+            train = data.get("train")
+            if sampling is not None and isinstance(train, dict):
+                train["sampling"] = (train.get("sampling") or {}) | {"strategy": sampling}
         return parse(cls, data, str(path))
 
     @staticmethod

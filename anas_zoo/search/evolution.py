@@ -47,9 +47,9 @@ class Evolution:
             # The ends of the space are where a sandwich-trained supernet is best known; the authors start
             # from random architectures alone.
             ends = self._space.encode([self._space.smallest, self._space.largest])
-            first = iter([ends[: recipe.initial]])
-            proposals = self._draw(
-                recipe.initial, lambda n: next(first, self._space.sample_codes(self._rng, n))
+            proposals = self._draw(min(2, recipe.initial), lambda n: ends, batches=1)
+            proposals += self._draw(
+                recipe.initial - len(proposals), lambda n: self._space.sample_codes(self._rng, n)
             )
             if not proposals:
                 self._refuse_range()
@@ -77,10 +77,12 @@ class Evolution:
     def _children(self, parents: Codes, count: int) -> Codes:
         return crossover(self._parents(parents, count), self._parents(parents, count), self._rng)
 
-    def _draw(self, count: int, propose: Callable[[int], Codes]) -> list[Architecture]:
+    def _draw(
+        self, count: int, propose: Callable[[int], Codes], *, batches: int = MAX_BATCHES
+    ) -> list[Architecture]:
         """Up to ``count`` new architectures within the range, in bounded time."""
         found: list[Architecture] = []
-        for _ in range(MAX_BATCHES):
+        for _ in range(batches):
             if len(found) == count:
                 break
             codes = propose(BATCH)

@@ -60,6 +60,18 @@ def test_changes_replace_top_level_keys(tmp_path: Path) -> None:
     assert Recipe.load(path, seed=None).seed == TINY["seed"]
 
 
+@pytest.mark.parametrize("strategy", ["bestup", "worstup", "uniform"])
+def test_the_sampling_is_an_option(strategy: str) -> None:
+    recipe = Recipe.load("digits", sampling=strategy)
+    assert recipe.train.sampling.strategy == strategy
+    assert recipe.train.epochs == Recipe.load("digits").train.epochs
+
+
+def test_an_unknown_sampling_says_which_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"'bestup', 'worstup' or 'uniform' \(given 'best'\)"):
+        Recipe.load("digits", sampling="best")
+
+
 def test_a_run_starts_in_a_new_folder_and_goes_on_in_its_own(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     run = Run.start(folder, tiny_recipe())
