@@ -61,8 +61,6 @@ def load_authors_checkpoint(path: str | Path, *, num_classes: int | None = None)
     for theirs, ours in names.items():
         state[ours] = tensors[theirs].detach().to(torch.float32, copy=True).contiguous()
     supernet.load_state_dict(state, assign=True)
-    for parameter in supernet.parameters():
-        parameter.requires_grad_(True)
     return supernet
 
 

@@ -69,6 +69,4 @@ def load_supernet(path: Path) -> Supernet:
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise CheckpointError(f"{path} does not fit its space: " + "; ".join(problems[:10]) + more)
     supernet.load_state_dict(tensors, assign=True)
-    for parameter in supernet.parameters():
-        parameter.requires_grad_(True)
     return supernet

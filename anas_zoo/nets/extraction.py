@@ -36,6 +36,4 @@ def extract_subnet(
         state[name] = leading_slice(weights[name], tuple(target.shape)).detach().clone()
         state[name] = state[name].contiguous()
     subnet.load_state_dict(state, assign=True)
-    for parameter in subnet.parameters():
-        parameter.requires_grad_(True)
     return subnet.eval()

@@ -24,6 +24,7 @@ from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search import search_stage
 from anas_zoo.pipeline.train import train_stage
 from anas_zoo.progress import note, stage, track
+from anas_zoo.schema import read_json
 from anas_zoo.search.archive import read_evaluations, read_front
 from anas_zoo.zoo import Entry
 
@@ -74,7 +75,7 @@ def run_demo(folder: Path, recipe: Recipe) -> DemoResult:
     do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder))
     do(6, "report", run.summary_file, lambda: _report(run))
     entries = [run.zoo_folder / name for name in run.entry_order()]
-    rows = [table_row(entry) for entry in entries]
+    rows = read_json(run.summary_file)["entries"]
     return DemoResult(entries, run.folder / "front.png", rows, seconds)
 
 

@@ -65,14 +65,6 @@ class NetworkPlan:
         for stage in self.stages:
             yield from stage
 
-    @property
-    def reduction(self) -> int:
-        """Input side over the side of the last feature map."""
-        total = self.structure.stem.stride
-        for stage in self.structure.stages:
-            total *= stage.stride
-        return total
-
 
 def plan_stage(
     *,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -22,9 +21,3 @@ def distillation_loss(logits: Tensor, teacher_logits: Tensor) -> Tensor:
     student = F.log_softmax(logits, dim=1)
     teacher = F.log_softmax(teacher_logits.detach(), dim=1)
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
-
-
-@torch.no_grad()
-def top1_pct(logits: Tensor, labels: Tensor) -> float:
-    """Share of images whose highest logit is the label's, in percent."""
-    return 100.0 * float((logits.argmax(1) == labels).float().mean())
