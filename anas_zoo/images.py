@@ -1,9 +1,11 @@
-"""Reading an image file the same way everywhere: for training, for measuring and for predicting."""
+"""Reading an image the same way everywhere: for training, for measuring and for predicting."""
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -13,31 +15,44 @@ from anas_zoo.errors import DataError
 __all__ = ["read_rgb"]
 
 
-def read_rgb(path: str | Path) -> Image.Image:
-    """The image of a file as people see it: upright, RGB, 8 bits.
+def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str | None = None) -> Image.Image:
+    """An image as people see it: upright, RGB, 8 bits.
 
     16-bit grey is scaled (Pillow's own conversion clips it to white), transparency is dropped as timm's
-    readers do. Raises :class:`DataError` that names a file which is not a readable image.
+    readers do.
+
+    Args:
+        source: a file's path, the bytes of a file, a file open for reading, or an image that Pillow opened;
+            what was open stays open.
+        name: what errors call the image; default is the path.
+
+    Raises :class:`DataError` that names what is not a readable image.
     """
-    path = Path(path)
+    what = name or (str(source) if isinstance(source, str | Path) else "the image given")
     try:
-        with Image.open(path) as file:
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith("I"):  # I;16, I;16B and, from some formats, 16 bits held in 32
-                values = np.asarray(upright).astype(np.int64)
-                if values.size and (values.min() < 0 or values.max() > 65535):
-                    raise DataError(f"{path}: 32-bit pixel values; convert it to 8 or 16 bits first")
-                return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-            if upright.mode in ("P", "PA"):
-                upright = upright.convert("RGBA")  # a palette's transparency converts in two steps only
-            return upright.convert("RGB")
+        if isinstance(source, Image.Image):
+            return _upright_rgb(source, what)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            return _upright_rgb(file, what)
     except FileNotFoundError as exc:
-        raise DataError(f"{path}: no such file") from exc
+        raise DataError(f"{what}: no such file") from exc
     except IsADirectoryError as exc:
-        raise DataError(f"{path} is a folder; give image files") from exc
+        raise DataError(f"{what} is a folder; give image files") from exc
     except UnidentifiedImageError as exc:
-        raise DataError(f"{path}: not an image that Pillow can read") from exc
+        raise DataError(f"{what}: not an image that Pillow can read") from exc
     except (
         OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError
     ) as exc:  # fmt: skip
-        raise DataError(f"{path}: unreadable image ({' '.join(str(exc).split())})") from exc
+        raise DataError(f"{what}: unreadable image ({' '.join(str(exc).split())})") from exc
+
+
+def _upright_rgb(image: Image.Image, what: str) -> Image.Image:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # I;16, I;16B and, from some formats, 16 bits held in 32
+        values = np.asarray(upright).astype(np.int64)
+        if values.size and (values.min() < 0 or values.max() > 65535):
+            raise DataError(f"{what}: 32-bit pixel values; convert it to 8 or 16 bits first")
+        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if upright.mode in ("P", "PA"):
+        upright = upright.convert("RGBA")  # a palette's transparency converts in two steps only
+    return upright.convert("RGB")

@@ -1,21 +1,34 @@
 """Images: where they come from, how they are split, preprocessed and augmented."""
 
 from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
+from anas_zoo.data.batches import Batch, Share, TrainData
+from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
+from anas_zoo.data.hf_datasets import HfDatasetSource
+from anas_zoo.data.memory import MemoryImages
 from anas_zoo.data.preprocessing import Preprocessing
-from anas_zoo.data.sources import DigitsSource, ImageSource, open_source
+from anas_zoo.data.sources import ImageSource, open_source
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
-from anas_zoo.data.tensors import TrainImages, eval_tensor
+from anas_zoo.data.stream import StreamedImages, StreamRecipe
+from anas_zoo.data.tensors import eval_tensor
+from anas_zoo.data.wds import WdsSource
 
 __all__ = [
     "AugmentationRecipe",
+    "Batch",
     "DigitsSource",
     "FolderSource",
+    "HfDatasetSource",
     "ImageSource",
+    "MemoryImages",
     "Preprocessing",
+    "Share",
     "Split",
     "SplitRecipe",
-    "TrainImages",
+    "StreamRecipe",
+    "StreamedImages",
+    "TrainData",
+    "WdsSource",
     "augment",
     "draw_affine",
     "eval_tensor",

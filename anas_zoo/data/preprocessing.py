@@ -23,7 +23,7 @@ class Preprocessing:
         std: divides each channel after that.
     """
 
-    interpolation: Literal["bilinear", "bicubic"]
+    interpolation: Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
     crop_pct: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]

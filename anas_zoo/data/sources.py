@@ -1,4 +1,4 @@
-"""Sources of labelled images: the built-in digits, and whatever :func:`open_source` understands."""
+"""Sources of labelled images: what each of them offers, and which one a name means."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
+from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.preprocessing import Preprocessing
+from anas_zoo.data.wds import WdsSource
 from anas_zoo.errors import DataError, nearest
-from anas_zoo.files import sha256_bytes
 
-__all__ = ["DigitsSource", "ImageSource", "open_source"]
+__all__ = ["ImageSource", "open_source"]
 
-BUILT_IN = ("digits",)
+BUILT_IN = ("digits", "glyphs")
 
 
 class ImageSource(Protocol):
-    """A numbered, labelled collection of images.
+    """A numbered, labelled collection of images, which may be sent to another process.
 
     Attributes:
         name: how to open it again (``open_source(name)``).
@@ -28,6 +30,8 @@ class ImageSource(Protocol):
         licence: under which terms its images may be used.
         label_names: one name per class.
         labels: class index of each image, (N,) int64.
+        test_indices: images that the publisher set aside for testing, ascending, (T,) int64; None where
+            there is no such part. They are numbered in one sequence with the others.
         preprocessing: how these images are turned into network inputs by default.
     """
 
@@ -36,10 +40,11 @@ class ImageSource(Protocol):
     licence: str
     label_names: tuple[str, ...]
     labels: npt.NDArray[np.int64]
+    test_indices: npt.NDArray[np.int64] | None
     preprocessing: Preprocessing
 
     def image(self, index: int) -> Image.Image:
-        """Image ``index`` in RGB. Raises :class:`DataError` naming a file that cannot be read."""
+        """Image ``index`` in RGB. Raises :class:`DataError` naming an image that cannot be read."""
         ...
 
     def fingerprint(self) -> str:
@@ -47,46 +52,32 @@ class ImageSource(Protocol):
         ...
 
 
-class DigitsSource:
-    """scikit-learn's copy of the UCI optical digits: 1,797 real 8×8 scans, bundled, no download."""
-
-    name = "digits"
-    title = "Optical Recognition of Handwritten Digits (UCI), test part as bundled with scikit-learn"
-    licence = "CC-BY-4.0"
-    label_names = tuple("0123456789")
-    # The scans fill their 8×8 frame, so nothing is cropped.
-    preprocessing = Preprocessing(
-        interpolation="bilinear", crop_pct=1.0, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
-    )
-
-    def __init__(self) -> None:
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
-        self.labels: npt.NDArray[np.int64] = bunch.target.astype(np.int64)
-        # Grey levels are 0-16; 255/16 spreads them over a byte, rounded.
-        self._pixels = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)
-
-    def image(self, index: int) -> Image.Image:
-        """Scan ``index`` as an 8×8 RGB image."""
-        return Image.fromarray(self._pixels[index]).convert("RGB")
-
-    def fingerprint(self) -> str:
-        """Hash of all pixels and labels."""
-        return sha256_bytes(self._pixels.tobytes() + self.labels.tobytes())
-
-
 def open_source(name: str | Path) -> ImageSource:
-    """The source of that name: ``digits``, or a folder with one sub-folder of images per class.
+    """The source of that name.
+
+    ``digits`` and ``glyphs`` are built in; ``hfds/NAME`` is a Hugging Face dataset, on the Hub or in a
+    folder; ``wds/PATH`` are tar shards in the WebDataset layout; anything else is a folder of images (see
+    :class:`FolderSource`). What lies in a folder that is itself called ``wds`` is ``./wds/...``.
 
     Raises :class:`DataError` that says what there is.
     """
-    if str(name) == "digits":
+    text = str(name)
+    kind, _, rest = text.partition("/")
+    if text == "digits":
         return DigitsSource()
+    if text == "glyphs":
+        from anas_zoo.data.glyphs import GlyphsSource
+
+        return GlyphsSource()
+    if kind == "hfds" and rest:
+        return HfDatasetSource(rest)
+    if kind == "wds" and rest:
+        return WdsSource(rest)
     path = Path(name)
     if not path.is_dir():
+        hint = f" (for tar shards, type wds/{text})" if ".tar" in path.suffixes else nearest(text, BUILT_IN)
         raise DataError(
-            f"no data source {str(name)!r}{nearest(str(name), BUILT_IN)}; give 'digits' or a folder with one "
-            "sub-folder of images per class"
+            f"no data source {text!r}{hint}; give 'digits', 'glyphs', hfds/NAME (a Hugging Face dataset), "
+            "wds/PATH (tar shards) or a folder with one sub-folder of images per class"
         )
     return FolderSource(path)

@@ -2,92 +2,152 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import count
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from anas_zoo.data.sources import ImageSource
 from anas_zoo.errors import DataError
 from anas_zoo.schema import Schema
 
 __all__ = ["Split", "SplitRecipe", "make_split"]
 
+NAMED = 10  # classes that an error names
+
 
 class SplitRecipe(Schema):
-    """Which part of each class goes where; the rest is for training."""
+    """Which part of each class goes where; the rest is for training.
 
+    Attributes:
+        search_per_class: so many images of each class are for searching; None for ``search_fraction``.
+        search_fraction: part of a class's images that is for searching.
+        test_fraction: part of a class's images that is for testing; not used where the source has a test
+            part of its own.
+    """
+
+    search_per_class: int | None = Field(None, ge=1)
     search_fraction: float = Field(0.15, gt=0, lt=1)
     test_fraction: float = Field(0.2, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _something_is_left_to_train_on(self) -> Self:
-        if self.search_fraction + self.test_fraction >= 1:
+        if self.search_per_class is None and self.search_fraction + self.test_fraction >= 1:
             raise ValueError("search_fraction + test_fraction must be under 1")
         return self
 
+    def search_count(self, members: int) -> int:
+        """How many of a class's ``members`` images are for searching."""
+        if self.search_per_class is not None:
+            return self.search_per_class
+        return max(1, round(members * self.search_fraction))
+
+    def test_count(self, members: int) -> int:
+        """How many of a class's ``members`` images are for testing, without a test part in the source."""
+        return max(1, round(members * self.test_fraction))
+
 
 class Split(Schema):
-    """Image indices of the three parts, disjoint, together with what they are indices of.
+    """Image indices of the search and test parts, together with what they are indices of.
 
-    Training reads ``train``; a search scores on ``search``; ``test`` is touched once, for the report.
+    Training reads ``train``, which is all the rest and not written down: it may be a million numbers. A
+    search scores on ``search``; ``test`` is touched once, for the report. ``images`` is the number of all
+    images.
     """
 
     source: str
     source_sha256: str
     seed: int
-    train: tuple[int, ...]
+    images: int = Field(ge=1)
     search: tuple[int, ...]
     test: tuple[int, ...]
 
     @model_validator(mode="after")
-    def _disjoint(self) -> Self:
-        parts = [set(self.train), set(self.search), set(self.test)]
-        if len(set.union(*parts)) != len(self.train) + len(self.search) + len(self.test):
+    def _disjoint_and_within_range(self) -> Self:
+        held_out = self.search + self.test
+        if len(set(held_out)) != len(held_out):
             raise ValueError("an image is in two parts of the split, or twice in one")
+        if held_out and (min(held_out) < 0 or max(held_out) >= self.images):
+            raise ValueError(f"an index of the split is not from 0 to {self.images - 1}")
         return self
 
+    @cached_property
+    def train(self) -> tuple[int, ...]:
+        """The images that are in no other part, ascending."""
+        left = np.ones(self.images, dtype=bool)
+        left[list(self.search + self.test)] = False
+        return tuple(np.flatnonzero(left).tolist())
 
-def make_split(
-    labels: npt.NDArray[np.int64],
-    recipe: SplitRecipe,
-    *,
-    seed: int,
-    source: str,
-    source_sha256: str,
-    class_names: tuple[str, ...] = (),
-) -> Split:
-    """Shuffle each class by ``seed`` and cut it; every class is in every part.
 
-    Raises :class:`DataError` naming the classes with fewer than three images.
+def make_split(source: ImageSource, recipe: SplitRecipe, *, seed: int) -> Split:
+    """Shuffle each class by ``seed`` and cut it; every class is in every part that is cut.
+
+    Where the source has a test part, that is the test part, and only the rest is cut.
+
+    Raises :class:`DataError` naming the classes with too few images, or when none is left to train on.
     """
+    own_test = source.test_indices
+    if own_test is None:
+        own = np.arange(len(source.labels))
+    else:
+        own = np.setdiff1d(np.arange(len(source.labels)), own_test, assume_unique=True)
+    classes = [(label, own[members]) for label, members in _members(source.labels[own])]
+    _refuse_small(source, classes, _needed(recipe, test=own_test is None))
     rng = np.random.default_rng(seed)
-    train: list[int] = []
-    search: list[int] = []
-    test: list[int] = []
-    too_few = []
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label)).tolist()
-        if len(members) < 3:
-            name = class_names[label] if class_names else str(label)
-            too_few.append(f"{name!r} ({len(members)})")
-            continue
-        n_test = max(1, round(len(members) * recipe.test_fraction))
-        n_search = max(1, round(len(members) * recipe.search_fraction))
-        test += members[:n_test]
-        search += members[n_test : n_test + n_search]
-        train += members[n_test + n_search :]
-    if too_few:
-        raise DataError(
-            "every class needs at least 3 images (train, search, test); too few in: " + ", ".join(too_few)
-        )
-    if not train:
-        raise DataError("no images are left to train on; use smaller search and test fractions")
-    return Split(
-        source=source,
-        source_sha256=source_sha256,
+    search, test = [], []
+    for _, members in classes:
+        members = rng.permutation(members)
+        n_test = recipe.test_count(len(members)) if own_test is None else 0
+        test.append(members[:n_test])
+        search.append(members[n_test : n_test + recipe.search_count(len(members))])
+    split = Split(
+        source=source.name,
+        source_sha256=source.fingerprint(),
         seed=seed,
-        train=tuple(sorted(train)),
-        search=tuple(sorted(search)),
-        test=tuple(sorted(test)),
+        images=len(source.labels),
+        search=_sorted(search),
+        test=_sorted(test if own_test is None else [own_test]),
     )
+    if not split.train:
+        raise DataError("no images are left to train on; use smaller search and test fractions")
+    return split
+
+
+def _members(labels: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    """(label, ascending positions) of each class that is there; one sort for all of them."""
+    order = np.argsort(labels, kind="stable")
+    present, starts = np.unique(labels[order], return_index=True)
+    return list(zip(present.tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _needed(recipe: SplitRecipe, *, test: bool) -> int:
+    """The fewest images with which a class can be in every part."""
+    if recipe.search_per_class is None:
+        return 3 if test else 2
+    left = recipe.search_per_class + 1
+    if not test:
+        return left
+    return next(members for members in count(left) if members - recipe.test_count(members) >= left)
+
+
+def _refuse_small(source: ImageSource, classes: list[tuple[int, npt.NDArray[np.int64]]], needed: int) -> None:
+    counts = {
+        int(label): 0 for label in np.unique(source.labels)
+    }  # one may be in the source's test part alone
+    counts |= {label: len(members) for label, members in classes}
+    small = [f"{source.label_names[label]!r} ({n})" for label, n in counts.items() if n < needed]
+    if small:
+        parts = "train and search" if source.test_indices is not None else "train, search, test"
+        more = f" and {len(small) - NAMED} more classes" if len(small) > NAMED else ""
+        raise DataError(
+            f"every class needs at least {needed} images ({parts}); too few in: "
+            + ", ".join(small[:NAMED])
+            + more
+        )
+
+
+def _sorted(parts: list[npt.NDArray[np.int64]]) -> tuple[int, ...]:
+    return tuple(np.sort(np.concatenate(parts)).tolist())

@@ -1,30 +1,23 @@
 from __future__ import annotations
 
+import concurrent.futures
+import multiprocessing
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from image_files import encoded, write_digits
 
-from anas_zoo.data import DigitsSource, FolderSource, TrainImages, eval_tensor, open_source
+from anas_zoo.data import DigitsSource, FolderSource, ImageSource, WdsSource, eval_tensor, open_source
 from anas_zoo.errors import DataError
-
-
-def write_digits(root: Path, per_class: int = 4, side: int = 24) -> Path:
-    """A folder of PNG files made from real digits, one sub-folder per class."""
-    source = DigitsSource()
-    for label in range(10):
-        (root / f"digit{label}").mkdir(parents=True)
-        for index in np.flatnonzero(source.labels == label)[:per_class]:
-            image = source.image(int(index)).resize((side, side))
-            image.save(root / f"digit{label}" / f"{index}.png")
-    return root
 
 
 def test_digits_are_the_bundled_scans() -> None:
     source = DigitsSource()
     assert len(source.labels) == 1797
+    assert source.test_indices is None
     assert np.bincount(source.labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
     image = source.image(0)
     assert image.size == (8, 8)
@@ -44,77 +37,49 @@ def test_eval_tensor_is_what_timm_would_feed() -> None:
     assert torch.allclose(native[0], (expected - 0.5) / 0.5, atol=1e-6)
 
 
-def test_a_folder_of_classes(tmp_path: Path) -> None:
-    source = open_source(write_digits(tmp_path / "images"))
-    assert source.label_names == tuple(f"digit{i}" for i in range(10))
-    assert len(source.labels) == 40
-    assert source.image(0).size == (24, 24)
+def test_more_images_than_memory_allows_are_refused() -> None:
+    source = DigitsSource()
+    with pytest.raises(DataError, match="GiB of memory"):
+        eval_tensor(source, range(1797), source.preprocessing, 2000)
 
 
-def test_a_folder_without_classes_is_one_class(tmp_path: Path) -> None:
-    DigitsSource().image(0).save(tmp_path / "a.png")
-    assert len(FolderSource(tmp_path).labels) == 1
-
-
-def test_the_fingerprint_sees_a_changed_folder(tmp_path: Path) -> None:
-    root = write_digits(tmp_path / "images")
-    before = FolderSource(root).fingerprint()
-    assert FolderSource(root).fingerprint() == before
-    next((root / "digit3").iterdir()).unlink()
-    assert FolderSource(root).fingerprint() != before
-
-
-@pytest.mark.parametrize("content", [b"", b"not an image", b"\x89PNG\r\n\x1a\n broken"])
-def test_an_unreadable_image_is_named(tmp_path: Path, content: bytes) -> None:
-    root = write_digits(tmp_path / "images", per_class=1)
-    bad = root / "digit0" / "bad.png"
-    bad.write_bytes(content)
-    source = FolderSource(root)
-    with pytest.raises(DataError, match=r"bad\.png"):
-        eval_tensor(source, range(len(source.labels)), source.preprocessing, 16)
-
-
-def test_a_truncated_image_is_named(tmp_path: Path) -> None:
-    root = write_digits(tmp_path / "images", per_class=1, side=200)
-    file = next((root / "digit5").iterdir())
-    file.write_bytes(file.read_bytes()[:-200])
-    source = FolderSource(root)
-    with pytest.raises(DataError, match="unreadable image"):
-        TrainImages(source, range(len(source.labels)), source.preprocessing, 32)
+def test_the_name_decides_the_source(tmp_path: Path) -> None:
+    assert isinstance(open_source("digits"), DigitsSource)
+    assert open_source("glyphs").name == "glyphs"
+    folder = write_digits(tmp_path / "images", per_class=1)
+    for name in (folder, str(folder)):
+        assert isinstance(open_source(name), FolderSource)
+    with pytest.raises(DataError, match=r"shards\.tar: no such file"):
+        open_source(f"wds/{tmp_path}/shards.tar")
 
 
 def test_unknown_sources_say_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"did you mean 'digits'"):
+    with pytest.raises(DataError, match=r"did you mean 'digits'.*'glyphs'.*hfds/NAME.*wds/PATH.*folder"):
         open_source("digit")
+    (tmp_path / "x.tar").write_bytes(b"")
+    with pytest.raises(DataError, match=rf"for tar shards, type wds/{tmp_path}/x\.tar"):
+        open_source(tmp_path / "x.tar")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no images found"):
         open_source(tmp_path / "empty")
 
 
-def test_training_batches_cover_an_epoch_once() -> None:
-    source = DigitsSource()
-    images = TrainImages(source, range(100), source.preprocessing, 16)
-    generator = torch.Generator().manual_seed(0)
-    batches = list(images.batches(32, generator))
-    assert [len(labels) for _, labels in batches] == [32, 32, 32]
-    assert len(batches) == images.batches_per_epoch(32)
-    assert batches[0][0].shape == (32, 3, 8, 8)  # kept at their own size, resized by the augmentation
-    again = list(images.batches(32, torch.Generator().manual_seed(0)))
-    assert all(torch.equal(a[0], b[0]) for a, b in zip(batches, again, strict=True))
-    assert len(list(images.batches(1000, generator))) == 1
+def _pixels(source: ImageSource, index: int) -> bytes:
+    return source.image(index).tobytes()
 
 
-def test_large_and_oblong_images_are_cut_to_one_side(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    Image.new("RGB", (300, 100), (255, 0, 0)).save(tmp_path / "a" / "wide.png")
-    Image.new("L", (20, 50), 128).save(tmp_path / "a" / "tall.png")
-    source = FolderSource(tmp_path)
-    images = TrainImages(source, range(2), source.preprocessing, 32)
-    batch, _ = next(images.batches(2, torch.Generator()))
-    assert batch.shape == (2, 3, 32, 32)
-
-
-def test_more_images_than_memory_allows_are_refused(tmp_path: Path) -> None:
-    source = DigitsSource()
-    with pytest.raises(DataError, match="GiB of memory"):
-        eval_tensor(source, range(1797), source.preprocessing, 2000)
+@pytest.mark.slow
+def test_sources_travel_to_processes_that_share_nothing(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, content in {"k.png": encoded(0), "k.cls": b"0"}.items():
+            (tmp_path / name).write_bytes(content)
+            tar.add(tmp_path / name, name)
+    sources: list[ImageSource] = [
+        DigitsSource(),
+        FolderSource(write_digits(tmp_path / "images", per_class=1)),
+        WdsSource(str(tmp_path / "a.tar")),
+    ]
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        for source in sources:
+            assert pool.submit(_pixels, source, 0).result() == _pixels(source, 0)

@@ -1,17 +1,70 @@
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from anas_zoo.data import DigitsSource, Split, SplitRecipe, make_split
+from anas_zoo.data import DigitsSource, Preprocessing, Split, SplitRecipe, make_split
 from anas_zoo.errors import ConfigError, DataError
+from anas_zoo.files import sha256_bytes
 from anas_zoo.schema import parse
 
 
-def split_of(labels: np.ndarray, seed: int = 0, **fractions: float) -> Split:
-    return make_split(labels, SplitRecipe(**fractions), seed=seed, source="x", source_sha256="0")
+@dataclass
+class Labelled:
+    """A source of which only the labels matter."""
+
+    labels: npt.NDArray[np.int64]
+    test_indices: npt.NDArray[np.int64] | None = None
+    name: str = "labels"
+    title: str = "labels"
+    licence: str = "none"
+    label_names: tuple[str, ...] = tuple("abcdefghijklmnopqrstuvwxyz")
+    preprocessing: Preprocessing = DigitsSource.preprocessing
+
+    def image(self, index: int) -> Image.Image:
+        return Image.new("RGB", (1, 1))
+
+    def fingerprint(self) -> str:
+        return sha256_bytes(self.labels.tobytes())
+
+
+def labelled(counts: list[int], test: int | None = None) -> Labelled:
+    """So many images of each class, and ``test`` more of each in a test part that lies between them."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    if test is None:
+        return Labelled(labels)
+    first = len(labels) // 2
+    labels = np.insert(labels, first, np.tile(np.arange(len(counts)), test))
+    return Labelled(labels, np.arange(first, first + test * len(counts)))
+
+
+def in_class(source: Labelled, part: tuple[int, ...]) -> list[int]:
+    counts: list[int] = np.bincount(source.labels[list(part)], minlength=source.labels.max() + 1).tolist()
+    return counts
+
+
+# Of the code that made the published digits models: the first 1,797 bundled scans, cut by these seeds.
+@pytest.mark.parametrize(
+    ("seed", "fraction", "digest"),
+    [
+        (0, 0.15, "4cd5604654fb699fbd7478066af2308cecbb514363f07dc1de952e3273a996fa"),
+        (0, 0.2, "e4ed9fdb6355ae46f18305dc0be839d21272327888fae8c5ead2ad1f2aff6a71"),
+        (1, 0.15, "9d663712eb92e276a898bd1c02a84958d4a8e10eef3cd520e86e633aa71d67b2"),
+        (7, 0.2, "5cf260cdadeb69891f00117dedab1feffe701b90f07d1231a8c13588b745c090"),
+    ],
+)
+def test_the_digits_split_is_the_one_of_the_published_models(seed: int, fraction: float, digest: str) -> None:
+    split = make_split(DigitsSource(), SplitRecipe(search_fraction=fraction, test_fraction=0.2), seed=seed)
+    text = json.dumps([split.train, split.search, split.test])
+    assert hashlib.sha256(text.encode()).hexdigest() == digest
 
 
 @given(
@@ -23,43 +76,114 @@ def split_of(labels: np.ndarray, seed: int = 0, **fractions: float) -> Split:
 def test_parts_are_disjoint_complete_and_stratified(
     counts: list[int], seed: int, search: float, test: float
 ) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
-    split = split_of(labels, seed, search_fraction=search, test_fraction=test)
-    assert sorted(split.train + split.search + split.test) == list(range(len(labels)))
-    for label, count in enumerate(counts):
-        in_test = sum(labels[i] == label for i in split.test)
-        in_search = sum(labels[i] == label for i in split.search)
-        assert in_test == max(1, round(count * test))
-        assert in_search == max(1, round(count * search))
+    source = labelled(counts)
+    split = make_split(source, SplitRecipe(search_fraction=search, test_fraction=test), seed=seed)
+    assert sorted(split.train + split.search + split.test) == list(range(len(source.labels)))
+    assert split.train == tuple(sorted(split.train))
+    assert in_class(source, split.test) == [max(1, round(count * test)) for count in counts]
+    assert in_class(source, split.search) == [max(1, round(count * search)) for count in counts]
+
+
+@given(
+    counts=st.lists(st.integers(6, 60), min_size=1, max_size=8),
+    seed=st.integers(0, 2**32 - 1),
+    per_class=st.integers(1, 5) | st.none(),
+    test=st.integers(1, 4),
+)
+def test_a_test_part_of_the_source_is_the_test_part(
+    counts: list[int], seed: int, per_class: int | None, test: int
+) -> None:
+    source = labelled(counts, test)
+    split = make_split(source, SplitRecipe(search_per_class=per_class), seed=seed)
+    assert source.test_indices is not None
+    assert split.test == tuple(source.test_indices.tolist())
+    assert sorted(split.train + split.search + split.test) == list(range(len(source.labels)))
+    expected = [max(1, round(count * 0.15)) if per_class is None else per_class for count in counts]
+    assert in_class(source, split.search) == expected
+    assert in_class(source, split.train) == [n - e for n, e in zip(counts, expected, strict=True)]
+
+
+def test_so_many_per_class_leave_the_test_fraction_as_it_is() -> None:
+    source = labelled([20, 30])
+    split = make_split(source, SplitRecipe(search_per_class=7, test_fraction=0.5), seed=0)
+    assert in_class(source, split.test) == [10, 15]
+    assert in_class(source, split.search) == [7, 7]
+    assert in_class(source, split.train) == [3, 8]
 
 
 def test_the_seed_decides_and_nothing_else() -> None:
-    labels = DigitsSource().labels
-    assert split_of(labels, 3) == split_of(labels, 3)
-    assert split_of(labels, 3) != split_of(labels, 4)
+    source = DigitsSource()
+    state = repr(np.random.get_state())  # noqa: NPY002
+    assert make_split(source, SplitRecipe(), seed=3) == make_split(source, SplitRecipe(), seed=3)
+    first, other = (make_split(source, SplitRecipe(), seed=seed) for seed in (3, 4))
+    assert (first.search, first.test) != (other.search, other.test)
+    assert state == repr(np.random.get_state())  # noqa: NPY002
 
 
-def test_digits_split_has_every_class_in_every_part() -> None:
-    labels = DigitsSource().labels
-    split = split_of(labels)
-    for part in (split.train, split.search, split.test):
-        assert set(labels[list(part)]) == set(range(10))
-    assert len(split.test) > 300
+def test_a_split_survives_being_written_down() -> None:
+    split = make_split(DigitsSource(), SplitRecipe(), seed=0)
+    data = split.model_dump(mode="json")
+    assert set(data) == {"source", "source_sha256", "seed", "images", "search", "test"}
+    again = parse(Split, json.loads(json.dumps(data)), "split.json")
+    assert again == split
+    assert again.train == split.train
 
 
-def test_too_small_classes_are_named_all_at_once() -> None:
-    labels = np.array([0, 0, 0, 0, 1, 1, 2])
-    with pytest.raises(DataError, match=r"too few in: 'b' \(2\), 'c' \(1\)"):
-        make_split(labels, SplitRecipe(), seed=0, source="x", source_sha256="0", class_names=("a", "b", "c"))
+def test_imagenets_size_is_no_matter() -> None:
+    labels = np.random.default_rng(0).integers(0, 1000, 1_331_167)
+    source = Labelled(
+        labels, np.arange(1_281_167, 1_331_167), label_names=tuple(str(label) for label in range(1000))
+    )
+    split = make_split(source, SplitRecipe(search_per_class=10), seed=0)
+    assert in_class(source, split.search) == [10] * 1000
+    assert len(split.train) == 1_281_167 - 10_000
 
 
-def test_a_written_split_with_an_image_in_two_parts_is_refused() -> None:
-    data = split_of(DigitsSource().labels).model_dump(mode="json")
-    data["search"][0] = data["train"][0]
-    with pytest.raises(ConfigError, match="two parts"):
+@pytest.mark.parametrize(
+    ("source", "recipe", "message"),
+    [
+        (labelled([4, 2, 1]), {}, r"at least 3 images .*too few in: 'b' \(2\), 'c' \(1\)$"),
+        (labelled([4, 2, 1], test=1), {}, r"at least 2 images \(train and search\); too few in: 'c' \(1\)$"),
+        (labelled([4, 5], test=1), {"search_per_class": 4}, r"at least 5 images .*: 'a' \(4\)$"),
+        # One of 5 is for testing, so 5 leave 4 + 0; 6 leave 4 + 1.
+        (labelled([5, 6]), {"search_per_class": 4}, r"at least 6 images .*: 'a' \(5\)$"),
+        (labelled([0, 5], test=1), {}, r"too few in: 'a' \(0\)$"),
+        (labelled([1] * 26), {}, r"'j' \(1\) and 16 more classes$"),
+    ],
+)
+def test_too_small_classes_are_named_all_at_once(
+    source: Labelled, recipe: dict[str, int], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        make_split(source, parse(SplitRecipe, recipe, "recipe"), seed=0)
+
+
+def test_a_split_that_leaves_nothing_to_train_on_is_refused() -> None:
+    with pytest.raises(DataError, match="no images are left to train on"):
+        make_split(labelled([3]), SplitRecipe(search_fraction=0.5, test_fraction=0.49), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data["search"].append(data["test"][0]), "two parts"),
+        (lambda data: data["search"].append(data["search"][0]), "twice in one"),
+        (lambda data: data["search"].append(1797), "not from 0 to 1796"),
+        (lambda data: data["search"].append(-1), "not from 0 to 1796"),
+        (lambda data: data.update(images=0), "images: .*greater than or equal to 1"),
+    ],
+)
+def test_a_written_split_that_cannot_be_is_refused(change: object, message: str) -> None:
+    data = make_split(DigitsSource(), SplitRecipe(), seed=0).model_dump(mode="json")
+    data["search"], data["test"] = list(data["search"]), list(data["test"])
+    assert callable(change)
+    change(data)
+    with pytest.raises(ConfigError, match=message):
         parse(Split, data, "split.json")
 
 
 def test_fractions_must_leave_something_to_train_on() -> None:
     with pytest.raises(ConfigError, match="must be under 1"):
         parse(SplitRecipe, {"search_fraction": 0.5, "test_fraction": 0.5}, "recipe")
+    with pytest.raises(ConfigError, match="search_per_class"):
+        parse(SplitRecipe, {"search_per_class": 0}, "recipe")

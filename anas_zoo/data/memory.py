@@ -1,0 +1,131 @@
+"""Training images that are held in memory as bytes and augmented as tensors: for small collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
+from anas_zoo.data.batches import AUGMENTATION, Batch, Share, epoch_order, seeded
+from anas_zoo.data.sources import ImageSource
+from anas_zoo.data.tensors import check_memory
+from anas_zoo.data.unreadable import check_unreadable
+from anas_zoo.errors import DataError
+from anas_zoo.progress import track
+
+__all__ = ["MemoryImages"]
+
+
+class MemoryImages:
+    """Training images in memory as bytes, served in shuffled, augmented batches (:class:`TrainData`).
+
+    An image that cannot be read is left out, up to ``max_unreadable`` of them.
+
+    Args:
+        source: where the images come from; its preprocessing normalises the batches.
+        indices: the training part of the split.
+        side: side at which the images are kept; a larger one is resized and centre-cropped to it once,
+            smaller images keep their own size if all have the same.
+        share: the part of each batch that this process gets. A training set smaller than one batch is
+            one batch, less the few images that its equal parts leave over.
+        augmentation: how far views stray.
+        device: where views are rendered.
+        max_unreadable: images that may be skipped; one more is a :class:`DataError`.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        indices: Sequence[int],
+        *,
+        side: int,
+        share: Share,
+        augmentation: AugmentationRecipe,
+        device: torch.device | str = "cpu",
+        max_unreadable: int = 0,
+    ) -> None:
+        share.check()
+        check_memory(len(indices), side, bytes_per_value=1)
+        arrays, kept, self._skipped = [], [], list[str]()
+        for index in track(indices, f"read {len(indices)} training images"):
+            try:
+                arrays.append(np.asarray(_fit(source.image(index), side)))
+                kept.append(index)
+            except DataError as exc:
+                self._skipped.append(str(exc))
+                check_unreadable(self._skipped, max_unreadable)
+        if not arrays:
+            last = f"; the last: {self._skipped[-1]}" if self._skipped else ""
+            raise DataError(f"none of {len(indices)} training images can be read{last}")
+        if len({array.shape for array in arrays}) > 1:  # small ones of several sizes: all to one
+            arrays = [np.asarray(Image.fromarray(a).resize((side, side))) for a in arrays]
+        self._device = torch.device(device)
+        pixels = np.empty((len(arrays), 3, *arrays[0].shape[:2]), np.uint8)
+        self._pixels = torch.from_numpy(np.stack([array.transpose(2, 0, 1) for array in arrays], out=pixels))
+        self._labels = torch.from_numpy(source.labels[kept])
+        self._mean = torch.tensor(source.preprocessing.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(source.preprocessing.std, device=device).view(1, 3, 1, 1)
+        self._augmentation = augmentation
+        self._share = _of_small_set(share, len(arrays))
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one pass; the last, smaller batch is left out, as batch norm wants one size."""
+        return len(self) // self._share.batch_size
+
+    def skipped(self) -> tuple[str, ...]:
+        """Why each image that was left out could not be read."""
+        return tuple(self._skipped)
+
+    def epoch(self, seed: Sequence[int], epoch: int, *, first_step: int = 0) -> Iterator[list[Batch]]:
+        """This process' micro-batches of each step of one pass (see :class:`TrainData`)."""
+        order, size = epoch_order(len(self), seed, epoch), self._share.batch_size
+        for step in range(first_step, self.steps_per_epoch()):
+            rows = order[step * size : (step + 1) * size]
+            # Drawn for the whole batch, so that it does not matter how many processes share it.
+            affine = draw_affine(self._augmentation, size, seeded(*seed, AUGMENTATION, epoch, step))
+            yield [self._batch(rows[part], affine[part]) for _, part in self._share.micro_batches()]
+
+    def _batch(self, rows: Tensor, affine: Tensor) -> Batch:
+        pixels = self._pixels[rows].to(self._device, torch.float32) / 255.0
+        images, maps = (pixels - self._mean) / self._std, affine.to(self._device)
+        made: dict[int, Tensor] = {}
+
+        def view(resolution: int) -> Tensor:
+            if resolution not in made:
+                rendered = augment(images, maps, resolution)
+                # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
+                made[resolution] = rendered.contiguous(memory_format=torch.channels_last)
+            return made[resolution]
+
+        return Batch(view, self._labels[rows].to(self._device), len(rows))
+
+
+def _of_small_set(share: Share, images: int) -> Share:
+    """``share`` of batches that ``images`` images can fill."""
+    parts = share.processes * share.accumulation
+    if images < 2 * parts:
+        raise DataError(
+            f"too few training images for {share.processes} processes × {share.accumulation} micro-batches "
+            f"of at least 2 images each: {images} can be read, {2 * parts} are needed"
+        )
+    return replace(share, batch_size=min(share.batch_size, images // parts * parts))
+
+
+def _fit(image: Image.Image, side: int) -> Image.Image:
+    """``image`` with its short side resized to ``side`` and the middle cut out, if it is larger."""
+    width, height = image.size
+    if (width, height) == (side, side) or max(width, height) <= side:
+        return image
+    scale = side / min(width, height)
+    size = (max(side, round(width * scale)), max(side, round(height * scale)))
+    image = image.resize(size, Image.Resampling.BICUBIC)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    return image.crop((left, top, left + side, top + side))

@@ -1,0 +1,186 @@
+"""Tar shards in the WebDataset layout, as a numbered collection.
+
+timm reads such shards as a stream, which has no numbers: no search images could be carved out of it, and
+a training run could not go on exactly where it stopped. So they are indexed here (anas_zoo/data/tar_index.py)
+and each image is read where it lies.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.data.tar_index import COMPRESSED, compressed_error, index_tar, name_at
+from anas_zoo.errors import DataError
+from anas_zoo.files import canonical_json, sha256_bytes
+from anas_zoo.images import read_rgb
+from anas_zoo.progress import track
+
+__all__ = ["WdsSource"]
+
+TRAIN = "train"
+HELD_OUT = ("val", "test")  # by rank
+PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+CLASS_NAMES = ("classnames.txt", "classes.txt")
+RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+MAX_SHARDS = 100_000
+
+
+class WdsSource:
+    """The images of one .tar, of a folder of them, or of a pattern such as ``train-{0000..0003}.tar``.
+
+    Shards are told apart by a word of their name (``train-0000.tar``, ``val-0000.tar``,
+    ``imagenet1k-validation-00.tar``) or by the sub-folder they are in (``train/``, ``val/``): train first,
+    and the other part is the test part; with both val and test, val is, as in :class:`FolderSource`. Without
+    such words all shards are one part, in the order of their names. Class names are the lines of
+    ``classnames.txt`` or ``classes.txt`` beside the shards, else "0", "1" and so on.
+
+    The index is made when the source is opened, by a pass over all headers, and kept in memory (28 bytes an
+    image). No file stays open, so the source may be sent to other processes.
+
+    Raises :class:`DataError` when there are no shards or samples, when a shard cannot be indexed, and when
+    the class names are too few.
+    """
+
+    licence = "unknown"
+    preprocessing = IMAGENET
+
+    def __init__(self, path: str) -> None:
+        self.name = f"wds/{path}"
+        folder, shards = _find_shards(path)
+        self.title = f"images of the tar shards {Path(path).name!r}"
+        train, held_out = _parts(path, shards)
+        self._shards = [*train, *held_out]
+        indices = [index_tar(shard) for shard in track(self._shards, f"index {len(self._shards)} tar shards")]
+        counts = [len(index.labels) for index in indices]
+        self._shard: npt.NDArray[np.int32] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        self._offsets = np.concatenate([index.offsets for index in indices])
+        self._sizes = np.concatenate([index.sizes for index in indices])
+        self.labels: npt.NDArray[np.int64] = np.concatenate([index.labels for index in indices])
+        first_test = sum(counts[: len(train)])
+        if first_test == 0 or (held_out and first_test == len(self.labels)):
+            raise DataError(f"no samples in the shards of {path}; expected KEY.jpg with KEY.cls or KEY.json")
+        self.test_indices: npt.NDArray[np.int64] | None = None
+        if held_out:
+            self.test_indices = np.arange(first_test, len(self.labels), dtype=np.int64)
+        self.label_names = _class_names(folder, int(self.labels.max()) + 1)
+
+    def image(self, index: int) -> Image.Image:
+        """Image ``index`` in RGB. Raises :class:`DataError` naming the shard and the file within it."""
+        shard, offset, size = (
+            self._shards[self._shard[index]],
+            int(self._offsets[index]),
+            int(self._sizes[index]),
+        )
+        try:
+            with shard.open("rb", buffering=0) as file:
+                file.seek(offset)
+                content = file.read(size)
+        except OSError as exc:
+            raise DataError(f"{shard}: cannot be read ({exc.strerror})") from exc
+        if len(content) != size:
+            raise DataError(f"{shard}: has changed since it was indexed; start again")
+        try:
+            return read_rgb(content)
+        except DataError:
+            # Fails once more, under its name; a million names would be too many to hold.
+            return read_rgb(content, name=f"{shard}: {name_at(shard, offset)}")
+
+    def fingerprint(self) -> str:
+        """Hash of the shards' names and sizes, and of every image's place, size and label."""
+        shards = [[shard.name, shard.stat().st_size] for shard in self._shards]
+        test = 0 if self.test_indices is None else len(self.test_indices)
+        head = canonical_json([shards, list(self.label_names), test]).encode()
+        arrays = (self._shard, self._offsets, self._sizes, self.labels)
+        return sha256_bytes(head + b"".join(array.tobytes() for array in arrays))
+
+
+def _find_shards(path: str) -> tuple[Path, list[Path]]:
+    """The folder that a path means, and its shards in order."""
+    place = Path(path)
+    if place.is_dir():
+        folders = [place, *(place / name for name in (TRAIN, "val", "valid", "validation", "test"))]
+        files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
+        for file in files:
+            _refuse_compressed(file)
+        shards = [file for file in files if file.suffix == ".tar"]
+        if not shards:
+            raise DataError(f"no .tar files in {place}, nor in {place / TRAIN}")
+        return place, shards
+    shards = [Path(name) for name in _expand(path)]
+    _refuse_compressed(shards[0])
+    missing = [shard for shard in shards if not shard.is_file()]
+    if missing:
+        count = f" ({len(missing)} of {len(shards)} shards are missing)" if len(shards) > 1 else ""
+        raise DataError(
+            f"{missing[0]}: no such file{count}; give wds/ and a .tar file, a folder of them, or "
+            "a pattern such as train-{0000..0003}.tar"
+        )
+    return shards[0].parent, shards
+
+
+def _expand(pattern: str) -> list[str]:
+    """All names that ``{0000..0003}`` stands for, the width kept; one name without a range."""
+    match = None if Path(pattern).is_file() else RANGE.search(pattern)
+    if match is None:
+        return [pattern]
+    first, last = int(match[1]), int(match[2])
+    if not 0 <= last - first < MAX_SHARDS:
+        raise DataError(f"{pattern}: the range {match[0]} must go up, to at most {MAX_SHARDS} shards")
+    names = (f"{number:0{len(match[1])}d}" for number in range(first, last + 1))
+    return [
+        name
+        for number in names
+        for name in _expand(pattern[: match.start()] + number + pattern[match.end() :])
+    ]
+
+
+def _refuse_compressed(file: Path) -> None:
+    command = COMPRESSED.get(file.suffix)
+    if command and (".tar" in file.suffixes or file.suffix == ".tgz"):
+        raise compressed_error(file, command)
+
+
+def _part(shard: Path, folder: Path) -> str | None:
+    """The part that a shard's name, or else its sub-folder's, says; the last such word counts."""
+    for text in (shard.stem, shard.parent.name if shard.parent != folder else ""):
+        words = [word for word in re.findall(r"[a-z]+", text.lower()) if word in PARTS]
+        if words:
+            return PARTS[words[-1]]
+    return None
+
+
+def _parts(path: str, shards: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The shards to train on and those of the test part."""
+    parts: dict[str | None, list[Path]] = {}
+    for shard in shards:
+        parts.setdefault(_part(shard, Path(path)), []).append(shard)
+    if len(parts) == 1:
+        return list(shards), []
+    if None in parts or TRAIN not in parts:
+        other = parts.get(None) or shards
+        raise DataError(
+            f"{path}: {other[0].name} is neither of train nor of val, while other shards say so in their "
+            "names; rename it, or give the shards as a pattern such as train-{0000..0003}.tar"
+        )
+    return parts[TRAIN], next(parts[name] for name in HELD_OUT if name in parts)
+
+
+def _class_names(folder: Path, classes: int) -> tuple[str, ...]:
+    for file in (folder / name for name in CLASS_NAMES):
+        if not file.is_file():
+            continue
+        try:
+            names = tuple(line.strip() for line in file.read_text(encoding="utf-8").rstrip().splitlines())
+        except (OSError, UnicodeDecodeError) as exc:
+            raise DataError(f"{file}: cannot be read as UTF-8 text ({exc})") from exc
+        if len(names) < classes:
+            raise DataError(f"{file}: {len(names)} class names, and the labels go up to {classes - 1}")
+        return names
+    return tuple(str(label) for label in range(classes))

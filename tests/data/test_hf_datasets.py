@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import datasets
+import huggingface_hub.constants
+import numpy as np
+import pytest
+from image_files import DIGITS, encoded
+from PIL import Image
+
+from anas_zoo.data import HfDatasetSource, SplitRecipe, make_split, open_source
+from anas_zoo.errors import DataError
+
+CLASSES = datasets.ClassLabel(names=[f"digit {i}" for i in range(10)])
+FEATURES = {"image": datasets.Image(), "label": CLASSES}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache_and_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
+def write_part(folder: Path, part: str, columns: dict[str, list[Any]], features: dict[str, Any]) -> Path:
+    folder.mkdir(exist_ok=True)
+    dataset = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    dataset.to_parquet(str(folder / f"{part}-00000-of-00001.parquet"))
+    return folder
+
+
+def digits(indices: range) -> dict[str, list[Any]]:
+    return {
+        "image": [{"bytes": encoded(index), "path": f"{index}.png"} for index in indices],
+        "label": [int(DIGITS.labels[index]) for index in indices],
+    }
+
+
+def write_digits_dataset(folder: Path, held_out: str = "validation") -> Path:
+    write_part(folder, "train", digits(range(40)), FEATURES)
+    return write_part(folder, held_out, digits(range(40, 60)), FEATURES)
+
+
+@pytest.mark.parametrize("held_out", ["validation", "test"])
+def test_a_dataset_of_two_parts(tmp_path: Path, held_out: str) -> None:
+    folder = write_digits_dataset(tmp_path / "digits", held_out)
+    source = open_source(f"hfds/{folder}")
+    assert isinstance(source, HfDatasetSource)
+    assert source.name == f"hfds/{folder}"
+    assert str(tmp_path) not in source.title
+    assert source.label_names == tuple(CLASSES.names)
+    assert source.labels.tolist() == DIGITS.labels[:60].tolist()
+    assert source.test_indices is not None
+    assert source.test_indices.tolist() == list(range(40, 60))
+    for index in (0, 39, 40, 59):
+        image = source.image(index)
+        assert image.mode == "RGB"
+        assert image.tobytes() == DIGITS.image(index).resize((12, 12)).tobytes()
+    split = make_split(source, SplitRecipe(search_per_class=1), seed=0)
+    assert split.test == tuple(range(40, 60))
+
+
+def test_validation_goes_before_test_and_train_may_be_alone(tmp_path: Path) -> None:
+    folder = write_part(tmp_path / "d", "train", digits(range(10)), FEATURES)
+    assert HfDatasetSource(str(folder)).test_indices is None
+    write_part(folder, "test", digits(range(10, 30)), FEATURES)
+    write_part(folder, "validation", digits(range(30, 35)), FEATURES)
+    assert (
+        HfDatasetSource(str(folder)).labels.tolist() == DIGITS.labels[[*range(10), *range(30, 35)]].tolist()
+    )
+
+
+def test_a_test_part_without_labels_is_none(tmp_path: Path) -> None:
+    folder = write_part(tmp_path / "d", "train", digits(range(10)), FEATURES)
+    write_part(folder, "test", digits(range(10, 12)) | {"label": [-1, -1]}, FEATURES)
+    source = HfDatasetSource(str(folder))
+    assert source.test_indices is None
+    assert len(source.labels) == 10
+
+
+def test_a_folder_of_image_files_is_a_dataset_too(tmp_path: Path) -> None:
+    for part, name in (("train", "one"), ("train", "two"), ("test", "one"), ("test", "two")):
+        (tmp_path / "d" / part / name).mkdir(parents=True)
+        DIGITS.image(1 if name == "one" else 2).save(tmp_path / "d" / part / name / "x.png")
+    source = HfDatasetSource(str(tmp_path / "d"))
+    assert source.label_names == ("one", "two")
+    assert source.image(3).tobytes() == DIGITS.image(2).tobytes()
+    (tmp_path / "d" / "test" / "two" / "x.png").unlink()
+    with pytest.raises(DataError, match=r"image 3 \(test, row 1\): cannot be opened \(No such file"):
+        source.image(3)
+
+
+@pytest.mark.parametrize(
+    ("names", "features"),
+    [
+        (("img", "fine_label"), {"img": datasets.Image(), "fine_label": CLASSES, "coarse_label": CLASSES}),
+        (
+            ("picture", "digit"),
+            {"picture": datasets.Image(), "digit": CLASSES, "id": datasets.Value("int64")},
+        ),
+        (("image", "labels"), {"image": datasets.Image(), "mask": datasets.Image(), "labels": CLASSES}),
+        (("image", "label"), {"image": datasets.Image(), "label": datasets.Value("uint8")}),
+    ],
+)
+def test_columns_are_found_by_their_type(
+    tmp_path: Path, names: tuple[str, str], features: dict[str, Any]
+) -> None:
+    content = digits(range(10))
+    # What is not named has the images or labels of other digits.
+    columns = {
+        name: content["image"][::-1] if isinstance(kind, datasets.Image) else content["label"][::-1]
+        for name, kind in features.items()
+    }
+    columns |= {names[0]: content["image"], names[1]: content["label"]}
+    source = HfDatasetSource(str(write_part(tmp_path / "d", "train", columns, features)))
+    assert source.labels.tolist() == DIGITS.labels[:10].tolist()
+    assert len(source.label_names) == 10
+    assert source.image(4).tobytes() == DIGITS.image(4).resize((12, 12)).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (
+            {"left": datasets.Image(), "right": datasets.Image(), "label": CLASSES},
+            r"2 columns could be the image column .*: left, right; remove all but one, or call one 'image'",
+        ),
+        (
+            {"image": datasets.Image(), "colour": CLASSES, "shape": CLASSES},
+            r"2 columns could be the label column .*: colour, shape; .* call one 'label'",
+        ),
+        ({"photo": datasets.Value("int64"), "label": CLASSES}, r"no image column .*: photo, label"),
+        ({"image": datasets.Image(), "size": datasets.Value("int64")}, r"no label column .*: image, size"),
+    ],
+)
+def test_columns_that_leave_a_doubt_are_refused(
+    tmp_path: Path, features: dict[str, Any], message: str
+) -> None:
+    content = digits(range(2))
+    columns = {
+        name: content["image"] if isinstance(kind, datasets.Image) else content["label"]
+        for name, kind in features.items()
+    }
+    folder = write_part(tmp_path / "d", "train", columns, features)
+    with pytest.raises(DataError, match=message) as caught:
+        HfDatasetSource(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, None, None], "part 'train': 2 of 3 images have no label"),
+        ([0, -1], "part 'train': image 1 has the label -1; expected labels 0 to 9"),
+        ([-1, -1], "part 'train': image 0 has the label -1"),
+        ([], "part 'train': no images|cannot be loaded"),
+    ],
+)
+def test_labels_that_cannot_be_trained_on_are_refused(
+    tmp_path: Path, labels: list[int | None], message: str
+) -> None:
+    folder = write_part(tmp_path / "d", "train", digits(range(len(labels))) | {"label": labels}, FEATURES)
+    with pytest.raises(DataError, match=message) as caught:
+        HfDatasetSource(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_datasets_that_cannot_be_loaded_say_why(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"hfds/nobody/nothing: cannot be loaded \(.+\); give hfds/ and"):
+        open_source("hfds/nobody/nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="cannot be loaded"):
+        HfDatasetSource(str(tmp_path / "empty"))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "train.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"cannot be loaded \(.*[Pp]arquet.*\)") as caught:
+        HfDatasetSource(str(tmp_path / "broken"))
+    assert "\n" not in str(caught.value)
+    folder = write_part(tmp_path / "tested", "test", digits(range(3)), FEATURES)
+    with pytest.raises(DataError, match=r"no part called 'train'; it has: test"):
+        HfDatasetSource(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({"bytes": b"not an image", "path": "a.png"}, "not an image that Pillow can read"),
+        ({"bytes": encoded(0)[:-40], "path": "a.png"}, "unreadable image"),
+        ({"bytes": None, "path": "gone.png"}, "cannot be opened"),
+        (None, r"cannot be opened \(the row holds no image\)"),
+    ],
+)
+def test_an_unreadable_image_is_named(tmp_path: Path, stored: dict[str, Any] | None, message: str) -> None:
+    content = digits(range(3))
+    content["image"][1] = stored
+    folder = tmp_path / "d"
+    folder.mkdir()
+    # to_parquet of datasets would try to read the file that is gone.
+    table = datasets.Dataset.from_dict(content, features=datasets.Features(FEATURES))
+    import pyarrow.parquet as pq
+
+    pq.write_table(table.data.table, folder / "train.parquet")
+    source = HfDatasetSource(str(folder))
+    assert source.image(2).size == (12, 12)
+    with pytest.raises(DataError, match=rf"hfds/{folder}: image 1 \(train, row 1\).*{message}"):
+        source.image(1)
+
+
+def test_images_are_upright(tmp_path: Path) -> None:
+    image = DIGITS.image(7).resize((12, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.png", exif=exif)
+    stored = {"bytes": (tmp_path / "phone.png").read_bytes(), "path": None}
+    folder = write_part(tmp_path / "d", "train", {"image": [stored], "label": [7]}, FEATURES)
+    assert HfDatasetSource(str(folder)).image(0).tobytes() == image.tobytes()
+
+
+def test_the_fingerprint_is_of_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_digits_dataset(tmp_path / "digits")
+    before = HfDatasetSource(str(folder)).fingerprint()
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "another" / "cache")
+    elsewhere = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
+    assert HfDatasetSource(str(elsewhere)).fingerprint() == before
+    changes = [{"label": [1] * 20}, {"image": digits(range(20))["image"]}]
+    for number, change in enumerate(changes):
+        other = shutil.copytree(folder, tmp_path / f"other{number}")
+        write_part(other, "validation", digits(range(40, 60)) | change, FEATURES)
+        assert HfDatasetSource(str(other)).fingerprint() != before
+
+
+def test_a_source_may_be_sent_to_another_process(tmp_path: Path) -> None:
+    source = HfDatasetSource(str(write_digits_dataset(tmp_path / "digits")))
+    sent = pickle.dumps(source)
+    assert len(sent) < 50_000  # the images stay in their files
+    copy = pickle.loads(sent)
+    assert copy.image(45).tobytes() == source.image(45).tobytes()
+    assert np.array_equal(copy.labels, source.labels)
+
+
+def test_without_the_package_the_error_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)  # as Python marks what cannot be imported
+    with pytest.raises(
+        DataError, match=r"needs the package 'datasets'.*pip install 'anas-zoo\[hf-datasets\]'"
+    ):
+        open_source("hfds/cifar10")
+
+
+@pytest.mark.slow
+def test_the_package_is_not_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys, anas_zoo.data; from anas_zoo.cli import main; main(['--help']); "
+        "anas_zoo.data.open_source('digits'); sys.exit('datasets' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=120).returncode == 0

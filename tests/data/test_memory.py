@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from global_generators import untouched
+from image_files import DIGITS, write_digits
+from numbered_images import numbers, write_numbered
+from PIL import Image
+
+from anas_zoo.data import AugmentationRecipe, Batch, FolderSource, MemoryImages, Share
+from anas_zoo.errors import DataError
+
+SEED = (7, 0)
+AS_THEY_ARE = AugmentationRecipe()
+STRAYING = AugmentationRecipe(rotation_deg=15, min_scale=0.8, translation_fraction=0.1, flip=True)
+
+
+def digits(images: int, share: Share, augmentation: AugmentationRecipe = STRAYING) -> MemoryImages:
+    return MemoryImages(DIGITS, range(images), side=16, share=share, augmentation=augmentation)
+
+
+def flat(epoch: Iterator[list[Batch]]) -> list[torch.Tensor]:
+    """Everything that a pass holds: labels and the views at two resolutions of each micro-batch."""
+    return [
+        tensor
+        for batches in epoch
+        for batch in batches
+        for tensor in (batch.labels, batch.view(12), batch.view(20))
+    ]
+
+
+def same(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> bool:
+    return len(found) == len(expected) and all(map(torch.equal, found, expected))
+
+
+def test_a_pass_shows_each_image_at_most_once(tmp_path: Path) -> None:
+    source = write_numbered(tmp_path, 50)
+    train = [number for number in range(50) if number % 5]
+    images = MemoryImages(source, train, side=12, share=Share(12), augmentation=AS_THEY_ARE)
+    assert len(images) == 40
+    assert images.steps_per_epoch() == 3
+    shown = [[numbers(source, batch) for batch in batches] for batches in images.epoch(SEED, 0)]
+    assert [[len(batch) for batch in batches] for batches in shown] == [[12]] * 3
+    seen = sum((batch for batches in shown for batch in batches), start=list[int]())
+    assert len(set(seen)) == 36
+    assert set(seen) <= set(train)
+    assert seen != sorted(seen)
+    assert images.skipped() == ()
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch(tmp_path: Path) -> None:
+    source = write_numbered(tmp_path, 11)
+
+    def shown(share: Share) -> list[list[int]]:
+        images = MemoryImages(source, range(11), side=12, share=share, augmentation=AS_THEY_ARE)
+        assert images.steps_per_epoch() == 1
+        (batches,) = images.epoch(SEED, 0)
+        return [numbers(source, batch) for batch in batches]
+
+    (alone,) = shown(Share(64))
+    assert sorted(alone) == list(range(11))
+    parts = [part for rank in range(2) for part in shown(Share(64, processes=2, rank=rank, accumulation=2))]
+    assert [len(part) for part in parts] == [2, 2, 2, 2]
+    assert sum(parts, start=list[int]()) == alone[:8]
+
+
+@pytest.mark.parametrize(("images", "processes", "needed"), [(1, 1, 2), (3, 2, 4)])
+def test_a_set_too_small_for_its_parts_is_refused(images: int, processes: int, needed: int) -> None:
+    message = rf"{processes} processes × 1 micro-batches .*: {images} can be read, {needed} are needed$"
+    with pytest.raises(DataError, match=message):
+        digits(images, Share(64, processes))
+    assert digits(needed, Share(64, processes)).steps_per_epoch() == 1
+
+
+def test_a_batch_that_cannot_be_cut_is_refused_however_few_images_there_are() -> None:
+    for images in (9, 100):
+        with pytest.raises(DataError, match=r"batch_size 10 cannot be cut .*; batch_size 8 can"):
+            digits(images, Share(10, processes=4))
+
+
+@pytest.mark.parametrize(("processes", "accumulation"), [(1, 2), (2, 1), (2, 3), (1, 12), (3, 2)])
+def test_processes_share_what_one_process_would_see(processes: int, accumulation: int) -> None:
+    whole = list(digits(60, Share(24)).epoch(SEED, 3))
+    shares = [Share(24, processes, rank, accumulation) for rank in range(processes)]
+    found = [list(digits(60, share).epoch(SEED, 3)) for share in shares]
+    for step, (batch,) in enumerate(whole):
+        parts = [part for epoch in found for part in epoch[step]]
+        assert torch.equal(torch.cat([part.labels for part in parts]), batch.labels)
+        for resolution in (12, 20):
+            views = [part.view(resolution) for part in parts]
+            assert torch.equal(torch.cat(views), batch.view(resolution))
+
+
+def test_a_resumed_pass_is_the_rest_of_it() -> None:
+    images = digits(60, Share(12, accumulation=2))
+    whole = flat(images.epoch(SEED, 1))
+    for first_step in range(6):
+        rest = flat(images.epoch(SEED, 1, first_step=first_step))
+        assert same(rest, whole[first_step * 6 :])
+
+
+def test_seeds_and_passes_have_orders_and_views_of_their_own() -> None:
+    images = digits(20, Share(20))
+    passes = list(itertools.product([(7, 0), (8, 0), (7, 1)], [0, 1]))
+    batches = [next(images.epoch(seed, epoch))[0] for seed, epoch in passes]
+    orders = {tuple(batch.labels.tolist()) for batch in batches}
+    assert len(orders) == len(passes)
+    assert same(flat(images.epoch(*passes[-1])), flat(digits(20, Share(20)).epoch(*passes[-1])))
+    # Of one image, so that the order does not tell them apart.
+    one = MemoryImages(DIGITS, [5, 5], side=16, share=Share(2), augmentation=STRAYING)
+    views = [next(one.epoch(seed, epoch))[0].view(12) for seed, epoch in passes]
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(views, 2))
+    assert not torch.equal(views[0][0], views[0][1])
+
+
+def test_global_generators_are_left_alone() -> None:
+    with untouched():
+        flat(digits(40, Share(8, accumulation=2)).epoch(SEED, 0))
+
+
+def test_small_images_keep_their_size_and_are_normalised() -> None:
+    (batch,) = next(digits(30, Share(30), AS_THEY_ARE).epoch(SEED, 0))
+    scans = np.stack([np.asarray(DIGITS.image(index)) for index in range(30)]).transpose(0, 3, 1, 2)
+    expected = torch.from_numpy(scans) / 127.5 - 1
+    view = batch.view(8)  # where they had been blown up to 16, it would be blurred
+    assert view.dtype == torch.float32
+    assert batch.labels.dtype == torch.int64
+    distances = (view[:, None] - expected[None]).abs().flatten(2).amax(2)
+    assert distances.min(1).values.max() < 1e-4
+    assert sorted(distances.argmin(1).tolist()) == list(range(30))
+    assert DIGITS.labels[distances.argmin(1)].tolist() == batch.labels.tolist()
+    assert batch.view(8) is view
+
+
+@pytest.mark.parametrize("resolution", [6, 12, 30])
+def test_a_view_has_the_resolution_asked_for(tmp_path: Path, resolution: int) -> None:
+    source = write_numbered(tmp_path, 8)
+    images = MemoryImages(source, range(8), side=12, share=Share(8), augmentation=STRAYING)
+    (batch,) = next(images.epoch(SEED, 0))
+    assert batch.view(resolution).shape == (8, 3, resolution, resolution)
+    assert sorted(numbers(source, batch, resolution)) == list(range(8))
+
+
+def middle_view(source: FolderSource, side: int) -> torch.Tensor:
+    """The views of a source's images as they are, in 0..255, in the order of the labels."""
+    count = len(source.labels)
+    images = MemoryImages(source, range(count), side=side, share=Share(count), augmentation=AS_THEY_ARE)
+    (batch,) = next(images.epoch(SEED, 0))
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (source.preprocessing.mean, source.preprocessing.std))
+    return (batch.view(side)[batch.labels.argsort()] * std + mean) * 255
+
+
+def test_large_and_oblong_images_are_cut_to_one_side(tmp_path: Path) -> None:
+    stripes = Image.new("RGB", (300, 100), (255, 0, 0))
+    stripes.paste((0, 255, 0), (100, 0, 200, 100))
+    for name, image in {
+        "a": stripes,  # only the middle third is seen
+        "b": stripes.rotate(90, expand=True),
+        "c": Image.new("L", (20, 50), 128),  # higher than the side, though less wide
+        "d": Image.new("RGB", (32, 32), (1, 2, 3)),
+        "e": Image.new("RGB", (333, 335), (200, 100, 50)),
+    }.items():
+        (tmp_path / name).mkdir()
+        image.save(tmp_path / name / "image.png")
+    seen = middle_view(FolderSource(tmp_path), 32)
+    assert seen.shape == (5, 3, 32, 32)
+    for view, colour in zip(
+        seen, [(0, 255, 0), (0, 255, 0), (128, 128, 128), (1, 2, 3), (200, 100, 50)], strict=True
+    ):
+        middle = view[:, 2:-2, 2:-2]  # the resize blends the stripes where they meet
+        assert torch.allclose(middle, torch.tensor(colour).view(3, 1, 1).expand_as(middle) * 1.0, atol=0.6)
+
+
+def test_small_images_of_several_sizes_are_brought_to_one(tmp_path: Path) -> None:
+    for name, size in {"a": (10, 10), "b": (20, 14), "c": (1, 1)}.items():
+        (tmp_path / name).mkdir()
+        Image.new("RGB", size, (size[0], 50, 0)).save(tmp_path / name / "image.png")
+    seen = middle_view(FolderSource(tmp_path), 24)
+    assert seen.shape == (3, 3, 24, 24)
+    assert torch.allclose(seen.mean((-1, -2))[:, 0], torch.tensor([10.0, 20.0, 1.0]), atol=0.01)
+
+
+def test_more_images_than_memory_allows_are_refused_before_they_are_read() -> None:
+    with pytest.raises(DataError, match=r"1797 images at 2000×2000 need .* GiB of memory.*loader: stream"):
+        MemoryImages(DIGITS, range(1797), side=2000, share=Share(8), augmentation=AS_THEY_ARE)
+
+
+def test_unreadable_images_are_left_out_up_to_the_limit(tmp_path: Path) -> None:
+    source = write_numbered(tmp_path, 20, unreadable=(0, 7, 19))
+
+    def images(limit: int) -> MemoryImages:
+        share = Share(17)
+        return MemoryImages(
+            source, range(20), side=12, share=share, augmentation=AS_THEY_ARE, max_unreadable=limit
+        )
+
+    served = images(3)
+    assert len(served) == 17
+    assert [reason.split(":")[0].rsplit("/", 1)[-1] for reason in served.skipped()] == [
+        "000.png",
+        "007.png",
+        "019.png",
+    ]
+    ((batch,),) = served.epoch(SEED, 0)
+    assert sorted(numbers(source, batch)) == [n for n in range(20) if n not in (0, 7, 19)]
+    with pytest.raises(
+        DataError,
+        match=r"^3 training images could not be read, 2 may be skipped \(train\.max_unreadable_images\); "
+        r"the last: .*/class2/019\.png: unreadable image",
+    ) as caught:
+        images(2)
+    assert "\n" not in str(caught.value)
+
+
+def test_none_is_skipped_unless_it_may_be(tmp_path: Path) -> None:
+    source = FolderSource(write_digits(tmp_path, per_class=1, side=100))
+    file = next((tmp_path / "digit5").iterdir())
+    file.write_bytes(file.read_bytes()[:-200])
+    with pytest.raises(DataError, match=rf"0 may be skipped .*{file.name}: unreadable image"):
+        MemoryImages(source, range(10), side=32, share=Share(2), augmentation=AS_THEY_ARE)
+
+
+def test_a_set_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:
+    source = write_numbered(tmp_path, 6, unreadable=range(6))
+    with pytest.raises(DataError, match=r"^none of 6 training images can be read; the last: .*005\.png"):
+        MemoryImages(source, range(6), side=12, share=Share(2), augmentation=AS_THEY_ARE, max_unreadable=100)
+    with pytest.raises(DataError, match=r"^none of 0 training images can be read$"):
+        MemoryImages(source, [], side=12, share=Share(2), augmentation=AS_THEY_ARE)
