@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 # The tests' networks are too small for threads to help, and on a busy machine threads that wait for each
 # other cost many times the work. Set before torch is imported, and inherited by every subprocess.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The tests' caches are their own, and go with them.
+_cache = tempfile.TemporaryDirectory(prefix="anas-zoo-tests-")
+os.environ["XDG_CACHE_HOME"] = _cache.name

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bar", "note", "stage", "track"]
+__all__ = ["Bar", "note", "silence", "stage", "track"]
 
 T = TypeVar("T")
 
@@ -23,8 +23,15 @@ BRIEF_SECONDS = 1.0  # the bar of work that took less leaves no line behind
 REDRAWS_PER_SECOND = 5
 
 
+def silence() -> None:
+    """Say nothing from now on: for processes that work beside the one that speaks."""
+    _screen.silent = True
+
+
 def _watched() -> bool:
     """Whether stderr is a terminal that can move its cursor."""
+    if _screen.silent:
+        return False
     try:
         return sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb"
     except (AttributeError, ValueError):  # stderr was closed or replaced
@@ -35,6 +42,7 @@ class _Screen:
     """The terminal's bars: one live display for all of them, however deeply they are nested."""
 
     def __init__(self) -> None:
+        self.silent = False
         self._lock = threading.RLock()
         self._progress: Progress | None = None
         self._bars: list[TaskID] = []
@@ -86,6 +94,8 @@ class _Screen:
 
     def line(self, text: str) -> None:
         """Print a line; above the bars while there are some."""
+        if self.silent:
+            return
         progress = self._progress
         if progress is not None:
             progress.console.print(text, markup=False, highlight=False, soft_wrap=True)

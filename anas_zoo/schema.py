@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anas_zoo.errors import AnasError, ConfigError, nearest
 
-__all__ = ["Schema", "parse", "read_json", "read_yaml"]
+__all__ = ["Schema", "differences", "parse", "read_json", "read_yaml"]
 
 MAX_CONFIG_BYTES = 16 * 2**20  # configs are a few kB; a larger file is not one of ours
 
@@ -95,3 +96,20 @@ def read_yaml(path: Path, *, error: type[AnasError] = ConfigError) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as exc:
         raise error(f"{path}: not valid YAML ({' '.join(str(exc).split())})") from exc
+
+
+def differences(before: Any, now: Any, where: str = "") -> list[str]:
+    """Each value in which two pieces of plain data differ, as "key: X there, Y here"."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        found = []
+        for key in sorted({*before, *now}):
+            inner = f"{where}.{key}" if where else str(key)
+            found += differences(before.get(key), now.get(key), inner)
+        return found
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return [
+            line
+            for place, (a, b) in enumerate(zip(before, now, strict=True))
+            for line in differences(a, b, f"{where}[{place}]")
+        ]
+    return [] if before == now else [f"{where}: {before!r} there, {now!r} here"]

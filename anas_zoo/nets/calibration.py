@@ -55,6 +55,7 @@ def calibrate_bn(subnet: nn.Module, batches: Iterable[Tensor]) -> Calibration:
     momenta = [norm.momentum for norm in norms]
     subnet.calibration = None  # type: ignore[assignment] # an earlier record must not outlive a failure
     subnet.eval()  # dropout and drop-connect stay off
+    device = next(subnet.parameters()).device
     digest, count, images, resolution = hashlib.sha256(), 0, 0, 0
     try:
         for norm in norms:
@@ -66,7 +67,7 @@ def calibrate_bn(subnet: nn.Module, batches: Iterable[Tensor]) -> Calibration:
                 if batch.ndim != 4 or len(batch) == 0:
                     shape = tuple(batch.shape)
                     raise CalibrationError(f"calibration batches are (N, C, R, R), got {shape}")
-                subnet(batch)
+                subnet(batch.to(device))
                 digest.update(batch.detach().cpu().contiguous().numpy().tobytes())
                 count, images, resolution = count + 1, images + len(batch), batch.shape[-1]
     finally:

@@ -28,7 +28,7 @@ def save_supernet(path: Path, supernet: Supernet, metadata: Mapping[str, str] | 
         "num_classes": supernet.num_classes,
         **(metadata or {}),
     }
-    tensors = {name: tensor.contiguous() for name, tensor in supernet.state_dict().items()}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in supernet.state_dict().items()}
     # One key only: safetensors writes several in random order, and the same weights are to be the same bytes.
     atomic_write(path, save(tensors, {"anas": canonical_json(header)}))
 

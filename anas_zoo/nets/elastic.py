@@ -6,6 +6,8 @@ channel axes, and a smaller depthwise kernel is the centre of the largest one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -56,12 +58,28 @@ class ElasticConv(nn.Conv2d):
 
 
 class ElasticBatchNorm(nn.BatchNorm2d):
-    """Batch norm on the leading channels, always by batch statistics; running ones are never touched."""
+    """Batch norm on the leading channels, always by batch statistics; running ones are never touched.
+
+    ``mean_over_processes`` (a differentiable mean of a tensor over the processes that train together) makes
+    the statistics those of all their images; without it each process normalises its own.
+    """
+
+    mean_over_processes: Callable[[Tensor], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c, H, W) -> the same shape, for any c up to the largest."""
         chs = x.shape[1]
-        return F.batch_norm(x, None, None, self.weight[:chs], self.bias[:chs], training=True, eps=self.eps)
+        weight, bias = self.weight[:chs], self.bias[:chs]
+        if self.mean_over_processes is None:
+            return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)
+        values = x.float()
+        variance, mean = torch.var_mean(values, dim=(0, 2, 3), correction=0)
+        center = self.mean_over_processes(mean)
+        # Two small exchanges: a difference of large squares would lose the digits of the variance.
+        spread = self.mean_over_processes(variance + (mean - center) ** 2)
+        scale = weight * torch.rsqrt(spread + self.eps)
+        shift = bias - center * scale
+        return (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
 
 
 class ElasticConvNorm(nn.Module):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anas_zoo.nets.blocks import init_weights
 from anas_zoo.nets.elastic import (
+    ElasticBatchNorm,
     ElasticBlock,
     ElasticConv,
     ElasticConvNorm,
@@ -93,6 +96,15 @@ class Supernet(nn.Module):
             uniform = torch.rand(x.shape, generator=generator, device=x.device)
             x = x * (uniform >= drop_rate) / (1.0 - drop_rate)
         return F.linear(x, self.classifier.weight[:, : plan.head_chs], self.classifier.bias)
+
+    def share_batch_statistics(self, mean_over_processes: Callable[[Tensor], Tensor]) -> None:
+        """Normalise by the statistics of all processes' images; every process must run the same subnets.
+
+        ``mean_over_processes`` is a differentiable mean of a tensor over them.
+        """
+        for module in self.modules():
+            if isinstance(module, ElasticBatchNorm):
+                module.mean_over_processes = mean_over_processes
 
     def extract(self, arch: Architecture) -> Subnet:
         """The fixed network of ``arch`` with a copy of its share of the weights.

@@ -20,9 +20,10 @@ EVAL_BATCH = 256
 
 @torch.no_grad()
 def logits_of(subnet: torch.nn.Module, images: Tensor, batch_size: int = EVAL_BATCH) -> Tensor:
-    """Logits of ``images`` (N, 3, R, R) in evaluation mode, computed in batches -> (N, classes)."""
+    """Logits of ``images`` (N, 3, R, R) in evaluation mode, in batches -> (N, classes) on CPU."""
     subnet.eval()
-    return torch.cat([subnet(part) for part in images.split(batch_size)])
+    device = next(subnet.parameters()).device
+    return torch.cat([subnet(part.to(device)).cpu() for part in images.split(batch_size)])
 
 
 def accuracy_pct(logits: Tensor, labels: Tensor) -> float:

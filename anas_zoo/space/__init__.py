@@ -4,11 +4,13 @@ from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.config import SpaceConfig
 from anas_zoo.space.cost import count_by_walking
 from anas_zoo.space.plan import BlockPlan, NetworkPlan, plan_network
+from anas_zoo.space.predictor import AccuracyPredictor
 from anas_zoo.space.space import SearchSpace
 from anas_zoo.space.structure import Structure
 from anas_zoo.space.variation import crossover, mutate
 
 __all__ = [
+    "AccuracyPredictor",
     "Architecture",
     "BlockPlan",
     "NetworkPlan",

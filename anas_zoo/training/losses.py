@@ -2,22 +2,69 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["distillation_loss", "label_loss"]
+from anas_zoo.training.recipe import DistillationRecipe
+
+__all__ = ["alpha_divergence", "alpha_loss", "distillation_loss", "kl_loss", "label_loss"]
 
 
 def label_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Cross entropy with label smoothing: (N, C), (N,) -> scalar."""
-    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    return F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
 
-def distillation_loss(logits: Tensor, teacher_logits: Tensor) -> Tensor:
+def kl_loss(logits: Tensor, teacher_logits: Tensor) -> Tensor:
     """KL divergence from the teacher's soft predictions: two (N, C) -> scalar.
 
     In-place distillation: the teacher is the largest subnet of the same step, without gradient.
     """
-    student = F.log_softmax(logits, dim=1)
-    teacher = F.log_softmax(teacher_logits.detach(), dim=1)
+    student = F.log_softmax(logits.float(), dim=1)
+    teacher = F.log_softmax(teacher_logits.detach().float(), dim=1)
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+def alpha_divergence(logits: Tensor, teacher_logits: Tensor, alpha: float, clip: float) -> Tensor:
+    """D_α(p ‖ q) of each image, teacher p, student q, importance weights clipped: two (N, C) -> (N,).
+
+    D_α = (Σ q·(p/q)^α − 1) / (α(α − 1)) with the limits KL(p ‖ q) at α = 1 and KL(q ‖ p) at α = 0; its
+    gradient is −(1/α) Σ q·(p/q)^α·∇log q. In both, the importance weight (p/q)^α is at most ``clip``
+    and carries no gradient of its own (AlphaNet, arXiv:2102.07954).
+    """
+    log_q = F.log_softmax(logits.float(), dim=1)
+    log_p = F.log_softmax(teacher_logits.detach().float(), dim=1)
+    q, log_ratio = log_q.exp(), log_p - log_q.detach()
+    if abs(alpha) < 1e-3:
+        return (q * (log_q - log_p)).sum(1)
+    # Bounded before exp, so that a weight that would overflow is clipped like any other.
+    bound = torch.log(torch.tensor(clip, device=logits.device))
+    log_weight = torch.minimum(alpha * log_ratio, bound)
+    weight = log_weight.exp()
+    slope = -(weight * q).sum(1) / alpha  # its gradient is the divergence's
+    if abs(alpha - 1) < 1e-3:
+        value = (q * weight * log_weight).sum(1)
+    else:
+        value = ((q * weight).sum(1) - 1) / (alpha * (alpha - 1))
+    return slope + (value - slope).detach()
+
+
+def alpha_loss(logits: Tensor, teacher_logits: Tensor, recipe: DistillationRecipe) -> Tensor:
+    """The larger of the two α-divergences of each image, averaged: two (N, C) -> scalar.
+
+    A small α punishes a student that is sure where the teacher is not, a large one a student that misses what
+    the teacher sees; the larger of both lets neither happen (AlphaNet).
+    """
+    low, high = (
+        alpha_divergence(logits, teacher_logits, alpha, recipe.clip)
+        for alpha in (recipe.alpha_min, recipe.alpha_max)
+    )
+    return torch.maximum(low, high).mean()
+
+
+def distillation_loss(logits: Tensor, teacher_logits: Tensor, recipe: DistillationRecipe) -> Tensor:
+    """What the recipe says the student loses: two (N, C) -> scalar."""
+    if recipe.loss == "alpha":
+        return alpha_loss(logits, teacher_logits, recipe)
+    return kl_loss(logits, teacher_logits)

@@ -2,74 +2,125 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
+from anas_zoo.errors import OutputError
+from anas_zoo.files import atomic_write
 from anas_zoo.space import SearchSpace
 
-__all__ = ["FlopsPrior"]
+__all__ = ["FlopsPrior", "cache_folder"]
 
 Codes = npt.NDArray[np.int64]
 
+CHUNK = 250_000  # architectures drawn and priced at a time
+FORMAT = 1  # of the cached file; a change makes all of them anew
 
+
+def cache_folder() -> Path:
+    """Where priors are kept: ``anas-zoo`` in the user's cache folder (``XDG_CACHE_HOME`` or ``~/.cache``)."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path.home() / ".cache") / "anas-zoo" / "priors"
+
+
+@dataclass(frozen=True)
 class FlopsPrior:
-    """Empirical distributions over ``draws`` uniform architectures (AttentiveNAS, section 4.2).
+    """Empirical distributions over uniform draws of architectures (AttentiveNAS, section 4.2).
 
     π(τ) is the histogram of their multiply-adds; π(architecture | τ) takes, within a bin, each gene's
     frequency of values as independent and accepts what falls into the bin.
 
     Attributes:
+        space: whose architectures were drawn.
         edges: limits of the bins in multiply-adds, (bins + 1,) int64.
-        probabilities: π(τ) per bin.
-        tried, accepted: conditional candidates drawn so far, and how many fell into their bin.
+        probabilities: π(τ) per bin, (bins,).
+        frequencies: per gene, (bins, choices): how often each choice occurs among the draws of a bin.
     """
 
-    def __init__(self, space: SearchSpace, rng: np.random.Generator, *, draws: int, bins: int) -> None:
-        self.space = space
-        codes = space.sample_codes(rng, draws)
-        macs = space.macs(codes)
-        low, high = (int(space.macs([arch])[0]) for arch in (space.smallest, space.largest))
-        self.edges = np.linspace(low, high + 1, bins + 1).astype(np.int64)
-        bin_of = self.bin_of(macs)
-        counts = np.bincount(bin_of, minlength=bins)
-        self.probabilities = counts / draws
-        # _frequencies[gene][bin] are the frequencies of the gene's choices among the draws of the bin.
-        self._frequencies = []
-        indices = space.genes.indices(codes)
-        for gene, choices in enumerate(space.genes.choices):
-            flat = np.bincount(bin_of * len(choices) + indices[:, gene], minlength=bins * len(choices))
-            table = flat.reshape(bins, len(choices)).astype(np.float64)
-            self._frequencies.append(table / np.maximum(counts, 1)[:, None])
-        self.tried = self.accepted = 0
+    space: SearchSpace
+    edges: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+    frequencies: tuple[npt.NDArray[np.float64], ...]
+
+    @classmethod
+    def draw(cls, space: SearchSpace, *, draws: int, bins: int, seed: int = 0) -> FlopsPrior:
+        """The prior from ``draws`` uniform architectures, in ``bins`` bins of equal width."""
+        rng = np.random.default_rng(seed)
+        low, high = space.macs([space.smallest, space.largest]).tolist()
+        edges = np.linspace(low, high + 1, bins + 1).astype(np.int64)
+        counts = np.zeros(bins, dtype=np.int64)
+        tables = [np.zeros((bins, len(choices)), dtype=np.int64) for choices in space.genes.choices]
+        for start in range(0, draws, CHUNK):
+            codes = space.sample_codes(rng, min(CHUNK, draws - start))
+            found = _bin_of(edges, space.macs(codes))
+            counts += np.bincount(found, minlength=bins)
+            indices = space.genes.indices(codes)
+            for gene, table in enumerate(tables):
+                flat = np.bincount(found * table.shape[1] + indices[:, gene], minlength=table.size)
+                table += flat.reshape(table.shape)
+        shares = tuple(table / np.maximum(counts, 1)[:, None] for table in tables)
+        return cls(space, edges, counts / draws, shares)
+
+    @classmethod
+    def load(cls, space: SearchSpace, *, draws: int, bins: int) -> FlopsPrior:
+        """The prior as :meth:`draw` makes it, read from the cache if the space was seen before."""
+        path = cache_folder() / f"{space.id}-{draws}-{bins}-v{FORMAT}.npz"
+        prior = cls._read(path, space, bins)
+        if prior is None:
+            prior = cls.draw(space, draws=draws, bins=bins)
+            content = io.BytesIO()
+            tables = {f"gene_{gene}": table for gene, table in enumerate(prior.frequencies)}
+            np.savez(content, edges=prior.edges, probabilities=prior.probabilities, **tables)  # type: ignore[arg-type]
+            with contextlib.suppress(OutputError, OSError):  # a cache that cannot be written costs seconds
+                atomic_write(path, content.getvalue())
+        return prior
+
+    @classmethod
+    def _read(cls, path: Path, space: SearchSpace, bins: int) -> FlopsPrior | None:
+        try:
+            content = io.BytesIO(path.read_bytes())  # numpy leaves a damaged file open
+            with np.load(content, allow_pickle=False) as file:
+                tables = tuple(file[f"gene_{gene}"] for gene in range(space.genes.count))
+                prior = cls(space, file["edges"], file["probabilities"], tables)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None  # absent or damaged: made anew
+        shapes = [(bins, len(choices)) for choices in space.genes.choices]
+        whole = prior.edges.shape == (bins + 1,) and [table.shape for table in tables] == shapes
+        return prior if whole and prior.probabilities.shape == (bins,) else None
 
     def bin_of(self, macs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Bin of each count; what lies outside goes to the nearest bin."""
-        found = np.searchsorted(self.edges, macs, side="right") - 1
-        return np.clip(found, 0, len(self.edges) - 2).astype(np.int64)
+        return _bin_of(self.edges, macs)
 
     def draw_target(self, rng: np.random.Generator) -> int:
         """A bin drawn from π(τ)."""
         return int(rng.choice(len(self.probabilities), p=self.probabilities))
 
-    def draw_given(self, target: int, count: int, rng: np.random.Generator, *, max_tries: int) -> Codes:
+    def draw_given(
+        self, target: int, count: int, rng: np.random.Generator, *, max_tries: int
+    ) -> tuple[Codes, int]:
         """Up to ``count`` codes from π(architecture | τ = ``target``), at most ``max_tries`` tries each.
 
-        Returns (found, genes) with found ≤ count; the acceptance rate is kept in ``tried`` and
-        ``accepted``.
+        Returns codes (found, genes) with found ≤ count, and how many candidates were tried.
         """
         tries = count * max_tries
         columns = [
             np.asarray(choices)[rng.choice(len(choices), size=tries, p=table[target])]
-            for choices, table in zip(self.space.genes.choices, self._frequencies, strict=True)
+            for choices, table in zip(self.space.genes.choices, self.frequencies, strict=True)
         ]
         codes = np.stack(columns, axis=1).astype(np.int64)
         hits = np.flatnonzero(self.bin_of(self.space.macs(codes)) == target)[:count]
         # Tries after the last accepted one would not have been made one by one.
-        self.tried += int(hits[-1]) + 1 if len(hits) == count else tries
-        self.accepted += len(hits)
-        return codes[hits]
+        return codes[hits], int(hits[-1]) + 1 if len(hits) == count else tries
 
-    @property
-    def acceptance_pct(self) -> float:
-        """Accepted share of the conditional candidates tried so far."""
-        return 100.0 * self.accepted / self.tried if self.tried else float("nan")
+
+def _bin_of(edges: npt.NDArray[np.int64], macs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    found = np.searchsorted(edges, macs, side="right") - 1
+    return np.clip(found, 0, len(edges) - 2).astype(np.int64)

@@ -6,32 +6,118 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from anas_zoo.data import AugmentationRecipe
+from anas_zoo.data import AugmentationRecipe, StreamRecipe
 from anas_zoo.schema import Schema
 
-__all__ = ["SamplingRecipe", "TrainRecipe"]
+__all__ = [
+    "SANDWICH",
+    "CheckpointRecipe",
+    "DistillationRecipe",
+    "EvaluationRecipe",
+    "OfaPhases",
+    "SamplingRecipe",
+    "Strategy",
+    "TrainRecipe",
+]
+
+Strategy = Literal["bestup", "worstup", "uniform", "spos", "fairnas", "ofa"]
+SANDWICH = ("bestup", "worstup", "uniform")  # train the largest and the smallest subnet in every step
+
+
+class OfaPhases(Schema):
+    """Shares of all steps that progressive shrinking spends on each phase, in this order.
+
+    ``full`` trains the largest subnet alone; then kernel sizes, then depths too, then widths and expand
+    ratios too become elastic. The resolution is elastic from the beginning.
+    """
+
+    full: float = Field(0.25, ge=0, le=1)
+    kernel: float = Field(0.25, ge=0, le=1)
+    depth: float = Field(0.25, ge=0, le=1)
+    width: float = Field(0.25, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares_of_one(self) -> Self:
+        total = self.full + self.kernel + self.depth + self.width
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the four shares must add up to 1, they give {total:g}")
+        return self
 
 
 class SamplingRecipe(Schema):
-    """How the subnets between the largest and the smallest one are picked.
+    """Which subnets a step trains.
 
-    ``bestup`` trains the best and ``worstup`` the worst of ``candidates`` architectures of one drawn
-    FLOPs, by their loss on the current mini-batch; ``uniform`` trains a uniform draw.
+    - ``bestup``, ``worstup``: the sandwich (largest and smallest subnet) and, between them, the best or worst
+      of ``candidates`` architectures of one drawn FLOPs (AttentiveNAS). Their quality is the ``loss`` on the
+      current mini-batch, or what an accuracy ``predictor`` (an ONNX file) says.
+    - ``uniform``: the sandwich with uniform draws between (BigNAS).
+    - ``spos``: one uniform draw, trained on the labels (single path one-shot).
+    - ``fairnas``: strict fairness: in every round each choice of each dimension is trained equally often.
+    - ``ofa``: progressive shrinking (once-for-all), in the shares of ``ofa_phases``.
     """
 
-    strategy: Literal["bestup", "worstup", "uniform"] = "bestup"
+    strategy: Strategy = "bestup"
     candidates: int = Field(3, ge=1, le=100)
-    prior_draws: int = Field(100_000, ge=1000)
+    quality: Literal["loss", "predictor"] = "loss"
+    predictor: str | None = None
+    prior_draws: int = Field(1_000_000, ge=1000)
     prior_bins: int = Field(70, ge=2)  # the paper's 25 M bins over its space are 70
     max_tries: int = Field(100, ge=1)
+    ofa_phases: OfaPhases = OfaPhases()
+
+    @model_validator(mode="after")
+    def _predictor_is_given(self) -> Self:
+        if self.quality == "predictor" and self.predictor is None:
+            raise ValueError("quality: predictor needs predictor: FILE.onnx")
+        return self
+
+
+class DistillationRecipe(Schema):
+    """What the other subnets of a step learn from the largest one's soft predictions.
+
+    ``kl``: its Kullback-Leibler divergence; ``alpha``: the larger, per image, of the α-divergences of
+    ``alpha_min`` and ``alpha_max``, importance weights clipped at ``clip`` (AlphaNet, arXiv:2102.07954);
+    ``none``: they learn from the labels. Steps without the largest subnet (spos, fairnas) have no teacher.
+    """
+
+    loss: Literal["kl", "alpha", "none"] = "kl"
+    alpha_min: float = Field(-1.0, ge=-10, le=10)
+    alpha_max: float = Field(1.0, ge=-10, le=10)
+    clip: float = Field(5.0, gt=0)
+
+
+class CheckpointRecipe(Schema):
+    """When the whole state of a training is written, and how many of these states are kept.
+
+    Besides every ``every_epochs`` epochs, one is written every ``every_steps`` steps where that is given:
+    for epochs that take hours. The best by the evaluations so far is kept apart.
+    """
+
+    every_epochs: int = Field(1, ge=1)
+    every_steps: int | None = Field(None, ge=1)
+    keep: int = Field(3, ge=1)
+
+
+class EvaluationRecipe(Schema):
+    """How training watches itself: accuracy on the search split, never on the test split.
+
+    The smallest, the largest and ``sampled`` fixed uniform draws are calibrated and scored on ``images``
+    images, every ``every_epochs`` epochs and after the last one.
+    """
+
+    every_epochs: int = Field(5, ge=1)
+    sampled: int = Field(2, ge=1, le=20)
+    images: int = Field(1000, ge=1)
+    calibration_images: int = Field(256, ge=2)
 
 
 class TrainRecipe(Schema):
     """One training run."""
 
     epochs: int = Field(360, ge=1)
-    batch_size: int = Field(256, ge=2)
-    subnets_per_step: int = Field(4, ge=2)  # the sandwich: largest, K - 2 sampled, smallest
+    batch_size: int = Field(256, ge=2)  # images per optimizer step, over all processes
+    accumulation: int = Field(1, ge=1)  # micro-batches per step in each process; batch norm sees one of them
+    subnets_per_step: int = Field(4, ge=1)  # the sandwich: largest, K - 2 sampled, smallest
     learning_rate: float = Field(0.1, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-5, ge=0)  # not on batch norms and biases
@@ -41,11 +127,26 @@ class TrainRecipe(Schema):
     drop_rate: float = Field(0.2, ge=0, lt=1)  # largest subnet only
     drop_path_rate: float = Field(0.2, ge=0, lt=1)  # largest subnet only, last two stages
     clip_value: float = Field(1.0, gt=0)
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights stay in fp32
+    sync_batch_norm: bool = False  # statistics over all processes' images of a micro-batch
     sampling: SamplingRecipe = SamplingRecipe()
+    distillation: DistillationRecipe = DistillationRecipe()
+    loader: Literal["memory", "stream"] = "memory"  # memory uses augmentation, stream uses stream
     augmentation: AugmentationRecipe = AugmentationRecipe()
+    stream: StreamRecipe = StreamRecipe()
+    max_unreadable_images: int = Field(10, ge=0)
+    max_rollbacks: int = Field(3, ge=0)  # returns to the last checkpoint after a loss that is not finite
+    checkpoints: CheckpointRecipe = CheckpointRecipe()
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+    log_every_steps: int = Field(50, ge=1)
 
     @model_validator(mode="after")
-    def _warmup_ends(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs} must be under epochs {self.epochs}")
+        strategy = self.sampling.strategy
+        if strategy in SANDWICH and self.subnets_per_step < 2:
+            raise ValueError(
+                f"strategy {strategy!r} trains the largest and the smallest subnet: subnets_per_step ≥ 2"
+            )
         return self

@@ -1,93 +1,170 @@
-"""One training step: the sandwich rule with in-place distillation and attentive sampling."""
+"""One training step: the sampled subnets' gradients, added up, synchronised once and checked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from anas_zoo.data.batches import DROPOUT, Batch, seeded
 from anas_zoo.errors import TrainingError
 from anas_zoo.nets import Supernet
-from anas_zoo.space import Architecture
+from anas_zoo.space import AccuracyPredictor, Architecture
 from anas_zoo.training.losses import distillation_loss, label_loss
 from anas_zoo.training.recipe import TrainRecipe
-from anas_zoo.training.sampling import Sampler
+from anas_zoo.training.sampling import Draw, Moment, Sampler
+from anas_zoo.training.workers import Workers
 
-__all__ = ["StepReport", "train_step"]
+__all__ = ["NonFiniteError", "StepReport", "SupernetStep", "synchronise"]
 
-View = Callable[[int], Tensor]  # the step's images at a resolution: R -> (N, 3, R, R)
+
+class NonFiniteError(TrainingError):
+    """A loss or a gradient that is no finite number; no weight has changed."""
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step saw: the loss of each kind of subnet, and the sampled architectures."""
+    """What one step saw.
 
-    largest_loss: float
-    sampled_loss: float
-    smallest_loss: float
-    sampled: tuple[Architecture, ...]
-
-
-def train_step(
-    supernet: Supernet,
-    view: View,
-    labels: Tensor,
-    recipe: TrainRecipe,
-    sampler: Sampler,
-    rng: np.random.Generator,
-    generator: torch.Generator,
-) -> StepReport:
-    """Accumulate the gradients of one step's K subnets; the caller clips and applies them.
-
-    1. The largest subnet learns from ``labels`` (N,), with label smoothing, dropout and drop-connect.
-    2. K - 2 sampled subnets and the smallest learn from the largest one's soft predictions, without.
-
-    Raises :class:`TrainingError` on a loss that is not finite, before any weight has changed.
+    Attributes:
+        losses: mean loss of each kind of subnet that was trained, over all processes.
+        draws: the subnets.
+        forwards: passes forward, trials without gradient included, of each image.
     """
-    space = supernet.space
-    largest, smallest = space.largest, space.smallest
-    logits = supernet(
-        view(largest.resolution),
-        largest,
-        drop_rate=recipe.drop_rate,
-        drop_path_rate=recipe.drop_path_rate,
-        generator=generator,
-    )
-    loss = label_loss(logits, labels, recipe.label_smoothing)
-    largest_loss = _finite(loss, "largest")
-    loss.backward()
-    teacher = logits.detach()
 
-    def quality(arch: Architecture) -> float:
-        # The paper's best estimate: the negative loss on the current mini-batch, without gradient.
-        with torch.no_grad():
-            return -float(label_loss(supernet(view(arch.resolution), arch), labels, 0.0))
-
-    sampled = []
-    losses = []
-    for _ in range(recipe.subnets_per_step - 2):
-        arch = sampler.pick(rng, quality)
-        losses.append(_distil(supernet, view, arch, teacher, "sampled"))
-        sampled.append(arch)
-    smallest_loss = _distil(supernet, view, smallest, teacher, "smallest")
-    mean = sum(losses) / len(losses) if losses else float("nan")
-    return StepReport(largest_loss, mean, smallest_loss, tuple(sampled))
+    losses: dict[str, float]
+    draws: tuple[Draw, ...]
+    forwards: int
 
 
-def _distil(supernet: Supernet, view: View, arch: Architecture, teacher: Tensor, kind: str) -> float:
-    loss = distillation_loss(supernet(view(arch.resolution), arch), teacher)
-    value = _finite(loss, kind)
-    loss.backward()
-    return value
+class SupernetStep:
+    """Leaves in ``.grad`` of the supernet's parameters the gradient of one step; the caller applies it.
+
+    1. The largest subnet, if the strategy trains it, learns from the labels, with label smoothing, dropout
+       and drop-connect.
+    2. The others learn from its soft predictions of this very step (in-place distillation), or from the
+       labels where there is no teacher, without dropout.
+
+    Args:
+        supernet: on the device of ``workers``.
+        recipe: losses, precision and dropout.
+        sampler: which subnets.
+        workers: the processes that train together.
+        predictor: says the quality of candidates instead of their loss on this batch.
+    """
+
+    def __init__(
+        self,
+        supernet: Supernet,
+        recipe: TrainRecipe,
+        sampler: Sampler,
+        workers: Workers,
+        predictor: AccuracyPredictor | None = None,
+    ) -> None:
+        self.model: nn.Module = supernet
+        self.sampler = sampler
+        self._supernet, self._recipe, self._workers = supernet, recipe, workers
+        self._predictor = predictor
+        self._trials = 0
+
+    def __call__(self, batches: Sequence[Batch], numbers: Sequence[int], moment: Moment) -> StepReport:
+        """Train on this process' micro-batches; ``numbers`` are theirs within the step.
+
+        Raises :class:`NonFiniteError` before any weight has changed.
+        """
+        self._trials = 0
+        draws = self.sampler.draw(moment, lambda archs: self._quality(archs, batches))
+        teacher: list[Tensor] | None = None
+        losses = []
+        for draw in draws:
+            loss, logits = self._train(draw, batches, numbers, moment, teacher)
+            if draw.kind == "largest" and self._recipe.distillation.loss != "none":
+                teacher = logits
+            losses.append(loss)
+        values = synchronise(self.model, torch.stack(losses), self._workers).tolist()
+        kinds = [draw.kind for draw in draws]
+        for kind, value in zip(kinds, values, strict=True):
+            if not math.isfinite(value):
+                raise NonFiniteError(f"the loss of the {kind} subnet became {value}")
+        means: dict[str, float] = {
+            kind: _mean(v for k, v in zip(kinds, values, strict=True) if k == kind) for kind in kinds
+        }
+        return StepReport(means, tuple(draws), len(draws) + self._trials)
+
+    def _train(
+        self,
+        draw: Draw,
+        batches: Sequence[Batch],
+        numbers: Sequence[int],
+        moment: Moment,
+        teacher: list[Tensor] | None,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Mean loss and the logits of one subnet; its gradient is added to what is there."""
+        recipe, arch = self._recipe, draw.arch
+        largest = draw.kind == "largest"
+        losses, logits = [], []
+        for place, (batch, number) in enumerate(zip(batches, numbers, strict=True)):
+            drops = {}
+            if largest and (recipe.drop_rate or recipe.drop_path_rate):
+                generator = seeded(*moment.seed, DROPOUT, moment.step, number, device=self._workers.device)
+                drops = {
+                    "drop_rate": recipe.drop_rate,
+                    "drop_path_rate": recipe.drop_path_rate,
+                    "generator": generator,
+                }
+            with self._autocast():
+                found = self._supernet(batch.view(arch.resolution), arch, **drops)
+            if teacher is not None and not largest:
+                loss = distillation_loss(found, teacher[place], recipe.distillation)
+            else:
+                loss = label_loss(found, batch.labels, recipe.label_smoothing)
+            (loss / len(batches)).backward()
+            losses.append(loss.detach())
+            logits.append(found.detach())
+        return torch.stack(losses).mean(), logits
+
+    @torch.no_grad()
+    def _quality(self, archs: Sequence[Architecture], batches: Sequence[Batch]) -> list[float]:
+        if self._predictor is not None:
+            return [float(value) for value in self._predictor(archs)]
+        self._trials += len(archs)
+        scores = []
+        for arch in archs:
+            # The paper's best estimate: the negative loss on the current mini-batch, without gradient.
+            parts = []
+            for batch in batches:
+                with self._autocast():
+                    logits = self._supernet(batch.view(arch.resolution), arch)
+                parts.append(-label_loss(logits, batch.labels, 0.0))
+            scores.append(torch.stack(parts).mean())
+        # Every process must train the same subnets.
+        return self._workers.mean_(torch.stack(scores)).tolist()
+
+    def _autocast(self) -> torch.autocast:
+        enabled = self._recipe.precision == "bf16"
+        return torch.autocast(self._workers.device.type, torch.bfloat16, enabled=enabled)
 
 
-def _finite(loss: Tensor, kind: str) -> float:
-    value = float(loss.detach())
-    if not np.isfinite(value):
-        raise TrainingError(
-            f"the loss of the {kind} subnet became {value}; use a lower learning_rate or a longer warm-up"
-        )
-    return value
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def synchronise(model: nn.Module, losses: Tensor, workers: Workers) -> Tensor:
+    """Average gradients and ``losses`` (n,) over all processes, in one exchange; returns the losses.
+
+    Raises :class:`NonFiniteError` when a gradient is not finite in any process.
+    """
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if workers.count > 1:
+        flat = workers.mean_(torch.cat([losses, *(g.reshape(-1) for g in gradients)]))
+        losses, *parts = flat.split([len(losses), *(g.numel() for g in gradients)])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+    norms = torch.stack(torch._foreach_norm(gradients))
+    if bool(torch.isfinite(losses).all()) and not bool(torch.isfinite(norms).all()):
+        raise NonFiniteError("a gradient became infinite or no number")
+    return losses

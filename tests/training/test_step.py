@@ -1,126 +1,197 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from anas_zoo.errors import TrainingError
+from anas_zoo.data import Batch
 from anas_zoo.nets import Supernet
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.training.losses import distillation_loss, label_loss
-from anas_zoo.training.recipe import SamplingRecipe, TrainRecipe
-from anas_zoo.training.sampling import Quality
-from anas_zoo.training.step import train_step
+from anas_zoo.training import SupernetStep, TrainRecipe, Workers
+from anas_zoo.training.sampling import Countless, Draw, Moment, Quality
+from anas_zoo.training.step import NonFiniteError
 
 SPACE = SearchSpace.load("digits")
-RECIPE = TrainRecipe(epochs=10, drop_rate=0.0, drop_path_rate=0.0, sampling=SamplingRecipe())
+RECIPE = TrainRecipe(epochs=10, drop_rate=0.0, drop_path_rate=0.0)
+HERE = Workers(torch.device("cpu"))
+MOMENT = Moment((0, 0), 0, 100)
 
 
-class Given:
-    """A sampler that trains the architectures it was given and asks for their quality first."""
+class Given(Countless):
+    """A sampler that trains the draws it was given and asks for their quality first."""
 
-    def __init__(self, archs: list[Architecture]) -> None:
-        self.archs, self.qualities = iter(archs), list[float]()
+    def __init__(self, draws: Sequence[Draw]) -> None:
+        self.draws, self.qualities = list(draws), list[float]()
 
-    def pick(self, rng: np.random.Generator, quality: Quality) -> Architecture:
-        arch = next(self.archs)
-        self.qualities.append(quality(arch))
-        return arch
-
-    def acceptance_pct(self) -> float | None:
-        return None
+    def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
+        between = [draw.arch for draw in self.draws if draw.kind == "sampled"]
+        if between:
+            self.qualities = list(quality(between))
+        return self.draws
 
 
-def setup() -> tuple[Supernet, torch.Tensor, torch.Tensor]:
+def sandwich(count: int = 2, seed: int = 0) -> list[Draw]:
+    archs = SPACE.decode(SPACE.sample_codes(np.random.default_rng(seed), count))
+    between = [Draw(arch, "sampled") for arch in archs]
+    return [Draw(SPACE.largest, "largest"), *between, Draw(SPACE.smallest, "smallest")]
+
+
+def setup(images: int = 8) -> tuple[Supernet, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     supernet = Supernet(SPACE, 10, generator=generator)
-    images = torch.randn(8, 3, 14, 14, generator=generator)
-    labels = torch.randint(10, (8,), generator=generator)
-    return supernet, images, labels
+    pixels = torch.randn(images, 3, 14, 14, generator=generator)
+    return supernet, pixels, torch.randint(10, (images,), generator=generator)
 
 
-def test_losses_against_their_definitions() -> None:
-    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]], requires_grad=True)
-    teacher = torch.tensor([[1.0, 1.0, 0.0], [0.0, 3.0, 0.0]])
-    p = teacher.softmax(1)
-    expected = (p * (p.log() - logits.log_softmax(1))).sum(1).mean()
-    assert torch.allclose(distillation_loss(logits, teacher), expected)
-    assert float(distillation_loss(teacher, teacher)) == pytest.approx(0.0, abs=1e-7)
-    target = torch.full((2, 3), 0.1 / 3)
-    target[0, 2] += 0.9
-    target[1, 0] += 0.9
-    by_hand = -(target * logits.log_softmax(1)).sum(1).mean()
-    assert torch.allclose(label_loss(logits, torch.tensor([2, 0]), 0.1), by_hand)
+def view_of(images: torch.Tensor) -> Callable[[int], torch.Tensor]:
+    return lambda r: F.interpolate(images, size=(r, r), mode="bilinear")
 
 
-def test_a_step_is_the_sum_of_the_sandwich_gradients() -> None:
-    """Largest on labels, the sampled and the smallest on the largest one's soft predictions."""
-    supernet, images, labels = setup()
-    rng = np.random.default_rng(0)
-    archs = [SPACE.sample(rng) for _ in range(2)]
+def cut(images: torch.Tensor, labels: torch.Tensor, parts: int) -> list[Batch]:
+    pairs = zip(images.chunk(parts), labels.chunk(parts), strict=True)
+    return [Batch(view_of(i), y, len(y)) for i, y in pairs]
 
-    def view(resolution: int) -> torch.Tensor:
-        return F.interpolate(images, size=(resolution, resolution), mode="bilinear")
 
-    sampler = Given(archs)
-    report = train_step(supernet, view, labels, RECIPE, sampler, rng, torch.Generator())
-    got = {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
-    assert report.sampled == tuple(archs)
+def gradients(supernet: Supernet) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in supernet.named_parameters() if p.grad is not None}
 
+
+def expected_gradients(
+    supernet: Supernet, draws: Sequence[Draw], batches: Sequence[Batch], *, distil: bool
+) -> dict[str, torch.Tensor]:
+    """By the definition: a sum of losses, averaged over the micro-batches, in one backward pass."""
     supernet.zero_grad()
-    teacher = supernet(view(SPACE.largest.resolution), SPACE.largest)
-    total = F.cross_entropy(teacher, labels, label_smoothing=0.1)
-    assert report.largest_loss == pytest.approx(float(total.detach()))
-    soft = teacher.detach().softmax(1)
-    for arch in (*archs, SPACE.smallest):
-        student = supernet(view(arch.resolution), arch).log_softmax(1)
-        total = total + (soft * (soft.log() - student)).sum(1).mean()
+    total = torch.zeros(())
+    for batch in batches:
+        soft = None
+        for draw in draws:
+            logits = supernet(batch.view(draw.arch.resolution), draw.arch)
+            if soft is None or not distil or draw.kind == "largest":
+                total = total + F.cross_entropy(logits, batch.labels, label_smoothing=0.1) / len(batches)
+            else:
+                loss = (soft * (soft.log() - logits.log_softmax(1))).sum(1).mean()
+                total = total + loss / len(batches)
+            if draw.kind == "largest":
+                soft = logits.detach().softmax(1)
     total.backward()
+    return gradients(supernet)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("distillation", ["kl", "none"])
+def test_a_step_is_the_sum_of_the_sandwich_gradients(parts: int, distillation: str) -> None:
+    """Largest on labels, the others on the largest one's soft predictions, over all micro-batches."""
+    supernet, images, labels = setup()
+    batches, sampler = cut(images, labels, parts), Given(sandwich())
+    recipe = TrainRecipe.model_validate(
+        {"drop_rate": 0.0, "drop_path_rate": 0.0, "distillation": {"loss": distillation}}
+    )
+    report = SupernetStep(supernet, recipe, sampler, HERE)(batches, range(parts), MOMENT)
+    got = gradients(supernet)
+    assert report.draws == tuple(sampler.draws)
+    assert report.forwards == 4 + 2
+    assert list(report.losses) == ["largest", "sampled", "smallest"]
+    expected = expected_gradients(supernet, sampler.draws, batches, distil=distillation == "kl")
     # A shortcut's projection is used only by architectures that change the width there.
-    expected = {name: p.grad for name, p in supernet.named_parameters() if p.grad is not None}
     assert got.keys() == expected.keys()
     assert len(got) > 0.9 * len(list(supernet.parameters()))
     for name, gradient in expected.items():
         assert torch.allclose(got[name], gradient, atol=1e-5), name
-    for arch, quality in zip(archs, sampler.qualities, strict=True):
+    for draw, quality in zip(sampler.draws[1:3], sampler.qualities, strict=True):
         with torch.no_grad():
-            loss = F.cross_entropy(supernet(view(arch.resolution), arch), labels)
-        assert quality == pytest.approx(-float(loss), abs=1e-5)
+            losses = [
+                F.cross_entropy(supernet(b.view(draw.arch.resolution), draw.arch), b.labels) for b in batches
+            ]
+        assert quality == pytest.approx(-float(torch.stack(losses).mean()), abs=1e-5)
 
 
-def test_dropout_acts_on_the_largest_only_and_follows_its_generator() -> None:
+def test_without_the_largest_everything_learns_from_the_labels() -> None:
     supernet, images, labels = setup()
-    recipe = RECIPE.model_copy(update={"drop_rate": 0.5, "drop_path_rate": 0.5, "subnets_per_step": 2})
-
-    def losses(seed: int) -> tuple[float, float]:
-        report = train_step(
-            supernet,
-            lambda r: F.interpolate(images, size=(r, r)),
-            labels,
-            recipe,
-            Given([]),
-            np.random.default_rng(0),
-            torch.Generator().manual_seed(seed),
-        )
-        return report.largest_loss, report.smallest_loss
-
-    assert losses(1) == losses(1)
-    assert losses(1)[0] != losses(2)[0]
+    draws = [draw for draw in sandwich() if draw.kind == "sampled"]
+    batches = cut(images, labels, 1)
+    report = SupernetStep(supernet, RECIPE, Given(draws), HERE)(batches, [0], MOMENT)
+    got = gradients(supernet)
+    assert list(report.losses) == ["sampled"]
+    for name, gradient in expected_gradients(supernet, draws, batches, distil=True).items():
+        assert torch.allclose(got[name], gradient, atol=1e-5), name
 
 
-def test_a_loss_that_is_not_finite_stops_before_any_weight_changes() -> None:
+def test_dropout_acts_on_the_largest_only_and_follows_seed_and_step() -> None:
     supernet, images, labels = setup()
-    with torch.no_grad():
-        supernet.classifier.weight[0, 0] = float("nan")
-    with pytest.raises(TrainingError, match="largest subnet became nan"):
-        train_step(
-            supernet,
-            lambda r: F.interpolate(images, size=(r, r)),
-            labels,
-            RECIPE,
-            Given([SPACE.smallest] * 2),
-            np.random.default_rng(0),
-            torch.Generator(),
-        )
-    assert all(parameter.grad is None for parameter in supernet.parameters())
+    recipe = RECIPE.model_copy(update={"drop_rate": 0.5, "drop_path_rate": 0.5})
+    step = SupernetStep(supernet, recipe, Given(sandwich(0)), HERE)
+
+    def losses(moment: Moment, number: int = 0) -> dict[str, float]:
+        return step(cut(images, labels, 1), [number], moment).losses
+
+    first = losses(Moment((1, 0), 5, 100))
+    assert first == losses(Moment((1, 0), 5, 100))
+    others = [losses(Moment((2, 0), 5, 100)), losses(Moment((1, 1), 5, 100)), losses(Moment((1, 0), 6, 100))]
+    others.append(losses(Moment((1, 0), 5, 100), number=1))
+    assert len({first["largest"], *(other["largest"] for other in others)}) == 5
+    # The smallest differs only through its teacher.
+    no_teacher = recipe.model_copy(
+        update={"distillation": recipe.distillation.model_copy(update={"loss": "none"})}
+    )
+    step = SupernetStep(supernet, no_teacher, Given(sandwich(0)), HERE)
+    assert losses(Moment((1, 0), 5, 100))["smallest"] == losses(Moment((2, 0), 5, 100))["smallest"]
+
+
+def test_bf16_computes_in_bf16_and_keeps_weights_and_gradients_in_fp32() -> None:
+    supernet, images, labels = setup()
+    draws, batches = sandwich(), cut(images, labels, 1)
+    exact = SupernetStep(supernet, RECIPE, Given(draws), HERE)(batches, [0], MOMENT)
+    plain = gradients(supernet)
+    supernet.zero_grad()
+    half = RECIPE.model_copy(update={"precision": "bf16"})
+    rough = SupernetStep(supernet, half, Given(draws), HERE)(batches, [0], MOMENT)
+    got = gradients(supernet)
+    assert {p.dtype for p in supernet.parameters()} == {g.dtype for g in got.values()} == {torch.float32}
+    assert rough.losses != exact.losses
+    assert rough.losses["largest"] == pytest.approx(exact.losses["largest"], rel=0.05)
+    flat = [torch.cat([g.flatten() for g in found.values()]) for found in (plain, got)]
+    assert float(F.cosine_similarity(flat[0], flat[1], dim=0)) > 0.95
+
+
+@pytest.mark.parametrize("where", ["largest", "smallest"])
+def test_a_loss_that_is_not_finite_is_caught(where: str) -> None:
+    supernet, images, labels = setup()
+    if where == "largest":
+        with torch.no_grad():
+            supernet.classifier.weight[0, 0] = float("nan")
+        draws = sandwich()
+    else:
+        draws = sandwich()[-1:]
+        images[0, 0, 0, 0] = float("inf")
+    with pytest.raises(NonFiniteError, match=f"the loss of the {where} subnet became nan"):
+        SupernetStep(supernet, RECIPE, Given(draws), HERE)(cut(images, labels, 1), [0], MOMENT)
+
+
+def test_a_gradient_that_is_not_finite_is_caught_although_the_losses_are() -> None:
+    supernet, images, labels = setup()
+
+    def poison(gradient: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(gradient, float("inf"))
+
+    supernet.classifier.weight.register_hook(poison)
+    with pytest.raises(NonFiniteError, match="a gradient became infinite"):
+        SupernetStep(supernet, RECIPE, Given(sandwich()), HERE)(cut(images, labels, 1), [0], MOMENT)
+
+
+def test_quality_is_asked_without_gradient() -> None:
+    supernet, images, labels = setup()
+    seen: list[Sequence[float]] = []
+
+    class Asking(Countless):
+        def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
+            archs: list[Architecture] = [SPACE.largest, SPACE.smallest]
+            seen.append(list(quality(archs)))
+            assert all(p.grad is None for p in supernet.parameters())
+            return [Draw(SPACE.smallest, "sampled")]
+
+    report = SupernetStep(supernet, RECIPE, Asking(), HERE)(cut(images, labels, 1), [0], MOMENT)
+    assert report.forwards == 3
+    assert len(seen[0]) == 2

@@ -1,0 +1,83 @@
+"""What a training reports while it runs: lines of JSON, and the same numbers for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from anas_zoo.errors import TrainingError
+from anas_zoo.files import atomic_write, canonical_json, disk_errors
+
+__all__ = ["MetricsWriter", "read_metrics"]
+
+FILE = "metrics.jsonl"
+
+
+class MetricsWriter:
+    """Appends records to ``metrics.jsonl`` and to TensorBoard's events, from a step on.
+
+    Records of later steps than ``after_step`` are removed first: they are of a course that was killed or
+    given up, and will be written again.
+
+    Args:
+        folder: of the training.
+        after_step: steps done when writing begins.
+    """
+
+    def __init__(self, folder: Path, *, after_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._path = folder / FILE
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            kept = [r for r in read_metrics(folder) if r["step"] <= after_step]
+            atomic_write(self._path, "".join(canonical_json(record) + "\n" for record in kept))
+            self._file = self._path.open("a", encoding="utf-8")
+            # purge_step: TensorBoard hides what an earlier writer reported for later steps.
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=after_step + 1)
+
+    def add(self, kind: str, step: int, values: Mapping[str, Any]) -> None:
+        """One record: ``kind`` (train, evaluation, rollback), the step, and plain values."""
+        record = {"kind": kind, "step": step, **values}
+        with disk_errors(self._path):
+            self._file.write(canonical_json(record) + "\n")
+            self._file.flush()
+            for name, value in values.items():
+                for key, number in value.items() if isinstance(value, Mapping) else [("", value)]:
+                    if isinstance(number, int | float) and not isinstance(number, bool):
+                        tag = f"{kind}/{name}{'/' if key else ''}{key}"
+                        self._board.add_scalar(tag, number, step)
+            if kind != "train":
+                self._board.flush()
+
+    def close(self) -> None:
+        """Finish both files."""
+        self._file.close()
+        with disk_errors(self._path):
+            self._board.close()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """All records of a training; a last line that a killed process left unfinished is left out.
+
+    Raises :class:`TrainingError` naming any other line that is no record.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line and number == len(lines):
+            break
+        try:
+            record = json.loads(line)
+            int(record["step"])
+        except (ValueError, KeyError, TypeError) as exc:
+            if number == len(lines):  # it has no line end: cut off in the middle
+                break
+            raise TrainingError(f"{path}, line {number}: not a record of a training ({exc!r})") from exc
+        records.append(record)
+    return records

@@ -1,0 +1,102 @@
+"""A training that is killed at any moment and resumed gives the weights of one that was not, bit by bit."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import killed
+import pytest
+from training_parts import same
+
+from anas_zoo.nets import load_supernet
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.train", "torch.utils.tensorboard"])  # the slow imports
+
+
+def run(folder: Path, point: str = "") -> int:
+    """Exit code of a process that trains in ``folder``."""
+    process = CONTEXT.Process(target=killed.run, args=(folder, point))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    assert run(folder) == 0
+    return folder
+
+
+def metrics(folder: Path) -> list[object]:
+    """What does not depend on the clock."""
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    timed = {"images_per_s", "data_wait_pct"}
+    records = [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
+    # A resumed report covers the steps since the resume alone; everything cumulative is the same.
+    return [{k: v for k, v in record.items() if k not in {"steps", "loss"}} for record in records]
+
+
+POINTS = [
+    ["step 1"],  # before anything but the first checkpoint
+    ["step 5"],  # between two checkpoints
+    ["gradients 9"],  # gradients computed, weights not yet changed
+    ["fsync 1"],  # inside the write of the very first checkpoint
+    ["fsync 4"],  # inside the write of a later one
+    ["replace 5"],  # written whole, not yet in its place
+    ["metrics 3"],  # in the middle of a line
+    ["step 3", "fsync 3", "step 2"],  # again and again
+]
+
+
+@pytest.mark.parametrize("points", POINTS, ids=["+".join(p).replace(" ", "") for p in POINTS])
+def test_killed_and_resumed_is_bit_identical(tmp_path: Path, reference: Path, points: list[str]) -> None:
+    for point in points:
+        assert run(tmp_path, point) == -signal.SIGKILL
+        assert not (tmp_path / "supernet.safetensors").exists()
+    assert run(tmp_path) == 0
+    found = load_supernet(tmp_path / "supernet.safetensors").state_dict()
+    assert same(found, load_supernet(reference / "supernet.safetensors").state_dict())
+    assert metrics(tmp_path) == metrics(reference)
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == sorted(path.name for path in (reference / "checkpoints").iterdir()), (
+        "nothing half-written"
+    )
+
+
+@pytest.mark.slow
+def test_the_command_killed_at_random_moments_is_bit_identical(tmp_path: Path) -> None:
+    """`anas train`, killed from outside wherever it happens to be, until it ends by itself."""
+    settings = ["train.epochs=3", "train.warmup_epochs=0.5", "train.checkpoints.every_steps=5"]
+    settings += ["train.sampling.prior_draws=5000", "train.evaluation.every_epochs=1"]
+    command = [sys.executable, "-m", "anas_zoo.cli", "train", "--recipe", "digits", "--device", "cpu"]
+    command += [word for setting in settings for word in ("--set", setting)]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    began = time.monotonic()
+    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
+    seconds = time.monotonic() - began
+    rng, kills = random.Random(0), 0
+    for _ in range(50):
+        process = subprocess.Popen(
+            [*command, "--out", str(cut), "--resume"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        try:
+            _, errors = process.communicate(timeout=seconds * rng.uniform(0.6, 0.95) if kills < 4 else None)
+            assert process.returncode == 0, errors.decode()
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+    assert kills >= 2
+    name = "supernet/supernet.safetensors"
+    assert (cut / name).read_bytes() == (whole / name).read_bytes()

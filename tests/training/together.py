@@ -1,0 +1,46 @@
+"""Trainings in several processes of this machine, for the tests of working together."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from training_parts import make_trainer, tiny
+
+from anas_zoo.nets import save_supernet
+from anas_zoo.training import Workers, join_workers
+
+
+def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any]) -> None:
+    """Train as process ``rank`` of ``count``; the first leaves the weights, each its count of exchanges."""
+    torch.set_num_threads(1)
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+    }
+    sizes: list[int] = []
+    with join_workers("cpu") as workers:
+        real = dist.all_reduce
+
+        def counted(values: torch.Tensor, *args: Any, **options: Any) -> Any:
+            sizes.append(values.numel())
+            return real(values, *args, **options)
+
+        if count > 1:
+            dist.all_reduce = counted
+        train(folder, workers, changes)
+    (folder / f"exchanges-{rank}.json").write_text(json.dumps(sizes))
+
+
+def train(folder: Path, workers: Workers, changes: dict[str, Any]) -> None:
+    supernet, trainer = make_trainer(folder, tiny(**changes), workers=workers)
+    trainer.run()
+    if workers.first:
+        save_supernet(folder / "supernet.safetensors", supernet)
