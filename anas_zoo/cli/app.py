@@ -18,6 +18,7 @@ from anas_zoo.cli.bench import bench
 from anas_zoo.cli.demo import demo
 from anas_zoo.cli.export import export
 from anas_zoo.cli.extract import extract
+from anas_zoo.cli.finetune import finetune
 from anas_zoo.cli.import_ import import_
 from anas_zoo.cli.list_models import list_models
 from anas_zoo.cli.predict import predict
@@ -36,6 +37,7 @@ __all__ = ["COMMANDS", "UsageError", "make_app"]
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
     "train": train,
+    "finetune": finetune,
     "search": search,
     "extract": extract,
     "profile": profile,

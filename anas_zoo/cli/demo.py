@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anas_zoo.cli.options import DataOption, JsonOption, RecipeOption, SamplingOption, SeedOption
+from anas_zoo.cli.options import (
+    DataOption,
+    DeviceOption,
+    JsonOption,
+    RecipeOption,
+    SamplingOption,
+    SeedOption,
+    SetOption,
+)
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
 if TYPE_CHECKING:
@@ -24,18 +32,23 @@ def demo(
     data: DataOption = None,
     seed: SeedOption = None,
     sampling: SamplingOption = None,
+    settings: SetOption = None,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Train a supernet, search it, and publish verified models: every stage in one go.
 
-    A run that was stopped goes on with its first unfinished stage when it is called again.
+    A run that was stopped goes on with its first unfinished stage when it is called again, and a training
+    with its latest checkpoint.
     """
     from anas_zoo.progress import Bar
 
     with Bar("load torch"):
         from anas_zoo.pipeline import Recipe, run_demo
+        from anas_zoo.training import Workers, pick_device
 
-    result = run_demo(out, Recipe.load(recipe, data=data, seed=seed, sampling=sampling))
+    wanted = Recipe.load(recipe, data=data, seed=seed, sampling=sampling, settings=settings)
+    result = run_demo(out, wanted, Workers(pick_device(device)))
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:

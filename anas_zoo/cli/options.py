@@ -9,12 +9,15 @@ import typer
 
 __all__ = [
     "DataOption",
+    "DeviceOption",
     "EntryArgument",
     "JsonOption",
     "RecipeOption",
+    "ResumeOption",
     "RunArgument",
     "SamplingOption",
     "SeedOption",
+    "SetOption",
 ]
 
 EntryArgument = Annotated[
@@ -27,14 +30,35 @@ RecipeOption = Annotated[
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option("--data", metavar="NAME|DIR", help="'digits', or a folder with a sub-folder per class."),
+    typer.Option(
+        "--data",
+        metavar="NAME|DIR",
+        help="'digits', 'glyphs', a folder of images, hfds/NAME or wds/DIR; see docs/training.md.",
+    ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]
 SamplingOption = Annotated[
     str | None,
     typer.Option(
         "--sampling",
-        metavar="bestup|worstup|uniform",
-        help="Which subnets training attends to. Default: as the recipe says.",
+        metavar="STRATEGY",
+        help="bestup, worstup, uniform, spos, fairnas or ofa. Default: as the recipe says.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change any value of the recipe, such as train.epochs=10; repeatable.",
+    ),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Go on where a stopped training left its latest checkpoint, if any.")
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda", help="Where to compute; auto takes a GPU if there is one."
     ),
 ]

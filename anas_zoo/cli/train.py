@@ -3,29 +3,68 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from anas_zoo.cli.options import DataOption, RecipeOption, SamplingOption, SeedOption
+from anas_zoo.cli.options import (
+    DataOption,
+    DeviceOption,
+    ResumeOption,
+    SamplingOption,
+    SeedOption,
+    SetOption,
+)
 from anas_zoo.cli.output import print_lines
 
 __all__ = ["train"]
 
 
 def train(
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's new folder.")],
-    recipe: RecipeOption = "digits",
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder.")],
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", metavar="NAME|FILE", help="A recipe that comes along, or a .yaml file."),
+    ] = None,
     data: DataOption = None,
     seed: SeedOption = None,
     sampling: SamplingOption = None,
+    settings: SetOption = None,
+    resume: ResumeOption = False,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Split the images and train the supernet, into the folder of a new run."""
+    """Split the images and train the supernet, into the folder of a new run.
+
+    Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli train ...; see docs/training.md.
+    """
+    from anas_zoo.errors import OutputError
     from anas_zoo.files import refuse_occupied
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.train import train_stage
+    from anas_zoo.progress import silence
+    from anas_zoo.training import join_workers
 
-    run = Run.start(out, Recipe.load(recipe, data=data, seed=seed, sampling=sampling))
-    refuse_occupied(run.supernet_folder)
-    train_stage(run)
-    print_lines(f"trained {run.supernet_file}", f"  search it: anas search {out}")
+    changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
+    with join_workers(device) as workers:
+        if not workers.first:
+            silence()
+            workers.wait()  # the first process makes the folder
+            run = Run.open(out)
+        else:
+            if resume and recipe is None and (out / "run.json").is_file():
+                wanted = Run.open(out).recipe.changed(**changes)
+            else:
+                wanted = Recipe.load(recipe or "digits", **changes)
+            run = Run.start(out, wanted)
+            if not resume:
+                refuse_occupied(run.supernet_folder)
+            if run.training_folder.exists() and not resume:
+                raise OutputError(
+                    f"{out} holds a training that was stopped; go on with: anas train --out {out} --resume, "
+                    f"or begin anew after: rm -r {out}"
+                )
+            workers.wait()
+        if not run.supernet_folder.exists():  # a resumed job may have been finished before
+            train_stage(run, workers)
+        if workers.first:
+            print_lines(f"trained {run.supernet_file}", f"  search it: anas search {out}")

@@ -108,14 +108,16 @@ class StreamedImages:
         """What the workers make of each list of places, in order."""
         try:
             yield from self._start(views, places)
+            return
         except (RuntimeError, OSError, EOFError) as exc:
             if not self._recipe.workers or not _of_a_lost_worker(exc):
                 raise
-            raise DataError(
-                "a worker that reads training images was killed, perhaps for lack of memory; use fewer than "
-                f"{self._recipe.workers} (train.stream.workers), or give a container more shared memory "
-                "(--shm-size)"
-            ) from exc.with_traceback(None)  # whose frames would keep the other workers alive
+        # Raised here, as the error above would hold what keeps the other workers alive.
+        raise DataError(
+            "a worker that reads training images was killed, perhaps for lack of memory; use fewer than "
+            f"{self._recipe.workers} (train.stream.workers), or give a container more shared memory "
+            "(--shm-size)"
+        )
 
     def _start(self, views: _Views, places: list[list[int]]) -> Iterator[_Made]:
         workers = self._recipe.workers
@@ -215,9 +217,10 @@ def _collate(items: list[_Made]) -> _Made:
 
 def _of_a_lost_worker(exc: Exception) -> bool:
     """Whether torch noticed a dead worker, or the line to it broke first; not an error raised by one."""
+    text = str(exc)
     if isinstance(exc, RuntimeError):
-        return str(exc).startswith("DataLoader worker (pid")
-    return not str(exc).startswith("Caught ")
+        return text.startswith("DataLoader worker (pid")
+    return not text.startswith("Caught ") or "in pin memory thread" in text
 
 
 def _clean_processes() -> BaseContext:

@@ -10,10 +10,9 @@ from typing import Any
 
 from anas_zoo.files import write_json
 from anas_zoo.pipeline.deploy import (
-    DEFAULT_TARGET,
     export_draft,
-    onnx_name,
     publish_drafts,
+    table_row,
     time_drafts,
     validate_draft,
 )
@@ -22,10 +21,11 @@ from anas_zoo.pipeline.picture import draw_front
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search import search_stage
-from anas_zoo.pipeline.train import train_stage
+from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.progress import note, stage, track
 from anas_zoo.schema import read_json
 from anas_zoo.search.archive import read_evaluations, read_front
+from anas_zoo.training import Workers
 from anas_zoo.zoo import Entry
 
 __all__ = ["DemoResult", "run_demo"]
@@ -48,8 +48,8 @@ class DemoResult:
     seconds: dict[str, float]
 
 
-def run_demo(folder: Path, recipe: Recipe) -> DemoResult:
-    """Run every stage that ``folder`` does not hold yet.
+def run_demo(folder: Path, recipe: Recipe, workers: Workers = HERE) -> DemoResult:
+    """Run every stage that ``folder`` does not hold yet; the training computes where ``workers`` says.
 
     Raises :class:`anas_zoo.errors.OutputError` when the folder holds anything but an unfinished run of the
     same recipe, and the errors of the stages.
@@ -68,7 +68,7 @@ def run_demo(folder: Path, recipe: Recipe) -> DemoResult:
 
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
-    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run))
+    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, workers))
     do(2, "search the front on the search split", run.search_folder, lambda: search_stage(run))
     do(3, "extract, calibrate, test and profile", run.drafts_folder, lambda: extract_stage(run))
     do(4, "export and validate ONNX, measure latency", run.zoo_folder, lambda: _deploy(run))
@@ -102,23 +102,3 @@ def _report(run: Run) -> None:
         tested={row["name"]: (row["macs"], row["top1_pct"]) for row in rows},
     )
     write_json(run.summary_file, {"entries": rows})
-
-
-def table_row(folder: Path) -> dict[str, Any]:
-    """The numbers of one published entry, from its own report."""
-    report = Entry.read(folder).report
-    file = report.files[onnx_name(DEFAULT_TARGET)]
-    assert report.accuracy is not None
-    assert report.cost is not None
-    assert file.parity is not None
-    return {
-        "name": report.name,
-        "top1_pct": report.accuracy.top1_pct,
-        "onnx_top1_pct": file.parity.top1_pct,
-        "macs": report.cost.macs,
-        "params": report.cost.params,
-        "latency_ms": file.latency[0].p50_ms,
-        "size_bytes": file.size_bytes,
-        "max_abs_logit_diff": file.parity.max_abs_logit_diff,
-        "top1_agreement_pct": file.parity.top1_agreement_pct,
-    }

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from anas_zoo.errors import EntryError
 from anas_zoo.export import ParityReport, Target, export_onnx, validate_onnx
 from anas_zoo.files import canonical_json, output_folder
+from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.run_folder import MARKER, kind_of_run
 from anas_zoo.profiling import measure_latency
 from anas_zoo.progress import track
 from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
@@ -22,6 +25,7 @@ __all__ = [
     "export_draft",
     "onnx_name",
     "publish_drafts",
+    "table_row",
     "time_drafts",
     "validate_draft",
     "validate_entry",
@@ -97,8 +101,10 @@ def validate_entry(folder: Path) -> dict[str, ParityReport]:
     Raises as :func:`validate_draft` does.
     """
     entry = Entry.read(folder)
-    if folder.parent.name == "subnets" and (folder.parent.parent / "run.json").is_file():
-        images = Run.open(folder.parent.parent).test_images
+    run = folder.parent.parent
+    if folder.parent.name == "subnets" and (run / MARKER).is_file():
+        kind = FinetuneRun if kind_of_run(run) == "finetune" else Run
+        images = kind.open(run).test_images
         return validate_draft(folder, images(entry.config.arch.resolution), images.labels)
     golden, _ = read_golden(folder, entry.config)
     return validate_draft(folder, golden, None, keep=MANIFEST not in entry.files)
@@ -122,3 +128,23 @@ def publish_drafts(drafts: Mapping[str, Path], zoo: Path) -> list[Path]:
         for name, draft in track(drafts.items(), "publish", total=len(drafts)):
             publish(draft, staging / name)
     return [zoo / name for name in drafts]
+
+
+def table_row(folder: Path) -> dict[str, Any]:
+    """The numbers of one draft or entry with all its evidence, from its own report."""
+    report = Entry.read(folder).report
+    file = report.files[onnx_name(DEFAULT_TARGET)]
+    assert report.accuracy is not None
+    assert report.cost is not None
+    assert file.parity is not None
+    return {
+        "name": report.name,
+        "top1_pct": report.accuracy.top1_pct,
+        "onnx_top1_pct": file.parity.top1_pct,
+        "macs": report.cost.macs,
+        "params": report.cost.params,
+        "latency_ms": file.latency[0].p50_ms,
+        "size_bytes": file.size_bytes,
+        "max_abs_logit_diff": file.parity.max_abs_logit_diff,
+        "top1_agreement_pct": file.parity.top1_agreement_pct,
+    }

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
 from anas_zoo.data import FolderSource, ImageSource, eval_tensor, open_source
-from anas_zoo.errors import EntryError, nearest
+from anas_zoo.errors import DataError, EntryError, nearest
 from anas_zoo.files import atomic_write, output_folder, refuse_occupied, sha256_file
 from anas_zoo.nets import Supernet, calibrate_bn, load_authors_checkpoint
 from anas_zoo.pipeline.deploy import export_draft, validate_draft
-from anas_zoo.pipeline.extract import GOLDEN_IMAGES, cost_of
+from anas_zoo.pipeline.images_at import spread
+from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES, cost_of
 from anas_zoo.profiling import profile_flops
 from anas_zoo.progress import Bar, note
 from anas_zoo.space import Architecture
@@ -40,7 +42,8 @@ def import_authors(
 
     Args:
         checkpoint: the AttentiveNAS or AlphaNet authors' file; none of its code is run.
-        images: a folder of training images, with or without class folders; they calibrate batch norm.
+        images: a folder of training images, with or without class folders; they calibrate batch norm. Where
+            it has a test part of its own, that is left out.
         out: the new folder; one entry per model appears in it, all of them or none.
         models: names of published models, default a0 to a6.
         max_images: how many images to use at most, evenly spread.
@@ -60,15 +63,23 @@ def import_authors(
     source = open_source(images)
     supernet = load_authors_checkpoint(checkpoint)
     digest = sha256_file(checkpoint)
-    count = min(max_images, len(source.labels))
-    chosen = [i * len(source.labels) // count for i in range(count)]
-    note(f"calibrating on {count} images of {images}")
+    chosen = spread(_not_for_testing(source), max_images)
+    note(f"calibrating on {len(chosen)} images of {images}")
     with output_folder(out) as staging, Bar("import", total=len(names)) as bar:
         for name in names:
             bar.describe(f"import {name}")
             _write(staging / name, name, archs[name], supernet, digest, source, chosen)
             bar.advance()
     return [out / name for name in names]
+
+
+def _not_for_testing(source: ImageSource) -> list[int]:
+    """The images that the publisher did not set aside for testing; raises when there are none."""
+    every = np.arange(len(source.labels))
+    left = every if source.test_indices is None else np.setdiff1d(every, source.test_indices)
+    if not len(left):
+        raise DataError(f"all images of {source.name} are for testing; give training images")
+    return [int(index) for index in left]
 
 
 def _batches(source: ImageSource, indices: Sequence[int], resolution: int) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,42 +10,53 @@ from pydantic import Field
 
 from anas_zoo.data import SplitRecipe
 from anas_zoo.errors import ConfigError, nearest
+from anas_zoo.pipeline.changes import with_changes
 from anas_zoo.schema import Schema, parse, read_yaml
 from anas_zoo.search import SearchRecipe
 from anas_zoo.training import TrainRecipe
 
-__all__ = ["Recipe"]
+__all__ = ["Recipe", "RunRecipe"]
 
 RECIPES = Path(__file__).parent / "recipes"
 
 
-class Recipe(Schema):
+class RunRecipe(Schema):
+    """What the recipes of all kinds of runs have in common.
+
+    Attributes:
+        data: a source of images (see :func:`anas_zoo.data.open_source`).
+        seed: every random choice follows from it.
+        threads: threads of torch, 0 for torch's own choice.
+    """
+
+    data: str
+    seed: int = Field(0, ge=0)
+    threads: int = Field(0, ge=0)
+    split: SplitRecipe = SplitRecipe()
+    train: TrainRecipe
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, every default filled in."""
+        return self.model_dump(mode="json")
+
+
+class Recipe(RunRecipe):
     """One run from images to entries.
 
     Attributes:
         name: the entries are called name_s, name_m, name_l.
         space: a preset's name or a YAML file of a search space.
-        data: "digits", or a folder with one sub-folder of images per class.
         licence: SPDX name of the licence that the trained weights get; it is never defaulted.
-        seed: every random choice follows from it.
-        threads: threads of torch, 0 for torch's own choice.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str
-    data: str
     licence: str = Field(min_length=1)
-    seed: int = Field(0, ge=0)
-    threads: int = Field(0, ge=0)
-    split: SplitRecipe = SplitRecipe()
-    train: TrainRecipe
     search: SearchRecipe
 
     @classmethod
-    def load(cls, source: str | Path, *, sampling: str | None = None, **changes: Any) -> Recipe:
-        """The recipe of a preset's name or of a YAML file, with top-level ``changes`` that are not None.
-
-        ``sampling`` replaces the strategy of ``train.sampling``.
+    def load(cls, source: str | Path, **changes: Any) -> Recipe:
+        """The recipe of a preset's name or of a YAML file, with the ``changes`` that :meth:`changed` takes.
 
         Raises :class:`ConfigError` that lists every problem, with the nearest valid key.
         """
@@ -58,18 +70,36 @@ class Recipe(Schema):
                 )
             path = RECIPES / f"{source}.yaml"
         data = read_yaml(path)
-        if isinstance(data, dict):
-            data |= {key: value for key, value in changes.items() if value is not None}
-            train = data.get("train")
-            if sampling is not None and isinstance(train, dict):
-                train["sampling"] = (train.get("sampling") or {}) | {"strategy": sampling}
-        return parse(cls, data, str(path))
+        return parse(cls, _changed(data, **changes) if isinstance(data, dict) else data, str(path))
+
+    def changed(
+        self,
+        *,
+        data: str | None = None,
+        seed: int | None = None,
+        sampling: str | None = None,
+        settings: Sequence[str] | None = None,
+    ) -> Recipe:
+        """This recipe with other images, seed or strategy of ``train.sampling``, where they are not None.
+
+        ``settings`` are further changes as text, such as ``train.epochs=10``. Raises :class:`ConfigError`.
+        """
+        plain = _changed(self.to_dict(), data=data, seed=seed, sampling=sampling, settings=settings)
+        return parse(Recipe, plain, f"recipe {self.name}")
 
     @staticmethod
     def presets() -> list[str]:
         """Names of the recipes that come with the package."""
         return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, every default filled in."""
-        return self.model_dump(mode="json")
+
+def _changed(
+    recipe: dict[str, Any],
+    *,
+    data: str | None = None,
+    seed: int | None = None,
+    sampling: str | None = None,
+    settings: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Plain data of a recipe with the changes of a command line."""
+    return with_changes(recipe, {"data": data, "seed": seed, "train.sampling.strategy": sampling}, settings)

@@ -2,41 +2,135 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
 import torch
 
-from anas_zoo.data import TrainImages
+from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
 from anas_zoo.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.pipeline.images_at import ImagesAt, spread
 from anas_zoo.pipeline.run import Run
-from anas_zoo.training import EpochReport, train_supernet
+from anas_zoo.pipeline.run_folder import RunFolder
+from anas_zoo.pipeline.training_picture import draw_training
+from anas_zoo.search import SubnetEvaluator
+from anas_zoo.training import (
+    SupernetStep,
+    Trainer,
+    TrainRecipe,
+    Workers,
+    make_sampler,
+    read_metrics,
+)
+from anas_zoo.training.metrics import FILE as METRICS
 
-__all__ = ["train_stage"]
+__all__ = ["HERE", "open_train_data", "train_stage"]
 
 # Training reads views of up to this much more than the largest resolution, so that a zoom stays sharp.
 MARGIN = 1.15
+HERE = Workers(torch.device("cpu"))
 
 
-def train_stage(run: Run) -> None:
-    """Train the supernet on the training split into ``RUN/supernet``."""
-    recipe, source, split = run.recipe, run.source, run.split
+def open_train_data(run: RunFolder[Any], workers: Workers, *, resolution: int) -> TrainData:
+    """The training split as ``run``'s recipe serves it, for networks of up to ``resolution``.
+
+    Raises :class:`anas_zoo.errors.DataError` for images that cannot be served.
+    """
+    recipe: TrainRecipe = run.recipe.train
+    source, train = run.source, run.split.train
+    share = Share(recipe.batch_size, workers.count, workers.rank, recipe.accumulation)
+    if recipe.loader == "stream":
+        return StreamedImages(
+            source,
+            train,
+            recipe.stream,
+            share=share,
+            device=workers.device,
+            max_unreadable=recipe.max_unreadable_images,
+        )
+    return MemoryImages(
+        source,
+        train,
+        side=round(resolution * MARGIN),
+        share=share,
+        augmentation=recipe.augmentation,
+        device=workers.device,
+        max_unreadable=recipe.max_unreadable_images,
+    )
+
+
+def train_stage(run: Run, workers: Workers = HERE) -> None:
+    """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
+
+    Every process of ``workers`` calls this; the first one writes. Raises as
+    :meth:`anas_zoo.training.Trainer.run` does.
+    """
+    recipe, split = run.recipe, run.split
     run.use_threads()
-    side = round(run.space.largest.resolution * MARGIN)
-    images = TrainImages(source, split.train, source.preprocessing, side)
+    data = open_train_data(run, workers, resolution=run.space.largest.resolution)
     generator = torch.Generator().manual_seed(recipe.seed)
-    supernet = Supernet(run.space, len(source.label_names), generator=generator)
+    supernet = Supernet(run.space, len(run.source.label_names), generator=generator)
+    supernet.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.train.sync_batch_norm and workers.count > 1:
+        supernet.share_batch_statistics(workers.differentiable_mean)
+    sampler, predictor = make_sampler(run.space, recipe.train)
+    split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
+    trainer = Trainer(
+        SupernetStep(supernet, recipe.train, sampler, workers, predictor),
+        data,
+        recipe.train,
+        seed=recipe.seed,
+        folder=run.training_folder,
+        identity={
+            "seed": recipe.seed,
+            "space": run.space.to_dict(),
+            "split_sha256": split_sha256,
+            "train": recipe.train.model_dump(mode="json"),
+        },
+        workers=workers,
+        evaluate=_evaluator(run, supernet),
+    )
+    trainer.run()
+    if not workers.first:
+        return
     with output_folder(run.supernet_folder) as staging:
-        with (staging / "metrics.jsonl").open("w", encoding="utf-8") as metrics:
-
-            def on_epoch(report: EpochReport) -> None:
-                metrics.write(canonical_json(report.to_dict()) + "\n")
-                metrics.flush()
-
-            train_supernet(supernet, images, recipe.train, seed=recipe.seed, on_epoch=on_epoch)
+        shutil.copyfile(run.training_folder / METRICS, staging / METRICS)
+        draw_training(staging / "training.png", read_metrics(run.training_folder), title=recipe.name)
         save_supernet(
             staging / run.supernet_file.name,
             supernet,
             {
                 "recipe_sha256": sha256_bytes(canonical_json(recipe.to_dict()).encode()),
-                "split_sha256": sha256_bytes(canonical_json(split.model_dump(mode="json")).encode()),
+                "split_sha256": split_sha256,
             },
         )
+
+
+def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]]:
+    """Accuracy on the search split of the smallest, the largest and a few fixed subnets, calibrated."""
+    recipe, split = run.recipe.train.evaluation, run.split
+    calibration = ImagesAt(run.source, spread(split.train, recipe.calibration_images))
+    images = ImagesAt(run.source, spread(split.search, recipe.images))
+    evaluate = SubnetEvaluator(
+        supernet,
+        calibration=calibration,
+        images=images,
+        labels=images.labels,
+        batch_size=run.recipe.search.calibration_batch_size,
+    )
+    space = run.space
+    rng = np.random.default_rng([run.recipe.seed, 3])
+    sampled = space.decode(space.sample_codes(rng, recipe.sampled))
+
+    def accuracies() -> dict[str, float]:
+        drawn = [evaluate(arch).top1_pct for arch in sampled]
+        return {
+            "smallest": evaluate(space.smallest).top1_pct,
+            "sampled": sum(drawn) / len(drawn),
+            "largest": evaluate(space.largest).top1_pct,
+        }
+
+    return accuracies

@@ -30,6 +30,7 @@ class SearchRecipe(Schema):
     calibration_images: int = Field(512, ge=2)
     calibration_batch_size: int = Field(128, ge=2)
     views: int = Field(1, ge=1, le=100)
+    images: int | None = Field(None, ge=1)  # of the search split, evenly spread; None for all of them
     subnets: int = Field(3, ge=1, le=26)  # how many of the front are extracted
 
     @model_validator(mode="after")

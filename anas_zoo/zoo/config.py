@@ -78,7 +78,7 @@ def build_config(
     subnet: Subnet,
     *,
     name: str,
-    space: SearchSpace,
+    space: SearchSpace | SpaceInfo,
     preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     resolution: int | None = None,
     label_names: Sequence[str] | None = None,
@@ -91,7 +91,7 @@ def build_config(
     Args:
         subnet: the network; its architecture, classes, weights and calibration are recorded.
         name: the entry's name (letters, digits, '.', '_', '-').
-        space: the space that the architecture comes from.
+        space: the space that the architecture comes from, or another entry's record of it.
         preprocessing: how images are made into inputs: the data source's record, or the keys of
             :class:`PreprocessingInfo`; default is native with ImageNet's mean and std.
         resolution: side of the input in pixels; when given it must be the architecture's own.

@@ -154,7 +154,8 @@ def load_subnet(folder: str | Path) -> Subnet:
     folder = Path(folder)
     config = read_config(folder)
     path = check_weights(folder, config)
-    subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
+    with torch.random.fork_rng(devices=[]):  # layers initialise themselves from the global generator
+        subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
     subnet.load_state_dict(load_file(path))
     restore_calibration(subnet, config)
     return subnet.eval()

@@ -118,6 +118,12 @@ def test_seeds_and_passes_have_orders_and_views_of_their_own() -> None:
     assert not torch.equal(views[0][0], views[0][1])
 
 
+def test_each_image_of_each_step_is_drawn_for_alone() -> None:
+    copies = MemoryImages(DIGITS, [5] * 40, side=16, share=Share(8, accumulation=2), augmentation=STRAYING)
+    views = torch.cat([batch.view(12) for batches in copies.epoch(SEED, 0) for batch in batches])
+    assert len(torch.unique(views, dim=0)) == 40
+
+
 def test_global_generators_are_left_alone() -> None:
     with untouched():
         flat(digits(40, Share(8, accumulation=2)).epoch(SEED, 0))

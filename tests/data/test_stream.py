@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import gc
+import io
 import itertools
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,15 +17,19 @@ from typing import Any
 import pytest
 import torch
 from global_generators import untouched
-from image_files import DIGITS, write_digits
+from image_files import DIGITS, encoded, write_digits
 from numbered_images import numbers, write_numbered
 from PIL import Image
 
-from anas_zoo.data import Batch, FolderSource, ImageSource, Share, StreamedImages, StreamRecipe
+from anas_zoo.data import Batch, FolderSource, ImageSource, Share, StreamedImages, StreamRecipe, open_source
 from anas_zoo.errors import DataError
 
 SEED = (7, 0)
-PLAIN = {"side": 12, "auto_augment": "", "workers": 0}  # crops and flips of one colour show nothing
+PLAIN: dict[str, Any] = {
+    "side": 12,
+    "auto_augment": "",
+    "workers": 0,
+}  # crops and flips of one colour show nothing
 
 
 def streamed(source: ImageSource, share: Share, *, limit: int = 0, **recipe: Any) -> StreamedImages:
@@ -121,6 +127,15 @@ def test_seeds_and_passes_have_orders_and_views_of_their_own(photos: FolderSourc
     views = [batch.view(16)[batch.labels.argsort()] for batch in batches]
     for first, second in itertools.combinations(views, 2):
         assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_each_image_is_drawn_for_alone(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in range(40):
+        DIGITS.image(3).resize((24, 24)).save(tmp_path / "a" / f"{name}.png")
+    epoch = streamed(FolderSource(tmp_path), Share(8), workers=0).epoch(SEED, 0)
+    views = torch.cat([batch.view(16) for (batch,) in epoch])
+    assert len(torch.unique(views, dim=0)) > 35  # v0 paints one or two of them black
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -288,9 +303,53 @@ def test_a_script_needs_a_guard_and_is_told_so(tmp_path: Path) -> None:
     assert "needs if __name__ == '__main__': around its work" in last
 
 
-def test_digits_are_streamed_too() -> None:
-    images = StreamedImages(DIGITS, range(100, 160), StreamRecipe(side=8, workers=2), share=Share(20))
-    batches = [batch for (batch,) in images.epoch(SEED, 0)]
-    assert sum(batch.images for batch in batches) == 60
-    labels = torch.cat([batch.labels for batch in batches])
-    assert sorted(labels.tolist()) == sorted(DIGITS.labels[100:160].tolist())
+def write_tar(path: Path) -> str:
+    with tarfile.open(path, "w") as tar:
+        for index in range(30):
+            for kind, content in {
+                "jpg": encoded(index, 20, "jpeg"),
+                "cls": b"%d" % DIGITS.labels[index],
+            }.items():
+                info = tarfile.TarInfo(f"{index:03d}.{kind}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return f"wds/{path}"
+
+
+def write_parquet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    import datasets
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", folder / "cache")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    columns = {
+        "image": [{"bytes": encoded(index, 20, "jpeg"), "path": None} for index in range(30)],
+        "label": DIGITS.labels[:30].tolist(),
+    }
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list("0123456789"))}
+    dataset = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+    (folder / "parts").mkdir()
+    dataset.to_parquet(str(folder / "parts" / "train.parquet"))
+    return f"hfds/{folder}/parts"
+
+
+@pytest.mark.parametrize("kind", ["digits", "glyphs", "wds", "hfds"])
+def test_every_kind_of_source_is_streamed_by_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    name = kind
+    if kind == "wds":
+        name = write_tar(tmp_path / "a.tar")
+    elif kind == "hfds":
+        name = write_parquet(tmp_path, monkeypatch)
+    source = open_source(name)
+
+    def images(workers: int) -> StreamedImages:
+        return StreamedImages(source, range(30), StreamRecipe(side=16, workers=workers), share=Share(10))
+
+    batches = list(images(2).epoch(SEED, 0))
+    assert len(batches) == 3
+    labels = torch.cat([batch.labels for (batch,) in batches])
+    assert sorted(labels.tolist()) == sorted(source.labels[:30].tolist())
+    assert same(flat(iter(batches)), flat(images(0).epoch(SEED, 0)))

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from anas_zoo import create_model
-from anas_zoo.data import DigitsSource
+from anas_zoo.data import DigitsSource, FolderSource, eval_tensor
 from anas_zoo.errors import CheckpointError, DataError, EntryError, OutputError
+from anas_zoo.files import sha256_bytes
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.zoo import Entry, publish, verify
 
@@ -19,17 +20,19 @@ from golden_network import golden_state
 
 
 def write_images(folder: Path, count: int = 6) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for index in range(count):
         DigitsSource().image(index).resize((300, 260)).save(folder / f"{index}.jpg")
     return folder
 
 
 @pytest.mark.slow
-def test_a_checkpoint_becomes_a_calibrated_verified_entry(tmp_path: Path) -> None:
+def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp_path: Path) -> None:
     state = {f"module.{name}": tensor for name, tensor in golden_state().items()}
     torch.save({"epoch": 1, "state_dict": state}, tmp_path / "s.pth", _use_new_zipfile_serialization=False)
-    images = write_images(tmp_path / "images")
+    images = tmp_path / "images"
+    write_images(images / "train" / "some")
+    write_images(images / "val" / "some", 3)
     folders = import_authors(
         tmp_path / "s.pth", images, tmp_path / "out", models=["attentive_nas_a0"], max_images=5
     )
@@ -39,6 +42,9 @@ def test_a_checkpoint_becomes_a_calibrated_verified_entry(tmp_path: Path) -> Non
     assert entry.config.anas.weights.licence == "CC-BY-NC-4.0"
     assert entry.config.anas.calibration is not None
     assert entry.config.anas.calibration.images == 5
+    training = FolderSource(images / "train")  # the test part is left out
+    calibrated_on = eval_tensor(training, [0, 1, 2, 3, 4], training.preprocessing, 192)
+    assert entry.config.anas.calibration.sha256 == sha256_bytes(calibrated_on.numpy().tobytes())
     assert entry.report.accuracy is None
     assert entry.report.cost is not None
     assert entry.report.cost.macs == 203_389_568

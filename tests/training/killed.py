@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from training_parts import make_trainer, tiny
 
-from anas_zoo import files
 from anas_zoo.nets import save_supernet
 from anas_zoo.training import StepReport, SupernetStep
 from anas_zoo.training.metrics import MetricsWriter
@@ -52,7 +51,7 @@ def die_on_file(call: str, number: int) -> None:
                 die()
         return real(*args)
 
-    setattr(files.os, call, dying)
+    setattr(os, call, dying)
 
 
 def die_in_metrics(number: int) -> None:

@@ -130,8 +130,13 @@ def test_a_long_training_is_tried_out_first_and_that_changes_nothing(
 ) -> None:
     plain = train(tmp_path / "plain")
     monkeypatch.setattr("anas_zoo.training.trainer.LONG_STEPS", 1)
-    calls = []
-    tried = train(tmp_path / "tried", evaluate=lambda: calls.append(1) or {"smallest": 1.0})
+    calls: list[int] = []
+
+    def evaluate() -> dict[str, float]:
+        calls.append(1)
+        return {"smallest": 1.0}
+
+    tried = train(tmp_path / "tried", evaluate=evaluate)
     assert same(tried, plain)
     assert len(calls) == 4, "three epochs and the trial"
 

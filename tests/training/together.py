@@ -34,7 +34,7 @@ def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any])
             return real(values, *args, **options)
 
         if count > 1:
-            dist.all_reduce = counted
+            dist.all_reduce = counted  # type: ignore[assignment]
         train(folder, workers, changes)
     (folder / f"exchanges-{rank}.json").write_text(json.dumps(sizes))
 

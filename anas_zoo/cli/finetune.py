@@ -1,0 +1,108 @@
+"""``anas finetune``: an entry and other images -> a new draft entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from anas_zoo.cli.options import (
+    DataOption,
+    DeviceOption,
+    EntryArgument,
+    JsonOption,
+    ResumeOption,
+    SeedOption,
+    SetOption,
+)
+from anas_zoo.cli.output import print_json, print_lines, print_table
+
+__all__ = ["finetune"]
+
+
+def finetune(
+    entry: EntryArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder.")],
+    data: DataOption = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option("--recipe", metavar="FILE", help="A .yaml file; without it, defaults and --set do."),
+    ] = None,
+    seed: SeedOption = None,
+    settings: SetOption = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The new entry's. Default: ENTRY_finetuned.")
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", metavar="L", help="SPDX name, of the new weights. Default: the entry's."),
+    ] = None,
+    device: DeviceOption = "auto",
+    resume: ResumeOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Give an entry a new head, train all of it on other images, and make a draft of a new entry.
+
+    Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli finetune ...; see docs/training.md.
+    """
+    from anas_zoo.progress import Bar
+
+    with Bar("load torch"):
+        from anas_zoo.cli.entries import find_entry
+        from anas_zoo.errors import OutputError
+        from anas_zoo.pipeline.deploy import table_row
+        from anas_zoo.pipeline.finetune import finetune as fine_tune
+        from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
+        from anas_zoo.pipeline.finetune_run import FinetuneRun
+        from anas_zoo.progress import silence
+        from anas_zoo.training import join_workers
+        from anas_zoo.zoo import Entry
+
+    changes = {"data": data, "seed": seed, "name": name, "licence": licence}
+    with join_workers(device) as workers:
+        folder = find_entry(entry)
+        if not workers.first:
+            silence()
+            workers.wait()  # the first process makes the folder
+            fine_tune(FinetuneRun.open(out), folder, workers)
+            return
+        if resume and recipe is None and (out / "run.json").is_file():
+            wanted = FinetuneRun.open(out).recipe.changed(changes, settings)
+        else:
+            wanted = FinetuneRecipe.load(recipe, changes, settings)
+        run = FinetuneRun.start(out, wanted, Entry.read(folder))
+        if run.training_folder.exists() and not resume:
+            raise OutputError(
+                f"{out} holds a fine-tuning that was stopped; go on with: anas finetune {entry} --out {out} "
+                f"--resume, or begin anew after: rm -r {out}"
+            )
+        workers.wait()
+        row = table_row(fine_tune(run, folder, workers))
+    if as_json:
+        print_json(row | {"draft": str(run.draft_folder), "licence": run.licence})
+    else:
+        _print(row, run.draft_folder)
+
+
+def _print(row: dict[str, Any], draft: Path) -> None:
+    print_table(
+        ["name", "top-1 %", "MFLOPs", "latency ms", "ONNX kB", "logit diff", "agree %"],
+        [
+            [
+                row["name"],
+                f"{row['top1_pct']:.2f}",
+                f"{row['macs'] / 1e6:.3f}",
+                f"{row['latency_ms']:.3f}",
+                f"{row['size_bytes'] / 1e3:.0f}",
+                f"{row['max_abs_logit_diff']:.1e}",
+                f"{row['top1_agreement_pct']:.1f}",
+            ]
+        ],
+    )
+    print_lines(
+        "top-1: test split; latency: one image, median, onnxruntime, 1 thread;",
+        "logit diff and agreement: the ONNX file on disk against torch, on all test images",
+        f"fine-tuned {draft}",
+        f"  publish it: anas publish {draft} --to DIR",
+    )

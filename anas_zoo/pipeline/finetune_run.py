@@ -1,0 +1,144 @@
+"""The folder of a fine-tuning.
+
+    RUN/run.json        the recipe, every default filled in, and the entry that it starts from
+        split.json      which image is in which part
+        training/       checkpoints/, metrics.jsonl, tensorboard/: grows while training
+        subnets/NAME/   the draft of the new entry: tested, profiled, exported, validated, timed
+
+subnets/ appears in one rename at the very end; a fine-tuning that was stopped goes on with its latest
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from anas_zoo.data import ImageSource, Preprocessing, open_source
+from anas_zoo.errors import DataError, EntryError, NoWeightsError, OutputError
+from anas_zoo.files import refuse_occupied, write_json
+from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
+from anas_zoo.pipeline.images_at import ImagesAt, spread
+from anas_zoo.pipeline.relicensing import licence_of_derived
+from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
+from anas_zoo.schema import Schema, parse
+from anas_zoo.zoo import Entry, PreprocessingInfo
+from anas_zoo.zoo.entry import CONFIG, WEIGHTS
+from anas_zoo.zoo.lacking import how_to_get_weights
+from anas_zoo.zoo.schemas import SpaceInfo
+
+__all__ = ["FinetuneRun", "Origin"]
+
+
+class Origin(Schema):
+    """The entry that a fine-tuning starts from, as its run remembers it."""
+
+    name: str
+    arch_id: str
+    weights_sha256: str
+    licence: str
+    space: SpaceInfo
+    preprocessing: PreprocessingInfo
+
+    @classmethod
+    def of(cls, entry: Entry) -> Origin:
+        """What to remember of ``entry``.
+
+        Raises :class:`NoWeightsError` for weights that are not distributed, :class:`EntryError` when their
+        file is missing, and for preprocessing that training cannot do.
+        """
+        own = entry.config.anas
+        if own.weights is None:
+            raise NoWeightsError(how_to_get_weights(entry.config))
+        if not entry.has_weights:
+            raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
+        if own.preprocessing.mode != "native":
+            raise EntryError(
+                f"{entry.name} has the preprocessing {own.preprocessing.mode!r}, fine-tuning does 'native' "
+                "only; give another entry"
+            )
+        return cls(
+            name=entry.name,
+            arch_id=own.arch_id,
+            weights_sha256=own.weights.sha256,
+            licence=own.weights.licence,
+            space=own.space,
+            preprocessing=own.preprocessing,
+        )
+
+
+class FinetuneRun(RunFolder[FinetuneRecipe]):
+    """The folder of a fine-tuning, together with its recipe and the entry that it starts from."""
+
+    def __init__(self, folder: Path, recipe: FinetuneRecipe, origin: Origin) -> None:
+        super().__init__(folder, recipe)
+        self.origin = origin
+        self.name = recipe.name or f"{origin.name}_finetuned"
+        self.licence = licence_of_derived(origin.licence, recipe.licence)
+        self.draft_folder = self.drafts_folder / self.name
+
+    @classmethod
+    def start(cls, folder: Path, recipe: FinetuneRecipe, entry: Entry) -> FinetuneRun:
+        """A new run in ``folder``, or the unfinished one of the same recipe and entry that is there.
+
+        Raises :class:`OutputError` when the folder holds anything else, a finished run included,
+        :class:`DataError` for images of a single class, and as :meth:`Origin.of` does.
+        """
+        run = cls(folder, recipe, Origin.of(entry))
+        if not (folder / MARKER).is_file():
+            refuse_occupied(folder)
+            # Whatever is wrong with the images shows before anything is written.
+            run._check_classes()
+            split = run._make_split()
+            write_json(folder / MARKER, {"format": 1, "kind": "finetune", **run._identity()})
+            write_json(run.split_file, split.model_dump(mode="json"))
+            return run
+        there = cls.open(folder)._identity()
+        instead = f"give another --out, or remove it first: rm -r {folder}"
+        if there != run._identity():
+            raise OutputError(
+                f"{folder} holds another fine-tuning ({in_words(there, run._identity())}); {instead}"
+            )
+        if run.drafts_folder.exists():
+            raise OutputError(
+                f"{folder} already holds this fine-tuning, finished; its draft is {run.draft_folder}; "
+                f"{instead}"
+            )
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> FinetuneRun:
+        """The run that is in ``folder``. Raises :class:`OutputError` when there is none."""
+        data, where = read_marker(folder, "finetune"), folder / MARKER
+        recipe = parse(FinetuneRecipe, data.get("recipe"), f"{where}: recipe", error=OutputError)
+        return cls(folder, recipe, parse(Origin, data.get("entry"), f"{where}: entry", error=OutputError))
+
+    def _identity(self) -> dict[str, Any]:
+        """What a later call must have in common to go on with this run."""
+        return {"recipe": self.recipe.to_dict(), "entry": self.origin.model_dump(mode="json")}
+
+    def _check_classes(self) -> None:
+        names = self.source.label_names
+        if len(names) < 2:
+            raise DataError(
+                f"{self.recipe.data} has one class, {names[0]!r}; a classifier needs two or more: give a "
+                "folder with one sub-folder of images per class"
+            )
+
+    @cached_property
+    def source(self) -> ImageSource:
+        """The recipe's images, preprocessed as the entry's are."""
+        source = copy.copy(open_source(self.recipe.data))  # the same images with another contract
+        info = self.origin.preprocessing
+        source.preprocessing = Preprocessing(info.interpolation, info.crop_pct, info.mean, info.std)
+        return source
+
+    def calibration_images(self, count: int) -> ImagesAt:
+        """``count`` images of the training split, evenly spread over it: the same ones every time."""
+        return ImagesAt(self.source, spread(self.split.train, count))
+
+    def search_images(self, count: int) -> ImagesAt:
+        """``count`` images of the search split, evenly spread over it."""
+        return ImagesAt(self.source, spread(self.split.search, count))

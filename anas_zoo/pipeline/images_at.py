@@ -1,0 +1,61 @@
+"""Some images of a source, preprocessed on demand at any resolution and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from anas_zoo.data import AugmentationRecipe, ImageSource, augment, draw_affine, eval_tensor
+
+__all__ = ["ImagesAt", "ViewsAt", "spread"]
+
+
+def spread(indices: Sequence[int], count: int) -> list[int]:
+    """At most ``count`` of ``indices``, evenly spread over them: the same ones every time."""
+    count = min(count, len(indices))
+    return [indices[i * len(indices) // count] for i in range(count)]
+
+
+class ImagesAt:
+    """Some images of a source, preprocessed on demand at any resolution and kept."""
+
+    def __init__(self, source: ImageSource, indices: Sequence[int]) -> None:
+        self._source, self._indices = source, indices
+        self._made: dict[int, Tensor] = {}
+        self.labels = torch.from_numpy(source.labels[list(indices)])
+
+    def __call__(self, resolution: int) -> Tensor:
+        """(N, 3, R, R) float32."""
+        if resolution not in self._made:
+            source = self._source
+            self._made[resolution] = eval_tensor(source, self._indices, source.preprocessing, resolution)
+        return self._made[resolution]
+
+
+class ViewsAt:
+    """Images as they are and in further fixed augmented views, at any resolution.
+
+    Every resolution gets the same views: they are rendered from the images at their largest one.
+    """
+
+    def __init__(
+        self, images: ImagesAt, largest: int, augmentation: AugmentationRecipe, views: int, seed: int
+    ) -> None:
+        self._images, self._largest = images, largest
+        generator = torch.Generator().manual_seed(seed)
+        always = augmentation.model_copy(update={"probability": 1.0})
+        count = len(images.labels)
+        self._maps = [draw_affine(always, count, generator) for _ in range(views - 1)]
+        self._made: dict[int, Tensor] = {}
+        self.labels = images.labels.repeat(views)
+
+    def __call__(self, resolution: int) -> Tensor:
+        """(views · N, 3, R, R) float32; the first N are the images themselves."""
+        if resolution not in self._made:
+            base = self._images(self._largest)
+            further = [augment(base, affine, resolution) for affine in self._maps]
+            made = torch.cat([self._images(resolution), *further])
+            self._made[resolution] = made.contiguous(memory_format=torch.channels_last)
+        return self._made[resolution]

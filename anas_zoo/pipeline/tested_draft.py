@@ -1,0 +1,81 @@
+"""A calibrated network -> a draft: tested once on the test split, profiled, written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anas_zoo.data import ImageSource
+from anas_zoo.nets import Subnet
+from anas_zoo.pipeline.images_at import ImagesAt
+from anas_zoo.profiling import FlopsReport, profile_flops
+from anas_zoo.search.evaluator import accuracy_pct, logits_of
+from anas_zoo.space import SearchSpace
+from anas_zoo.zoo import Accuracy, Cost, EntryReport, build_config, write_draft
+from anas_zoo.zoo.schemas import SpaceInfo
+
+__all__ = ["GOLDEN_IMAGES", "cost_of", "write_tested_draft"]
+
+GOLDEN_IMAGES = 8  # kept in an entry to check it again after a download
+
+
+def cost_of(report: FlopsReport, resolution: int) -> Cost:
+    """The cost section of an entry's report."""
+    return Cost(
+        macs=report.macs,
+        params=report.params,
+        resolution=resolution,
+        fvcore_total=report.fvcore_total,
+        fvcore_by_operator=report.fvcore_by_operator,
+    )
+
+
+def write_tested_draft(
+    folder: Path,
+    subnet: Subnet,
+    test_images: ImagesAt,
+    source: ImageSource,
+    *,
+    name: str,
+    space: SearchSpace | SpaceInfo,
+    licence: str,
+    lineage: str,
+    source_sha256: str,
+) -> None:
+    """Measure ``subnet`` and write it as the draft ``folder``.
+
+    Args:
+        folder: the new folder.
+        subnet: the network, calibrated.
+        test_images: of the test split, which nothing was decided on.
+        source: where all images come from; its preprocessing becomes the draft's.
+        name: the entry's name.
+        space: the space that the architecture comes from.
+        licence: SPDX name of the licence of the weights.
+        lineage: where the weights come from, for people.
+        source_sha256: hash of the weights that they were made from.
+
+    Raises as :func:`anas_zoo.zoo.build_config` and :func:`anas_zoo.zoo.write_draft` do.
+    """
+    resolution = subnet.arch.resolution
+    images, labels = test_images(resolution), test_images.labels
+    top1_pct = accuracy_pct(logits_of(subnet, images), labels)
+    profile = profile_flops(subnet, resolution)
+    config = build_config(
+        subnet,
+        name=name,
+        space=space,
+        preprocessing=source.preprocessing,
+        label_names=source.label_names,
+        licence=licence,
+        source=lineage,
+        source_sha256=source_sha256,
+    )
+    report = EntryReport(
+        name=name,
+        arch_id=subnet.arch.id,
+        accuracy=Accuracy(
+            source=source.title, split="test", images=len(labels), top1_pct=top1_pct, preprocessing="native"
+        ),
+        cost=cost_of(profile, resolution),
+    )
+    write_draft(folder, subnet, config, report, images[:GOLDEN_IMAGES])

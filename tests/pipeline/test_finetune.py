@@ -1,0 +1,286 @@
+"""A shelf's model gets new classes: on real files, through every stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from letters import LETTERS, QUICK, quick, write_letters
+
+from anas_zoo.data import FolderSource, Preprocessing, eval_tensor
+from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.errors import ConfigError, DataError, EntryError, NoWeightsError, OutputError
+from anas_zoo.nets import Subnet
+from anas_zoo.pipeline import Run
+from anas_zoo.pipeline.deploy import table_row, validate_entry
+from anas_zoo.pipeline.finetune import finetune, with_new_classifier
+from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
+from anas_zoo.pipeline.finetune_run import FinetuneRun
+from anas_zoo.pipeline.relicensing import licence_of_derived
+from anas_zoo.schema import read_json
+from anas_zoo.training import read_metrics
+from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
+from anas_zoo.zoo.draft import read_golden
+
+SMALL = entry_folder("digits_s")
+CHANCE_PCT = 100 / len(LETTERS)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_letters(tmp_path_factory.mktemp("data") / "letters")
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_letters(tmp_path_factory.mktemp("data") / "few", per_class=10)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, images: Path) -> FinetuneRun:
+    folder = tmp_path_factory.mktemp("finetune") / "run"
+    run = FinetuneRun.start(folder, quick(images, name="letters"), Entry.read(SMALL))
+    numpys, torchs = str(np.random.get_state()), torch.get_rng_state()  # noqa: NPY002
+    assert finetune(run, SMALL) == folder / "subnets" / "letters"
+    assert numpys == str(np.random.get_state())  # noqa: NPY002
+    assert torch.equal(torchs, torch.get_rng_state())
+    return run
+
+
+@pytest.mark.slow
+def test_the_draft_is_of_the_new_classes_and_much_better_than_chance(finished: FinetuneRun) -> None:
+    entry, before = Entry.read(finished.draft_folder), Entry.read(SMALL)
+    config, report = entry.config, entry.report
+    assert report.accuracy is not None
+    assert report.accuracy.top1_pct > CHANCE_PCT + 20
+    assert (report.accuracy.split, report.accuracy.images) == ("test", len(finished.split.test))
+    assert config.label_names == tuple(sorted(LETTERS))
+    assert config.arch == before.config.arch
+    assert config.anas.preprocessing == before.config.anas.preprocessing
+    assert config.anas.space == before.config.anas.space
+    assert before.config.anas.weights is not None
+    assert config.anas.weights is not None
+    assert config.anas.weights.source_sha256 == before.config.anas.weights.sha256
+    assert config.anas.weights.licence == before.config.anas.weights.licence
+    sha256 = before.config.anas.weights.sha256
+    assert config.anas.weights.source == (
+        f"fine-tuned by anas-zoo from digits_s (weights sha256 {sha256}), seed 0, on images of the folder "
+        "'letters' (licence of the images: unknown)"
+    )
+    parity = report.files["model.onnx"].parity
+    assert parity is not None
+    assert parity.images == len(finished.split.test)
+    assert parity.top1_pct == pytest.approx(report.accuracy.top1_pct)
+    assert table_row(finished.draft_folder)["latency_ms"] > 0
+    assert read_json(finished.drafts_folder / "order.json") == ["letters"]
+    assert not list(finished.folder.rglob(".*"))
+
+
+@pytest.mark.slow
+def test_every_weight_was_trained(finished: FinetuneRun) -> None:
+    before, after = load_subnet(SMALL), dict(load_subnet(finished.draft_folder).named_parameters())
+    for name, parameter in before.named_parameters():
+        if not name.startswith("classifier"):
+            assert not torch.equal(parameter, after[name]), name
+
+
+@pytest.mark.slow
+def test_training_was_watched_on_the_search_split(finished: FinetuneRun) -> None:
+    records = read_metrics(finished.training_folder)
+    watched = [record["top1_pct"]["subnet"] for record in records if record["kind"] == "evaluation"]
+    assert len(watched) == 5
+    step = 100 / len(finished.split.search)
+    assert all(abs(value / step - round(value / step)) < 1e-6 for value in watched)
+    assert not set(finished.split.search) & set(finished.split.test)
+
+
+@pytest.mark.slow
+def test_the_draft_publishes_verifies_and_loads_with_timm(finished: FinetuneRun, tmp_path: Path) -> None:
+    import timm
+
+    assert validate_entry(finished.draft_folder)["model.onnx"].images == len(finished.split.test)
+    entry = publish(finished.draft_folder, tmp_path / "letters")
+    verify(entry)
+    model = timm.create_model(f"local-dir:{entry}", pretrained=True).eval()
+    golden, logits = read_golden(entry, Entry.read(entry).config)
+    with torch.no_grad():
+        assert torch.allclose(model(golden), logits, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_killed_fine_tuning_goes_on_to_the_same_bits(
+    finished: FinetuneRun, images: Path, tmp_path: Path
+) -> None:
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(yaml.safe_dump({"data": str(images), "threads": 1}), encoding="utf-8")
+    command = [sys.executable, "-m", "anas_zoo.cli", "finetune", "digits_s", "--out", str(out)]
+    command += ["--recipe", str(recipe), "--name", "letters", *(f"--set={text}" for text in QUICK)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    checkpoints, deadline = out / "training" / "checkpoints", time.monotonic() + 60
+    while len(list(checkpoints.glob("step-*"))) < 3 and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "subnets").exists()
+    run = FinetuneRun.start(out, quick(images, name="letters"), Entry.read(SMALL))
+    draft = finetune(run, SMALL)
+    for name in ("model.safetensors", "golden.safetensors", "model.onnx", "config.json"):
+        assert (draft / name).read_bytes() == (finished.draft_folder / name).read_bytes(), name
+    with pytest.raises(OutputError, match="already holds this fine-tuning, finished"):
+        FinetuneRun.start(out, quick(images, name="letters"), Entry.read(SMALL))
+
+
+def test_only_the_classifier_is_new_and_it_follows_its_seed() -> None:
+    trained = load_subnet(SMALL)
+    before = torch.get_rng_state()
+
+    def made(seed: int) -> Subnet:
+        return with_new_classifier(trained, 3, generator=torch.Generator().manual_seed(seed))
+
+    first, second, other = (made(seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(before, torch.get_rng_state())
+    for name, tensor in trained.state_dict().items():
+        if not name.startswith("classifier"):
+            assert torch.equal(first[name], tensor), name
+    assert first["classifier.weight"].shape[0] == 3
+    assert not first["classifier.bias"].any()
+    assert 0.005 < float(first["classifier.weight"].std()) < 0.015
+    assert torch.equal(first["classifier.weight"], second["classifier.weight"])
+    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+
+def test_the_images_get_the_preprocessing_of_the_entry(few: Path, tmp_path: Path) -> None:
+    run = FinetuneRun.start(tmp_path / "run", quick(few), Entry.read(SMALL))
+    own = Preprocessing("bilinear", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert run.source.preprocessing == own
+    assert FolderSource(few).preprocessing == IMAGENET  # nobody else's images were changed
+    expected = eval_tensor(FolderSource(few), run.split.test, own, 6)
+    assert torch.equal(FinetuneRun.open(run.folder).test_images(6), expected)
+
+
+def test_a_run_goes_on_with_its_own_recipe_and_entry_only(few: Path, tmp_path: Path) -> None:
+    folder, entry = tmp_path / "run", Entry.read(SMALL)
+    split = FinetuneRun.start(folder, quick(few), entry).split
+    assert FinetuneRun.start(folder, quick(few), entry).split == split
+    with pytest.raises(OutputError, match=r"recipe\.seed: 0 there, 4 here"):
+        FinetuneRun.start(folder, quick(few, seed=4), entry)
+    with pytest.raises(OutputError, match=r"recipe\.train\.epochs: 10 there, 3 here"):
+        FinetuneRun.start(folder, quick(few, "train.epochs=3"), entry)
+    with pytest.raises(OutputError, match=r"entry\.name: 'digits_s' there, 'digits_m' here"):
+        FinetuneRun.start(folder, quick(few), Entry.read(entry_folder("digits_m")))
+    other = shutil.copytree(SMALL, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["anas"]["weights"]["sha256"] = "0" * 64
+    (other / "config.json").write_text(json.dumps(config))
+    with pytest.raises(OutputError, match=r"entry\.weights_sha256: .* there, '0000"):
+        FinetuneRun.start(folder, quick(few), Entry.read(other, check_hashes=False))
+
+
+def test_the_two_kinds_of_runs_are_told_apart(few: Path, tmp_path: Path) -> None:
+    FinetuneRun.start(tmp_path / "run", quick(few), Entry.read(SMALL))
+    with pytest.raises(OutputError, match="is the folder of a run of: anas finetune; one of: anas train is"):
+        Run.open(tmp_path / "run")
+    with pytest.raises(OutputError, match="not the folder of a run"):
+        FinetuneRun.open(tmp_path)
+
+
+def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_written(few: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with pytest.raises(NoWeightsError, match="attentive_nas_a0 has no weights on the shelf"):
+        FinetuneRun.start(out, quick(few), Entry.read(entry_folder("attentive_nas_a0")))
+    one = shutil.copytree(few, tmp_path / "one", ignore=shutil.ignore_patterns(*LETTERS[1:]))
+    with pytest.raises(DataError, match=r"has one class, '7'; a classifier needs two or more"):
+        FinetuneRun.start(out, quick(one), Entry.read(SMALL))
+    bare = shutil.copytree(SMALL, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
+    with pytest.raises(EntryError, match=r"bare lacks model\.safetensors"):
+        FinetuneRun.start(out, quick(few), Entry.read(bare, check_hashes=False))
+    reference = shutil.copytree(SMALL, tmp_path / "reference")
+    config = json.loads((reference / "config.json").read_text())
+    config["anas"]["preprocessing"]["mode"] = "reference"
+    (reference / "config.json").write_text(json.dumps(config))
+    with pytest.raises(EntryError, match="preprocessing 'reference', fine-tuning does 'native' only"):
+        FinetuneRun.start(out, quick(few), Entry.read(reference, check_hashes=False))
+    assert not out.exists()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").touch()
+    with pytest.raises(OutputError, match="already holds 1 item"):
+        FinetuneRun.start(tmp_path / "taken", quick(few), Entry.read(SMALL))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["train.epoch=3"], r"unknown key 'train.epoch' \(did you mean 'epochs'\?\)"),
+        (["search.rounds=3"], "unknown key 'search'"),
+        (
+            ["train.sampling.strategy=spos", "train.subnets_per_step=7"],
+            "subnets_per_step, sampling: only for",
+        ),
+        (["train.evaluation.sampled=3"], "evaluation.sampled: only for supernets"),
+        (["train.epochs=1"], "warmup_epochs 1.0 must be under epochs 1"),
+        (["name=../x"], "name"),
+        (["epochs"], "give KEY=VALUE"),
+        (["data=null"], "give --data DIR"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(settings: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        FinetuneRecipe.load(None, {"data": "digits"}, settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_defaults_stay_where_a_part_of_a_recipe_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("data: digits\ntrain: {evaluation: {images: 50}}\n", encoding="utf-8")
+    recipe = FinetuneRecipe.load(file, {"seed": 3, "name": None}, ["train.learning_rate=0.01"])
+    assert (recipe.seed, recipe.name, recipe.train.learning_rate, recipe.train.epochs) == (3, None, 0.01, 20)
+    assert (recipe.train.evaluation.every_epochs, recipe.train.evaluation.images) == (2, 50)
+    assert FinetuneRecipe.model_validate(recipe.to_dict()) == recipe
+    assert recipe.changed({"seed": 4}) == recipe.model_copy(update={"seed": 4})
+    with pytest.raises(ConfigError, match="no such file"):
+        FinetuneRecipe.load(tmp_path / "none.yaml")
+
+
+PERMISSIVE = ["Apache-2.0", "MIT", "BSD-3-Clause", "BSD-2-Clause", "CC0-1.0", "CC-BY-4.0"]
+STRICT = ["CC-BY-NC-4.0", "CC-BY-SA-4.0", "GPL-3.0", "unknown", "CC-BY-NC-SA-4.0"]
+
+
+@given(own=st.sampled_from(PERMISSIVE), wanted=st.sampled_from([None, *PERMISSIVE, *STRICT]))
+def test_permissive_weights_get_the_licence_that_is_asked_for(own: str, wanted: str | None) -> None:
+    assert licence_of_derived(own, wanted).lower() == (wanted or own).lower()
+
+
+@given(own=st.sampled_from(STRICT), wanted=st.sampled_from([None, *PERMISSIVE, *STRICT]))
+def test_other_weights_keep_their_licence(own: str, wanted: str | None) -> None:
+    if wanted is None or wanted == own:
+        assert licence_of_derived(own, wanted) == own
+        return
+    with pytest.raises(EntryError, match=f"under {own}.* cannot be under {wanted}"):
+        licence_of_derived(own, wanted)
+
+
+def test_the_licence_is_looked_at_before_anything_is_written(few: Path, tmp_path: Path) -> None:
+    strict = shutil.copytree(SMALL, tmp_path / "strict")
+    config = json.loads((strict / "config.json").read_text())
+    config["anas"]["weights"]["licence"] = "CC-BY-NC-4.0"
+    config["pretrained_cfg"]["license"] = "cc-by-nc-4.0"
+    (strict / "config.json").write_text(json.dumps(config))
+    entry = Entry.read(strict, check_hashes=False)
+    with pytest.raises(EntryError, match=r"under CC-BY-NC-4\.0.* cannot be under MIT"):
+        FinetuneRun.start(tmp_path / "run", quick(few, licence="MIT"), entry)
+    assert not (tmp_path / "run").exists()
+    assert FinetuneRun.start(tmp_path / "run", quick(few), entry).licence == "CC-BY-NC-4.0"

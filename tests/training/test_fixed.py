@@ -1,0 +1,148 @@
+"""The step of one fixed network, and a training of them that stops and goes on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from anas_zoo.data import Batch, DigitsSource, MemoryImages, Share
+from anas_zoo.nets import Subnet, Supernet
+from anas_zoo.space import SearchSpace
+from anas_zoo.training import EvaluationRecipe, Trainer, TrainRecipe, Workers
+from anas_zoo.training.fixed import FixedStep
+from anas_zoo.training.sampling import Moment
+from anas_zoo.training.step import NonFiniteError
+
+SPACE = SearchSpace.load("digits")
+HERE = Workers(torch.device("cpu"))
+MOMENT = Moment((0, 0), 3, 10)
+RECIPE = TrainRecipe(epochs=3, batch_size=32, warmup_epochs=0.5, evaluation=EvaluationRecipe(every_epochs=1))
+
+
+def make_subnet(drop: float = 0.0) -> Subnet:
+    weights = Supernet(SPACE, 10, generator=torch.Generator().manual_seed(0)).extract(SPACE.smallest)
+    with torch.random.fork_rng(devices=[]):
+        subnet = Subnet(SPACE.smallest, SPACE.structure, num_classes=10, drop_rate=drop, drop_path_rate=drop)
+    subnet.load_state_dict(weights.state_dict())
+    return subnet
+
+
+def make_batches(count: int = 2) -> list[Batch]:
+    generator = torch.Generator().manual_seed(1)
+    images = torch.randn(count, 8, 3, 14, 14, generator=generator)
+    labels = torch.randint(10, (count, 8), generator=generator)
+
+    def batch(number: int) -> Batch:
+        return Batch(lambda r: F.interpolate(images[number], size=(r, r)), labels[number], 8)
+
+    return [batch(number) for number in range(count)]
+
+
+def gradients(subnet: Subnet) -> dict[str, torch.Tensor]:
+    found = {name: p.grad for name, p in subnet.named_parameters()}
+    assert all(gradient is not None for gradient in found.values())
+    return {name: gradient.clone() for name, gradient in found.items() if gradient is not None}
+
+
+def test_a_step_is_the_mean_label_loss_of_its_micro_batches() -> None:
+    subnet, batches = make_subnet(), make_batches()
+    by_hand = copy.deepcopy(subnet)
+    subnet.eval()
+    report = FixedStep(subnet, RECIPE, HERE)(batches, [0, 1], MOMENT)
+    by_hand.train()
+    side = SPACE.smallest.resolution
+    losses = [
+        F.cross_entropy(by_hand(batch.view(side)), batch.labels, label_smoothing=RECIPE.label_smoothing)
+        for batch in batches
+    ]
+    total = torch.stack(losses).mean()
+    total.backward()
+    assert report.losses == {"subnet": pytest.approx(float(total.detach()), rel=1e-6)}
+    assert (report.draws, report.forwards) == ((), 1)
+    expected = gradients(by_hand)
+    for name, gradient in gradients(subnet).items():
+        assert torch.allclose(gradient, expected[name], atol=1e-6), name
+    assert subnet.training
+    assert int(subnet.get_buffer("stem.bn.num_batches_tracked")) == 2  # no longer calibrated
+
+
+def test_dropout_follows_the_moment_and_leaves_the_global_generator_alone() -> None:
+    def found(moment: Moment, numbers: list[int]) -> dict[str, torch.Tensor]:
+        subnet = make_subnet(drop=0.5)
+        before = torch.get_rng_state()
+        FixedStep(subnet, RECIPE, HERE)(make_batches(), numbers, moment)
+        assert torch.equal(before, torch.get_rng_state())
+        return gradients(subnet)
+
+    def differ(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+        return any(not torch.equal(first[name], second[name]) for name in first)
+
+    reference = found(MOMENT, [0, 1])
+    torch.rand(1, generator=torch.default_generator)  # whoever else draws
+    assert not differ(reference, found(MOMENT, [0, 1]))
+    assert differ(reference, found(MOMENT, [2, 3]))
+    assert differ(reference, found(Moment((0, 0), 4, 10), [0, 1]))
+    assert differ(reference, found(Moment((0, 1), 3, 10), [0, 1]))
+
+
+def test_bf16_is_close_to_fp32_and_keeps_the_weights_in_fp32() -> None:
+    values = []
+    for precision in ("fp32", "bf16"):
+        subnet = make_subnet()
+        recipe = RECIPE.model_copy(update={"precision": precision})
+        values.append(FixedStep(subnet, recipe, HERE)(make_batches(), [0, 1], MOMENT).losses["subnet"])
+        assert {gradient.dtype for gradient in gradients(subnet).values()} == {torch.float32}
+    assert values[0] != values[1]
+    assert values[0] == pytest.approx(values[1], rel=0.05)
+
+
+@pytest.mark.parametrize(("value", "message"), [("nan", "the loss became nan"), ("inf", "became")])
+def test_a_loss_that_is_not_finite_changes_no_weight(value: str, message: str) -> None:
+    subnet = make_subnet()
+    with torch.no_grad():
+        subnet.get_parameter("classifier.weight")[0, 0] = float(value)
+    before = copy.deepcopy(dict(subnet.named_parameters()))
+    with pytest.raises(NonFiniteError, match=message):
+        FixedStep(subnet, RECIPE, HERE)(make_batches(), [0, 1], MOMENT)
+    for name, parameter in subnet.named_parameters():
+        assert torch.equal(parameter.nan_to_num(), before[name].nan_to_num()), name
+
+
+class _Stopped(Exception):
+    pass
+
+
+def train(folder: Path, *, stop_after: int = 99) -> dict[str, torch.Tensor]:
+    """Three epochs; the evaluation after epoch ``stop_after`` ends them early."""
+    subnet, evaluations = make_subnet(drop=0.2), 0
+
+    def evaluate() -> dict[str, float]:
+        nonlocal evaluations
+        evaluations += 1
+        if evaluations == stop_after:
+            raise _Stopped
+        return {"subnet": 50.0}
+
+    share = Share(RECIPE.batch_size)
+    data = MemoryImages(DigitsSource(), range(128), side=8, share=share, augmentation=RECIPE.augmentation)
+    step = FixedStep(subnet, RECIPE, HERE)
+    Trainer(
+        step, data, RECIPE, seed=0, folder=folder, identity={"test": 1}, workers=HERE, evaluate=evaluate
+    ).run()
+    return subnet.state_dict()
+
+
+def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+    with pytest.raises(_Stopped):
+        train(tmp_path / "parts", stop_after=2)
+    resumed = train(tmp_path / "parts")
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, resumed[name]), name
+    first = make_subnet().state_dict()
+    assert not torch.equal(first["classifier.weight"], whole["classifier.weight"])
