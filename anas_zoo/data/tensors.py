@@ -12,7 +12,7 @@ from anas_zoo.data.sources import ImageSource
 from anas_zoo.errors import DataError
 from anas_zoo.progress import track
 
-__all__ = ["check_memory", "eval_tensor"]
+__all__ = ["check_memory", "eval_tensor", "images_in_memory"]
 
 MAX_BYTES_IN_MEMORY = 4 * 2**30
 
@@ -25,6 +25,11 @@ def eval_tensor(
     transform = preprocessing.transform(resolution)
     what = f"preprocess {len(indices)} images at {resolution}"
     return torch.stack([transform(source.image(index)) for index in track(indices, what)])
+
+
+def images_in_memory(side: int, bytes_per_value: int = 4) -> int:
+    """How many images (3, side, side) the memory set aside for them holds."""
+    return MAX_BYTES_IN_MEMORY // (3 * side * side * bytes_per_value)
 
 
 def check_memory(count: int, side: int, bytes_per_value: int) -> None:

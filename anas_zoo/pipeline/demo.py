@@ -14,7 +14,7 @@ from anas_zoo.pipeline.deploy import (
     publish_drafts,
     table_row,
     time_drafts,
-    validate_draft,
+    validate_on_test_images,
 )
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.picture import draw_front
@@ -26,7 +26,6 @@ from anas_zoo.progress import note, stage, track
 from anas_zoo.schema import read_json
 from anas_zoo.search.archive import read_evaluations, read_front
 from anas_zoo.training import Workers
-from anas_zoo.zoo import Entry
 
 __all__ = ["DemoResult", "run_demo"]
 
@@ -85,8 +84,7 @@ def _deploy(run: Run) -> None:
     for draft in track(drafts.values(), "export to ONNX", total=len(drafts)):
         export_draft(draft)
     for draft in track(drafts.values(), "validate with onnxruntime", total=len(drafts)):
-        resolution = Entry.read(draft).config.arch.resolution
-        validate_draft(draft, run.test_images(resolution), run.test_images.labels)
+        validate_on_test_images(draft, run.test_images)
     time_drafts(drafts)
 
 

@@ -12,6 +12,7 @@ from anas_zoo.errors import EntryError
 from anas_zoo.export import ParityReport, Target, export_onnx, validate_onnx
 from anas_zoo.files import canonical_json, output_folder
 from anas_zoo.pipeline.finetune_run import FinetuneRun
+from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, kind_of_run
 from anas_zoo.profiling import measure_latency
@@ -29,6 +30,7 @@ __all__ = [
     "time_drafts",
     "validate_draft",
     "validate_entry",
+    "validate_on_test_images",
 ]
 
 DEFAULT_TARGET = "ort-cpu-fp32"
@@ -94,6 +96,13 @@ def validate_draft(
     return found
 
 
+def validate_on_test_images(draft: Path, test_images: ImagesAt) -> dict[str, ParityReport]:
+    """Validate a draft as :func:`validate_draft` does, on all test images or as many as fit in memory."""
+    resolution = Entry.read(draft).config.arch.resolution
+    images = test_images.that_fit(resolution)
+    return validate_draft(draft, images(resolution), images.labels)
+
+
 def validate_entry(folder: Path) -> dict[str, ParityReport]:
     """Validate the files of a run's draft on the test images, those of anything else on its golden ones.
 
@@ -104,8 +113,7 @@ def validate_entry(folder: Path) -> dict[str, ParityReport]:
     run = folder.parent.parent
     if folder.parent.name == "subnets" and (run / MARKER).is_file():
         kind = FinetuneRun if kind_of_run(run) == "finetune" else Run
-        images = kind.open(run).test_images
-        return validate_draft(folder, images(entry.config.arch.resolution), images.labels)
+        return validate_on_test_images(folder, kind.open(run).test_images)
     golden, _ = read_golden(folder, entry.config)
     return validate_draft(folder, golden, None, keep=MANIFEST not in entry.files)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from anas_zoo.data import ImageSource, Preprocessing, open_source
 from anas_zoo.errors import DataError, EntryError, NoWeightsError, OutputError
-from anas_zoo.files import refuse_occupied, write_json
+from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import ImagesAt, spread
 from anas_zoo.pipeline.relicensing import licence_of_derived
@@ -92,8 +92,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
             # Whatever is wrong with the images shows before anything is written.
             run._check_classes()
             split = run._make_split()
-            write_json(folder / MARKER, {"format": 1, "kind": "finetune", **run._identity()})
-            write_json(run.split_file, split.model_dump(mode="json"))
+            run._begin({"format": 1, "kind": "finetune", **run._identity()}, split)
             return run
         there = cls.open(folder)._identity()
         instead = f"give another --out, or remove it first: rm -r {folder}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from anas_zoo.data import AugmentationRecipe, ImageSource, augment, draw_affine, eval_tensor
+from anas_zoo.data.tensors import images_in_memory
 
 __all__ = ["ImagesAt", "ViewsAt", "spread"]
+
+BATCH = 256  # images that are classified at a time
 
 
 def spread(indices: Sequence[int], count: int) -> list[int]:
@@ -32,6 +35,26 @@ class ImagesAt:
             source = self._source
             self._made[resolution] = eval_tensor(source, self._indices, source.preprocessing, resolution)
         return self._made[resolution]
+
+    def batches(self, resolution: int) -> Iterator[Tensor]:
+        """The same images in parts (n, 3, R, R) float32; more than fit in memory are not kept."""
+        if len(self._indices) <= images_in_memory(resolution):
+            yield from self(resolution).split(BATCH)
+            return
+        for start in range(0, len(self._indices), BATCH):
+            part = self._indices[start : start + BATCH]
+            yield eval_tensor(self._source, part, self._source.preprocessing, resolution)
+
+    def that_fit(self, resolution: int) -> ImagesAt:
+        """These images, or as many of them, evenly spread, as fit in memory at a resolution."""
+        limit = images_in_memory(resolution)
+        if len(self._indices) <= limit:
+            return self
+        return ImagesAt(self._source, spread(self._indices, limit))
+
+    def first(self, count: int) -> ImagesAt:
+        """The first ``count`` of these images."""
+        return ImagesAt(self._source, self._indices[:count])
 
 
 class ViewsAt:

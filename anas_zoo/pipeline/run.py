@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from anas_zoo.errors import OutputError
-from anas_zoo.files import refuse_occupied, write_json
+from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.pipeline.images_at import ImagesAt, ViewsAt, spread
 from anas_zoo.pipeline.recipe import Recipe
@@ -55,8 +55,7 @@ class Run(RunFolder[Recipe]):
             run = cls(folder, recipe)
             # Whatever is wrong with the space or the images shows before anything is written.
             _, split = run.space, run._make_split()
-            write_json(marker, {"format": 1, "recipe": recipe.to_dict()})
-            write_json(run.split_file, split.model_dump(mode="json"))
+            run._begin({"format": 1, "recipe": recipe.to_dict()}, split)
             return run
         run = cls.open(folder)
         if run.recipe != recipe:
@@ -95,9 +94,10 @@ class Run(RunFolder[Recipe]):
 
     @cached_property
     def search_images(self) -> ViewsAt:
-        """All images of the search split, in as many views as the recipe says."""
+        """The images of the search split, as many and in as many views as the recipe says."""
+        found = self.split.search
         return ViewsAt(
-            ImagesAt(self.source, self.split.search),
+            ImagesAt(self.source, spread(found, self.recipe.search.images or len(found))),
             self.space.largest.resolution,
             self.recipe.train.augmentation,
             self.recipe.search.views,

@@ -10,6 +10,7 @@ import torch
 
 from anas_zoo.data import ImageSource, Split, make_split, open_source
 from anas_zoo.errors import DataError, OutputError
+from anas_zoo.files import output_folder, write_json
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.schema import differences, parse, read_json
@@ -61,6 +62,12 @@ class RunFolder(Generic[R]):
 
     def _make_split(self) -> Split:
         return make_split(self.source, self.recipe.split, seed=self.recipe.seed)
+
+    def _begin(self, marker: dict[str, Any], split: Split) -> None:
+        """Make the folder with its marker and its split, both or none."""
+        with output_folder(self.folder) as staging:
+            write_json(staging / MARKER, marker)
+            write_json(staging / self.split_file.name, split.model_dump(mode="json"))
 
     @cached_property
     def test_images(self) -> ImagesAt:

@@ -56,7 +56,7 @@ def search_stage(
             "space": {"name": run.space.name, "id": run.space.id},
             "supernet_sha256": sha256_file(run.supernet_file),
             "split": "search",
-            "images": len(run.split.search),
+            "images": len(run.search_images.labels) // run.recipe.search.views,
             "views": run.recipe.search.views,
             "evaluations": len(evaluations),
         }

@@ -57,8 +57,8 @@ def write_tested_draft(
     Raises as :func:`anas_zoo.zoo.build_config` and :func:`anas_zoo.zoo.write_draft` do.
     """
     resolution = subnet.arch.resolution
-    images, labels = test_images(resolution), test_images.labels
-    top1_pct = accuracy_pct(logits_of(subnet, images), labels)
+    labels = test_images.labels
+    top1_pct = accuracy_pct(logits_of(subnet, test_images.batches(resolution)), labels)
     profile = profile_flops(subnet, resolution)
     config = build_config(
         subnet,
@@ -78,4 +78,4 @@ def write_tested_draft(
         ),
         cost=cost_of(profile, resolution),
     )
-    write_draft(folder, subnet, config, report, images[:GOLDEN_IMAGES])
+    write_draft(folder, subnet, config, report, test_images.first(GOLDEN_IMAGES)(resolution))

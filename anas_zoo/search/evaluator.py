@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -19,11 +19,14 @@ EVAL_BATCH = 256
 
 
 @torch.no_grad()
-def logits_of(subnet: torch.nn.Module, images: Tensor, batch_size: int = EVAL_BATCH) -> Tensor:
-    """Logits of ``images`` (N, 3, R, R) in evaluation mode, in batches -> (N, classes) on CPU."""
+def logits_of(
+    subnet: torch.nn.Module, images: Tensor | Iterable[Tensor], batch_size: int = EVAL_BATCH
+) -> Tensor:
+    """Logits of ``images`` (N, 3, R, R), or of such parts, in evaluation mode -> (N, classes) on CPU."""
     subnet.eval()
     device = next(subnet.parameters()).device
-    return torch.cat([subnet(part.to(device)).cpu() for part in images.split(batch_size)])
+    parts = images.split(batch_size) if isinstance(images, Tensor) else images
+    return torch.cat([subnet(part.to(device)).cpu() for part in parts])
 
 
 def accuracy_pct(logits: Tensor, labels: Tensor) -> float:

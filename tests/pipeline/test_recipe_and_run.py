@@ -68,7 +68,7 @@ def test_the_sampling_is_an_option(strategy: str) -> None:
 
 
 def test_an_unknown_sampling_says_which_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"'bestup', 'worstup' or 'uniform' \(given 'best'\)"):
+    with pytest.raises(ConfigError, match=r"'bestup', 'worstup', .* or 'ofa' \(given 'best'\)"):
         Recipe.load("digits", sampling="best")
 
 
@@ -79,7 +79,7 @@ def test_a_run_starts_in_a_new_folder_and_goes_on_in_its_own(tmp_path: Path) -> 
     again = Run.start(folder, tiny_recipe())
     assert again.split == split
     assert Run.open(folder).recipe == tiny_recipe()
-    with pytest.raises(OutputError, match="another recipe or seed"):
+    with pytest.raises(OutputError, match=r"another recipe \(seed: 0 there, 1 here\)"):
         Run.start(folder, tiny_recipe(seed=1))
     write_json(run.summary_file, {})
     with pytest.raises(OutputError, match="finished"):
