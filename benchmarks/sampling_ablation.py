@@ -250,10 +250,16 @@ def main() -> None:
             print("begins", cell, flush=True)
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--cell", cell], check=True)
 
-    order = sorted(FORWARDS, key=lambda strategy: strategy.endswith("_predictor"))
     call("predictor")
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(call, [f"{strategy}:{seed}" for seed in range(args.seeds) for strategy in order]))
+        cells_wanted = [
+            f"{strategy}:{seed}"
+            for predicted in (False, True)
+            for seed in range(args.seeds)
+            for strategy in FORWARDS
+            if strategy.endswith("_predictor") == predicted
+        ]
+        list(pool.map(call, cells_wanted))
     cells = [json.loads(path.read_text()) for path in sorted((args.out / "cells").glob("*.json"))]
     draw(args.out / "sampling_ablation.png", cells)
     (args.out / "sampling_ablation.md").write_text(table(cells) + "\n")

@@ -56,9 +56,10 @@ class FolderSource:
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the file that cannot be read."""
-        return read_rgb(self._file(index))
+        return read_rgb(self.file(index))
 
-    def _file(self, index: int) -> Path:
+    def file(self, index: int) -> Path:
+        """Where image ``index`` lies."""
         count = len(self._readers[0])
         reader, row = (self._readers[0], index) if index < count else (self._readers[1], index - count)
         return Path(reader.filename(row, absolute=True))
@@ -67,7 +68,7 @@ class FolderSource:
         """Hash of the files' relative names, sizes and labels (contents are not read)."""
         rows = []
         for index, label in enumerate(self.labels):
-            file = self._file(index)
+            file = self.file(index)
             rows.append([str(file.relative_to(self._root)), file.stat().st_size, int(label)])
         return sha256_bytes(canonical_json(rows).encode())
 

@@ -25,6 +25,7 @@ __all__ = ["Step", "Trainer"]
 
 LONG_STEPS = 100  # a training of more steps is tried out first
 DRY_STEPS = 2
+SHORT = {"largest": "L", "sampled": "M", "smallest": "S"}  # kinds of subnets in the progress line
 
 
 class Step(Protocol):
@@ -186,10 +187,10 @@ class Trainer:
         counters = self._step.sampler.counters()
         if counters.get("tried"):
             found["acceptance_pct"] = 100.0 * counters["accepted"] / counters["tried"]
-        losses = " ".join(f"{kind} {value:.2f}" for kind, value in found["loss"].items())
+        # Short, for it shares one line with the bar, the step and the time left.
+        losses = " ".join(f"{SHORT.get(kind, kind)} {value:.2f}" for kind, value in found["loss"].items())
         bar.describe(
-            f"epoch {epoch + 1}: loss {losses}, {found['images_per_s']:.0f} images/s, rate {rate:.3g}, "
-            f"data wait {found['data_wait_pct']:.0f} %"
+            f"{losses} {found['images_per_s']:.0f} img/s rate {rate:.2g} wait {found['data_wait_pct']:.0f}%"
         )
         if writer is not None:
             writer.add("train", self._state.step, found)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from letters import write_letters
+from PIL import Image
+from tiny_recipe import tiny_recipe
+
+from anas_zoo.data import FolderSource
+from anas_zoo.errors import CheckpointError, DataError
+from anas_zoo.nets import load_supernet
+from anas_zoo.pipeline import Run
+from anas_zoo.pipeline.images_at import spread
+from anas_zoo.pipeline.train import train_stage
+from anas_zoo.schema import read_yaml
+from anas_zoo.space import SearchSpace
+from anas_zoo.training import read_metrics
+
+TRAIN = {
+    "epochs": 2,
+    "batch_size": 32,
+    "subnets_per_step": 3,
+    "warmup_epochs": 0.5,
+    "sampling": {"prior_draws": 5000, "prior_bins": 20},
+    "evaluation": {"every_epochs": 1},
+}
+
+
+def test_a_trained_run_holds_weights_metrics_and_a_picture(tmp_path: Path) -> None:
+    run = Run.start(tmp_path / "run", tiny_recipe(train=TRAIN))
+    train_stage(run)
+    assert sorted(path.name for path in run.supernet_folder.iterdir()) == [
+        "metrics.jsonl",
+        "supernet.safetensors",
+        "training.png",
+    ]
+    evaluations = [r for r in read_metrics(run.supernet_folder) if r["kind"] == "evaluation"]
+    assert [r["epoch"] for r in evaluations] == [1, 2]
+    assert set(evaluations[0]["top1_pct"]) == {"smallest", "sampled", "largest"}
+    assert all(0 <= value <= 100 for r in evaluations for value in r["top1_pct"].values())
+    picture = Image.open(run.supernet_folder / "training.png")
+    assert min(picture.size) > 500
+    colours = picture.convert("RGB").getcolors(maxcolors=1 << 20)
+    assert colours is not None
+    assert len(colours) > 50, "not an empty frame"
+
+
+@pytest.mark.slow
+def test_streamed_images_train_too_and_unreadable_ones_are_counted(tmp_path: Path) -> None:
+    images = write_letters(tmp_path / "images", per_class=40)
+    stream = {"side": 16, "workers": 2, "auto_augment": ""}
+    train = TRAIN | {"loader": "stream", "stream": stream, "batch_size": 16}
+    train["evaluation"] = {"calibration_images": 2}
+
+    def start(name: str, limit: int) -> Run:
+        changes = train | {"max_unreadable_images": limit}
+        return Run.start(tmp_path / name, tiny_recipe(data=str(images), train=changes))
+
+    run, strict = start("run", 10), start("strict", 2)
+    measured = spread(run.split.train, 2)
+    for index in [index for index in run.split.train if index not in measured][5:8]:
+        path = FolderSource(images).file(index)
+        path.write_bytes(bytes(path.stat().st_size))  # of the same size: found only when it is read
+    train_stage(run)
+    records = [r for r in read_metrics(run.training_folder) if r["kind"] == "train"]
+    assert records[-1]["skipped_images"] == 3
+    with pytest.raises(DataError, match=r"3 training images could not be read, 2 may be skipped .*\.png"):
+        train_stage(strict)
+
+
+def test_a_resume_with_another_space_is_refused_and_the_difference_named(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    text = (Path(SearchSpace.load.__globals__["PRESETS"]) / "digits.yaml").read_text()
+    file.write_text(text)
+    run = Run.start(tmp_path / "run", tiny_recipe(train=TRAIN, space=str(file)))
+    train_stage(run)
+    assert read_yaml(file)["head"]["width"] == [64, 96]
+    file.write_text(text.replace("head: {width: [64, 96]", "head: {width: [64, 128]"))
+    (run.supernet_file).unlink()
+    again = Run.open(tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"space\.head\.width\[1\]: 96 there, 128 here"):
+        train_stage(again)
+
+
+def test_weights_do_not_depend_on_how_often_one_looks(tmp_path: Path) -> None:
+    states = []
+    for every in (1, 2):
+        recipe = tiny_recipe(train=TRAIN | {"evaluation": {"every_epochs": every}, "log_every_steps": every})
+        run = Run.start(tmp_path / str(every), recipe)
+        train_stage(run)
+        states.append(load_supernet(run.supernet_file).state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert json.loads((tmp_path / "1" / "run.json").read_text())["format"] == 1
