@@ -37,6 +37,7 @@ def train(
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli train ...; see docs/training.md.
     """
+    from anas_zoo.data import Share
     from anas_zoo.errors import OutputError
     from anas_zoo.files import refuse_occupied
     from anas_zoo.pipeline import Recipe, Run
@@ -55,6 +56,7 @@ def train(
                 wanted = Run.open(out).recipe.changed(**changes)
             else:
                 wanted = Recipe.load(recipe or "digits", **changes)
+            Share(wanted.train.batch_size, workers.count, 0, wanted.train.accumulation).check()
             run = Run.start(out, wanted)
             if not resume:
                 refuse_occupied(run.supernet_folder)
@@ -64,7 +66,7 @@ def train(
                     f"or begin anew after: rm -r {out}"
                 )
             workers.wait()
-        if not run.supernet_folder.exists():  # a resumed job may have been finished before
+        if not run.supernet_file.exists():  # a resumed job may have been finished before
             train_stage(run, workers)
         if workers.first:
             print_lines(f"trained {run.supernet_file}", f"  search it: anas search {out}")

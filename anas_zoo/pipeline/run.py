@@ -47,29 +47,32 @@ class Run(RunFolder[Recipe]):
     def start(cls, folder: Path, recipe: Recipe) -> Run:
         """A new run in ``folder``, or the unfinished one of the same recipe that is there.
 
+        One of another recipe that failed before it made anything gives way.
         Raises :class:`OutputError` when the folder holds anything else, a finished run included.
         """
-        marker = folder / MARKER
-        if not marker.is_file():
-            refuse_occupied(folder)
-            run = cls(folder, recipe)
-            # Whatever is wrong with the space or the images shows before anything is written.
-            _, split = run.space, run._make_split()
-            run._begin({"format": 1, "recipe": recipe.to_dict()}, split)
-            return run
-        run = cls.open(folder)
-        if run.recipe != recipe:
-            changed = in_words(run.recipe.to_dict(), recipe.to_dict())
-            raise OutputError(
-                f"{folder} holds a run of another recipe ({changed}); "
-                f"give another --out, or remove it first: rm -r {folder}"
-            )
-        if run.summary_file.exists():
-            raise OutputError(
-                f"{folder} already holds this run, finished; its models are in {run.zoo_folder}; "
-                f"give another --out, or remove it first: rm -r {folder}"
-            )
+        if (folder / MARKER).is_file():
+            there = cls.open(folder)
+            if there.recipe == recipe or there._has_begun():
+                return there._checked(recipe)
+            there._abandon()
+        refuse_occupied(folder)
+        run = cls(folder, recipe)
+        # Whatever is wrong with the space or the images shows before anything is written.
+        _, split = run.space, run._make_split()
+        run._begin({"format": 1, "recipe": recipe.to_dict()}, split)
         return run
+
+    def _checked(self, recipe: Recipe) -> Run:
+        """This run, if it is one of ``recipe`` and not finished."""
+        instead = f"give another --out, or remove it first: rm -r {self.folder}"
+        if self.recipe != recipe:
+            changed = in_words(self.recipe.to_dict(), recipe.to_dict())
+            raise OutputError(f"{self.folder} holds a run of another recipe ({changed}); {instead}")
+        if self.summary_file.exists():
+            raise OutputError(
+                f"{self.folder} already holds this run, finished; its models are in {self.zoo_folder}; {instead}"
+            )
+        return self
 
     @classmethod
     def open(cls, folder: Path) -> Run:

@@ -69,6 +69,16 @@ class RunFolder(Generic[R]):
             write_json(staging / MARKER, marker)
             write_json(staging / self.split_file.name, split.model_dump(mode="json"))
 
+    def _has_begun(self) -> bool:
+        """Whether there is more in the folder than marker and split."""
+        return any(path.name not in (MARKER, self.split_file.name) for path in self.folder.iterdir())
+
+    def _abandon(self) -> None:
+        """Remove the folder of a run that has not begun."""
+        for path in (self.folder / MARKER, self.split_file):
+            path.unlink(missing_ok=True)
+        self.folder.rmdir()
+
     @cached_property
     def test_images(self) -> ImagesAt:
         """All images of the test split; only the final report asks for them."""

@@ -42,20 +42,18 @@ def draw_training(path: Path, records: Sequence[Mapping[str, Any]], *, title: st
         points = [
             (epoch, record["loss"][kind]) for epoch, record in per_epoch.items() if kind in record["loss"]
         ]
-        bottom.plot(
-            *zip(*points, strict=True), color=COLOURS.get(kind, OTHER), label=f"{kind}: training loss"
-        )
+        bottom.plot(*zip(*points, strict=True), color=COLOURS.get(kind, OTHER), label=kind)
     for record in records:
         if record["kind"] == "rollback":
             bottom.axvline(record.get("epoch", 0), color="#888888", linestyle=":")
     bottom.set_yscale("log")
-    bottom.set_ylabel("loss")
+    bottom.set_ylabel("training loss")
     bottom.set_xlabel("epoch")
     bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in (top, bottom):
         axes.grid(alpha=0.3)
         if axes.has_data():
-            axes.legend(loc="lower right" if axes is top else "upper right", fontsize=8)
+            axes.legend(loc="best", fontsize=8)
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     atomic_write(path, content.getvalue())

@@ -79,6 +79,7 @@ def test_a_run_starts_in_a_new_folder_and_goes_on_in_its_own(tmp_path: Path) -> 
     again = Run.start(folder, tiny_recipe())
     assert again.split == split
     assert Run.open(folder).recipe == tiny_recipe()
+    run.training_folder.mkdir()
     with pytest.raises(OutputError, match=r"another recipe \(seed: 0 there, 1 here\)"):
         Run.start(folder, tiny_recipe(seed=1))
     write_json(run.summary_file, {})
