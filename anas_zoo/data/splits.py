@@ -87,7 +87,8 @@ def make_split(source: ImageSource, recipe: SplitRecipe, *, seed: int) -> Split:
 
     Where the source has a test part, that is the test part, and only the rest is cut.
 
-    Raises :class:`DataError` naming the classes with too few images, or when none is left to train on.
+    Raises :class:`DataError` naming the classes with too few images or none in the source's test part, or
+    when none is left to train on.
     """
     own_test = source.test_indices
     if own_test is None:
@@ -96,6 +97,8 @@ def make_split(source: ImageSource, recipe: SplitRecipe, *, seed: int) -> Split:
         own = np.setdiff1d(np.arange(len(source.labels)), own_test, assume_unique=True)
     classes = [(label, own[members]) for label, members in _members(source.labels[own])]
     _refuse_small(source, classes, _needed(recipe, test=own_test is None))
+    if own_test is not None:
+        _refuse_untested(source, own_test)
     rng = np.random.default_rng(seed)
     search, test = [], []
     for _, members in classes:
@@ -146,6 +149,17 @@ def _refuse_small(source: ImageSource, classes: list[tuple[int, npt.NDArray[np.i
             f"every class needs at least {needed} images ({parts}); too few in: "
             + ", ".join(small[:NAMED])
             + more
+        )
+
+
+def _refuse_untested(source: ImageSource, test: npt.NDArray[np.int64]) -> None:
+    there, tested = np.unique(source.labels), np.unique(source.labels[test])
+    missing = [repr(source.label_names[label]) for label in np.setdiff1d(there, tested)]
+    if missing:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        raise DataError(
+            f"{source.name}: the training part has {len(there)} classes and the test part {len(tested)}, which "
+            f"must be the same; not in the test part: {', '.join(missing[:NAMED])}{more}"
         )
 
 

@@ -70,7 +70,8 @@ class Run(RunFolder[Recipe]):
             raise OutputError(f"{self.folder} holds a run of another recipe ({changed}); {instead}")
         if self.summary_file.exists():
             raise OutputError(
-                f"{self.folder} already holds this run, finished; its models are in {self.zoo_folder}; {instead}"
+                f"{self.folder} already holds this run, finished; its models are in {self.zoo_folder}; "
+                f"{instead}"
             )
         return self
 

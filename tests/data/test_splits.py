@@ -158,6 +158,15 @@ def test_too_small_classes_are_named_all_at_once(
         make_split(source, parse(SplitRecipe, recipe, "recipe"), seed=0)
 
 
+def test_a_test_part_without_some_class_is_refused() -> None:
+    source = labelled([5, 5, 5], test=2)
+    assert source.test_indices is not None
+    source.test_indices = source.test_indices[source.labels[source.test_indices] != 1]
+    message = "training part has 3 classes and the test part 2, which must be the same; not in .* 'b'"
+    with pytest.raises(DataError, match=message):
+        make_split(source, SplitRecipe(), seed=0)
+
+
 def test_a_split_that_leaves_nothing_to_train_on_is_refused() -> None:
     with pytest.raises(DataError, match="no images are left to train on"):
         make_split(labelled([3]), SplitRecipe(search_fraction=0.5, test_fraction=0.49), seed=0)
