@@ -158,8 +158,8 @@ def _refuse_untested(source: ImageSource, test: npt.NDArray[np.int64]) -> None:
     if missing:
         more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         raise DataError(
-            f"{source.name}: the training part has {len(there)} classes and the test part {len(tested)}, which "
-            f"must be the same; not in the test part: {', '.join(missing[:NAMED])}{more}"
+            f"{source.name}: the training part has {len(there)} classes and the test part {len(tested)}, "
+            f"which must be the same; not in the test part: {', '.join(missing[:NAMED])}{more}"
         )
 
 

@@ -44,7 +44,7 @@ def digits(indices: range) -> dict[str, list[Any]]:
 
 def write_digits_dataset(folder: Path, held_out: str = "validation") -> Path:
     write_part(folder, "train", digits(range(40)), FEATURES)
-    return write_part(folder, held_out, digits(range(40, 60)), FEATURES)
+    return write_part(folder, held_out, digits(range(40, 80)), FEATURES)
 
 
 @pytest.mark.parametrize("held_out", ["validation", "test"])
@@ -55,15 +55,15 @@ def test_a_dataset_of_two_parts(tmp_path: Path, held_out: str) -> None:
     assert source.name == f"hfds/{folder}"
     assert str(tmp_path) not in source.title
     assert source.label_names == tuple(CLASSES.names)
-    assert source.labels.tolist() == DIGITS.labels[:60].tolist()
+    assert source.labels.tolist() == DIGITS.labels[:80].tolist()
     assert source.test_indices is not None
-    assert source.test_indices.tolist() == list(range(40, 60))
+    assert source.test_indices.tolist() == list(range(40, 80))
     for index in (0, 39, 40, 59):
         image = source.image(index)
         assert image.mode == "RGB"
         assert image.tobytes() == DIGITS.image(index).resize((12, 12)).tobytes()
     split = make_split(source, SplitRecipe(search_per_class=1), seed=0)
-    assert split.test == tuple(range(40, 60))
+    assert split.test == tuple(range(40, 80))
 
 
 def test_validation_goes_before_test_and_train_may_be_alone(tmp_path: Path) -> None:

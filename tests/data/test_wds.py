@@ -63,14 +63,14 @@ def test_one_tar(tmp_path: Path) -> None:
 def test_parts_by_name_or_folder(tmp_path: Path, train: str, val: str) -> None:
     write_tar(tmp_path / train.format("0001"), samples(range(20, 40)))
     write_tar(tmp_path / train.format("0000"), samples(range(20)))
-    write_tar(tmp_path / val.format("0000"), samples(range(40, 50)))
+    write_tar(tmp_path / val.format("0000"), samples(range(40, 80)))
     source = open_source(f"wds/{tmp_path}")
     assert isinstance(source, WdsSource)
-    shows(source, list(range(50)))
+    shows(source, list(range(80)))
     assert source.test_indices is not None
-    assert source.test_indices.tolist() == list(range(40, 50))
+    assert source.test_indices.tolist() == list(range(40, 80))
     split = make_split(source, SplitRecipe(search_per_class=1), seed=0)
-    assert split.test == tuple(range(40, 50))
+    assert split.test == tuple(range(40, 80))
 
 
 def test_of_several_held_out_parts_val_is_the_test_part(tmp_path: Path) -> None:
