@@ -1,11 +1,14 @@
 """How much a BestUp-3 step costs above the floor: the same subnets as fixed networks, in the same run.
 
-    python benchmarks/train_step.py [--device cuda --batch 128 --precision bf16] [--rounds 7] [--out FILE.md]
+    python benchmarks/train_step.py [--device cuda --batch 128 --precision bf16] [--rounds 5] [--out FILE.md]
 
 One step of the ImageNet space is taken apart into what it trains (largest, two sampled, smallest: forward and
 backward) and what it only tries (six candidates: forward). The floor does exactly that with subnets that were
-extracted as plain networks. Both see the same images with the same settings and run in turns; the ratio of
-each round is taken, so that a busy machine disturbs both alike.
+extracted as plain networks. Both see the same images with the same settings. A round runs several steps of
+one and then several of the other, the first two of each not counted: memory that was just handed back to
+the system costs page faults when it is used again, which a training, with one step after the other, does
+not pay. Rounds change the order, and the ratio of each round's medians is taken, so that a busy machine
+disturbs both alike.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from anas_zoo.training.optimizer import make_optimizer
 from anas_zoo.training.sampling import Countless, Draw, Moment, Quality
 
 MAX_MATMUL_S = 2.0
+WARM_UP, TIMED = 2, 3
 
 
 class Replay(Countless):
@@ -152,7 +156,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=224)
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.threads:
@@ -162,19 +166,19 @@ def main() -> None:
     for number in range(args.rounds):
         replay = bench.draw(number)
         step, floor = bench.step(replay), bench.floor(replay)
-        for warm_up in (step, floor):
-            warm_up()
-        # A B B A: whatever drifts within a round disturbs both alike.
-        times = [bench.seconds(work) for work in (step, floor, floor, step)]
-        rows.append((times[0] + times[3], times[1] + times[2]))
-        shares.append(100 * bench.flops(replay) / (rows[-1][0] / 2) / peak)
-        print(f"round {number}: step {rows[-1][0] / 2:.2f} s, floor {rows[-1][1] / 2:.2f} s, ", end="")
+        times = {}
+        for name, work in [("step", step), ("floor", floor)][:: 1 if number % 2 else -1]:
+            found = [bench.seconds(work) for _ in range(WARM_UP + TIMED)]
+            times[name] = statistics.median(found[WARM_UP:])
+        rows.append((times["step"], times["floor"]))
+        shares.append(100 * bench.flops(replay) / times["step"] / peak)
+        print(f"round {number}: step {rows[-1][0]:.2f} s, floor {rows[-1][1]:.2f} s, ", end="")
         print(f"ratio {rows[-1][0] / rows[-1][1]:.3f}, {shares[-1]:.0f} % of the matrix product", flush=True)
     ratios = sorted(step / floor for step, floor in rows)
     where = (
         torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     )
-    step_s, floor_s = (statistics.median(times) / 2 for times in zip(*rows, strict=True))
+    step_s, floor_s = (statistics.median(times) for times in zip(*rows, strict=True))
     line = (
         f"| {where} | {args.batch} | {args.resolution} | {args.precision} | {step_s:.2f} | {floor_s:.2f} | "
         f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f}) | "
