@@ -216,8 +216,10 @@ def table(cells: list[dict[str, Any]]) -> str:
         keys = ("hypervolume_pct", "smallest_top1_pct", "median_top1_pct", "largest_top1_pct")
         values = [np.array([cell[key] for cell in own]) for key in keys]
         texts = [f"{v.mean():.2f} ± {v.std(ddof=1) if len(v) > 1 else 0:.2f}" for v in values]
-        rows.append((values[0].mean(), f"| {strategy} | {own[0]['epochs']} | {' | '.join(texts)} |"))
-    head = "| strategy | epochs | hypervolume | smallest | median | largest |\n|---|---:|---:|---:|---:|---:|"
+        rows.append(
+            (values[0].mean(), f"| {strategy} | {own[0]['epochs']} | {len(own)} | {' | '.join(texts)} |")
+        )
+    head = "| strategy | epochs | seeds | hypervolume | smallest | median | largest |\n|---|---:|---:|---:|---:|---:|---:|"
     return "\n".join([head, *(text for _, text in sorted(rows, reverse=True))])
 
 
