@@ -219,7 +219,7 @@ def table(cells: list[dict[str, Any]]) -> str:
         rows.append(
             (values[0].mean(), f"| {strategy} | {own[0]['epochs']} | {len(own)} | {' | '.join(texts)} |")
         )
-    head = "| strategy | epochs | seeds | hypervolume | smallest | median | largest |\n|---|---:|---:|---:|---:|---:|---:|"
+    head = "| strategy | epochs | seeds | hypervolume | smallest | median | largest |\n" + "|---" * 7 + "|"
     return "\n".join([head, *(text for _, text in sorted(rows, reverse=True))])
 
 
