@@ -31,14 +31,15 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def _signals_unwind() -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP raise :class:`Terminated` in here.
+def _signals_unwind() -> Iterator[list[int]]:
+    """Let SIGINT, SIGTERM and SIGHUP raise :class:`Terminated` in here; yields those that came.
 
     The first one starts the clean-up; more of them within two seconds (an impatient second Ctrl-C, or
     make passing on what the terminal has already sent) must not cut that short.
     """
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers; whoever runs us in another one has their own
+        yield received  # only the main thread may set handlers; whoever runs us in another one has their own
         return
     last = -IMPATIENCE_SECONDS
 
@@ -47,6 +48,7 @@ def _signals_unwind() -> Iterator[None]:
         now = time.monotonic()
         if now - last >= IMPATIENCE_SECONDS:
             last = now
+            received.append(number)
             raise Terminated(number)
 
     before = {}
@@ -55,7 +57,7 @@ def _signals_unwind() -> Iterator[None]:
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
             before[number] = signal.signal(number, unwind)
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
@@ -128,7 +130,7 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to stop
             stream.reconfigure(errors="backslashreplace")
-    with _signals_unwind():
+    with _signals_unwind() as received:
         try:
             return _call(sys.argv[1:] if args is None else args)
         except BrokenPipeError:
@@ -138,6 +140,9 @@ def main(args: Sequence[str] | None = None) -> int:
                 import traceback
 
                 traceback.print_exception(error)
+            if received and not isinstance(error, AnasError | KeyboardInterrupt):
+                # A signal in the middle of an import comes out as whatever the module made of it.
+                error = Terminated(received[0])
             return _explain(error)
         finally:
             _flush_or_drop_stdout()

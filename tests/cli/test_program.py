@@ -147,7 +147,8 @@ def test_publishing_is_interrupted_at_any_time(draft: Path, tmp_path: Path, afte
         time.sleep(after_s)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    if process.returncode == 0:  # it was faster than we
+    if out:  # it was faster than we: the signal came while the interpreter was ending, or not at all
+        assert process.returncode in (0, 130, -signal.SIGINT)
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
     else:
         assert (process.returncode, out) == (130, "")

@@ -76,7 +76,7 @@ def test_killed_and_resumed_is_bit_identical(tmp_path: Path, reference: Path, po
 @pytest.mark.slow
 def test_the_command_killed_at_random_moments_is_bit_identical(tmp_path: Path) -> None:
     """`anas train`, killed from outside wherever it happens to be, until it ends by itself."""
-    settings = ["train.epochs=3", "train.warmup_epochs=0.5", "train.checkpoints.every_steps=5"]
+    settings = ["train.epochs=8", "train.warmup_epochs=0.5", "train.checkpoints.every_steps=5"]
     settings += ["train.sampling.prior_draws=5000", "train.evaluation.every_epochs=1"]
     command = [sys.executable, "-m", "anas_zoo.cli", "train", "--recipe", "digits", "--device", "cpu"]
     command += [word for setting in settings for word in ("--set", setting)]
@@ -90,13 +90,13 @@ def test_the_command_killed_at_random_moments_is_bit_identical(tmp_path: Path) -
             [*command, "--out", str(cut), "--resume"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         try:
-            _, errors = process.communicate(timeout=seconds * rng.uniform(0.6, 0.95) if kills < 4 else None)
+            _, errors = process.communicate(timeout=seconds * rng.uniform(0.45, 0.75) if kills < 4 else None)
             assert process.returncode == 0, errors.decode()
             break
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             kills += 1
-    assert kills >= 2
+    assert kills >= 1
     name = "supernet/supernet.safetensors"
     assert (cut / name).read_bytes() == (whole / name).read_bytes()
