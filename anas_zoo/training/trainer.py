@@ -79,7 +79,6 @@ class Trainer:
             raise DataError(f"fewer training images than one batch of {recipe.batch_size}")
         self._total = recipe.epochs * self._per_epoch
         self._state = TrainState()
-        self._saved = -1
         first = workers.rank * recipe.accumulation
         self._numbers = range(first, first + recipe.accumulation)
 
@@ -121,7 +120,7 @@ class Trainer:
         self._workers.wait()
 
     def _take(self, state: TrainState) -> None:
-        self._state, self._saved = state, state.step
+        self._state = state
         if state.counters:
             self._step.sampler.restore(state.counters)
 
@@ -221,16 +220,16 @@ class Trainer:
         self._state.counters = self._step.sampler.counters()
         if self._workers.first:
             self._checkpoints.save(self._step.model, self._optimizer, self._state, best=best)
-        self._saved = self._state.step
 
     def _roll_back(self, exc: NonFiniteError, bar: Bar, writer: MetricsWriter | None) -> MetricsWriter | None:
         """Return to the latest checkpoint with other random draws, or give up."""
         failed, used = self._state.step, self._state.rollbacks
         limit = self._recipe.max_rollbacks
         if used >= limit:
+            intact = self._checkpoints.steps()[-1]
             raise TrainingError(
                 f"step {failed + 1}: {exc}, after {used} returns to an earlier checkpoint (max_rollbacks "
-                f"{limit}); the checkpoint of step {self._saved} is intact; use a lower learning_rate or a "
+                f"{limit}); the checkpoint of step {intact} is intact; use a lower learning_rate or a "
                 "longer warm-up"
             ) from exc
         self._restore()
