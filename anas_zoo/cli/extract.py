@@ -1,7 +1,8 @@
-"""``anas extract``: the front -> drafts of fixed subnets."""
+"""``anas extract``: the front, or architectures by id -> drafts of fixed subnets."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,20 +24,41 @@ def extract(
             help="The most accurate within Y MFLOPs; repeatable. Default: subnets spread over the front.",
         ),
     ] = None,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arch",
+            metavar="ID|FILE",
+            help="An architecture that the search evaluated, by the beginning of its id, or a .json file of "
+            "one; repeatable. It joins what was extracted before.",
+        ),
+    ] = None,
+    search: Annotated[
+        Path | None,
+        typer.Option("--search", metavar="DIR", help="Where --arch is looked up; default is RUN/search."),
+    ] = None,
 ) -> None:
     """Extract subnets of a search, calibrate, profile, and test them once on the test split."""
+    from anas_zoo.errors import SearchError
     from anas_zoo.pipeline import Run
-    from anas_zoo.pipeline.extract import extract_stage
+    from anas_zoo.pipeline.extract import evaluations_of, extract_more, extract_stage, find_architecture
     from anas_zoo.search import best_under
-    from anas_zoo.search.archive import read_evaluations
 
+    if arch and max_mflops:
+        raise SearchError("--arch and --max-mflops name architectures in two ways; give one of them")
+    if search is not None and not arch:
+        raise SearchError("--search is where --arch is looked up; give --arch ID too")
     run = Run.open(run_folder)
-    chosen = None
-    if max_mflops:
-        evaluations = read_evaluations(run.search_folder / "evaluations.jsonl")
+    if arch:
+        folder = search or run.search_folder
+        again = f"anas search {run_folder} --resume" if search is None else f"anas search ... --out {search}"
+        names = extract_more(run, [find_architecture(text, folder, run.space, again) for text in arch])
+    elif max_mflops:
+        evaluations = evaluations_of(run)
         best = {best_under(evaluations, round(limit * 1e6)) for limit in max_mflops}
-        chosen = sorted(best, key=lambda item: item.macs)
-    names = extract_stage(run, chosen=chosen)
+        names = extract_stage(run, chosen=sorted(best, key=lambda item: item.macs))
+    else:
+        names = extract_stage(run)
     folders = [run.drafts_folder / name for name in names]
     print_lines(
         *(f"extracted {folder}" for folder in folders), f"  next: anas export {folders[0]}, validate, publish"

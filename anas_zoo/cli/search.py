@@ -1,61 +1,277 @@
-"""``anas search``: a trained supernet -> evaluations and the front."""
+"""``anas search``: a trained supernet, or a predictor alone -> evaluations and the front."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anas_zoo.cli.options import JsonOption, RunArgument, SeedOption
+from anas_zoo.cli.options import DeviceOption, JsonOption, ResumeOption, SeedOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
+
+if TYPE_CHECKING:
+    from anas_zoo.pipeline.search import SearchOutcome
+    from anas_zoo.search import Evaluation
 
 __all__ = ["search"]
 
+MILLION = 1e6
+ROWS = 16  # of a front that are printed; front.json has all
+PREDICTED = {"algorithm": "nsga2", "evaluations": 20_000, "nsga2": {"population": 200}}
+
+Number = float | None
+Numbers = list[float] | None
+
+
+def _least(name: str, what: str) -> Any:
+    return typer.Option(name, min=0, metavar="X", help=f"Least {what}.")
+
+
+def _most(name: str, what: str) -> Any:
+    return typer.Option(
+        name, min=0, metavar="Y", help=f"Most {what}; repeatable: the best under each is printed."
+    )
+
 
 def search(
-    run_folder: RunArgument,
-    min_mflops: Annotated[
-        float | None, typer.Option("--min-mflops", min=0, metavar="X", help="Least MFLOPs (multiply-adds).")
+    run_folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="The folder of a run (see: anas train); or give --space."),
     ] = None,
-    max_mflops: Annotated[
-        float | None, typer.Option("--max-mflops", min=0, metavar="Y", help="Most MFLOPs (multiply-adds).")
+    space: Annotated[
+        str | None, typer.Option("--space", metavar="NAME|FILE", help="A search space, without any weights.")
+    ] = None,
+    predictor: Annotated[
+        Path | None,
+        typer.Option("--predictor", metavar="FILE", help="Take an accuracy predictor's word (.onnx)."),
+    ] = None,
+    algorithm: Annotated[
+        str | None,
+        typer.Option(
+            "--algorithm",
+            metavar="A",
+            help="surrogate, evolution, nsga2 or random. Default: surrogate; "
+            "with --predictor nsga2, since predictions cost nothing.",
+        ),
+    ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--objective",
+            metavar="COST",
+            help="Weigh top-1 against macs, params, size_bytes or latency_ms; repeatable. Default: macs.",
+        ),
+    ] = None,
+    min_mflops: Annotated[Number, _least("--min-mflops", "MFLOPs (multiply-adds)")] = None,
+    max_mflops: Annotated[Numbers, _most("--max-mflops", "MFLOPs (multiply-adds)")] = None,
+    min_mparams: Annotated[Number, _least("--min-mparams", "millions of parameters")] = None,
+    max_mparams: Annotated[Numbers, _most("--max-mparams", "millions of parameters")] = None,
+    min_size_mb: Annotated[Number, _least("--min-size-mb", "MB of float32 weights")] = None,
+    max_size_mb: Annotated[Numbers, _most("--max-size-mb", "MB of float32 weights")] = None,
+    min_latency_ms: Annotated[Number, _least("--min-latency-ms", "milliseconds; needs --latency")] = None,
+    max_latency_ms: Annotated[Numbers, _most("--max-latency-ms", "milliseconds; needs --latency")] = None,
+    min_top1_pct: Annotated[Number, _least("--min-top1-pct", "top-1 in percent")] = None,
+    resolution: Annotated[
+        str | None, typer.Option("--resolution", metavar="R,R", help="Only these sides of the input.")
+    ] = None,
+    latency: Annotated[
+        Path | None,
+        typer.Option("--latency", metavar="FILE", help="A latency model (see: anas latency fit)."),
     ] = None,
     evaluations: Annotated[
         int | None, typer.Option("--evaluations", min=1, metavar="N", help="Subnets to score at most.")
     ] = None,
+    images_forwarded: Annotated[
+        int | None,
+        typer.Option("--images-forwarded", min=1, metavar="N", help="Images through subnets at most."),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option("--images", min=1, metavar="N", help="Score on so many images of the search split."),
+    ] = None,
+    num_classes: Annotated[
+        int, typer.Option("--num-classes", min=1, help="Of the classifier, with --space.")
+    ] = 1000,
     seed: SeedOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="A new folder; default is RUN/search.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The search's folder; default RUN/search, SPACE_search."),
     ] = None,
+    resume: ResumeOption = False,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Search a run's supernet with evolution, scoring calibrated subnets on the search split."""
-    from anas_zoo.pipeline import Run
-    from anas_zoo.pipeline.search import search_stage
+    """Search the best subnets for any budget, by a run's supernet on the search split or by a predictor.
 
-    run = Run.open(run_folder)
-    recipe = run.recipe.search.with_limits(
-        min_macs=None if min_mflops is None else round(min_mflops * 1e6),
-        max_macs=None if max_mflops is None else round(max_mflops * 1e6),
-        evaluations=evaluations,
+    Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli search RUN ...; see docs/search.md.
+    """
+    from anas_zoo.pipeline import Run
+    from anas_zoo.pipeline.search import search_stage, search_with_predictor
+    from anas_zoo.progress import silence
+    from anas_zoo.search import SearchRecipe
+    from anas_zoo.space import SearchSpace
+    from anas_zoo.training import join_workers
+
+    _one_subject(run_folder, space, predictor)
+    asked = {
+        "macs": (min_mflops, max_mflops, MILLION),
+        "params": (min_mparams, max_mparams, MILLION),
+        "size_bytes": (min_size_mb, max_size_mb, MILLION),
+        "latency_ms": (min_latency_ms, max_latency_ms, 1.0),
+    }
+    budgets = [(name, y * unit) for name, (_, most, unit) in asked.items() for y in most or ()]
+
+    def changed(recipe: SearchRecipe) -> SearchRecipe:
+        if predictor is not None:
+            recipe = recipe.changed(**PREDICTED)
+        limits = recipe.limits.model_dump()
+        for name, (least, most, unit) in asked.items():
+            if least is not None:
+                limits[name]["min"] = least * unit
+            if most:
+                limits[name]["max"] = max(most) * unit
+        if min_top1_pct is not None:
+            limits["top1_pct"]["min"] = min_top1_pct
+        if resolution is not None:
+            limits["resolution"] = _sides(resolution)
+        return recipe.changed(
+            algorithm=algorithm,
+            objectives=None if not objective else _objectives(objective),
+            limits=limits,
+            latency=None if latency is None else str(latency),
+            evaluations=evaluations,
+            images_forwarded=images_forwarded,
+            images=images,
+        )
+
+    if run_folder is None:
+        assert space is not None
+        assert predictor is not None
+        found = SearchSpace.load(space)
+        outcome: SearchOutcome | None = search_with_predictor(
+            found,
+            predictor,
+            recipe=changed(SearchRecipe()),
+            seed=seed or 0,
+            out=out or Path(f"{found.name}_search"),
+            num_classes=num_classes,
+            resume=resume,
+            budgets=budgets,
+        )
+    else:
+        run = Run.open(run_folder)
+        with join_workers(device) as workers:
+            if not workers.first:
+                silence()
+            outcome = search_stage(
+                run,
+                recipe=changed(run.recipe.search),
+                seed=seed,
+                out=out,
+                resume=resume,
+                budgets=budgets,
+                predictor=predictor,
+                workers=workers,
+            )
+    if outcome is not None:
+        _print_json(outcome) if as_json else _print(outcome, run_folder)
+
+
+def _one_subject(run_folder: Path | None, space: str | None, predictor: Path | None) -> None:
+    from anas_zoo.errors import SearchError
+
+    if run_folder is None and (space is None or predictor is None):
+        raise SearchError(
+            "nothing to search: give the folder of a run (anas search RUN), or a space and a predictor "
+            "(anas search --space attentive_nas --predictor FILE)"
+        )
+    if run_folder is not None and space is not None:
+        raise SearchError(f"{run_folder} has a space of its own; give RUN or --space {space}, not both")
+
+
+def _sides(text: str) -> list[int]:
+    from anas_zoo.errors import SearchError
+
+    try:
+        return sorted({int(side) for side in text.split(",")})
+    except ValueError:
+        raise SearchError(
+            f"--resolution {text}: give sides in pixels, such as --resolution 224,256"
+        ) from None
+
+
+def _objectives(costs: list[str]) -> list[str]:
+    return ["top1_pct", *(cost for cost in costs if cost != "top1_pct")]
+
+
+def _print_json(outcome: SearchOutcome) -> None:
+    print_json(
+        {
+            "folder": str(outcome.folder),
+            "evaluations": outcome.result.count,
+            "failures": len(outcome.result.failures),
+            "images_forwarded": outcome.result.images_forwarded,
+            "front": [item.to_dict() for item in outcome.front],
+            "answers": [
+                answer.to_dict()
+                | {"extract": outcome.extract_command(answer.best) if answer.best is not None else None}
+                for answer in outcome.answers
+            ],
+            "references": [reference.to_dict() for reference in outcome.references],
+        }
     )
-    front = search_stage(run, recipe=recipe, seed=seed, out=out)
-    folder = out or run.search_folder
-    if as_json:
-        print_json({"folder": str(folder), "front": [item.to_dict() for item in front]})
-        return
-    print_table(
-        ["architecture", "R", "MFLOPs", "params (k)", "top-1 % (search)"],
-        [
-            [
-                item.arch.id,
-                str(item.arch.resolution),
-                f"{item.macs / 1e6:.3f}",
-                f"{item.params / 1e3:.1f}",
-                f"{item.top1_pct:.2f}",
-            ]
-            for item in front
-        ],
-    )
-    print_lines(f"front, evaluations and picture: {folder}", f"  extract subnets: anas extract {run_folder}")
+
+
+def _print(outcome: SearchOutcome, run_folder: Path | None) -> None:
+    front = outcome.front
+    step = max(1, -(-len(front) // ROWS))
+    shown = front[::-1][::step][::-1]
+    headers, rows = _table(outcome, {}, shown)
+    print_table(headers, rows)
+    if len(shown) < len(front):
+        print_lines(f"{len(shown)} of the {len(front)} on the front; all: {outcome.folder / 'front.json'}")
+    if outcome.references:
+        print_lines("", "known models, scored alike")
+        named = {r.name: r.evaluation for r in outcome.references}
+        print_table(*_table(outcome, named, list(named.values())))
+    for answer in outcome.answers:
+        print_lines("", f"best with {answer.asked()}")
+        if answer.best is None:
+            print_lines("  nothing evaluated is within it")
+            continue
+        print_table(*_table(outcome, {}, [answer.best]))
+        print_lines(f"  {outcome.extract_command(answer.best)}")
+    failed = len(outcome.result.failures)
+    note = f" ({failed} failed: see {outcome.folder / 'evaluations.jsonl'})" if failed else ""
+    lines = [
+        "",
+        f"{outcome.result.count:,} evaluations{note}, {outcome.result.images_forwarded:,} images forwarded",
+    ]
+    if outcome.result.exhausted:
+        lines.append("nothing new was left within the limits")
+    lines.append(f"look at it: {outcome.folder / 'front.html'}, {outcome.folder / 'front.png'}")
+    if run_folder is not None and not outcome.answers:
+        lines.append(f"  extract subnets: anas extract {run_folder}")
+    print_lines(*lines)
+
+
+def _table(
+    outcome: SearchOutcome, names: dict[str, Evaluation], items: list[Evaluation]
+) -> tuple[list[str], list[list[str]]]:
+    from anas_zoo.search import OBJECTIVES
+
+    costs = ["macs", "params"]
+    costs += [name for name in ("size_bytes", "latency_ms") if name in outcome.objectives]
+    if any(item.latency_ms is not None for item in items) and "latency_ms" not in costs:
+        costs.append("latency_ms")
+    headers = [*(["model"] if names else []), "architecture", "R"]
+    headers += [OBJECTIVES[name].short for name in costs] + ["top-1 %"]
+    rows = []
+    labels = list(names) if names else [""] * len(items)
+    for label, item in zip(labels, items, strict=True):
+        cells = [label] if names else []
+        cells += [item.arch.id, str(item.arch.resolution)]
+        cells += [OBJECTIVES[name].shown(item.value(name)) for name in costs]
+        rows.append([*cells, f"{item.top1_pct:.2f}"])
+    return headers, rows

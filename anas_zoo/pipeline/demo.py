@@ -17,14 +17,15 @@ from anas_zoo.pipeline.deploy import (
     validate_on_test_images,
 )
 from anas_zoo.pipeline.extract import extract_stage
-from anas_zoo.pipeline.picture import draw_front
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.search import search_stage
+from anas_zoo.pipeline.search import evaluated_on, search_stage
+from anas_zoo.pipeline.search_picture import SearchView, draw_picture
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.progress import note, stage, track
 from anas_zoo.schema import read_json
-from anas_zoo.search.archive import read_evaluations, read_front
+from anas_zoo.search.archive import EVALUATIONS, FRONT, read_front, read_records
+from anas_zoo.search import Evaluation
 from anas_zoo.training import Workers
 
 __all__ = ["DemoResult", "run_demo"]
@@ -68,7 +69,8 @@ def run_demo(folder: Path, recipe: Recipe, workers: Workers = HERE) -> DemoResul
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
     do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, workers))
-    do(2, "search the front on the search split", run.search_folder, lambda: search_stage(run))
+    searched = run.search_folder / FRONT  # the last thing that a search writes
+    do(2, "search the front on the search split", searched, lambda: search_stage(run, resume=True))
     do(3, "extract, calibrate, test and profile", run.drafts_folder, lambda: extract_stage(run))
     do(4, "export and validate ONNX, measure latency", run.zoo_folder, lambda: _deploy(run))
     do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder))
@@ -90,13 +92,19 @@ def _deploy(run: Run) -> None:
 
 def _report(run: Run) -> None:
     rows = [table_row(run.zoo_folder / name) for name in run.entry_order()]
-    evaluations = read_evaluations(run.search_folder / "evaluations.jsonl")
-    draw_front(
-        run.folder / "front.png",
-        evaluations,
-        read_front(run.search_folder / "front.json"),
-        title=f"{run.recipe.name}: {len(evaluations)} evaluated subnets, {len(rows)} published",
-        views=run.recipe.search.views,
-        tested={row["name"]: (row["macs"], row["top1_pct"]) for row in rows},
+    records = read_records(run.search_folder / EVALUATIONS)
+    evaluations = [record for record in records if isinstance(record, Evaluation)]
+    view = SearchView(
+        title=f"{run.recipe.name}: {len(records)} evaluated subnets, {len(rows)} published",
+        objectives=run.recipe.search.objectives,
+        evaluations=evaluations,
+        front=read_front(run.search_folder / FRONT),
+        failures=len(records) - len(evaluations),
+        answers=[],
+        references=[],
+        scored_by=evaluated_on(run),
+        tested={row["name"]: (row, row["top1_pct"]) for row in rows},
+        about={},
     )
+    draw_picture(run.folder / "front.png", view)
     write_json(run.summary_file, {"entries": rows})

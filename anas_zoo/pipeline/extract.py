@@ -1,39 +1,110 @@
-"""Stage: the front -> drafts of fixed subnets: extracted, calibrated, tested once, profiled."""
+"""Stage: a front, or named architectures -> drafts of fixed subnets: calibrated, tested once, profiled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from anas_zoo.errors import OutputError, SearchError
 from anas_zoo.files import output_folder, sha256_file, write_json
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search import make_evaluator
+from anas_zoo.pipeline.search_folder import finished_search
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.progress import track
-from anas_zoo.search import Evaluation, pick_subnets
-from anas_zoo.search.archive import read_evaluations
+from anas_zoo.schema import read_json
+from anas_zoo.search import Evaluation, pick_subnets, read_evaluations
+from anas_zoo.space import Architecture, SearchSpace
+from anas_zoo.zoo import Entry
 
-__all__ = ["extract_stage"]
+__all__ = ["evaluations_of", "extract_more", "extract_stage", "find_architecture"]
+
+SHORTEST_ID = 4
+ORDER = "order.json"
+
+
+def evaluations_of(run: Run) -> list[Evaluation]:
+    """What the run's own search found. Raises :class:`SearchError` when it is not finished."""
+    again = f"anas search {run.folder} --resume"
+    return read_evaluations(finished_search(run.search_folder, again))
 
 
 def extract_stage(run: Run, *, chosen: Sequence[Evaluation] | None = None) -> list[str]:
-    """Extract the ``chosen`` subnets (default: spread over the front) into ``RUN/subnets``.
+    """Extract the ``chosen`` subnets (default: spread over the front) into the new ``RUN/subnets``.
 
-    Returns their names from small to large. This is the only stage that sees the test split.
+    Returns their names from small to large. Only extraction sees the test split.
     """
     run.use_threads()
     if chosen is None:
-        evaluations = read_evaluations(run.search_folder / "evaluations.jsonl")
-        chosen = pick_subnets(evaluations, run.recipe.search.subnets)
+        chosen = pick_subnets(evaluations_of(run), run.recipe.search.subnets)
     names = run.entry_names(len(chosen))
     evaluator = make_evaluator(run)
     with output_folder(run.drafts_folder) as staging:
         pairs = list(zip(names, chosen, strict=True))
         for name, evaluation in track(pairs, "extract, calibrate, test and profile"):
             _write(run, staging / name, name, evaluator.calibrated(evaluation.arch))
-        write_json(staging / "order.json", names)
+        write_json(staging / ORDER, names)
     return names
+
+
+def extract_more(run: Run, archs: Sequence[Architecture]) -> list[str]:
+    """Extract ``archs`` beside what ``RUN/subnets`` may hold, each under the run's name and its id.
+
+    Returns their names. Raises :class:`OutputError` when one is there already, and
+    :class:`anas_zoo.errors.SpaceError` for one outside the run's space.
+    """
+    run.use_threads()
+    named = {f"{run.recipe.name}_{arch.id}": arch for arch in archs}
+    for name, arch in named.items():
+        run.space.validate(arch)
+        if (run.drafts_folder / name).exists():
+            raise OutputError(f"{run.drafts_folder / name} was extracted already; remove it to do it again")
+    evaluator = make_evaluator(run)
+    for name, arch in track(list(named.items()), "extract, calibrate, test and profile"):
+        with output_folder(run.drafts_folder / name) as staging:
+            _write(run, staging, name, evaluator.calibrated(arch))
+        order = run.drafts_folder / ORDER
+        before = read_json(order, error=OutputError) if order.is_file() else []
+        write_json(order, sorted([*before, name], key=lambda name: _macs(run.drafts_folder / name)))
+    return list(named)
+
+
+def find_architecture(text: str, search: Path, space: SearchSpace, again: str) -> Architecture:
+    """The architecture that ``text`` names: a JSON file, or the beginning of an evaluated one's id.
+
+    Args:
+        text: what a user typed.
+        search: the folder of the search that evaluated it.
+        space: that it has to be in.
+        again: the command that finishes the search, for errors.
+
+    Raises :class:`SearchError` when no evaluation, or more than one, has such an id.
+    """
+    if text.endswith(".json"):
+        arch = Architecture.from_dict(read_json(Path(text), error=SearchError))
+        space.validate(arch)
+        return arch
+    evaluations = read_evaluations(finished_search(search, again))
+    found = {e.arch for e in evaluations if e.arch.id.startswith(text)}
+    front = read_json(search / "front.json", error=SearchError)
+    for reference in front.get("references", []):
+        if text in (reference["name"], reference["evaluation"]["arch_id"]):
+            found.add(Architecture.from_dict(reference["evaluation"]["arch"]))
+    if len(found) == 1 and len(text) >= SHORTEST_ID:
+        arch = found.pop()
+        space.validate(arch)
+        return arch
+    what = "none" if not found else f"{len(found)}"
+    raise SearchError(
+        f"{what} of the {len(evaluations)} architectures evaluated in {search} has an id that begins with "
+        f"{text!r}; give more of the 12 digits (see {search / 'front.json'}), or the .json file of one"
+    )
+
+
+def _macs(draft: Path) -> int:
+    cost = Entry.read(draft).report.cost
+    return 0 if cost is None else cost.macs
 
 
 def _write(run: Run, folder: Path, name: str, subnet: Subnet) -> None:

@@ -4,13 +4,14 @@
         split.json                  which image is in which part
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
         supernet/                   supernet.safetensors, metrics.jsonl, training.png
-        search/                     evaluations.jsonl, front.json, front.png
+        search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
         summary.json, front.png     what came out
 
-Each of them but training/ appears in one rename when its stage has succeeded; a run that was stopped goes
-on with the first one that is missing, a training with its latest checkpoint.
+Each of them but training/ and search/ appears in one rename when its stage has succeeded; a run that was
+stopped goes on with the first one that is missing, a training with its latest checkpoint, a search with its
+last evaluation.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from anas_zoo.data import PartOf, balanced_order
 from anas_zoo.errors import OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
-from anas_zoo.pipeline.images_at import ImagesAt, ViewsAt, spread
+from anas_zoo.pipeline.images_at import ImagesAt, ViewsAt
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
 from anas_zoo.schema import parse
+from anas_zoo.search import SearchRecipe
 from anas_zoo.space import SearchSpace
 
 __all__ = ["Run"]
 
 NAMES_OF_THREE = ("s", "m", "l")
+CALIBRATION, SCORING = 11, 12  # tell the uses of the seed apart
 
 
 class Run(RunFolder[Recipe]):
@@ -93,18 +97,25 @@ class Run(RunFolder[Recipe]):
 
     @cached_property
     def calibration_images(self) -> ImagesAt:
-        """The training images that every calibration uses: the same ones, evenly spread over the split."""
-        return ImagesAt(self.source, spread(self.split.train, self.recipe.search.calibration_images))
+        """The training images that every calibration uses: balanced over the classes, fixed by the seed."""
+        part = PartOf(self.source, self.split.train)
+        order = balanced_order(part.labels, [self.recipe.seed, CALIBRATION])
+        return ImagesAt(part, order[: self.recipe.search.calibration_images].tolist())
 
-    @cached_property
-    def search_images(self) -> ViewsAt:
-        """The images of the search split, as many and in as many views as the recipe says."""
-        found = self.split.search
+    def search_images(self, recipe: SearchRecipe | None = None) -> ViewsAt:
+        """The images of the search split that subnets are scored on, as many and in as many views as
+        ``recipe`` says (default: the run's): balanced over the classes, fixed by the seed.
+
+        They come from a part of the source that holds the search split alone.
+        """
+        recipe = recipe or self.recipe.search
+        part = PartOf(self.source, self.split.search)
+        order = balanced_order(part.labels, [self.recipe.seed, SCORING])
         return ViewsAt(
-            ImagesAt(self.source, spread(found, self.recipe.search.images or len(found))),
+            ImagesAt(part, order[: recipe.images].tolist()),
             self.space.largest.resolution,
             self.recipe.train.augmentation,
-            self.recipe.search.views,
+            recipe.views,
             self.recipe.seed,
         )
 

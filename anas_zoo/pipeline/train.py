@@ -114,9 +114,10 @@ def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]
     recipe, split = run.recipe.train.evaluation, run.split
     calibration = ImagesAt(run.source, spread(split.train, recipe.calibration_images))
     images = ImagesAt(run.source, spread(split.search, recipe.images))
-    evaluate = SubnetEvaluator(
+    evaluator = SubnetEvaluator(
         supernet,
         calibration=calibration,
+        calibration_images=len(calibration.labels),
         images=images,
         labels=images.labels,
         batch_size=run.recipe.search.calibration_batch_size,
@@ -126,11 +127,11 @@ def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]
     sampled = space.decode(space.sample_codes(rng, recipe.sampled))
 
     def accuracies() -> dict[str, float]:
-        drawn = [evaluate(arch).top1_pct for arch in sampled]
+        drawn = [evaluator.top1_pct(arch) for arch in sampled]
         return {
-            "smallest": evaluate(space.smallest).top1_pct,
+            "smallest": evaluator.top1_pct(space.smallest),
             "sampled": sum(drawn) / len(drawn),
-            "largest": evaluate(space.largest).top1_pct,
+            "largest": evaluator.top1_pct(space.largest),
         }
 
     return accuracies

@@ -4,30 +4,50 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from anas_zoo.errors import SearchError
+from anas_zoo.errors import AnasError, SearchError
 from anas_zoo.files import canonical_json, disk_errors, write_json
 from anas_zoo.schema import read_json
-from anas_zoo.search.evaluation import Evaluation
+from anas_zoo.search.evaluation import Evaluation, Record, record_from_dict
 
-__all__ = ["Archive", "read_evaluations", "read_front", "write_front"]
+__all__ = ["EVALUATIONS", "FRONT", "Archive", "read_evaluations", "read_front", "read_records", "write_front"]
+
+EVALUATIONS = "evaluations.jsonl"
+FRONT = "front.json"
 
 
 class Archive:
-    """An append-only file of evaluations; a line is on the disk when :meth:`add` returns."""
+    """An append-only file of evaluations; lines are on the disk when :meth:`add` returns.
+
+    An existing file is continued. What a killed process left of a last line is cut off first: it was never
+    reported, and will be evaluated again.
+
+    Attributes:
+        records: what the file held when it was opened.
+
+    Raises :class:`SearchError` naming a whole line that is no evaluation.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with disk_errors(path):
+            if path.exists():
+                content = path.read_bytes()
+                whole = content.rfind(b"\n") + 1
+                if whole < len(content):
+                    os.truncate(path, whole)
+            self.records = read_records(path) if path.exists() else []
             self._file = path.open("a", encoding="utf-8")
 
-    def add(self, evaluation: Evaluation) -> None:
-        """Append one line and flush it to the disk."""
+    def add(self, records: Iterable[Record]) -> None:
+        """Append a line for each record and flush them to the disk together."""
+        lines = "".join(canonical_json(record.to_dict()) + "\n" for record in records)
         with disk_errors(self._path):
-            self._file.write(canonical_json(evaluation.to_dict()) + "\n")
+            self._file.write(lines)
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -43,19 +63,30 @@ class Archive:
         self._file.close()
 
 
-def read_evaluations(path: Path) -> list[Evaluation]:
-    """All evaluations of an archive. Raises :class:`SearchError` naming the line that is no evaluation."""
-    found = []
+def read_records(path: Path) -> list[Record]:
+    """All evaluations and failures of an archive, in order.
+
+    Raises :class:`SearchError` naming the line that is no evaluation.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise SearchError(f"cannot read the evaluations {path} ({exc})") from exc
-    for number, line in enumerate(lines, 1):
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
         try:
-            found.append(Evaluation.from_dict(json.loads(line)))
-        except (ValueError, KeyError, TypeError) as exc:
-            raise SearchError(f"{path}, line {number}: not an evaluation ({exc!r})") from exc
+            found.append(record_from_dict(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, AnasError) as exc:
+            last = number == len(text.splitlines()) and not text.endswith("\n")
+            what = "cut in the middle of a line" if last else "not an evaluation"
+            hint = "; the search that wrote it mends it when it goes on (--resume)" if last else ""
+            raise SearchError(f"{path}, line {number}: {what} ({exc!r}){hint}") from exc
     return found
+
+
+def read_evaluations(path: Path) -> list[Evaluation]:
+    """The evaluations of an archive, without those that failed. Raises as :func:`read_records` does."""
+    return [record for record in read_records(path) if isinstance(record, Evaluation)]
 
 
 def write_front(path: Path, front: list[Evaluation], about: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""The authors' evolution as ask and tell: random start, then mutations and crossovers of the front.
+"""The authors' evolution: random start, then mutations and crossovers of the best of each cost.
 
-AlphaNet publishes it with 512 random architectures, 20 rounds of 128 mutations (each gene changes with
-probability 0.2) and 128 crossovers of members of the current front.
+AlphaNet publishes it with 512 random architectures, then 20 rounds of 128 mutations (each gene changes with
+probability 0.2) and 128 crossovers of the most accurate architectures of each bin of 10 M multiply-adds
+between 200 and 1200 M: 5,632 evaluations.
 """
 
 from __future__ import annotations
@@ -9,98 +10,84 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from anas_zoo.errors import SearchError
-from anas_zoo.search.evaluation import Evaluation
-from anas_zoo.search.front import pareto_front
-from anas_zoo.search.recipe import SearchRecipe
-from anas_zoo.space import Architecture, SearchSpace, crossover, mutate
+from anas_zoo.search.algorithm import Algorithm
+from anas_zoo.search.problem import Codes, Problem
+from anas_zoo.search.recipe import EvolutionRecipe
+from anas_zoo.space import crossover, mutate
 
 __all__ = ["Evolution"]
 
-Codes = npt.NDArray[np.int64]
+BINS = 100  # over the range of the costs: 10 M each from 200 to 1200 M
+TRIES = 200
+PER_TRY = 256
 
-BATCH = 256  # architectures drawn and priced at a time
-MAX_BATCHES = 200  # bounds the search for new architectures within the range
 
+class Evolution(Algorithm):
+    """Random start, then mutants and children of the best of each bin of the first cost.
 
-class Evolution:
-    """Proposes architectures and learns from their evaluations; no architecture is proposed twice."""
+    Args:
+        problem: what is searched. With more than one cost, parents are the members of the front.
+        recipe: the shares of the start, mutations and crossovers.
+        budget: evaluations in all, which sizes the rounds as the authors' 5,632 do theirs.
+        seed: of all draws.
+    """
 
     def __init__(
-        self, space: SearchSpace, recipe: SearchRecipe, rng: np.random.Generator, *, num_classes: int
+        self, problem: Problem, recipe: EvolutionRecipe, *, budget: int, seed: Sequence[int]
     ) -> None:
-        self._space, self._recipe, self._rng = space, recipe, rng
-        self._num_classes = num_classes
-        self._told: dict[Architecture, Evaluation] = {}
-        self._asked: set[Architecture] = set()
-        self._round = 0
+        super().__init__(problem, seed=seed)
+        self._recipe = recipe
+        self._initial, self._mutants, self._children = recipe.sizes(budget)
 
-    def ask(self) -> list[Architecture]:
-        """The architectures to evaluate next; empty when the search is over.
-
-        Raises :class:`SearchError` with the nearest possible values when no architecture is in range.
-        """
-        recipe = self._recipe
-        if self._round == 0:
+    def _propose(self, rng: np.random.Generator) -> Codes:
+        if self.round == 0:
+            space = self.problem.space
             # The ends of the space are where a sandwich-trained supernet is best known; the authors start
             # from random architectures alone.
-            ends = self._space.encode([self._space.smallest, self._space.largest])
-            proposals = self._draw(min(2, recipe.initial), lambda n: ends, batches=1)
-            proposals += self._draw(
-                recipe.initial - len(proposals), lambda n: self._space.sample_codes(self._rng, n)
-            )
-            if not proposals:
-                self._refuse_range()
-        elif self._round <= recipe.rounds:
-            parents = self._space.encode([item.arch for item in pareto_front(self._told.values())])
-            proposals = self._draw(recipe.mutations, lambda n: self._mutants(parents, n))
-            proposals += self._draw(recipe.crossovers, lambda n: self._children(parents, n))
-        else:
-            return []
-        self._round += 1
-        # A round without anything new is possible in a nearly exhausted range; the next may differ.
-        return proposals if proposals else self.ask()
+            ends = self._new(space.encode([space.smallest, space.largest]), min(2, self._initial))
+            drawn = self._draw(rng, self._initial)
+            return np.concatenate([ends, self._new(drawn, self._initial - len(ends), also=ends)])
+        parents = self._parents()
+        if not len(parents):
+            return self._draw(rng, self._mutants + self._children)
+        chance = self._recipe.mutation_probability
+        space = self.problem.space
 
-    def tell(self, evaluations: Sequence[Evaluation]) -> None:
-        """Take in the evaluations of what was asked, in any order."""
-        self._told |= {item.arch: item for item in evaluations}
+        def mutants(count: int) -> Codes:
+            return mutate(space, parents[rng.integers(len(parents), size=count)], rng, probability=chance)
 
-    def _parents(self, parents: Codes, count: int) -> Codes:
-        return parents[self._rng.integers(len(parents), size=count)]
+        def children(count: int) -> Codes:
+            first, second = (parents[rng.integers(len(parents), size=count)] for _ in range(2))
+            return crossover(first, second, rng)
 
-    def _mutants(self, parents: Codes, count: int) -> Codes:
-        chosen = self._parents(parents, count)
-        return mutate(self._space, chosen, self._rng, probability=self._recipe.mutation_probability)
+        found = self._fill(self._mutants, mutants, parents[:0])
+        found = np.concatenate([found, self._fill(self._children, children, found)])
+        # A nearly exhausted range may have nothing new near its front.
+        return found if len(found) else self._draw(rng, self._mutants + self._children)
 
-    def _children(self, parents: Codes, count: int) -> Codes:
-        return crossover(self._parents(parents, count), self._parents(parents, count), self._rng)
-
-    def _draw(
-        self, count: int, propose: Callable[[int], Codes], *, batches: int = MAX_BATCHES
-    ) -> list[Architecture]:
-        """Up to ``count`` new architectures within the range, in bounded time."""
-        found: list[Architecture] = []
-        for _ in range(batches):
-            if len(found) == count:
+    def _fill(self, count: int, propose: Callable[[int], Codes], also: Codes) -> Codes:
+        found = also
+        for _ in range(TRIES):
+            left = count - (len(found) - len(also))
+            if left == 0:
                 break
-            codes = propose(BATCH)
-            macs = self._space.macs(codes, self._num_classes)
-            inside = macs >= self._recipe.min_macs
-            if self._recipe.max_macs is not None:
-                inside &= macs <= self._recipe.max_macs
-            for arch in self._space.decode(codes[inside]):
-                if arch not in self._asked and len(found) < count:
-                    self._asked.add(arch)
-                    found.append(arch)
-        return found
+            found = np.concatenate([found, self._new(propose(PER_TRY), left, also=found)])
+        return found[len(also) :]
 
-    def _refuse_range(self) -> None:
-        macs = self._space.macs([self._space.smallest, self._space.largest], self._num_classes) / 1e6
-        low = self._recipe.min_macs / 1e6
-        high = "∞" if self._recipe.max_macs is None else f"{self._recipe.max_macs / 1e6:g}"
-        raise SearchError(
-            f"no architecture of the space {self._space.name!r} was found between {low:g} and {high} "
-            f"MFLOPs in {BATCH * MAX_BATCHES} draws; the space reaches from {macs[0]:g} to {macs[1]:g}"
-        )
+    def _parents(self) -> Codes:
+        problem, items = self.problem, self.problem.accepted(self.evaluations) or self.evaluations
+        costs = problem.cost_objectives
+        if len(costs) > 1 or not items:
+            return problem.space.encode(e.arch for e in problem.front(items) or items)
+        limit = problem.limits.costs().get(costs[0])
+        values = np.array([e.value(costs[0]) for e in items])
+        low = values.min() if limit is None or limit.min is None else limit.min
+        high = values.max() if limit is None or limit.max is None else limit.max
+        width = max((high - low) / BINS, 1e-12)
+        best: dict[int, int] = {}
+        for place, value in enumerate(values):
+            number = int((value - low) / width)
+            if number not in best or items[place].top1_pct > items[best[number]].top1_pct:
+                best[number] = place
+        return problem.space.encode(items[place].arch for place in best.values())

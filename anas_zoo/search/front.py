@@ -1,28 +1,54 @@
-"""Pareto fronts over (multiply-adds, top-1), and the choice of a few subnets from one."""
+"""Pareto fronts over any objectives, and the choice of a few subnets from one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from anas_zoo.errors import SearchError
 from anas_zoo.search.evaluation import Evaluation
+from anas_zoo.search.objectives import OBJECTIVES
 
-__all__ = ["best_under", "pareto_front", "pick_subnets"]
+__all__ = ["DEFAULT_OBJECTIVES", "best_under", "losses_of", "nondominated", "pareto_front", "pick_subnets"]
+
+DEFAULT_OBJECTIVES = ("top1_pct", "macs")
 
 
-def pareto_front(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """Those that nothing beats: no other is at most as costly and at least as accurate, and better in one.
+def losses_of(evaluations: Iterable[Evaluation], objectives: Sequence[str]) -> npt.NDArray[np.float64]:
+    """The objectives as numbers to minimise, (N, objectives) float64."""
+    signs = [-1.0 if OBJECTIVES[name].maximise else 1.0 for name in objectives]
+    rows = [[sign * e.value(name) for sign, name in zip(signs, objectives, strict=True)] for e in evaluations]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(objectives))
 
-    From small to large; of several with equal cost and accuracy the smallest id stays, so the front does
-    not depend on the order of the evaluations.
+
+def nondominated(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Rows of (N, objectives) that no other row beats, ascending; of equal rows the first."""
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+    if not len(losses):
+        return np.empty(0, dtype=np.intp)
+    rows, first = np.unique(losses, axis=0, return_index=True)
+    if losses.shape[1] == 2:  # sorted by the first: the second must fall
+        before = np.minimum.accumulate(np.append(np.inf, rows[:-1, 1]))
+        return np.sort(first[rows[:, 1] < before])
+    kept = NonDominatedSorting().do(rows, only_non_dominated_front=True)
+    return np.sort(first[kept])
+
+
+def pareto_front(
+    evaluations: Iterable[Evaluation], objectives: Sequence[str] = DEFAULT_OBJECTIVES
+) -> list[Evaluation]:
+    """Those that nothing beats: no other is as good in every objective, and better in one.
+
+    From small to large in the first cost; of several that are equal in all objectives the smallest id stays,
+    so the front does not depend on the order of the evaluations.
     """
-    front: list[Evaluation] = []
-    for item in sorted(evaluations, key=lambda e: (e.macs, -e.top1_pct, e.arch.id)):
-        if not front or item.top1_pct > front[-1].top1_pct:
-            front.append(item)
-    return front
+    items = sorted(evaluations, key=lambda e: e.arch.id)
+    front = [items[place] for place in nondominated(losses_of(items, objectives))]
+    cost = next((name for name in objectives if not OBJECTIVES[name].maximise), "macs")
+    return sorted(front, key=lambda e: (e.value(cost), -e.top1_pct, e.arch.id))
 
 
 def best_under(evaluations: Iterable[Evaluation], max_macs: int) -> Evaluation:

@@ -18,10 +18,11 @@ from anas_zoo.space.genes import GeneTable
 from anas_zoo.space.plan import BlockPlan, NetworkPlan, conv_side, plan_network, plan_stage
 from anas_zoo.space.structure import Structure
 
-__all__ = ["CostTables", "block_cost", "count_by_walking", "head_cost", "stem_cost"]
+__all__ = ["CostTables", "block_cost", "count_by_walking", "head_cost", "norm_channels", "stem_cost"]
 
 Int64s = npt.NDArray[np.int64]
 
+FLOAT32_BYTES = 4
 IN_CHANS = 3  # networks read RGB; every published count does
 CHUNK = 8192  # rows per pass: the 31 columns of a chunk stay in the second-level cache
 
@@ -41,9 +42,13 @@ def block_cost(block: BlockPlan, in_side: int) -> tuple[int, int]:
     se = 2 * block.mid_chs * block.se_chs
     shortcut = block.in_chs * block.out_chs if "conv" in block.shortcut else 0
     macs = expand * in_side**2 + (depthwise + project + shortcut) * out_side**2 + se
-    norms = 2 * (block.mid_chs * (1 + block.expands) + block.out_chs)
     biases = block.se_chs + block.mid_chs if block.se_chs else 0
-    return macs, expand + depthwise + project + shortcut + se + norms + biases
+    return macs, expand + depthwise + project + shortcut + se + 2 * norm_channels(block) + biases
+
+
+def norm_channels(block: BlockPlan) -> int:
+    """Channels of all batch norms of one block; folding replaces each one's scale and shift by a bias."""
+    return block.mid_chs * (1 + block.expands) + block.out_chs
 
 
 def head_cost(in_chs: int, mid_chs: int, out_chs: int, side: int) -> tuple[int, int]:
@@ -84,7 +89,7 @@ class CostTables:
         self._head_gene = widths + n + 1
 
         sides = [conv_side(r, config.stem.stride) for r in config.resolution]
-        stem = [[stem_cost(w, config.stem.kernel_size, s) for s in sides] for w in config.stem.width]
+        stem = [[(*stem_cost(w, config.stem.kernel_size, s), w) for s in sides] for w in config.stem.width]
         tables = [np.array(stem, dtype=np.int64)]
         in_widths = config.stem.width
         for stage in config.stages:
@@ -93,7 +98,8 @@ class CostTables:
             sides = [conv_side(s, stage.stride) for s in sides]
         ratio = config.head.expand_ratio
         head = [
-            [[head_cost(c, c * ratio, w, s) for s in sides] for w in config.head.width] for c in in_widths
+            [[(*head_cost(c, c * ratio, w, s), c * ratio) for s in sides] for w in config.head.width]
+            for c in in_widths
         ]
         tables.append(np.array(head, dtype=np.int64))
         self._strides = [
@@ -101,6 +107,7 @@ class CostTables:
         ]
         self._macs = [np.ascontiguousarray(table[..., 0]).ravel() for table in tables]
         self._params = [np.ascontiguousarray(table[..., 1]).ravel() for table in tables]
+        self._folded = [np.ascontiguousarray(table[..., 1] - table[..., 2]).ravel() for table in tables]
 
     def macs(self, codes: Int64s, num_classes: int) -> Int64s:
         """Multiply-adds of each row of ``codes``, classifier included."""
@@ -109,6 +116,10 @@ class CostTables:
     def params(self, codes: Int64s, num_classes: int) -> Int64s:
         """Parameters of each row of ``codes``, classifier included."""
         return self._sum(codes, self._params, (self._head_width + 1) * num_classes)
+
+    def size_bytes(self, codes: Int64s, num_classes: int) -> Int64s:
+        """Bytes of each row's float32 weights with batch norm folded, classifier included."""
+        return FLOAT32_BYTES * self._sum(codes, self._folded, (self._head_width + 1) * num_classes)
 
     def _sum(self, codes: Int64s, tables: list[Int64s], classifier: Int64s) -> Int64s:
         total = np.empty(len(codes), dtype=np.int64)
@@ -126,9 +137,9 @@ class CostTables:
 
 
 def _stage_table(stage: StageConfig, in_widths: tuple[int, ...], sides: list[int]) -> Int64s:
-    """[in width, width, depth, kernel size, expand ratio, resolution, (macs, params)] of one stage."""
+    """[in width, width, depth, kernel size, expand ratio, resolution, (macs, params, norm channels)]."""
     axes = (in_widths, stage.width, stage.depth, stage.kernel_size, stage.expand_ratio, sides)
-    table = np.zeros((*map(len, axes), 2), dtype=np.int64)
+    table = np.zeros((*map(len, axes), 3), dtype=np.int64)
     for at in itertools.product(*(range(len(axis)) for axis in axes)):
         in_chs, out_chs, depth, kernel_size, ratio, side = (axis[i] for axis, i in zip(axes, at, strict=True))
         blocks = plan_stage(
@@ -142,6 +153,6 @@ def _stage_table(stage: StageConfig, in_widths: tuple[int, ...], sides: list[int
             act=stage.act,
         )
         for block in blocks:
-            table[at] += block_cost(block, side)
+            table[at] += (*block_cost(block, side), norm_channels(block))
             side = conv_side(side, block.stride)
     return table

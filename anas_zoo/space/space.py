@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,6 +26,9 @@ __all__ = ["SearchSpace"]
 PRESETS = Path(__file__).parent / "presets"
 
 Codes = npt.NDArray[np.int64]
+
+MAX_TILT = 4.0  # e^4: the last choice of a gene is then 55 times as likely as the first
+MAX_LISTED = 1_000_000
 
 
 class SearchSpace:
@@ -101,6 +105,20 @@ class SearchSpace:
         """``count`` uniform draws as codes, (count, genes) int64."""
         return self.genes.sample(rng, count)
 
+    def tilted_codes(self, rng: np.random.Generator, count: int) -> Codes:
+        """``count`` draws as codes that reach from the smallest to the largest, (count, genes) int64.
+
+        Uniform draws crowd around the middle of the costs. Here each architecture has a tilt of its own,
+        uniform in ±4, by which the chances of a gene's choices rise or fall exponentially from first to last.
+        """
+        return self.genes.sample_tilted(rng, count, MAX_TILT)
+
+    def every_code(self) -> Codes:
+        """All codes of a small space, (size, genes) int64. Raises :class:`SpaceError` above a million."""
+        if self.size > MAX_LISTED:
+            raise SpaceError(f"the space {self.name!r} has {self.size:.3g} architectures, too many to list")
+        return np.array(list(itertools.product(*self.genes.choices)), dtype=np.int64)
+
     def violations(self, arch: Architecture) -> list[str]:
         """Every way in which ``arch`` breaks the space, each in words; empty when it is inside."""
         return self.genes.violations(arch)
@@ -143,6 +161,15 @@ class SearchSpace:
     ) -> npt.NDArray[np.int64]:
         """Exact number of live parameters (batch norm's weight and bias included), (N,) int64."""
         return self._costs.params(self._codes(archs), num_classes)
+
+    def size_bytes(
+        self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
+    ) -> npt.NDArray[np.int64]:
+        """Exact bytes of the float32 weights with batch norm folded, as in an exported file, (N,) int64.
+
+        The file itself is larger by its graph, some tens of kB.
+        """
+        return self._costs.size_bytes(self._codes(archs), num_classes)
 
     @functools.cached_property
     def _costs(self) -> CostTables:

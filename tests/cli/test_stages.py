@@ -25,7 +25,7 @@ RECIPE = {
         "warmup_epochs": 0,
         "sampling": {"prior_draws": 2000, "prior_bins": 10},
     },
-    "search": {"initial": 3, "rounds": 0, "calibration_images": 32, "subnets": 1},
+    "search": {"evaluations": 3, "calibration_images": 32, "subnets": 1},
 }
 
 

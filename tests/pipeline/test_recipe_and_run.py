@@ -98,13 +98,38 @@ def test_a_folder_of_somebody_else_is_refused_and_kept(tmp_path: Path) -> None:
 
 def test_calibration_and_search_never_see_the_test_split(tmp_path: Path) -> None:
     run = Run.start(tmp_path / "run", tiny_recipe())
-    calibration = set(run.calibration_images._indices)
-    searched = set(run.search_images._images._indices)
-    tested = set(run.test_images._indices)
+    seen: list[int] = []
+    real = run.source.image
+
+    def image(index: int) -> Image.Image:
+        seen.append(index)
+        return real(index)
+
+    run.source.image = image  # type: ignore[method-assign]
+    run.calibration_images(8)
+    calibration = set(seen)
+    seen.clear()
+    run.search_images()(8)
+    searched = set(seen)
+    seen.clear()
+    run.test_images(8)
     assert calibration < set(run.split.train)
     assert searched == set(run.split.search)
-    assert tested == set(run.split.test)
-    assert not (calibration | searched) & tested
+    assert set(seen) == set(run.split.test)
+    assert not (calibration | searched) & set(seen)
+
+
+def test_the_same_seed_takes_the_same_few_images_balanced_and_nested(tmp_path: Path) -> None:
+    run = Run.start(tmp_path / "run", tiny_recipe())
+    few, more = (run.search_images(run.recipe.search.changed(images=n)) for n in (20, 50))
+    assert few.labels.bincount().tolist() == [2] * 10
+    assert more.labels.bincount().tolist() == [5] * 10
+    assert torch.equal(few(8), more(8)[:20])
+    assert torch.equal(
+        few(8), Run.open(tmp_path / "run").search_images(run.recipe.search.changed(images=20))(8)
+    )
+    other = Run.start(tmp_path / "other", tiny_recipe(seed=1))
+    assert not torch.equal(few(8), other.search_images(run.recipe.search.changed(images=20))(8))
 
 
 def test_changed_images_end_a_run(tmp_path: Path) -> None:
@@ -130,10 +155,11 @@ def test_search_views_are_fixed_and_begin_with_the_images_themselves(tmp_path: P
     )
     run = Run.start(tmp_path / "run", recipe)
     count = len(run.split.search)
-    images, labels = run.search_images(8), run.search_images.labels
+    views = run.search_images()
+    images, labels = views(8), views.labels
     assert images.shape == (3 * count, 3, 8, 8)
-    assert torch.equal(labels, torch.from_numpy(run.source.labels[list(run.split.search)]).repeat(3))
+    assert torch.equal(labels, labels[:count].repeat(3))
     plain = eval_tensor(run.source, run.split.search, run.source.preprocessing, 8)
-    assert torch.equal(images[:count], plain)
-    assert not torch.equal(images[count : 2 * count], plain)
-    assert torch.equal(images, Run.open(tmp_path / "run").search_images(8))
+    assert {image.numpy().tobytes() for image in images[:count]} == {i.numpy().tobytes() for i in plain}
+    assert not torch.equal(images[count : 2 * count], images[:count])
+    assert torch.equal(images, Run.open(tmp_path / "run").search_images()(8))

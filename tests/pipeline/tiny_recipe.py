@@ -24,10 +24,8 @@ TINY: dict[str, Any] = {
         "sampling": {"prior_draws": 5000, "prior_bins": 20},
     },
     "search": {
-        "initial": 4,
-        "rounds": 1,
-        "mutations": 2,
-        "crossovers": 0,
+        "evaluations": 6,
+        "surrogate": {"initial": 4, "batch": 2},
         "calibration_images": 128,
     },
 }

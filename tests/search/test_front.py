@@ -74,7 +74,7 @@ def test_archive_and_front_are_read_back(tmp_path: Path) -> None:
     items = [evaluation(10, 90.0), evaluation(20, 95.5)]
     with Archive(tmp_path / "evaluations.jsonl") as archive:
         for number, item in enumerate(items, 1):
-            archive.add(item)
+            archive.add([item])
             # durable when reported: another reader sees it while the archive is still open
             assert read_evaluations(tmp_path / "evaluations.jsonl") == items[:number]
     write_front(tmp_path / "front.json", items, {"seed": 1})
@@ -84,9 +84,9 @@ def test_archive_and_front_are_read_back(tmp_path: Path) -> None:
 def test_a_damaged_archive_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "evaluations.jsonl"
     with Archive(path) as archive:
-        archive.add(evaluation(10, 90.0))
+        archive.add([evaluation(10, 90.0)])
     path.write_text(path.read_text() + '{"arch": {"resol')
-    with pytest.raises(SearchError, match="line 2"):
+    with pytest.raises(SearchError, match="line 2: cut in the middle of a line"):
         read_evaluations(path)
     (tmp_path / "front.json").write_text('{"other": 1}')
     with pytest.raises(SearchError, match="not the front of a search"):

@@ -1,0 +1,67 @@
+"""A search's folder: it grows while the search runs, and is finished when ``front.json`` is there.
+
+search.json            what is searched, how, and with which weights; written first
+evaluations.jsonl      one line per evaluation, durable when reported
+front.json             what came out
+front.png, front.html  the same to look at
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from anas_zoo.errors import OutputError, SearchError
+from anas_zoo.files import output_folder, refuse_occupied, write_json
+from anas_zoo.pipeline.run_folder import in_words
+from anas_zoo.schema import read_json
+from anas_zoo.search.archive import EVALUATIONS, FRONT
+
+__all__ = ["MARKER", "begin_search", "finished_search"]
+
+MARKER = "search.json"
+
+
+def begin_search(folder: Path, identity: dict[str, Any], *, resume: bool, again: str) -> None:
+    """Make ``folder`` for a new search, or see that the one in it is the one to go on with.
+
+    Args:
+        folder: the search's.
+        identity: everything that decides what the search finds.
+        resume: whether to go on with what is there; without anything there a search begins.
+        again: the command that goes on, for errors.
+
+    Raises :class:`OutputError` when the folder is taken, :class:`SearchError` when what is there is of other
+    weights, limits or seeds, naming what differs.
+    """
+    if not (folder / MARKER).is_file():
+        refuse_occupied(folder)
+        with output_folder(folder) as staging:
+            write_json(staging / MARKER, identity)
+            (staging / EVALUATIONS).touch()
+        return
+    name = shlex.quote(str(folder))
+    if not resume:
+        state = "finished search" if (folder / FRONT).is_file() else "search that was stopped"
+        raise OutputError(
+            f"{folder} holds a {state}; go on with it (a larger --evaluations extends it): {again}; "
+            f"or give another --out; or begin anew after: rm -r {name}"
+        )
+    there = read_json(folder / MARKER, error=SearchError)
+    if there != identity:
+        raise SearchError(
+            f"{folder} holds the evaluations of another search ({in_words(there, identity)}); "
+            f"give another --out, or begin anew after: rm -r {name}"
+        )
+
+
+def finished_search(folder: Path, again: str) -> Path:
+    """The evaluations of the finished search in ``folder``; ``again`` is the command that finishes one.
+
+    Raises :class:`SearchError` when there is none, or when it was stopped.
+    """
+    if not (folder / MARKER).is_file() or not (folder / FRONT).is_file():
+        state = "a search that was stopped" if (folder / MARKER).is_file() else "no search"
+        raise SearchError(f"{folder} holds {state}; run: {again}")
+    return folder / EVALUATIONS

@@ -1,0 +1,67 @@
+"""Evaluations spread over the processes that torchrun started: the first one searches, all evaluate."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import torch.distributed as dist
+
+from anas_zoo.search import Evaluator, Score
+from anas_zoo.space import Architecture
+from anas_zoo.training import Workers
+
+__all__ = ["evaluate_together"]
+
+
+class _Together:
+    """An evaluator that gives each process one architecture at a time and gathers the scores."""
+
+    def __init__(self, evaluator: Evaluator, workers: Workers) -> None:
+        self._evaluator, self._workers = evaluator, workers
+        self.images, self.images_forwarded = evaluator.images, evaluator.images_forwarded
+        self.at_once = workers.count * evaluator.at_once
+
+    def __call__(self, archs: Sequence[Architecture]) -> list[Score]:
+        """Scores of ``archs`` in their order."""
+        dist.broadcast_object_list([list(archs)], src=0)
+        return self.share(archs)
+
+    def share(self, archs: Sequence[Architecture]) -> list[Score]:
+        """Evaluate this process' part of ``archs``; the scores of all of them, in every process."""
+        rank, count = self._workers.rank, self._workers.count
+        parts: list[list[Score]] = [[] for _ in range(count)]
+        dist.all_gather_object(parts, self._evaluator(archs[rank::count]))
+        found: list[Score] = [Score(None)] * len(archs)
+        for number, part in enumerate(parts):
+            found[number::count] = part
+        return found
+
+    def serve(self) -> None:
+        """Evaluate what the first process asks for, until it is done."""
+        while True:
+            asked: list[list[Architecture] | None] = [None]
+            dist.broadcast_object_list(asked, src=0)
+            if asked[0] is None:
+                return
+            self.share(asked[0])
+
+
+@contextlib.contextmanager
+def evaluate_together(evaluator: Evaluator, workers: Workers) -> Iterator[Evaluator | None]:
+    """The evaluator of all processes for the first one; in the others None, once the first is done.
+
+    What goes between processes is pickled by torch.distributed; it never comes from outside.
+    """
+    if workers.count == 1:
+        yield evaluator
+        return
+    together = _Together(evaluator, workers)
+    if not workers.first:
+        together.serve()
+        yield None
+        return
+    try:
+        yield together
+    finally:
+        dist.broadcast_object_list([None], src=0)

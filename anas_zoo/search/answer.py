@@ -1,0 +1,72 @@
+"""What a search answers: the best under each asked budget, and known models beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from anas_zoo.search.evaluation import Evaluation
+from anas_zoo.search.limits import Range
+from anas_zoo.search.objectives import OBJECTIVES
+
+__all__ = ["Answer", "Reference", "answers_of"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The most accurate evaluation within one asked budget.
+
+    Attributes:
+        cost: the objective's name.
+        limit: the budget, in its stored unit.
+        best: None when nothing evaluated is within it.
+    """
+
+    cost: str
+    limit: float
+    best: Evaluation | None
+
+    def asked(self) -> str:
+        """The budget in words, such as ``"MFLOPs (multiply-adds) at most 300"``."""
+        return Range(max=self.limit).in_words(self.cost)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``front.json``."""
+        best = None if self.best is None else self.best.to_dict()
+        return {"cost": self.cost, "limit": self.limit, "best": best}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A known model, scored in the same way as what was searched.
+
+    Attributes:
+        name: the model's.
+        evaluation: its costs, and its accuracy by this search's evaluator.
+        published: accuracies that others published for it, by whose weights; percent.
+    """
+
+    name: str
+    evaluation: Evaluation
+    published: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``front.json``."""
+        return {
+            "name": self.name,
+            "evaluation": self.evaluation.to_dict(),
+            "published_top1_pct": self.published,
+        }
+
+
+def answers_of(evaluations: Sequence[Evaluation], budgets: Sequence[tuple[str, float]]) -> list[Answer]:
+    """The most accurate within each (cost, limit); of equals the cheapest, then the smallest id."""
+    found = []
+    for cost, limit in budgets:
+        if cost not in OBJECTIVES:
+            raise ValueError(f"no cost {cost!r}")
+        inside = [e for e in evaluations if e.value(cost) <= limit]
+        best = max(inside, key=lambda e: (e.top1_pct, -e.value(cost), e.arch.id), default=None)
+        found.append(Answer(cost, limit, best))
+    return found
