@@ -1,4 +1,4 @@
-"""Which subnets to measure for a latency model: a designed set to fit on, and an independent one to judge it by."""
+"""Which subnets to measure for a latency model: a designed set to fit on, an independent one to judge by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ __all__ = ["designed_codes", "held_out_codes", "least_designed"]
 
 Codes = npt.NDArray[np.int64]
 
-TILT = 4.0  # the largest choice of a gene is e⁴ times as likely as the smallest at the dear end, and vice versa
+TILT = (
+    4.0  # the largest choice of a gene is e⁴ times as likely as the smallest at the dear end, and vice versa
+)
 TRIES = 100  # redraws of rows that were there already, before giving up
 
 
@@ -58,7 +60,7 @@ def _fill(space: SearchSpace, found: Codes, count: int, rng: np.random.Generator
     """``found`` and ``count`` new rows after it."""
     if len(found) + count > space.size:
         raise ProfileError(
-            f"{space.name!r} has {space.size} architectures, {len(found) + count} different ones were asked for"
+            f"{space.name!r} has {space.size} architectures, {len(found) + count} were asked for"
         )
     wanted = len(found) + count
     for _ in range(TRIES):
