@@ -3,7 +3,8 @@
 A new command is a module here with one function, whose docstring is its help, and one line in
 :data:`COMMANDS`. The module imports what it works with inside the function, so that ``anas --help``
 stays quick; it prints results with :mod:`anas_zoo.cli.output` and raises an
-:class:`anas_zoo.errors.AnasError` for what the user can mend.
+:class:`anas_zoo.errors.AnasError` for what the user can mend. A command with commands below it is a line in
+:data:`GROUPS`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from anas_zoo.cli.bench import bench
 from anas_zoo.cli.demo import demo
 from anas_zoo.cli.export import export
 from anas_zoo.cli.extract import extract
 from anas_zoo.cli.finetune import finetune
+from anas_zoo.cli.groups import CommandGroup, UsageError, add_commands
 from anas_zoo.cli.import_ import import_
+from anas_zoo.cli.latency import latency
 from anas_zoo.cli.list_models import list_models
 from anas_zoo.cli.predict import predict
 from anas_zoo.cli.profile import profile
@@ -29,9 +31,8 @@ from anas_zoo.cli.show import show
 from anas_zoo.cli.train import train
 from anas_zoo.cli.validate import validate
 from anas_zoo.cli.verify import verify
-from anas_zoo.errors import AnasError, nearest
 
-__all__ = ["COMMANDS", "UsageError", "make_app"]
+__all__ = ["COMMANDS", "GROUPS", "UsageError", "make_app"]
 
 # In the order in which `anas --help` shows them: the way of a model, from its making to its use.
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -52,22 +53,18 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_,
 }
 
+# Commands with commands below them, each made by a function (see anas_zoo/cli/groups.py).
+GROUPS: dict[str, Callable[[], typer.Typer]] = {
+    "latency": latency,
+}
 
-class UsageError(AnasError):
-    """A command line that does not say what to do."""
 
-    exit_code = 2
+class _Program(CommandGroup):
+    """The program: its commands, then its groups, in the order of their dictionaries."""
 
-
-class _Group(TyperGroup):
-    """A group that answers an unknown command with the nearest one."""
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        command = super().get_command(ctx, cmd_name)
-        if command is None and not cmd_name.startswith("-"):
-            hint = nearest(cmd_name, COMMANDS) or f"; commands: {', '.join(COMMANDS)}"
-            raise UsageError(f"no command {cmd_name!r}{hint}; see: anas --help")
-        return command
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, as ``anas --help`` shows them."""
+        return [*COMMANDS, *GROUPS]
 
 
 def _show_version(wanted: bool) -> None:
@@ -96,18 +93,18 @@ def _program(
 
 
 def make_app() -> typer.Typer:
-    """The program ``anas`` with every command of :data:`COMMANDS`."""
+    """The program ``anas`` with everything in :data:`COMMANDS` and :data:`GROUPS`."""
     # Plain help and plain errors: quick to start, and one line a mistake (see anas_zoo/cli/run.py).
     app = typer.Typer(
         name="anas",
-        cls=_Group,
+        cls=_Program,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_program)
-    for name, function in COMMANDS.items():
-        # The first line of the docstring whole, where typer would cut it off with dots.
-        app.command(name, short_help=(function.__doc__ or "").partition("\n")[0])(function)
+    add_commands(app, COMMANDS)
+    for name, make in GROUPS.items():
+        app.add_typer(make(), name=name)
     return app

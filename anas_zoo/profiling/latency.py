@@ -16,7 +16,7 @@ from anas_zoo.profiling.session import open_session, runtime_version
 from anas_zoo.progress import track
 from anas_zoo.schema import Schema
 
-__all__ = ["LatencyReport", "interleave", "measure_latency"]
+__all__ = ["LatencyReport", "interleave", "measure_latency", "prepare_call"]
 
 
 class LatencyReport(Schema):
@@ -129,6 +129,12 @@ def measure_latency(
             machine=machine,
         )
     return reports
+
+
+def prepare_call(path: Path, *, threads: int = 1, batch_size: int = 1) -> Callable[[], object]:
+    """A function that runs the file once on random images; raises as :func:`measure_latency` does."""
+    session = open_session(path, threads=threads)
+    return _call(session, _input_shape(session, path, batch_size))
 
 
 def _input_shape(session: Any, path: Path, batch_size: int) -> tuple[int, ...]:

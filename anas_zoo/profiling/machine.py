@@ -6,9 +6,43 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["describe_machine"]
+from anas_zoo.profiling.session import runtime_version
+from anas_zoo.schema import Schema, differences
+
+__all__ = ["Fingerprint", "describe_machine", "fingerprint"]
 
 CPUINFO = Path("/proc/cpuinfo")
+
+
+class Fingerprint(Schema):
+    """What a latency depends on beside the file: the machine's kind, the runtime and its threads.
+
+    Attributes:
+        cpu: model of the processor.
+        cores: cores that the process may use.
+        system: operating system.
+        machine: instruction set.
+        runtime: name and version.
+        provider: onnxruntime's execution provider.
+        threads: threads of the runtime.
+    """
+
+    cpu: str
+    cores: int
+    system: str
+    machine: str
+    runtime: str
+    provider: str
+    threads: int
+
+    def describe(self) -> str:
+        """The machine's part of it in one line."""
+        noun = "core" if self.cores == 1 else "cores"
+        return f"{self.cpu}, {self.cores} {noun}, {self.system} {self.machine}"
+
+    def differences(self, here: Fingerprint) -> list[str]:
+        """Each part in which ``here`` is another, as "cores: 8 there, 2 here"."""
+        return differences(self.model_dump(), here.model_dump())
 
 
 def _cpu_model() -> str:
@@ -20,9 +54,21 @@ def _cpu_model() -> str:
     return platform.processor() or "unknown CPU"
 
 
-def describe_machine() -> str:
-    """CPU model, cores this process may use, system and instruction set; no host or user name."""
+def fingerprint(threads: int) -> Fingerprint:
+    """The fingerprint of this machine and runtime with so many ``threads``."""
     # A container or a batch system often grants fewer cores than the machine has.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    noun = "core" if cores == 1 else "cores"
-    return f"{_cpu_model()}, {cores} {noun}, {platform.system()} {platform.machine()}"
+    return Fingerprint(
+        cpu=_cpu_model(),
+        cores=cores,
+        system=platform.system(),
+        machine=platform.machine(),
+        runtime=runtime_version(),
+        provider="CPUExecutionProvider",
+        threads=threads,
+    )
+
+
+def describe_machine() -> str:
+    """CPU model, cores this process may use, system and instruction set; no host or user name."""
+    return fingerprint(threads=1).describe()

@@ -1,22 +1,16 @@
-"""Exact multiply-adds and parameters of many architectures at once, from small tables; no network is built.
-
-The cost of a stage depends on a handful of choices only (input width, width, depth, kernel size, expand
-ratio and, for multiply-adds, resolution). All combinations of one stage fit a table of at most a few
-hundred integers, so the cost of an architecture is one look-up per stage and a sum.
-"""
+"""Exact multiply-adds and parameters: of one part, of one network, and of many architectures at once."""
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.space.architecture import Architecture
-from anas_zoo.space.config import SpaceConfig, StageConfig
+from anas_zoo.space.config import SpaceConfig
 from anas_zoo.space.genes import GeneTable
-from anas_zoo.space.plan import BlockPlan, NetworkPlan, conv_side, plan_network, plan_stage
+from anas_zoo.space.plan import BlockPlan, NetworkPlan, conv_side, plan_network
 from anas_zoo.space.structure import Structure
+from anas_zoo.space.tables import PartTables
 
 __all__ = ["CostTables", "block_cost", "count_by_walking", "head_cost", "norm_channels", "stem_cost"]
 
@@ -24,7 +18,6 @@ Int64s = npt.NDArray[np.int64]
 
 FLOAT32_BYTES = 4
 IN_CHANS = 3  # networks read RGB; every published count does
-CHUNK = 8192  # rows per pass: the 31 columns of a chunk stay in the second-level cache
 
 
 def stem_cost(out_chs: int, kernel_size: int, side: int) -> tuple[int, int]:
@@ -74,85 +67,35 @@ def count_by_walking(structure: Structure, arch: Architecture, num_classes: int)
 
 
 class CostTables:
-    """Look-up tables of one space; see the module's docstring."""
+    """The costs of one space, looked up: multiply-adds, parameters, and those that folding leaves."""
 
     def __init__(self, config: SpaceConfig, genes: GeneTable) -> None:
-        self._genes = genes
-        n = len(config.stages)
-        widths, depths = 1, 1 + n + 2
-        kernels, ratios = depths + n, depths + 2 * n
-        # Which genes select a row of each table; resolution (gene 0) is the last axis everywhere.
-        self._keys: list[tuple[int, ...]] = [(widths, 0)]
-        self._keys += [(widths + i, widths + i + 1, depths + i, kernels + i, ratios + i, 0) for i in range(n)]
-        self._keys += [(widths + n, widths + n + 1, 0)]
+        self._tables = PartTables(config, genes, stem=_stem_costs, block=_block_costs, head=_head_costs)
         self._head_width = np.asarray(config.head.width, dtype=np.int64)
-        self._head_gene = widths + n + 1
-
-        sides = [conv_side(r, config.stem.stride) for r in config.resolution]
-        stem = [[(*stem_cost(w, config.stem.kernel_size, s), w) for s in sides] for w in config.stem.width]
-        tables = [np.array(stem, dtype=np.int64)]
-        in_widths = config.stem.width
-        for stage in config.stages:
-            tables.append(_stage_table(stage, in_widths, sides))
-            in_widths = stage.width
-            sides = [conv_side(s, stage.stride) for s in sides]
-        ratio = config.head.expand_ratio
-        head = [
-            [[(*head_cost(c, c * ratio, w, s), c * ratio) for s in sides] for w in config.head.width]
-            for c in in_widths
-        ]
-        tables.append(np.array(head, dtype=np.int64))
-        self._strides = [
-            [int(np.prod(table.shape[axis + 1 : -1])) for axis in range(table.ndim - 1)] for table in tables
-        ]
-        self._macs = [np.ascontiguousarray(table[..., 0]).ravel() for table in tables]
-        self._params = [np.ascontiguousarray(table[..., 1]).ravel() for table in tables]
-        self._folded = [np.ascontiguousarray(table[..., 1] - table[..., 2]).ravel() for table in tables]
 
     def macs(self, codes: Int64s, num_classes: int) -> Int64s:
         """Multiply-adds of each row of ``codes``, classifier included."""
-        return self._sum(codes, self._macs, self._head_width * num_classes)
+        return self._tables.sum(codes, 0, self._head_width * num_classes)
 
     def params(self, codes: Int64s, num_classes: int) -> Int64s:
         """Parameters of each row of ``codes``, classifier included."""
-        return self._sum(codes, self._params, (self._head_width + 1) * num_classes)
+        return self._tables.sum(codes, 1, (self._head_width + 1) * num_classes)
 
     def size_bytes(self, codes: Int64s, num_classes: int) -> Int64s:
         """Bytes of each row's float32 weights with batch norm folded, classifier included."""
-        return FLOAT32_BYTES * self._sum(codes, self._folded, (self._head_width + 1) * num_classes)
-
-    def _sum(self, codes: Int64s, tables: list[Int64s], classifier: Int64s) -> Int64s:
-        total = np.empty(len(codes), dtype=np.int64)
-        for start in range(0, len(codes), CHUNK):
-            columns = np.ascontiguousarray(codes[start : start + CHUNK].T)
-            index = [self._genes.index(gene, column) for gene, column in enumerate(columns)]
-            part = classifier[index[self._head_gene]]
-            for table, keys, strides in zip(tables, self._keys, self._strides, strict=True):
-                row = index[keys[-1]].copy()
-                for gene, stride in zip(keys[:-1], strides[:-1], strict=True):
-                    row += index[gene] * stride
-                part = part + table[row]
-            total[start : start + CHUNK] = part
-        return total
+        return FLOAT32_BYTES * self._tables.sum(codes, 2, (self._head_width + 1) * num_classes)
 
 
-def _stage_table(stage: StageConfig, in_widths: tuple[int, ...], sides: list[int]) -> Int64s:
-    """[in width, width, depth, kernel size, expand ratio, resolution, (macs, params, norm channels)]."""
-    axes = (in_widths, stage.width, stage.depth, stage.kernel_size, stage.expand_ratio, sides)
-    table = np.zeros((*map(len, axes), 3), dtype=np.int64)
-    for at in itertools.product(*(range(len(axis)) for axis in axes)):
-        in_chs, out_chs, depth, kernel_size, ratio, side = (axis[i] for axis, i in zip(axes, at, strict=True))
-        blocks = plan_stage(
-            in_chs=in_chs,
-            out_chs=out_chs,
-            depth=depth,
-            kernel_size=kernel_size,
-            expand_ratio=ratio,
-            stride=stage.stride,
-            se=stage.se,
-            act=stage.act,
-        )
-        for block in blocks:
-            table[at] += (*block_cost(block, side), norm_channels(block))
-            side = conv_side(side, block.stride)
-    return table
+def _stem_costs(out_chs: int, kernel_size: int, side: int) -> tuple[int, int, int]:
+    macs, params = stem_cost(out_chs, kernel_size, side)
+    return macs, params, params - out_chs
+
+
+def _block_costs(block: BlockPlan, in_side: int) -> tuple[int, int, int]:
+    macs, params = block_cost(block, in_side)
+    return macs, params, params - norm_channels(block)
+
+
+def _head_costs(in_chs: int, mid_chs: int, out_chs: int, side: int) -> tuple[int, int, int]:
+    macs, params = head_cost(in_chs, mid_chs, out_chs, side)
+    return macs, params, params - mid_chs

@@ -154,13 +154,13 @@ class SearchSpace:
         Accepts architectures or codes; raises :class:`SpaceError` when one is outside the space.
         This is what the AttentiveNAS paper calls FLOPs.
         """
-        return self._costs.macs(self._codes(archs), num_classes)
+        return self._costs.macs(self.codes(archs), num_classes)
 
     def params(
         self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
     ) -> npt.NDArray[np.int64]:
         """Exact number of live parameters (batch norm's weight and bias included), (N,) int64."""
-        return self._costs.params(self._codes(archs), num_classes)
+        return self._costs.params(self.codes(archs), num_classes)
 
     def size_bytes(
         self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
@@ -175,8 +175,11 @@ class SearchSpace:
     def _costs(self) -> CostTables:
         return CostTables(self.config, self.genes)
 
-    def _codes(self, archs: Sequence[Architecture] | npt.NDArray[Any]) -> Codes:
-        """Codes of either form, unvalidated: the cost tables refuse values outside the space."""
+    def codes(self, archs: Sequence[Architecture] | npt.NDArray[Any]) -> Codes:
+        """Codes of architectures or of what are codes already, (N, genes) int64.
+
+        Only the shape is checked: the tables that are asked next refuse values outside the space.
+        """
         if isinstance(archs, np.ndarray):
             return self._checked(archs)
         if isinstance(archs, Architecture):

@@ -1,0 +1,224 @@
+"""``anas latency``: fit a model of this machine's latencies, check it, ask it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anas_zoo.cli.groups import make_group
+from anas_zoo.cli.options import JsonOption
+from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anas_zoo.profiling.latency_error import ErrorReport
+    from anas_zoo.profiling.latency_model import LatencyModel, Measured
+
+__all__ = ["latency"]
+
+HELP = "Models of the latency on this machine: fit, check, predict."
+
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A latency model (see: anas latency fit).")
+]
+WorkOption = Annotated[
+    Path | None,
+    typer.Option("--work", metavar="DIR", help="Keep the exported files here and use them again."),
+]
+RepeatsOption = Annotated[
+    int, typer.Option("--repeats", metavar="N", help="Measured calls of each file; wide bars get more.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]
+
+
+def latency() -> typer.Typer:
+    """The group of commands."""
+    return make_group(HELP, {"fit": fit, "check": check, "predict": predict})
+
+
+def fit(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .json file to write.")],
+    space: Annotated[
+        str, typer.Option("--space", metavar="NAME|FILE", help="A search space that comes along, or a .yaml.")
+    ] = "attentive_nas",
+    num_classes: Annotated[
+        int, typer.Option("--num-classes", metavar="N", help="Outputs of the classifiers.")
+    ] = 1000,
+    threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of onnxruntime.")] = 1,
+    subnets: Annotated[
+        int, typer.Option("--subnets", metavar="N", help="Designed subnets to measure and fit on.")
+    ] = 60,
+    held_out: Annotated[
+        int, typer.Option("--held-out", metavar="N", help="Other subnets to measure and judge by.")
+    ] = 30,
+    repeats: RepeatsOption = 60,
+    seed: SeedOption = 0,
+    work: WorkOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure subnets of a space on this machine and fit a model that predicts the latency of all others.
+
+    Every subnet is exported (some seconds each) and timed with onnxruntime on the CPU, one image a call.
+    The exported files stay in --work, by default a folder beside the model's file; it may be removed.
+    """
+    from anas_zoo.errors import OutputError
+    from anas_zoo.pipeline.latency import LatencyPlan, fit_latency
+    from anas_zoo.space import SearchSpace
+
+    if out.exists():
+        raise OutputError(f"{out} is there already; give another --out, or remove it first")
+    plan = LatencyPlan(
+        space=SearchSpace.load(space),
+        num_classes=num_classes,
+        threads=threads,
+        subnets=subnets,
+        held_out=held_out,
+        repeats=repeats,
+        seed=seed,
+    )
+    model = fit_latency(plan, work or out.with_name(f"{out.stem}-onnx"))
+    model.save(out)
+    if as_json:
+        print_json({"file": str(out), "error": model.error.model_dump(mode="json")})
+        return
+    _print_model(model)
+    _print_error(model.error, model.record.clock)
+    print_lines("", f"latency model: {out}", f"  check it later: anas latency check {out}")
+
+
+def check(
+    file: ModelArgument,
+    subnets: Annotated[
+        int, typer.Option("--subnets", metavar="N", help="Fresh subnets to measure and compare.")
+    ] = 10,
+    repeats: RepeatsOption = 60,
+    seed: SeedOption = 1,
+    work: WorkOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a few fresh subnets here and compare them with what the model predicts."""
+    from anas_zoo.pipeline.latency import check_latency
+    from anas_zoo.profiling.latency_model import LatencyModel
+
+    model = LatencyModel.load(file)
+    warning = _warn(model)
+    with _folder(work) as folder:
+        error, measured = check_latency(model, subnets, folder, repeats=repeats, seed=seed)
+    if as_json:
+        rows = [one.model_dump(mode="json") for one in measured]
+        print_json({"error": error.model_dump(mode="json"), "measured": rows, "warning": warning})
+        return
+    _print_measured(measured)
+    _print_error(error, model.record.clock)
+
+
+def predict(
+    file: ModelArgument,
+    what: Annotated[
+        list[str],
+        typer.Argument(metavar="ENTRY|ARCH...", help="Models of the shelf, entries, architectures' .json."),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what latency the model predicts for entries or architectures; nothing is measured."""
+    from anas_zoo.cli.entries import find_entry
+    from anas_zoo.profiling.latency_model import LatencyModel
+    from anas_zoo.schema import read_json
+    from anas_zoo.space import Architecture
+    from anas_zoo.zoo import Entry
+
+    model = LatencyModel.load(file)
+    archs = [
+        Architecture.from_dict(read_json(Path(text)))
+        if text.endswith(".json")
+        else Entry.read(find_entry(text)).config.arch
+        for text in what
+    ]
+    for arch in archs:
+        model.space.validate(arch)
+    found = dict(zip(what, model(archs).tolist(), strict=True))
+    warning = _warn(model)
+    if as_json:
+        print_json({"latency_ms": found, "error_pct": model.error.median_abs_pct, "warning": warning})
+        return
+    print_table(["what", "latency ms"], [[name, f"{ms:.3f}"] for name, ms in found.items()])
+    print_lines(
+        f"half of such predictions were within {model.error.median_abs_pct:.1f} % of what was measured"
+    )
+
+
+@contextmanager
+def _folder(work: Path | None) -> Iterator[Path]:
+    """``work``, or a folder for the time being."""
+    from tempfile import TemporaryDirectory
+
+    if work is not None:
+        yield work
+        return
+    with TemporaryDirectory(prefix="anas-latency-") as name:
+        yield Path(name)
+
+
+def _warn(model: LatencyModel) -> str | None:
+    from anas_zoo.progress import note
+
+    warning = model.foreign()
+    if warning is not None:
+        note(f"anas: warning: {warning}")
+    return warning
+
+
+def _print_model(model: LatencyModel) -> None:
+    from anas_zoo.profiling.work import WORK
+
+    used = {name: ms for name, ms in model.record.coefficients.items() if ms > 0}
+    print_table(
+        ["work", "ms per unit", "unit (in millions, where it is no count)"],
+        [[name, f"{ms:.4f}", WORK[name]] for name, ms in used.items()],
+    )
+
+
+def _print_measured(measured: Sequence[Measured]) -> None:
+    from anas_zoo.space import Architecture
+
+    print_table(
+        ["architecture", "measured ms", "± %", "p95 ms", "predicted ms", "error %"],
+        [
+            [
+                Architecture.from_dict(one.arch).id,
+                f"{one.timing.p50_ms:.3f}",
+                f"{one.timing.bar_pct:.1f}",
+                f"{one.timing.p95_ms:.3f}",
+                f"{one.predicted_ms:.3f}",
+                f"{100 * (one.predicted_ms / one.timing.p50_ms - 1):+.1f}",
+            ]
+            for one in sorted(measured, key=lambda one: one.timing.p50_ms)
+        ],
+    )
+
+
+def _print_error(error: ErrorReport, clock: str) -> None:
+    from anas_zoo.profiling import runtime_version
+    from anas_zoo.profiling.latency_error import TARGET_ERROR_PCT, TARGET_TAU
+    from anas_zoo.profiling.machine import describe_machine
+
+    low, high = error.median_abs_pct_bar
+    tau_low, tau_high = error.kendall_tau_bar
+    waiting = f"{error.waiting_pct:.0f} % on top of the time on a core, not counted"
+    print_pairs(
+        f"error on {error.subnets} subnets that the fit has not seen",
+        {
+            "median |error|": f"{error.median_abs_pct:.2f} % (by the bars {low:.2f} to {high:.2f} %)",
+            "90 % within": f"{error.p90_abs_pct:.2f} %; the largest is {error.max_abs_pct:.2f} %",
+            "bias": f"{error.bias_pct:+.2f} %",
+            "Kendall's tau": f"{error.kendall_tau:.3f} (by the bars {tau_low:.3f} to {tau_high:.3f})",
+            "bars of the measured": f"±{error.median_bar_pct:.2f} % (median, 95 %)",
+            "waiting for a core": waiting if clock == "cpu" else "not known with several threads",
+            "target": f"at most {TARGET_ERROR_PCT:g} % and at least {TARGET_TAU:g}: {error.verdict}",
+            "measured on": f"{describe_machine()}; {runtime_version()}",
+        },
+    )
