@@ -1,7 +1,8 @@
 """The commands and the program that holds them.
 
 A new command is a module here with one function, whose docstring is its help, and one line in
-:data:`COMMANDS`. The module imports what it works with inside the function, so that ``anas --help``
+:data:`COMMANDS`; a group of them is made with :func:`anas_zoo.cli.groups.make_group` and has a line in
+:data:`GROUPS`. The module imports what it works with inside the function, so that ``anas --help``
 stays quick; it prints results with :mod:`anas_zoo.cli.output` and raises an
 :class:`anas_zoo.errors.AnasError` for what the user can mend.
 """
@@ -9,19 +10,20 @@ stays quick; it prints results with :mod:`anas_zoo.cli.output` and raises an
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from anas_zoo.cli.bench import bench
 from anas_zoo.cli.demo import demo
 from anas_zoo.cli.export import export
 from anas_zoo.cli.extract import extract
 from anas_zoo.cli.finetune import finetune
+from anas_zoo.cli.groups import HELP_NAMES, HintingGroup, UsageError, register
 from anas_zoo.cli.import_ import import_
 from anas_zoo.cli.list_models import list_models
 from anas_zoo.cli.predict import predict
+from anas_zoo.cli.predictor import predictor
 from anas_zoo.cli.profile import profile
 from anas_zoo.cli.publish import publish
 from anas_zoo.cli.search import search
@@ -29,9 +31,8 @@ from anas_zoo.cli.show import show
 from anas_zoo.cli.train import train
 from anas_zoo.cli.validate import validate
 from anas_zoo.cli.verify import verify
-from anas_zoo.errors import AnasError, nearest
 
-__all__ = ["COMMANDS", "UsageError", "make_app"]
+__all__ = ["COMMANDS", "GROUPS", "UsageError", "make_app"]
 
 # In the order in which `anas --help` shows them: the way of a model, from its making to its use.
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -52,22 +53,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_,
 }
 
-
-class UsageError(AnasError):
-    """A command line that does not say what to do."""
-
-    exit_code = 2
-
-
-class _Group(TyperGroup):
-    """A group that answers an unknown command with the nearest one."""
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        command = super().get_command(ctx, cmd_name)
-        if command is None and not cmd_name.startswith("-"):
-            hint = nearest(cmd_name, COMMANDS) or f"; commands: {', '.join(COMMANDS)}"
-            raise UsageError(f"no command {cmd_name!r}{hint}; see: anas --help")
-        return command
+# Commands that have commands themselves, as `anas predictor fit`; shown below the others.
+GROUPS: dict[str, typer.Typer] = {
+    "predictor": predictor,
+}
 
 
 def _show_version(wanted: bool) -> None:
@@ -96,18 +85,18 @@ def _program(
 
 
 def make_app() -> typer.Typer:
-    """The program ``anas`` with every command of :data:`COMMANDS`."""
+    """The program ``anas`` with every command of :data:`COMMANDS` and every group of :data:`GROUPS`."""
     # Plain help and plain errors: quick to start, and one line a mistake (see anas_zoo/cli/run.py).
     app = typer.Typer(
         name="anas",
-        cls=_Group,
+        cls=HintingGroup,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": HELP_NAMES},
     )
     app.callback(invoke_without_command=True)(_program)
-    for name, function in COMMANDS.items():
-        # The first line of the docstring whole, where typer would cut it off with dots.
-        app.command(name, short_help=(function.__doc__ or "").partition("\n")[0])(function)
+    register(app, COMMANDS)
+    for name, group in GROUPS.items():
+        app.add_typer(group, name=name, short_help=group.info.help)
     return app
