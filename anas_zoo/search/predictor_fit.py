@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,12 +81,12 @@ def fit_predictor(
     if not 0 < held_out <= 0.5:
         raise SearchError(f"the held-out share is above 0 and at most 0.5, not {held_out:g}")
     unique, measured = mean_by_arch(archs, top1_pct)
-    aside = max(MIN_HELD_OUT, round(held_out * len(unique)))
+    aside = _aside(len(unique), held_out)
     if len(unique) - aside < MIN_FIT:
-        most = f" (at least {MIN_FIT} to fit on beside {aside} held out)"
+        enough = next(n for n in itertools.count(len(unique)) if n - _aside(n, held_out) >= MIN_FIT)
         raise SearchError(
-            f"{len(unique)} different architectures are too few for a predictor: it takes "
-            f"{MIN_FIT + aside}{most}; evaluate more, such as: anas search RUN --evaluations 200"
+            f"{len(unique)} different architectures are too few for a predictor: it takes {enough}, of which "
+            f"{_aside(enough, held_out)} are held out; evaluate more: anas search RUN --evaluations 200"
         )
     if np.ptp(measured) == 0:
         raise SearchError(
@@ -129,6 +130,11 @@ def mean_by_arch(
     unique = sorted(found, key=lambda arch: arch.id)
     # Sorted, as a sum of floats depends on its order.
     return unique, np.array([float(np.mean(sorted(found[arch]))) for arch in unique])
+
+
+def _aside(count: int, held_out: float) -> int:
+    """How many of ``count`` architectures are held out."""
+    return max(MIN_HELD_OUT, round(held_out * count))
 
 
 def _spread_over(measured: Floats, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
