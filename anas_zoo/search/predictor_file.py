@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anas_zoo.errors import ConfigError, ParityError
 from anas_zoo.files import atomic_write
 from anas_zoo.search.predictor_fit import FittedPredictor
-from anas_zoo.space import AccuracyPredictor
+from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.space.predictor import SPACE_KEY
 
-__all__ = ["TOLERANCE_PCT", "fitted_arch_ids", "write_predictor"]
+__all__ = [
+    "OPSETS",
+    "PARITY_ARCHS",
+    "TOLERANCE_PCT",
+    "fitted_arch_ids",
+    "write_checked",
+    "write_predictor",
+]
 
 FITTED_KEY = "fitted_arch_ids"  # separated by spaces: what a later check must not count as unseen
 
@@ -35,9 +44,43 @@ def write_predictor(path: Path, fitted: FittedPredictor, *, about: dict[str, str
     Returns the largest difference between the file's answers and scikit-learn's, in points of top-1.
     Raises :class:`ParityError`, and writes nothing, when it is above :data:`TOLERANCE_PCT`.
     """
-    model = _converted(fitted)
-    difference = _difference(model.SerializeToString(), fitted)
-    _describe(model, {**about, **_provenance(fitted), "parity_pct": f"{difference:.1e}"})
+    space = fitted.space
+    known = space.encode([space.smallest, space.largest, *fitted.archs])
+    drawn = space.sample_codes(np.random.default_rng(fitted.seed), PARITY_ARCHS)
+    return write_checked(
+        path,
+        _converted(fitted),
+        space,
+        codes=np.concatenate([drawn, known]),
+        reference=fitted,
+        about={**about, **_provenance(fitted)},
+    )
+
+
+def write_checked(
+    path: Path,
+    model: Any,
+    space: SearchSpace,
+    *,
+    codes: npt.NDArray[np.int64],
+    reference: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]],
+    about: dict[str, str],
+) -> float:
+    """Write an ONNX ``model`` of ``space`` with ``about`` in its metadata, if it agrees with ``reference``.
+
+    Args:
+        path: where to.
+        model: an ONNX model of one input and one output.
+        space: which space it is of.
+        codes: the architectures to compare on, (N, genes).
+        reference: the right answers to codes, in percent, (N,).
+        about: the metadata.
+
+    Returns the largest difference on ``codes``, in points of top-1.
+    Raises :class:`ParityError`, and writes nothing, when it is above :data:`TOLERANCE_PCT`.
+    """
+    difference = _difference(model.SerializeToString(), space, codes, reference(codes))
+    _describe(model, {**about, "parity_pct": f"{difference:.1e}"})
     atomic_write(path, model.SerializeToString())
     return difference
 
@@ -68,23 +111,22 @@ def _converted(fitted: FittedPredictor) -> Any:
     return model
 
 
-def _difference(content: bytes, fitted: FittedPredictor) -> float:
-    """Largest difference to scikit-learn, on random architectures, the ends, and those fitted on."""
-    space = fitted.space
-    known = space.encode([space.smallest, space.largest, *fitted.archs])
-    codes = np.concatenate([space.sample_codes(np.random.default_rng(fitted.seed), PARITY_ARCHS), known])
+def _difference(
+    content: bytes, space: SearchSpace, codes: npt.NDArray[np.int64], wanted: npt.NDArray[np.float64]
+) -> float:
+    """Largest difference between what the file ``content`` answers to ``codes`` and ``wanted``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "predictor.onnx")
         file.write_bytes(content)
         try:
             answered = AccuracyPredictor(file, space)(codes)
         except ConfigError as exc:
-            raise ParityError(f"the converted {fitted.model} does not run: {exc}") from exc
-    difference = float(np.abs(answered - fitted(codes)).max())
+            raise ParityError(f"the converted predictor does not run: {exc}") from exc
+    difference = float(np.abs(answered - wanted).max())
     if not difference <= TOLERANCE_PCT:
         raise ParityError(
-            f"the converted {fitted.model} differs from scikit-learn's by {difference:.2g} points of top-1, "
-            f"{TOLERANCE_PCT:g} are allowed; nothing was written, try another --model"
+            f"the converted predictor differs from the original by {difference:.2g} points of top-1, "
+            f"{TOLERANCE_PCT:g} are allowed; nothing was written"
         )
     return difference
 

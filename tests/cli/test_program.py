@@ -84,7 +84,10 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
         (["list", "extra"], "Got unexpected extra argument"),
         (["predictr"], "no command 'predictr' (did you mean 'predictor'?); see: anas --help"),
         (["predictor", "ft"], "no command 'ft' (did you mean 'fit'?); see: anas predictor --help"),
-        (["predictor", "qqqq"], "no command 'qqqq'; commands: fit, check; see: anas predictor --help"),
+        (
+            ["predictor", "qqqq"],
+            "no command 'qqqq'; commands: fit, check, convert; see: anas predictor --help",
+        ),
         (["predictor", "--jsn"], "No such option: --jsn; see: anas predictor --help"),
         (["predictor", "fit", "archive"], "Missing option '--out'; see: anas predictor fit --help"),
         (["show"], "Missing argument"),
