@@ -131,14 +131,12 @@ def fit_predictor(args: argparse.Namespace) -> None:
 
     It is scored on the search split; what it costs is not counted in the budget of its users.
     """
-    from skl2onnx import to_onnx
-    from sklearn.ensemble import RandomForestRegressor
-
-    from anas_zoo.files import atomic_write
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.images_at import ImagesAt, spread
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.search import SubnetEvaluator
+    from anas_zoo.search.predictor_file import write_predictor
+    from anas_zoo.search.predictor_fit import fit_predictor as fit
 
     epochs = max(2, args.epochs // 2)
     changes = [
@@ -161,18 +159,12 @@ def fit_predictor(args: argparse.Namespace) -> None:
     )
     codes = space.sample_codes(np.random.default_rng(PREDICTOR_SEED), PREDICTOR_ARCHS)
     codes = np.concatenate([codes, space.encode([space.smallest, space.largest])])
-    scores = [evaluate(arch).top1_pct for arch in space.decode(codes)]
-    fit = len(codes) * 3 // 4
-    forest = RandomForestRegressor(200, random_state=0, n_jobs=1)
-    forest.fit(codes[:fit], scores[:fit])
-    from scipy.stats import kendalltau
-
-    tau = kendalltau(forest.predict(codes[fit:]), scores[fit:]).statistic
-    forest.fit(codes, scores)
-    atomic_write(
-        args.out / "predictor.onnx", to_onnx(forest, codes[:1].astype(np.float32)).SerializeToString()
-    )
-    write_json(args.out / "predictor.json", {"kendall_tau": float(tau), "held_out": len(codes) - fit})
+    archs = space.decode(codes)
+    scores = [evaluate(arch).top1_pct for arch in archs]
+    fitted = fit(space, archs, scores, held_out=0.25, model="random_forest")
+    write_predictor(args.out / "predictor.onnx", fitted, about={})
+    quality = fitted.held_out
+    write_json(args.out / "predictor.json", {"kendall_tau": quality.kendall_tau, "held_out": quality.archs})
 
 
 def draw(path: Path, cells: list[dict[str, Any]]) -> None:

@@ -1,16 +1,16 @@
 """The commands and the program that holds them.
 
 A new command is a module here with one function, whose docstring is its help, and one line in
-:data:`COMMANDS`. The module imports what it works with inside the function, so that ``anas --help``
+:data:`COMMANDS`; a group of them is made with :func:`anas_zoo.cli.groups.make_group` and has a line in
+:data:`GROUPS`. The module imports what it works with inside the function, so that ``anas --help``
 stays quick; it prints results with :mod:`anas_zoo.cli.output` and raises an
-:class:`anas_zoo.errors.AnasError` for what the user can mend. A command with commands below it is a line in
-:data:`GROUPS`.
+:class:`anas_zoo.errors.AnasError` for what the user can mend.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,11 +19,12 @@ from anas_zoo.cli.demo import demo
 from anas_zoo.cli.export import export
 from anas_zoo.cli.extract import extract
 from anas_zoo.cli.finetune import finetune
-from anas_zoo.cli.groups import CommandGroup, UsageError, add_commands
+from anas_zoo.cli.groups import HELP_NAMES, HintingGroup, UsageError, register
 from anas_zoo.cli.import_ import import_
 from anas_zoo.cli.latency import latency
 from anas_zoo.cli.list_models import list_models
 from anas_zoo.cli.predict import predict
+from anas_zoo.cli.predictor import predictor
 from anas_zoo.cli.profile import profile
 from anas_zoo.cli.publish import publish
 from anas_zoo.cli.search import search
@@ -53,18 +54,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "import": import_,
 }
 
-# Commands with commands below them, each made by a function (see anas_zoo/cli/groups.py).
-GROUPS: dict[str, Callable[[], typer.Typer]] = {
-    "latency": latency,
+# Commands that have commands themselves, as `anas predictor fit`; shown below the others.
+GROUPS: dict[str, typer.Typer] = {
+    "predictor": predictor,
+    "latency": latency(),
 }
-
-
-class _Program(CommandGroup):
-    """The program: its commands, then its groups, in the order of their dictionaries."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """The names, as ``anas --help`` shows them."""
-        return [*COMMANDS, *GROUPS]
 
 
 def _show_version(wanted: bool) -> None:
@@ -93,18 +87,18 @@ def _program(
 
 
 def make_app() -> typer.Typer:
-    """The program ``anas`` with everything in :data:`COMMANDS` and :data:`GROUPS`."""
+    """The program ``anas`` with every command of :data:`COMMANDS` and every group of :data:`GROUPS`."""
     # Plain help and plain errors: quick to start, and one line a mistake (see anas_zoo/cli/run.py).
     app = typer.Typer(
         name="anas",
-        cls=_Program,
+        cls=HintingGroup,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": HELP_NAMES},
     )
     app.callback(invoke_without_command=True)(_program)
-    add_commands(app, COMMANDS)
-    for name, make in GROUPS.items():
-        app.add_typer(make(), name=name)
+    register(app, COMMANDS)
+    for name, group in GROUPS.items():
+        app.add_typer(group, name=name, short_help=group.info.help)
     return app

@@ -1,4 +1,4 @@
-"""Groups of commands: the program itself, and commands with commands below them (``anas latency fit``)."""
+"""Groups of commands, such as ``anas predictor fit``, and the hint for a mistyped one at every level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typer.core import TyperGroup
 
 from anas_zoo.errors import AnasError, nearest
 
-__all__ = ["CommandGroup", "UsageError", "add_commands", "make_group"]
+__all__ = ["HintingGroup", "UsageError", "make_group", "register"]
+
+HELP_NAMES = ["-h", "--help"]
 
 
 class UsageError(AnasError):
@@ -19,35 +21,44 @@ class UsageError(AnasError):
     exit_code = 2
 
 
-class CommandGroup(TyperGroup):
+class HintingGroup(TyperGroup):
     """A group that answers an unknown command with the nearest one."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of that name; raises :class:`UsageError` with the nearest name."""
+        """The command of that name; raises :class:`UsageError` for an unknown one."""
         command = super().get_command(ctx, cmd_name)
         if command is None and not cmd_name.startswith("-"):
-            known = self.list_commands(ctx)
+            known = list(self.commands)
             hint = nearest(cmd_name, known) or f"; commands: {', '.join(known)}"
             raise UsageError(f"no command {cmd_name!r}{hint}; see: {ctx.command_path} --help")
         return command
 
 
 def make_group(help_text: str, commands: Mapping[str, Callable[..., None]]) -> typer.Typer:
-    """A command with ``commands`` below it, each explained by its docstring; alone it shows its help."""
-    group = typer.Typer(cls=CommandGroup, rich_markup_mode=None)
+    """A group with ``help_text`` and its ``commands``, functions whose docstrings are their help."""
+    # Plain help and plain errors: quick to start, and one line a mistake (see anas_zoo/cli/run.py).
+    group = typer.Typer(
+        cls=HintingGroup,
+        help=help_text,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": HELP_NAMES},
+    )
 
-    def alone(context: typer.Context) -> None:
+    def program(context: typer.Context) -> None:
+        # Without a command: the help, as it is no success, to stderr.
         if context.invoked_subcommand is None:
             typer.echo(context.get_help(), err=True)
             raise typer.Exit(UsageError.exit_code)
 
-    group.callback(invoke_without_command=True, help=help_text, short_help=help_text)(alone)
-    add_commands(group, commands)
+    group.callback(invoke_without_command=True, help=help_text)(program)
+    register(group, commands)
     return group
 
 
-def add_commands(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -> None:
-    """Add ``commands`` by their names, with their docstrings as help."""
+def register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -> None:
+    """Add ``commands`` to ``group``."""
     for name, function in commands.items():
         # The first line of the docstring whole, where typer would cut it off with dots.
         group.command(name, short_help=(function.__doc__ or "").partition("\n")[0])(function)

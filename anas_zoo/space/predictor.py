@@ -26,6 +26,9 @@ class AccuracyPredictor:
         path: the ONNX file.
         space: whose architectures it is asked about.
 
+    Attributes:
+        metadata: what the file says about itself (see docs/predictors.md); empty for one that says nothing.
+
     Raises :class:`ConfigError` for a file that is missing, no ONNX, or made for another space.
     """
 
@@ -47,7 +50,7 @@ class AccuracyPredictor:
         except Exception as exc:  # onnxruntime's own exceptions have no common base
             reason = " ".join(str(exc).split())
             raise ConfigError(f"{self.path}: not an ONNX file that onnxruntime can run ({reason})") from exc
-        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         self._input = inputs[0].name
         genes = inputs[0].shape[-1] if inputs[0].shape else None
@@ -57,9 +60,9 @@ class AccuracyPredictor:
             raise ConfigError(
                 f"{self.path} was fitted on a space of {genes} genes, {space.name!r} has {space.genes.count}"
             )
-        if metadata.get(SPACE_KEY, space.id) != space.id:
+        if self.metadata.get(SPACE_KEY, space.id) != space.id:
             raise ConfigError(
-                f"{self.path} was fitted on the space {metadata[SPACE_KEY]}, "
+                f"{self.path} was fitted on the space {self.metadata[SPACE_KEY]}, "
                 f"this is {space.name!r} ({space.id})"
             )
 

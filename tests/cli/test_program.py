@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import files_below, refused, start_driver, succeeded
@@ -23,15 +24,41 @@ def test_help_lists_every_command_with_what_it_does(capsys: pytest.CaptureFixtur
         assert (function.__doc__ or "").split(",")[0].partition("\n")[0][:40] in text
 
 
-@pytest.mark.parametrize("name", app.COMMANDS)
-def test_every_command_and_option_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_group(capsys: pytest.CaptureFixture[str]) -> None:
+    text = succeeded(capsys, "--help")
+    for name in app.GROUPS:
+        assert f"  {name} " in text
+        assert f"Usage: anas {name} [OPTIONS] COMMAND" in succeeded(capsys, name, "--help")
+
+
+def every_command() -> list[tuple[str, ...]]:
+    """The words of each command, those of the groups included."""
+    inside = [(name, one.name or "") for name, g in app.GROUPS.items() for one in g.registered_commands]
+    return [*((name,) for name in app.COMMANDS), *inside]
+
+
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
+def test_every_command_and_option_has_help(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     import typer
 
-    assert f"Usage: anas {name}" in succeeded(capsys, name, "--help")
-    group = typer.main.get_command(app.make_app())
-    command = group.get_command(None, name)  # type: ignore[attr-defined]
+    assert f"Usage: anas {' '.join(words)}" in succeeded(capsys, *words, "--help")
+    command: Any = typer.main.get_command(app.make_app())
+    for name in words:
+        command = command.get_command(None, name)
     assert command.help
     assert [parameter.name for parameter in command.params if not parameter.help] == []
+
+
+@pytest.mark.parametrize("name", app.GROUPS)
+def test_a_group_without_a_command_shows_its_help_and_fails(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([name]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"Usage: anas {name}" in captured.err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +82,14 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
         (["--jsn"], "No such option: --jsn; see: anas --help"),
         (["list", "--jsn"], "No such option: --jsn"),
         (["list", "extra"], "Got unexpected extra argument"),
+        (["predictr"], "no command 'predictr' (did you mean 'predictor'?); see: anas --help"),
+        (["predictor", "ft"], "no command 'ft' (did you mean 'fit'?); see: anas predictor --help"),
+        (
+            ["predictor", "qqqq"],
+            "no command 'qqqq'; commands: fit, check, convert; see: anas predictor --help",
+        ),
+        (["predictor", "--jsn"], "No such option: --jsn; see: anas predictor --help"),
+        (["predictor", "fit", "archive"], "Missing option '--out'; see: anas predictor fit --help"),
         (["show"], "Missing argument"),
         (["predict", "tiny"], "Missing argument 'IMAGE...'; see: anas predict --help"),
         (["predict", "tiny", "a.png", "--top", "0"], "Invalid value for '--top'"),
