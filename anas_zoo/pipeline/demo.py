@@ -20,12 +20,13 @@ from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search import evaluated_on, search_stage
-from anas_zoo.pipeline.search_picture import SearchView, draw_picture
+from anas_zoo.pipeline.search_picture import draw_picture
+from anas_zoo.pipeline.search_view import SearchView
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.progress import note, stage, track
 from anas_zoo.schema import read_json
-from anas_zoo.search.archive import EVALUATIONS, FRONT, read_front, read_records
 from anas_zoo.search import Evaluation
+from anas_zoo.search.archive import EVALUATIONS, FRONT, read_front, read_records
 from anas_zoo.training import Workers
 
 __all__ = ["DemoResult", "run_demo"]

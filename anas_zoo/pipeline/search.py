@@ -15,7 +15,8 @@ from anas_zoo.pipeline.references import score_references
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import begin_search
 from anas_zoo.pipeline.search_page import write_page
-from anas_zoo.pipeline.search_picture import SearchView, draw_picture
+from anas_zoo.pipeline.search_picture import draw_picture
+from anas_zoo.pipeline.search_view import SearchView
 from anas_zoo.pipeline.search_workers import evaluate_together
 from anas_zoo.pipeline.train import HERE
 from anas_zoo.profiling import LatencyModel

@@ -63,7 +63,7 @@ class Algorithm(ABC):
         """The first ``count`` of ``codes`` that are within the limits and new, ``also`` not being new."""
         inside = codes[self.problem.breach(codes) == 0] if len(codes) else codes
         known = self._seen | (set() if also is None else set(keys_of(also)))
-        chosen = []
+        chosen: list[int] = []
         for place, key in enumerate(keys_of(inside)):
             if len(chosen) < count and key not in known:
                 known.add(key)

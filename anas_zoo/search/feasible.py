@@ -64,7 +64,7 @@ def draw_inside(
 
 def _take(codes: Codes, count: int, known: set[bytes]) -> Codes:
     """The first ``count`` codes that are not ``known``; they are added to it."""
-    chosen = []
+    chosen: list[int] = []
     for place, key in enumerate(keys_of(codes)):
         if len(chosen) >= count:
             break

@@ -169,7 +169,7 @@ class SearchSpace:
 
         The file itself is larger by its graph, some tens of kB.
         """
-        return self._costs.size_bytes(self._codes(archs), num_classes)
+        return self._costs.size_bytes(self.codes(archs), num_classes)
 
     @functools.cached_property
     def _costs(self) -> CostTables:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from tiny_recipe import TINY, tiny_recipe, write_recipe
 
 from anas_zoo.data import AugmentationRecipe, DigitsSource, eval_tensor

@@ -37,7 +37,7 @@ def test_every_evaluation_is_a_line_and_the_budget_is_kept(tmp_path: Path) -> No
 
 def test_a_budget_of_images(tmp_path: Path) -> None:
     assert search(tmp_path, MadeUp(), images=1000).count == 6  # of 150 each
-    with pytest.raises(SearchError, match="149 images forwarded is less than one evaluation takes .150:"):
+    with pytest.raises(SearchError, match=r"149 images forwarded is less than one evaluation takes .150:"):
         search(tmp_path, MadeUp(), images=149)
 
 
@@ -106,7 +106,7 @@ def test_failures_are_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
 
 def test_when_everything_fails_it_ends_with_the_reason(tmp_path: Path) -> None:
     evaluator = MadeUp(fails=range(100))
-    with pytest.raises(SearchError, match="the first 8 evaluations all failed; .*no memory"):
+    with pytest.raises(SearchError, match=r"the first 8 evaluations all failed; .*no memory"):
         search(tmp_path, evaluator)
     assert len(evaluator.asked) == 8
 

@@ -1,0 +1,201 @@
+"""How few images rank subnets like all of them? On a run's supernet and its search split.
+
+    anas train --recipe glyphs --out runs/glyphs
+    python benchmarks/rank_agreement.py runs/glyphs --out runs/agreement
+
+Architectures spread over the costs are calibrated and scored on the whole search split once, image by image;
+fewer images are then a part of that table, drawn balanced over the classes with many seeds. Calibration sets
+of other sizes and seeds are calibrated and scored anew. What is there already is not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.stats import kendalltau
+
+from anas_zoo.data import PartOf, balanced_order
+from anas_zoo.files import write_json
+from anas_zoo.pipeline import Run
+from anas_zoo.pipeline.images_at import ImagesAt
+from anas_zoo.pipeline.search import make_problem
+from anas_zoo.progress import track
+from anas_zoo.search import SubnetEvaluator
+from anas_zoo.search.feasible import draw_inside
+from anas_zoo.space import Architecture
+
+COUNTS = (25, 50, 100, 200, 400, 800, 1600)
+SEEDS = 20
+CALIBRATIONS = (32, 64, 128, 256, 512, 1024)
+CALIBRATION_SEEDS = 2
+CALIBRATION_IMAGES_SCORED = 1410
+QUARTERS = 4  # of the costs: a search compares subnets of about one cost
+
+Table = npt.NDArray[np.bool_]
+
+
+def chosen_architectures(run: Run, count: int) -> list[Architecture]:
+    """Spread evenly over the logarithm of the multiply-adds, from small to large."""
+    problem = make_problem(run.space, len(run.source.label_names), run.recipe.search)
+    pool = draw_inside(problem, np.random.default_rng(5), 20_000, set(), tilted=True)
+    cost = np.log(problem.costs(pool)["macs"])
+    places = [int(np.abs(cost - goal).argmin()) for goal in np.linspace(cost.min(), cost.max(), count)]
+    return run.space.decode(pool[sorted(set(places), key=lambda place: cost[place])])
+
+
+def evaluator(run: Run, calibration: ImagesAt, images: ImagesAt) -> SubnetEvaluator:
+    return SubnetEvaluator(
+        run.supernet,
+        calibration=calibration,
+        calibration_images=len(calibration.labels),
+        images=images,
+        labels=images.labels,
+        batch_size=run.recipe.search.calibration_batch_size,
+    )
+
+
+def right_table(run: Run, archs: list[Architecture], calibration: ImagesAt, images: ImagesAt) -> Table:
+    """Which image each architecture classifies right, (architectures, images)."""
+    score = evaluator(run, calibration, images)
+    rows = [score.logits(arch).argmax(1) == images.labels for arch in track(archs, "score subnets")]
+    return torch.stack(rows).numpy()
+
+
+def agreement(few: npt.NDArray[Any], full: npt.NDArray[Any]) -> tuple[float, float]:
+    """Kendall's τ over all architectures, and its mean within quarters of the cost (they come sorted)."""
+    parts = np.array_split(np.arange(len(full)), QUARTERS)
+    within = [kendalltau(few[part], full[part]).statistic for part in parts]
+    return float(kendalltau(few, full).statistic), float(np.mean(within))
+
+
+def by_images(table: Table, labels: npt.NDArray[np.int64]) -> list[dict[str, Any]]:
+    full = table.mean(axis=1)
+    rows = []
+    for count in (n for n in COUNTS if n < len(labels)):
+        found = [
+            agreement(table[:, balanced_order(labels, [seed])[:count]].mean(axis=1), full)
+            for seed in range(SEEDS)
+        ]
+        everything, within = np.array(found).T
+        rows.append(
+            {
+                "images": count,
+                "kendall_tau": everything.mean(),
+                "lowest": everything.min(),
+                "within_quarters": within.mean(),
+                "within_quarters_lowest": within.min(),
+            }
+        )
+    return rows
+
+
+def by_calibration(run: Run, archs: list[Architecture], out: Path) -> list[dict[str, Any]]:
+    """Against the largest calibration set, on the same images; different seeds are different sets."""
+    train, search = PartOf(run.source, run.split.train), PartOf(run.source, run.split.search)
+    order = balanced_order(search.labels, [0])[:CALIBRATION_IMAGES_SCORED]
+    images = ImagesAt(search, order.tolist())
+    accuracies: dict[tuple[int, int], npt.NDArray[Any]] = {}
+    for count in CALIBRATIONS:
+        for seed in range(CALIBRATION_SEEDS):
+            file = out / f"calibration-{count}-{seed}.npy"
+            if not file.exists():
+                chosen = balanced_order(train.labels, [100 + seed])[:count].tolist()
+                np.save(file, right_table(run, archs, ImagesAt(train, chosen), images))
+            accuracies[count, seed] = np.load(file).mean(axis=1)
+    full = np.mean([accuracies[CALIBRATIONS[-1], seed] for seed in range(CALIBRATION_SEEDS)], axis=0)
+    rows = []
+    for count in CALIBRATIONS:
+        own = [accuracies[count, seed] for seed in range(CALIBRATION_SEEDS)]
+        taus = np.array([agreement(values, full) for values in own])
+        rows.append(
+            {
+                "calibration_images": count,
+                "kendall_tau": taus[:, 0].mean(),
+                "within_quarters": taus[:, 1].mean(),
+                "mean_top1_pct": 100 * np.mean(own),
+                "between_sets_pct": 100 * float(np.abs(own[0] - own[1]).mean()),
+            }
+        )
+    return rows
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    keys = list(rows[0])
+    lines = ["| " + " | ".join(key.replace("_", " ") for key in keys) + " |", "|---" * len(keys) + "|"]
+    for row in rows:
+        cells = [str(row[k]) if isinstance(row[k], int) else f"{row[k]:.3f}" for k in keys]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def draw(path: Path, rows: list[dict[str, Any]], total: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    counts = [row["images"] for row in rows]
+    for number, (key, lowest, label) in enumerate(
+        [
+            ("kendall_tau", "lowest", "all architectures"),
+            ("within_quarters", "within_quarters_lowest", "within a quarter of the costs"),
+        ]
+    ):
+        axes.plot(counts, [row[key] for row in rows], marker="o", color=f"C{number}", label=label)
+        axes.plot(counts, [row[lowest] for row in rows], ls=":", color=f"C{number}")
+    axes.plot([], [], ls=":", color="#666666", label=f"lowest of {SEEDS} seeds")
+    axes.set_xscale("log")
+    axes.set_xticks(counts, [str(count) for count in counts])
+    axes.minorticks_off()
+    axes.set_xlabel("images of the search split that a subnet is scored on")
+    axes.set_ylabel(f"Kendall τ against all {total} images")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    figure.savefig(path, metadata={"Software": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--architectures", type=int, default=96)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    run = Run.open(args.run)
+    run.use_threads()
+    archs = chosen_architectures(run, args.architectures)
+    search = PartOf(run.source, run.split.search)
+    file = args.out / "right.npy"
+    if not file.exists():
+        images = ImagesAt(search, range(len(search.labels)))
+        np.save(file, right_table(run, archs, run.calibration_images, images))
+    table = np.load(file)
+    images_rows = by_images(table, search.labels)
+    calibration_rows = by_calibration(run, archs[::2], args.out)
+    accuracy = 100 * table.mean(axis=1)
+    write_json(
+        args.out / "rank_agreement.json",
+        {
+            "architectures": len(archs),
+            "images": table.shape[1],
+            "lowest_top1_pct": float(accuracy.min()),
+            "highest_top1_pct": float(accuracy.max()),
+            "by_images": images_rows,
+            "by_calibration": calibration_rows,
+        },
+    )
+    draw(args.out / "rank_agreement.png", images_rows, table.shape[1])
+    print(f"{len(archs)} architectures, {accuracy.min():.1f} to {accuracy.max():.1f} % top-1")
+    print(markdown(images_rows), markdown(calibration_rows), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""How good a front does each algorithm find with how many evaluations? All of them, on an oracle.
+
+    python benchmarks/search_efficiency.py --oracle FILE.onnx --out runs/efficiency [--seeds 5] [--jobs 2]
+
+The oracle is an accuracy predictor of the space attentive_nas (docs/predictors.md says how to convert the
+authors'). Every (problem, algorithm, seed) is run by `anas search`'s own code, several at a time; a result
+that is there already is not made again. When all are there, the table and the picture are written.
+
+Hypervolume: minimise the cost, maximise the oracle's top-1, up to the reference point (largest cost of the
+problem, 67.0 %), divided by (largest cost - the space's smallest) x (73 - 67).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # jobs run side by side
+
+import numpy as np
+
+from anas_zoo.files import write_json
+from anas_zoo.search import (
+    Archive,
+    Budget,
+    Evaluation,
+    Limits,
+    PredictorEvaluator,
+    Problem,
+    SearchRecipe,
+    make_algorithm,
+    run_search,
+)
+from anas_zoo.search.front import losses_of
+from anas_zoo.search.hypervolume import hypervolume
+from anas_zoo.space import AccuracyPredictor, SearchSpace
+
+SPACE = "attentive_nas"
+FROM_PCT, TO_PCT = 67.0, 73.0
+# name -> (cost, least, most); in the stored units
+PROBLEMS = {
+    "200-1200 M": ("macs", 200e6, 1200e6),
+    "200-600 M": ("macs", 200e6, 600e6),
+    "params to 16 M": ("params", 0.0, 16e6),
+}
+BUDGETS = {"surrogate": 512, "nsga2": 5632, "evolution": 5632, "random": 5632}
+MARKS = (128, 256, 512, 1024, 2048, 5632)
+
+
+def run_cell(problem_name: str, algorithm: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """One search, and its hypervolume after every round number of evaluations."""
+    cost, least, most = PROBLEMS[problem_name]
+    space = SearchSpace.load(SPACE)
+    problem = Problem(
+        space,
+        num_classes=1000,
+        objectives=("top1_pct", cost),
+        limits=Limits.model_validate({cost: {"min": least, "max": most}}),
+    )
+    budget = min(BUDGETS[algorithm], args.evaluations or BUDGETS[algorithm])
+    recipe = SearchRecipe.model_validate({"algorithm": algorithm, "evaluations": budget})
+    archive_file = args.out / "archives" / f"{cell_name(problem_name, algorithm, seed)}.jsonl"
+    archive_file.parent.mkdir(parents=True, exist_ok=True)
+    archive_file.unlink(missing_ok=True)
+    evaluator = PredictorEvaluator(AccuracyPredictor(args.oracle, space))
+    began = time.perf_counter()
+    with Archive(archive_file) as archive:
+        result = run_search(
+            make_algorithm(problem, recipe, seed=[seed, 2]), evaluator, archive, Budget(budget)
+        )
+    seconds = time.perf_counter() - began
+    at = sorted({*range(16, budget + 1, 16), *MARKS} & set(range(budget + 1)))
+    smallest = float(getattr(space, cost)([space.smallest], 1000)[0])
+    return {
+        "problem": problem_name,
+        "algorithm": algorithm,
+        "seed": seed,
+        "seconds": seconds,
+        "evaluations": at,
+        "hypervolume": [share(result.evaluations[:n], cost, smallest, most) for n in at],
+    }
+
+
+def share(evaluations: list[Evaluation], cost: str, smallest: float, most: float) -> float:
+    """The hypervolume of some evaluations, normalised as the module's docstring says."""
+    losses = losses_of(evaluations, (cost, "top1_pct"))
+    return hypervolume(losses, np.array([most, -FROM_PCT])) / ((most - smallest) * (TO_PCT - FROM_PCT))
+
+
+def cell_name(problem: str, algorithm: str, seed: int) -> str:
+    return f"{problem.replace(' ', '_')}-{algorithm}-{seed}"
+
+
+def curves(cells: list[dict[str, Any]], problem: str, algorithm: str) -> tuple[list[int], Any]:
+    """(evaluations, hypervolume (seeds, evaluations)) of one algorithm on one problem."""
+    own = [c for c in cells if (c["problem"], c["algorithm"]) == (problem, algorithm)]
+    return own[0]["evaluations"], np.array([cell["hypervolume"] for cell in own])
+
+
+def draw(path: Path, cells: list[dict[str, Any]]) -> None:
+    """Mean and range of the hypervolume over evaluations, one panel a problem."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13, 4.5), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, problem in zip(figure.subplots(1, len(PROBLEMS)), PROBLEMS, strict=True):
+        for number, algorithm in enumerate(BUDGETS):
+            at, values = curves(cells, problem, algorithm)
+            axes.plot(at, values.mean(axis=0), color=f"C{number}", label=algorithm)
+            axes.fill_between(at, values.min(axis=0), values.max(axis=0), color=f"C{number}", alpha=0.2, lw=0)
+        axes.set_xscale("log")
+        axes.set_xticks([32, *MARKS], [str(mark) for mark in (32, *MARKS)], fontsize=8)
+        axes.minorticks_off()
+        bottom = min(curves(cells, problem, name)[1].mean(axis=0)[0] for name in BUDGETS)
+        axes.set_ylim(bottom=bottom)
+        axes.set_xlabel("evaluations")
+        axes.set_title(problem)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("hypervolume, mean and range of seeds")
+    figure.axes[-1].legend(loc="lower right")
+    figure.savefig(path, metadata={"Software": None})
+
+
+def table(cells: list[dict[str, Any]]) -> str:
+    """Mean ± standard deviation over the seeds at the marks."""
+    lines = ["| problem | algorithm | seeds | " + " | ".join(map(str, MARKS)) + " | seconds |"]
+    lines.append("|---" * (len(MARKS) + 4) + "|")
+    for problem in PROBLEMS:
+        for algorithm in BUDGETS:
+            at, values = curves(cells, problem, algorithm)
+            own = [c for c in cells if (c["problem"], c["algorithm"]) == (problem, algorithm)]
+            texts = []
+            for mark in MARKS:
+                if mark not in at:
+                    texts.append("")
+                    continue
+                column = values[:, at.index(mark)]
+                spread = column.std(ddof=1) if len(column) > 1 else 0.0
+                texts.append(f"{column.mean():.4f} ± {spread:.4f}")
+            seconds = np.mean([cell["seconds"] for cell in own])
+            lines.append(f"| {problem} | {algorithm} | {len(own)} | {' | '.join(texts)} | {seconds:.0f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--oracle", type=Path, required=True, help="an accuracy predictor's .onnx file")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--evaluations", type=int, help="at most so many, for a quick look")
+    parser.add_argument("--cell", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.cell:
+        problem, algorithm, seed = args.cell.split(":")
+        name = cell_name(problem, algorithm, int(seed))
+        write_json(args.out / "cells" / f"{name}.json", run_cell(problem, algorithm, int(seed), args))
+        return
+
+    def call(cell: tuple[str, str, int]) -> None:
+        if not (args.out / "cells" / f"{cell_name(*cell)}.json").exists():
+            print("begins", *cell, flush=True)
+            words = ":".join(map(str, cell))
+            subprocess.run([sys.executable, __file__, *sys.argv[1:], "--cell", words], check=True)
+
+    wanted = [(p, a, s) for s in range(args.seeds) for p in PROBLEMS for a in BUDGETS]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(call, wanted))
+    cells = [
+        json.loads((args.out / "cells" / f"{cell_name(*cell)}.json").read_text(encoding="utf-8"))
+        for cell in wanted
+    ]
+    draw(args.out / "search_efficiency.png", cells)
+    (args.out / "search_efficiency.md").write_text(table(cells) + "\n", encoding="utf-8")
+    print(table(cells))
+
+
+if __name__ == "__main__":
+    main()

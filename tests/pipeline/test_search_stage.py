@@ -1,0 +1,168 @@
+"""A search that is killed at any moment and resumed ends with exactly what an uninterrupted one has."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import searching
+
+from anas_zoo.errors import OutputError, SearchError
+from anas_zoo.pipeline import Run
+from anas_zoo.pipeline.search import search_stage
+
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.search", "anas_zoo.search.surrogate"])  # the slow imports
+FILES = ["search.json", "evaluations.jsonl", "front.json", "front.html"]
+
+
+def run(folder: Path, point: str = "") -> int:
+    """Exit code of a process that searches in ``folder``."""
+    process = CONTEXT.Process(target=searching.run_search, args=(folder, point))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / "search" / name).read_bytes() for name in FILES}
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
+    searching.make_run(folder)
+    assert run(folder) == 0
+    return folder
+
+
+@pytest.fixture
+def fresh(reference: Path, tmp_path: Path) -> Path:
+    """The same run before its search; the folder is called the same, since pages name it."""
+    shutil.copytree(reference, tmp_path / "run", ignore=shutil.ignore_patterns("search"))
+    return tmp_path / "run"
+
+
+POINTS = [
+    ["before 1"],
+    ["within 1"],
+    ["after 6"],  # a whole round told
+    ["within 8"],  # in the middle of one
+    ["before 14"],
+    ["after 14"],  # everything evaluated, nothing shown
+    ["replace front.html"],
+    ["replace front.json"],
+    ["after 2", "within 3", "before 1", "after 4"],
+]
+
+
+@pytest.mark.parametrize("points", POINTS, ids=["+".join(p).replace(" ", "") for p in POINTS])
+def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: list[str]) -> None:
+    for point in points:
+        assert run(fresh, point) == -signal.SIGKILL
+        assert not (fresh / "search" / "front.json").exists()
+    assert run(fresh) == 0
+    found, expected = contents(fresh), contents(reference)
+    for name in FILES[:3]:
+        assert found[name] == expected[name], name
+    assert len(found["evaluations.jsonl"].splitlines()) == 14
+    left = {path.name for path in (fresh / "search").iterdir()}
+    assert left >= {*FILES, "front.png"}
+
+
+def test_two_processes_find_what_one_finds(fresh: Path, reference: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    workers = [
+        CONTEXT.Process(target=searching.search_together, args=(fresh, rank, 2, port)) for rank in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    found, expected = contents(fresh), contents(reference)
+    for name in FILES[:3]:
+        assert found[name] == expected[name], name
+
+
+def test_what_belongs_to_another_search_is_refused_and_kept(reference: Path, fresh: Path) -> None:
+    shutil.copytree(reference / "search", fresh / "search")
+    before = contents(fresh)
+    there = Run.open(fresh)
+    with pytest.raises(OutputError, match=r"finished search; go on with it .*anas search .* --resume"):
+        search_stage(there)
+    with pytest.raises(SearchError, match=r"another search .seed: 0 there, 3 here"):
+        search_stage(there, seed=3, resume=True)
+    limited = there.recipe.search.changed(limits={"macs": {"max": 3e5}})
+    with pytest.raises(SearchError, match=r"another search .settings\.limits\.macs\.max: None there"):
+        search_stage(there, recipe=limited, resume=True)
+    other = there.supernet_file.read_bytes()
+    there.supernet_file.write_bytes(other[:-4] + b"\x00\x00\x00\x00")  # the last weight is another one
+    with pytest.raises(SearchError, match=r"another search .scored_by\.supernet_sha256"):
+        search_stage(Run.open(fresh), resume=True)
+    assert contents(fresh) == before
+
+
+def test_nothing_is_made_for_a_search_that_cannot_be(fresh: Path) -> None:
+    there = Run.open(fresh)
+    wanted = there.recipe.search
+    for recipe, said in (
+        (wanted.changed(limits={"macs": {"max": 10.0}}), "is too little"),
+        (wanted.changed(images_forwarded=10), "less than one evaluation takes"),
+        (wanted.changed(objectives=("top1_pct", "latency_ms")), "anas latency fit"),
+    ):
+        with pytest.raises(SearchError, match=said):
+            search_stage(there, recipe=recipe)
+    assert not (fresh / "search").exists()
+
+
+@pytest.mark.slow
+def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path: Path) -> None:
+    """`anas search`, killed from outside wherever it happens to be, until it ends by itself."""
+    command = [
+        sys.executable,
+        "-m",
+        "anas_zoo.cli",
+        "search",
+        "run",
+        "--device",
+        "cpu",
+        "--evaluations",
+        "40",
+    ]
+    began = time.monotonic()
+    subprocess.run([*command, "--out", "whole"], check=True, capture_output=True, cwd=tmp_path)
+    seconds = time.monotonic() - began
+    rng, kills = random.Random(0), 0
+    for _ in range(50):
+        process = subprocess.Popen(
+            [*command, "--out", "cut", "--resume"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            _, errors = process.communicate(timeout=seconds * rng.uniform(0.5, 0.9) if kills < 4 else None)
+            assert process.returncode == 0, errors.decode()
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+    assert kills >= 1
+    for name in FILES[:3]:
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    front = json.loads((tmp_path / "whole" / "front.json").read_text())
+    assert front["evaluations"] == 40
