@@ -1,0 +1,137 @@
+"""What is to be seen of a search, for the picture and for the page alike."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from anas_zoo.search import OBJECTIVES, Evaluation, pareto_front
+from anas_zoo.search.answer import Answer, Reference
+from anas_zoo.search.objectives import COSTS
+
+__all__ = ["SearchView", "plain", "short_name", "shown", "wants_log"]
+
+LOG_FROM = 3.0  # a cost that spans more than this factor is shown on a log scale
+PREFIX = "attentive_nas_"
+
+
+@dataclass(frozen=True)
+class SearchView:
+    """A search, its answers and what it is compared with.
+
+    Attributes:
+        title: of the picture and of the page.
+        objectives: names of :data:`OBJECTIVES`: ``"top1_pct"`` and one or more costs.
+        evaluations: all of them.
+        front: those of them that nothing beats.
+        failures: how many architectures could not be scored.
+        answers: the best under each asked budget.
+        references: known models, scored like the evaluations.
+        scored_by: on what the accuracies were measured, such as ``"search split, 359 images"``.
+        tested: published entries: name -> (costs by objective name, in their stored unit; top-1 on the test
+            split).
+        about: facts for the page: algorithm, seed, limits, space and so on.
+        extract_command: what extracts an architecture, with ``{arch_id}`` in its place.
+    """
+
+    title: str
+    objectives: tuple[str, ...]
+    evaluations: Sequence[Evaluation]
+    front: Sequence[Evaluation]
+    scored_by: str
+    failures: int = 0
+    answers: Sequence[Answer] = ()
+    references: Sequence[Reference] = ()
+    tested: Mapping[str, tuple[Mapping[str, float], float]] = field(default_factory=dict)
+    about: Mapping[str, str] = field(default_factory=dict)
+    extract_command: str | None = None
+
+    @property
+    def cost_objectives(self) -> tuple[str, ...]:
+        """The costs that the search weighed, in order."""
+        return tuple(name for name in self.objectives if not OBJECTIVES[name].maximise)
+
+    @property
+    def asked_costs(self) -> tuple[str, ...]:
+        """Those, then the other costs that a budget was asked for."""
+        return tuple(dict.fromkeys([*self.cost_objectives, *(answer.cost for answer in self.answers)]))
+
+    @property
+    def known_costs(self) -> tuple[str, ...]:
+        """Those, then the other costs that something has a value of."""
+        rest = [name for name in COSTS if any(is_known(e, name) for e in self._scored())]
+        return tuple(dict.fromkeys([*self.asked_costs, *rest]))
+
+    def known(self, cost: str, evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+        """Those of ``evaluations`` that have a value of ``cost``."""
+        return [e for e in evaluations if is_known(e, cost)]
+
+    def steps(self, cost: str) -> list[Evaluation]:
+        """The front seen over one cost, from small to large; empty where the search did not weigh it.
+
+        With several costs some of the front are beaten in this one alone, and are left out.
+        """
+        if cost not in self.cost_objectives:
+            return []
+        return pareto_front(self.known(cost, self.front), ("top1_pct", cost))
+
+    def extract(self, arch_id: str) -> str | None:
+        """The command that extracts an architecture, if there is one."""
+        return None if self.extract_command is None else self.extract_command.replace("{arch_id}", arch_id)
+
+    def costs_shown(self, cost: str) -> list[float]:
+        """Every value of ``cost`` that is to be seen, in the unit that is shown."""
+        values = [shown(e, cost) for e in self._scored()]
+        per = OBJECTIVES[cost].per_shown
+        values += [costs[cost] / per for costs, _ in self.tested.values() if cost in costs]
+        values += [answer.limit / per for answer in self.answers if answer.cost == cost]
+        return [value for value in values if value is not None]
+
+    def top1_range(self) -> tuple[float, float]:
+        """From where to where accuracies are shown, in percent.
+
+        The few subnets that a search abandoned at once would squeeze everything else to a line: of the
+        evaluations the worst twentieth does not count.
+        """
+        ordered = sorted(e.top1_pct for e in self.evaluations)
+        seen = ordered[len(ordered) // 20 :]
+        seen += [reference.evaluation.top1_pct for reference in self.references]
+        seen += [answer.best.top1_pct for answer in self.answers if answer.best is not None]
+        seen += [top1_pct for _, top1_pct in self.tested.values()]
+        if not seen:
+            return 0.0, 100.0
+        margin = max(0.5, 0.06 * (max(seen) - min(seen)))
+        return max(-0.5, min(seen) - margin), min(100.5, max(seen) + margin)
+
+    def _scored(self) -> Iterable[Evaluation]:
+        yield from self.evaluations
+        yield from (reference.evaluation for reference in self.references)
+
+
+def is_known(evaluation: Evaluation, cost: str) -> bool:
+    """Whether the evaluation has a value of ``cost``; old ones have no size, most no latency."""
+    value = evaluation.value(cost)
+    return math.isfinite(value) and value > 0
+
+
+def shown(evaluation: Evaluation, cost: str) -> float | None:
+    """A cost in the unit of its objective's title; None where it is not known."""
+    return evaluation.value(cost) / OBJECTIVES[cost].per_shown if is_known(evaluation, cost) else None
+
+
+def wants_log(values: Sequence[float]) -> bool:
+    """Whether positive values span so much that a log scale shows them better."""
+    return bool(values) and min(values) > 0 and max(values) > LOG_FROM * min(values)
+
+
+def short_name(name: str) -> str:
+    """``"a0"`` for ``"attentive_nas_a0"``: what fits beside a point."""
+    return name.removeprefix(PREFIX) or name
+
+
+def plain(text: str) -> str:
+    """``text`` without what no page or picture can show: control characters, halves of characters."""
+    bad = {"Cc", "Cs"}
+    return "".join("\ufffd" if unicodedata.category(char) in bad else char for char in text)
