@@ -102,8 +102,7 @@ def _draw_panel(axes: Axes, view: SearchView, cost: str) -> list[Label]:
 
 def _draw_budgets(axes: Axes, view: SearchView, cost: str) -> None:
     """A dotted line at each asked budget, and a ring around its answer."""
-    asked = [answer for answer in view.answers if answer.cost == cost]
-    for answer in asked:
+    for answer in view.budgets_in_sight(cost):
         limit = answer.limit / OBJECTIVES[cost].per_shown
         axes.axvline(limit, color=BUDGET, linestyle=":", linewidth=1.2)
         axes.annotate(
@@ -118,7 +117,7 @@ def _draw_budgets(axes: Axes, view: SearchView, cost: str) -> None:
             fontsize=8,
             color=BUDGET,
         )
-    best = [answer.best for answer in asked if answer.best is not None]
+    best = [answer.best for answer in view.answers if answer.cost == cost and answer.best is not None]
     if best:
         axes.plot(
             *_points(best, cost),

@@ -14,6 +14,7 @@ from anas_zoo.search.objectives import COSTS
 __all__ = ["SearchView", "plain", "short_name", "shown", "wants_log"]
 
 LOG_FROM = 3.0  # a cost that spans more than this factor is shown on a log scale
+IN_SIGHT = 1.5  # a budget is drawn up to this factor outside of what was evaluated
 PREFIX = "attentive_nas_"
 
 
@@ -81,13 +82,22 @@ class SearchView:
         """The command that extracts an architecture, if there is one."""
         return None if self.extract_command is None else self.extract_command.replace("{arch_id}", arch_id)
 
+    def budgets_in_sight(self, cost: str) -> list[Answer]:
+        """The answers to budgets in ``cost`` that are near to what was evaluated.
+
+        A budget far away would squeeze everything else to a corner.
+        """
+        asked = [answer for answer in self.answers if answer.cost == cost]
+        per, values = OBJECTIVES[cost].per_shown, self._values(cost)
+        if not values:
+            return asked
+        low, high = min(values) / IN_SIGHT, max(values) * IN_SIGHT
+        return [answer for answer in asked if low <= answer.limit / per <= high]
+
     def costs_shown(self, cost: str) -> list[float]:
         """Every value of ``cost`` that is to be seen, in the unit that is shown."""
-        values = [shown(e, cost) for e in self._scored()]
         per = OBJECTIVES[cost].per_shown
-        values += [costs[cost] / per for costs, _ in self.tested.values() if cost in costs]
-        values += [answer.limit / per for answer in self.answers if answer.cost == cost]
-        return [value for value in values if value is not None]
+        return self._values(cost) + [answer.limit / per for answer in self.budgets_in_sight(cost)]
 
     def top1_range(self) -> tuple[float, float]:
         """From where to where accuracies are shown, in percent.
@@ -104,6 +114,11 @@ class SearchView:
             return 0.0, 100.0
         margin = max(0.5, 0.06 * (max(seen) - min(seen)))
         return max(-0.5, min(seen) - margin), min(100.5, max(seen) + margin)
+
+    def _values(self, cost: str) -> list[float]:
+        per = OBJECTIVES[cost].per_shown
+        known = [costs[cost] / per for costs, _ in self.tested.values() if cost in costs]
+        return known + [value for e in self._scored() if (value := shown(e, cost)) is not None]
 
     def _scored(self) -> Iterable[Evaluation]:
         yield from self.evaluations
