@@ -18,7 +18,7 @@ __all__ = ["search"]
 
 MILLION = 1e6
 ROWS = 16  # of a front that are printed; front.json has all
-PREDICTED = {"algorithm": "nsga2", "evaluations": 20_000, "nsga2": {"population": 200}}
+PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}
 
 Number = float | None
 Numbers = list[float] | None

@@ -19,7 +19,7 @@ from anas_zoo.pipeline.search_picture import draw_picture
 from anas_zoo.pipeline.search_view import SearchView
 from anas_zoo.pipeline.search_workers import evaluate_together
 from anas_zoo.pipeline.train import HERE
-from anas_zoo.profiling import LatencyModel
+from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.progress import note
 from anas_zoo.search import (
     Archive,

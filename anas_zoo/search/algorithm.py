@@ -59,6 +59,13 @@ class Algorithm(ABC):
     def _draw(self, rng: np.random.Generator, count: int, *, tilted: bool = False) -> Codes:
         return draw_inside(self.problem, rng, count, self._seen, tilted=tilted)
 
+    def _start(self, rng: np.random.Generator, count: int, *, tilted: bool = False) -> Codes:
+        """Draws, and first of all the ends of the space: a sandwich-trained supernet is best known there."""
+        space = self.problem.space
+        ends = self._new(space.encode([space.smallest, space.largest]), count)
+        drawn = self._draw(rng, count, tilted=tilted)
+        return np.concatenate([ends, self._new(drawn, count - len(ends), also=ends)])
+
     def _new(self, codes: Codes, count: int, also: Codes | None = None) -> Codes:
         """The first ``count`` of ``codes`` that are within the limits and new, ``also`` not being new."""
         inside = codes[self.problem.breach(codes) == 0] if len(codes) else codes

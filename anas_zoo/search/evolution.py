@@ -42,12 +42,7 @@ class Evolution(Algorithm):
 
     def _propose(self, rng: np.random.Generator) -> Codes:
         if self.round == 0:
-            space = self.problem.space
-            # The ends of the space are where a sandwich-trained supernet is best known; the authors start
-            # from random architectures alone.
-            ends = self._new(space.encode([space.smallest, space.largest]), min(2, self._initial))
-            drawn = self._draw(rng, self._initial)
-            return np.concatenate([ends, self._new(drawn, self._initial - len(ends), also=ends)])
+            return self._start(rng, self._initial)  # the authors start from random architectures alone
         parents = self._parents()
         if not len(parents):
             return self._draw(rng, self._mutants + self._children)

@@ -28,7 +28,7 @@ class Nsga2(Algorithm):
     def _propose(self, rng: np.random.Generator) -> Codes:
         size = self._recipe.population
         if self._survivors is None:
-            return self._draw(rng, size, tilted=True)
+            return self._start(rng, size, tilted=True)
         found = self._survivors.get("X")[:0].astype(np.int64)
         from anas_zoo.search.pymoo_parts import make_nsga2
 

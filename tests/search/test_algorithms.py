@@ -131,7 +131,7 @@ def test_a_space_smaller_than_the_budget_is_searched_whole(name: str, tmp_path: 
 
 
 def test_the_ends_of_the_space_come_first_where_the_supernet_is_known_best() -> None:
-    for name in ("surrogate", "evolution"):
+    for name in ("surrogate", "evolution", "nsga2"):
         assert {SPACE.smallest, SPACE.largest} <= set(make(name, problem()).ask())
 
 
