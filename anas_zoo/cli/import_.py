@@ -25,6 +25,18 @@ def import_(
         list[str] | None,
         typer.Option("--model", metavar="NAME", help="Only this one; repeatable. Default: a0 to a6."),
     ] = None,
+    arch: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arch",
+            metavar="ID|FILE",
+            help="An architecture that a search evaluated, by its id, or a .json file of one; repeatable.",
+        ),
+    ] = None,
+    search: Annotated[
+        Path | None,
+        typer.Option("--search", metavar="DIR", help="The folder of the search where --arch is looked up."),
+    ] = None,
     calibration_images: Annotated[
         int, typer.Option("--calibration-images", min=2, metavar="N", help="Images to calibrate on at most.")
     ] = 2048,
@@ -35,9 +47,21 @@ def import_(
     The entries carry the licence of the authors' weights, CC-BY-NC-4.0, and no measured accuracy: that
     needs labelled test images.
     """
+    from anas_zoo.errors import SearchError
+    from anas_zoo.pipeline.extract import find_architecture
     from anas_zoo.pipeline.import_authors import import_authors
+    from anas_zoo.space import SearchSpace
 
-    folders = import_authors(checkpoint, images, out, models=model, max_images=calibration_images)
+    space = SearchSpace.load("attentive_nas")
+    searched = []
+    for text in arch or ():
+        if search is None and not text.endswith(".json"):
+            raise SearchError(f"--arch {text}: give --search DIR, the folder of the search that evaluated it")
+        folder = search or Path()
+        searched.append(find_architecture(text, folder, space, f"anas search ... --out {folder} --resume"))
+    folders = import_authors(
+        checkpoint, images, out, models=model, searched=searched, max_images=calibration_images
+    )
     if as_json:
         print_json({"entries": [str(folder) for folder in folders]})
     else:

@@ -259,7 +259,7 @@ def _print(outcome: SearchOutcome, run_folder: Path | None) -> None:
 def _table(
     outcome: SearchOutcome, names: dict[str, Evaluation], items: list[Evaluation]
 ) -> tuple[list[str], list[list[str]]]:
-    from anas_zoo.search import OBJECTIVES
+    from anas_zoo.search.objectives import OBJECTIVES
 
     costs = ["macs", "params"]
     costs += [name for name in ("size_bytes", "latency_ms") if name in outcome.objectives]

@@ -27,7 +27,8 @@ __all__ = ["import_authors"]
 
 LICENCE = "CC-BY-NC-4.0"
 CALIBRATION_BATCH = 64  # keeps seven networks at up to 288×288 within a few GB
-DEFAULT_MODELS = tuple(f"attentive_nas_a{i}" for i in range(7))
+PREFIX = "attentive_nas_"
+DEFAULT_MODELS = tuple(f"{PREFIX}a{i}" for i in range(7))
 
 
 def import_authors(
@@ -36,16 +37,18 @@ def import_authors(
     out: Path,
     *,
     models: Sequence[str] | None = None,
+    searched: Sequence[Architecture] = (),
     max_images: int = 2048,
 ) -> list[Path]:
-    """Extract, calibrate, profile, export and validate published architectures from a checkpoint.
+    """Extract, calibrate, profile, export and validate architectures from a checkpoint.
 
     Args:
         checkpoint: the AttentiveNAS or AlphaNet authors' file; none of its code is run.
         images: a folder of training images, with or without class folders; they calibrate batch norm. Where
             it has a test part of its own, that is left out.
         out: the new folder; one entry per model appears in it, all of them or none.
-        models: names of published models, default a0 to a6.
+        models: names of published models; default is a0 to a6, or none beside ``searched`` ones.
+        searched: other architectures of the space, called attentive_nas_ID.
         max_images: how many images to use at most, evenly spread.
 
     Returns the entries' folders. They carry no accuracy, since that takes labelled test images, and
@@ -55,11 +58,14 @@ def import_authors(
     """
     refuse_occupied(out)
     archs = {model.name: Architecture.from_dict(model.arch) for model in load_published().models}
-    names = list(models or DEFAULT_MODELS)
+    names = list(models or (() if searched else DEFAULT_MODELS))
     for name in names:
         if name not in archs:
             hint = nearest(name, archs)
             raise EntryError(f"no published model {name!r}{hint}; known: {', '.join(archs)}")
+    found = {f"{PREFIX}{arch.id}": arch for arch in searched}
+    archs |= found
+    names += found
     source = open_source(images)
     supernet = load_authors_checkpoint(checkpoint)
     digest = sha256_file(checkpoint)

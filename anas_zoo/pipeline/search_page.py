@@ -19,7 +19,8 @@ from typing import Any
 from anas_zoo.files import atomic_write
 from anas_zoo.pipeline.search_figure import figure_of
 from anas_zoo.pipeline.search_view import SearchView, plain, shown
-from anas_zoo.search import OBJECTIVES, Evaluation
+from anas_zoo.search import Evaluation
+from anas_zoo.search.objectives import OBJECTIVES
 
 __all__ = ["write_page"]
 

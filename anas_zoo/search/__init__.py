@@ -8,13 +8,11 @@ from anas_zoo.search.evaluator import Evaluator, PredictorEvaluator, Score, Subn
 from anas_zoo.search.feasible import check_limits
 from anas_zoo.search.front import best_under, pareto_front, pick_subnets
 from anas_zoo.search.limits import Limits, Range
-from anas_zoo.search.objectives import OBJECTIVES
 from anas_zoo.search.problem import Problem
 from anas_zoo.search.recipe import SearchRecipe
 from anas_zoo.search.runner import Budget, SearchResult, run_search
 
 __all__ = [
-    "OBJECTIVES",
     "Algorithm",
     "Archive",
     "Budget",

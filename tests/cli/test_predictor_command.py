@@ -22,7 +22,7 @@ def write_search(folder: Path, *, count: int = 60, seed: int = 0, space: SearchS
     archs = space.decode(space.sample_codes(np.random.default_rng(seed), count))
     with Archive(folder / "evaluations.jsonl") as archive:
         for arch in archs:
-            archive.add(Evaluation(arch, 1000, 100, 60 + arch.resolution + arch.width[-1] / 40, images=50))
+            archive.add([Evaluation(arch, 1000, 100, 60 + arch.resolution + arch.width[-1] / 40, images=50)])
     about = {"algorithm": "evolution", "space": {"name": space.name, "id": space.id}, "front": []}
     (folder / "front.json").write_text(json.dumps(about))
     return folder

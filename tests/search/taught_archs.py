@@ -29,5 +29,5 @@ def write_archive(path: Path, archs: list[Architecture], top1_pct: list[float]) 
     macs, params = DIGITS.macs(archs, 10).tolist(), DIGITS.params(archs, 10).tolist()
     with Archive(path) as archive:
         for arch, cost, size, top1 in zip(archs, macs, params, top1_pct, strict=True):
-            archive.add(Evaluation(arch, cost, size, top1, images=500))
+            archive.add([Evaluation(arch, cost, size, top1, images=500)])
     return path

@@ -1,0 +1,171 @@
+"""``anas search`` as a user types it: a run, a predictor alone, budgets, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import refused, succeeded
+from searching_digits import make_run, write_predictor
+
+from anas_zoo.space import SearchSpace
+
+SMALL = ("--evaluations", "12", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("search") / "run")
+
+
+def test_budgets_are_answered_with_the_command_that_extracts(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    budgets = ("--max-mflops", "0.3", "--max-mflops", "0.15")
+    text = succeeded(capsys, "search", run, *SMALL, *budgets, "--out", out)
+    assert "best with MFLOPs (multiply-adds) at most 0.3" in text
+    assert "best with MFLOPs (multiply-adds) at most 0.15" in text
+    assert "front.html" in text
+    lines = [json.loads(line) for line in (out / "evaluations.jsonl").read_text().splitlines()]
+    assert len(lines) == 12
+    assert max(line["macs"] for line in lines) <= 300_000
+    assert {"front.json", "front.png", "front.html", "search.json"} <= {path.name for path in out.iterdir()}
+    commands = [line.strip() for line in text.splitlines() if line.strip().startswith("anas extract")]
+    assert len(commands) == 2
+    best = {json.loads(line)["arch_id"]: json.loads(line) for line in map(json.dumps, lines)}
+    for command, limit in zip(commands, (300_000, 150_000), strict=True):
+        name = command.split()[-1]
+        inside = [line["top1_pct"] for line in lines if line["macs"] <= limit]
+        assert best[name]["top1_pct"] == max(inside)
+        if not (run / "subnets" / f"digits_{name}").exists():  # both budgets may have one answer
+            assert "extracted" in succeeded(capsys, *command.split()[1:])
+        assert (run / "subnets" / f"digits_{name}" / "model.safetensors").is_file()
+    assert "was extracted already" in refused(capsys, *commands[0].split()[1:])
+    order = json.loads((run / "subnets" / "order.json").read_text())
+    macs = [best[name.removeprefix("digits_")]["macs"] for name in order]
+    assert macs == sorted(macs)
+
+
+def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predictor = write_predictor(tmp_path / "p.onnx", "attentive_nas")
+    out = tmp_path / "found"
+    command = ("search", "--space", "attentive_nas", "--predictor", predictor, "--out", out)
+    options = (
+        "--max-mflops",
+        "300",
+        "--min-mflops",
+        "220",
+        "--resolution",
+        "192,224",
+        "--evaluations",
+        "400",
+    )
+    found = json.loads(succeeded(capsys, *command, *options, "--json"))
+    assert found["evaluations"] == 400
+    assert found["images_forwarded"] == 0
+    assert {item["arch"]["resolution"] for item in found["front"]} <= {192, 224}
+    assert all(220e6 <= item["macs"] <= 300e6 for item in found["front"])
+    names = [reference["name"] for reference in found["references"]]
+    assert names[:7] == [f"attentive_nas_a{i}" for i in range(7)]
+    assert found["references"][0]["published_top1_pct"]["AttentiveNAS"] == 77.3
+    answer = found["answers"][0]
+    assert answer["extract"] == f"anas extract RUN --search {out} --arch {answer['best']['arch_id']}"
+    assert "holds a finished search" in refused(capsys, *command, *options)
+    more = json.loads(succeeded(capsys, *command, *options, "--evaluations", "500", "--resume", "--json"))
+    assert more["evaluations"] == 500
+
+
+def test_the_model_of_latency_is_an_objective_and_a_limit(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from latency_records import write_model
+
+    path = write_model(tmp_path / "latency.json", SearchSpace.load("digits"))
+    found = json.loads(
+        succeeded(
+            capsys, "search", run, *SMALL, "--latency", path, "--objective", "latency_ms", "--out",
+            tmp_path / "found", "--max-latency-ms", "100", "--json",
+        )
+    )  # fmt: skip
+    assert all(item["latency_ms"] > 0 for item in found["front"])
+    latencies = [item["latency_ms"] for item in found["front"]]
+    assert latencies == sorted(latencies)
+    said = refused(capsys, "search", run, *SMALL, "--latency", path, "--max-latency-ms", "1e-9",
+                   "--out", tmp_path / "other")  # fmt: skip
+    assert "is too little" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--max-mflops", "0.0001"], "too little: the space 'digits' reaches from"),
+        (["--max-mflops", "300M"], "'300M' is not a valid float"),
+        (["--max-mflops", "300000"], "did you mean 0.3"),
+        (["--max-latency-ms", "8"], "give --latency FILE"),
+        (["--objective", "flops"], "objectives.1"),
+        (
+            ["--algorithm", "annealing"],
+            "algorithm: Input should be 'surrogate', 'evolution', 'nsga2' or 'random'",
+        ),
+        (["--resolution", "8x8"], "give sides in pixels, such as --resolution 224,256"),
+        (["--resolution", "7"], "resolution 7 is not in the space 'digits'; it has: 6, 8, 10, 12"),
+        (["--images-forwarded", "10"], "less than one evaluation takes"),
+        (["--space", "digits"], "has a space of its own"),
+        (["--predictor", "none.onnx"], "no predictor at none.onnx"),
+        (["--latency", "none.json"], "none.json"),
+        (["--min-mflops", "0.5", "--max-mflops", "0.2"], "min 500000 is above max 200000"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_options_are_one_line_and_nothing_is_made(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert said in refused(capsys, "search", run, "--out", tmp_path / "out", "--device", "cpu", *options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_belongs_to_another_space_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictor = write_predictor(tmp_path / "p.onnx", "glyphs")
+    out = ("--out", tmp_path / "out")
+    assert "fitted on" in refused(capsys, "search", run, "--predictor", predictor, *out)
+    said = refused(capsys, "search", "--space", "attentive_nas", "--predictor", predictor, *out)
+    assert "fitted on" in said
+    assert "nothing to search" in refused(capsys, "search", *out)
+    assert "nothing to search" in refused(capsys, "search", "--space", "digits", *out)
+    assert not (tmp_path / "out").exists()
+
+
+def test_extract_names_what_it_cannot_find(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "holds no search" in refused(capsys, "extract", run, "--arch", "abcdef", "--search", tmp_path)
+    succeeded(capsys, "search", run, *SMALL, "--algorithm", "random", "--out", tmp_path / "found")
+    where = ("--search", tmp_path / "found")
+    assert "none of the 12 architectures" in refused(capsys, "extract", run, "--arch", "zzzz", *where)
+    assert "give more of the 12 digits" in refused(capsys, "extract", run, "--arch", "", *where)
+    assert "give one of them" in refused(capsys, "extract", run, "--arch", "abcd", "--max-mflops", "1")
+    foreign = tmp_path / "arch.json"
+    foreign.write_text(json.dumps(SearchSpace.load("attentive_nas").smallest.to_dict()))
+    assert "outside the space 'digits'" in refused(capsys, "extract", run, "--arch", foreign)
+    own = SearchSpace.load("digits").largest
+    foreign.write_text(json.dumps(own.to_dict()))
+    assert f"digits_{own.id}" in succeeded(capsys, "extract", run, "--arch", foreign)
+
+
+@pytest.mark.slow
+def test_torchrun_evaluates_in_two_processes(run: Path, tmp_path: Path) -> None:
+    command = ["-m", "anas_zoo.cli", "search", str(run), *SMALL]
+    one = [sys.executable, *command, "--out", str(tmp_path / "one")]
+    two = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    two += [*command, "--out", str(tmp_path / "two")]
+    subprocess.run(one, check=True, capture_output=True)
+    done = subprocess.run(two, check=True, capture_output=True, text=True)
+    assert done.stdout.count("look at it") == 1
+    for name in ("evaluations.jsonl", "front.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
