@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
 __all__ = ["Label", "place_labels"]
@@ -66,27 +65,35 @@ def place_labels(
             parse_math=False,  # a name with two dollar signs is no formula
             zorder=5,
         )
-        tries: list[tuple[float, int, Bbox]] = []
-        for index, (right, up) in enumerate(PLACES):
-            _stand(note, right, up)
-            note.get_window_extent()  # moves the text; its own result would hold the line too
-            box = Text.get_window_extent(note)
-            covered = sum(_shared(box, other) for other in taken)
-            outside = box.width * box.height - _shared(box, inside)
-            cost = COVER_COST * (covered + outside) + DISTANCE_COST * math.hypot(right, up)
-            tries.append((cost + sum(_shared(box, point) for point in points), index, box))
-        _, index, box = min(tries, key=lambda item: item[:2])
-        _stand(note, *PLACES[index])
-        placed.append(box)
-        taken.append(box)
+        size = Text.get_window_extent(note)  # of the text alone, without the line to its point
+        anchor = axes.transData.transform((label.x, label.y))
+        boxes = [_standing(anchor, place, size, axes.figure.dpi / 72) for place in PLACES]
+        costs = [
+            COVER_COST * (size.width * size.height - _shared(box, inside))
+            + COVER_COST * sum(_shared(box, other) for other in taken)
+            + sum(_shared(box, point) for point in points)
+            + DISTANCE_COST * math.hypot(*place)
+            for box, place in zip(boxes, PLACES, strict=True)
+        ]
+        best = costs.index(min(costs))
+        right, up = PLACES[best]
+        note.set_position((right, up))
+        note.set_horizontalalignment("left" if right > 0 else "right" if right < 0 else "center")
+        note.set_verticalalignment("bottom" if up > 0 else "top" if up < 0 else "center")
+        placed.append(boxes[best])
+        taken.append(boxes[best])
     return placed
 
 
-def _stand(note: Annotation, right: float, up: float) -> None:
-    """Put an annotation ``right`` and ``up`` of its point, on the side that leads away from it."""
-    note.set_position((right, up))
-    note.set_horizontalalignment("left" if right > 0 else "right" if right < 0 else "center")
-    note.set_verticalalignment("bottom" if up > 0 else "top" if up < 0 else "center")
+def _standing(anchor: Iterable[float], place: tuple[float, float], size: Bbox, pixels: float) -> Bbox:
+    """The box of a text at ``place`` (in points, of ``pixels`` each) from its anchor, leading away from it."""
+    from matplotlib.transforms import Bbox
+
+    left, bottom = (
+        start + step * pixels - (0.0 if step > 0 else length if step < 0 else length / 2)
+        for start, step, length in zip(anchor, place, (size.width, size.height), strict=True)
+    )
+    return Bbox.from_bounds(left, bottom, size.width, size.height)
 
 
 def _around(axes: Axes, x: float, y: float, half: float) -> Bbox:

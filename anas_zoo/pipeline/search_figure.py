@@ -71,7 +71,7 @@ def _layout(view: SearchView, costs: Sequence[str], traces: Sequence[Trace]) -> 
         "legend": {"orientation": "h", "y": -0.14, "x": 0, "yanchor": "top"},
         "margin": {"l": 70, "r": 20, "t": 84, "b": 60},
         "hovermode": "closest",
-        "hoverlabel": {"align": "left"},
+        "hoverlabel": {"align": "left", "bgcolor": "white"},
         "plot_bgcolor": "white",
     }
 
@@ -91,7 +91,7 @@ def _budgets(view: SearchView, cost: str) -> list[dict[str, Any]]:
                 "text": f"≤ {OBJECTIVES[cost].shown(answer.limit)}",
                 "textposition": "start",
                 "textangle": -90,
-                "xanchor": "right",
+                "xanchor": "left",
                 "yanchor": "bottom",
                 "padding": 4,
                 "font": {"color": BUDGET},

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["SearchView", "draw_picture"]
+__all__ = ["SearchView", "draw_picture", "log_ticks"]
 
 MAX_PANELS = 3
 EVALUATED, FRONT, BUDGET, KNOWN, TESTED = "#9db4c8", "#1f5a8c", "#3a7d44", "#7d4a9c", "#c8492b"
@@ -141,9 +141,8 @@ def _points(evaluations: Sequence[Evaluation], cost: str) -> tuple[list[float], 
 
 def _scale_costs(axes: Axes, values: Sequence[float]) -> None:
     """A scale whose ticks are plain numbers, 0.05 and 1200 alike."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
     if wants_log(values):
         margin = (max(values) / min(values)) ** 0.05
         left, right = min(values) / margin, max(values) * margin
@@ -151,10 +150,9 @@ def _scale_costs(axes: Axes, values: Sequence[float]) -> None:
         axes.set_xlim(left, right)
         axes.set_xticks(log_ticks(left, right))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(7))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))  # the scale has its own
 
 
 def log_ticks(left: float, right: float) -> list[float]:

@@ -74,14 +74,14 @@ def _scored(
         for place, (e, note) in enumerate(zip(evaluations, notes, strict=True))
     ]
     lists = ["width", "depth", "kernel size", "expand ratio"]
-    lines = ["<b>%{customdata[0]}</b>, input %{customdata[1]}²"]
+    lines = ["%{customdata[6]}", "architecture <b>%{customdata[0]}</b>, input %{customdata[1]}²"]
     lines += [f"{name} %{{customdata[{place}]}}" for place, name in enumerate(lists, 2)]
     lines += [
         f"{OBJECTIVES[cost].title}: %{{customdata[{place}]:.5~r}}"
         for place, cost in enumerate(costs, 7)
         if any(value is not None for value in xs[cost])
     ]
-    lines += [f"{OBJECTIVES['top1_pct'].title}: %{{y:.2f}}", "%{customdata[6]}<extra></extra>"]
+    lines.append(f"{OBJECTIVES['top1_pct'].title}: <b>%{{y:.2f}}</b><extra></extra>")
     defaults = {
         "mode": "markers",
         "y": [e.top1_pct for e in evaluations],
