@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,9 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Label", "place_labels"]
 
+Boxes = npt.NDArray[np.float64]  # (N, 4): left, bottom, right, top in pixels
+
 # Where a label may stand, in points from its point: near before far, above before below.
 NEAR = [(0, 7), (0, -7), (8, 0), (-8, 0), (8, 8), (-8, 8), (8, -8), (-8, -8)]
-PLACES = [*NEAR, *((x * far, y * far) for far in (2.5, 4.0, 6.0, 9.0) for x, y in NEAR)]
+PLACES = np.array([(x * far, y * far) for far in (1.0, 2.5, 4.0, 6.0, 9.0) for x, y in NEAR])
 MARKER_PIXELS, POINT_PIXELS = 8.0, 4.0  # half the side of what a marker covers, and a small point
 # What a place costs: each square pixel that it covers of a label or marker, and each point of distance. Of a
 # small point a square pixel costs 1: a label may cover a few of them before it moves far away.
@@ -41,11 +45,12 @@ def place_labels(
     in pixels. A thin line leads from a label to its point. Returns where they stand, in pixels.
     """
     from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
 
-    inside = axes.get_window_extent()
-    taken = [_around(axes, label.x, label.y, MARKER_PIXELS) for label in labels]
-    points = [_around(axes, x, y, POINT_PIXELS) for x, y in avoid]
-    placed: list[Bbox] = []
+    inside = np.array([axes.get_window_extent().extents])
+    taken = _around(axes, [(label.x, label.y) for label in labels], MARKER_PIXELS)
+    points = _around(axes, avoid, POINT_PIXELS)
+    placed = []
     for label in sorted(labels, key=lambda item: (item.x, item.y, item.text)):
         note = axes.annotate(
             label.text,
@@ -65,47 +70,35 @@ def place_labels(
             parse_math=False,  # a name with two dollar signs is no formula
             zorder=5,
         )
-        size = Text.get_window_extent(note)  # of the text alone, without the line to its point
+        box = Text.get_window_extent(note)  # of the text alone, without the line to its point
+        size = np.array([box.width, box.height])
         anchor = axes.transData.transform((label.x, label.y))
-        boxes = [_standing(anchor, place, size, axes.figure.dpi / 72) for place in PLACES]
-        costs = [
-            COVER_COST * (size.width * size.height - _shared(box, inside))
-            + COVER_COST * sum(_shared(box, other) for other in taken)
-            + sum(_shared(box, point) for point in points)
-            + DISTANCE_COST * math.hypot(*place)
-            for box, place in zip(boxes, PLACES, strict=True)
-        ]
-        best = costs.index(min(costs))
-        right, up = PLACES[best]
+        # The text leads away from its point: left of it where the place is to the left, centred where above.
+        corners = anchor + PLACES * axes.figure.dpi / 72 - size * (1 - np.sign(PLACES)) / 2
+        boxes = np.hstack([corners, corners + size])
+        outside = size.prod() - _shared(boxes, inside)[:, 0]
+        costs = COVER_COST * (outside + _shared(boxes, taken).sum(axis=1)) + _shared(boxes, points).sum(
+            axis=1
+        )
+        best = int(np.argmin(costs + DISTANCE_COST * np.hypot(*PLACES.T)))
+        right, up = PLACES[best].tolist()
         note.set_position((right, up))
         note.set_horizontalalignment("left" if right > 0 else "right" if right < 0 else "center")
         note.set_verticalalignment("bottom" if up > 0 else "top" if up < 0 else "center")
-        placed.append(boxes[best])
-        taken.append(boxes[best])
+        taken = np.vstack([taken, boxes[best]])
+        placed.append(Bbox.from_extents(*boxes[best]))
     return placed
 
 
-def _standing(anchor: Iterable[float], place: tuple[float, float], size: Bbox, pixels: float) -> Bbox:
-    """The box of a text at ``place`` (in points, of ``pixels`` each) from its anchor, leading away from it."""
-    from matplotlib.transforms import Bbox
-
-    left, bottom = (
-        start + step * pixels - (0.0 if step > 0 else length if step < 0 else length / 2)
-        for start, step, length in zip(anchor, place, (size.width, size.height), strict=True)
-    )
-    return Bbox.from_bounds(left, bottom, size.width, size.height)
+def _around(axes: Axes, points: Sequence[tuple[float, float]], half: float) -> Boxes:
+    """The boxes of ``half`` pixels to each side of points of the data."""
+    pixels = axes.transData.transform(np.array(points, dtype=float).reshape(-1, 2))
+    return np.hstack([pixels - half, pixels + half])
 
 
-def _around(axes: Axes, x: float, y: float, half: float) -> Bbox:
-    """The box of ``half`` pixels to each side of a point of the data."""
-    from matplotlib.transforms import Bbox
-
-    right, up = axes.transData.transform((x, y))
-    return Bbox.from_extents(right - half, up - half, right + half, up + half)
-
-
-def _shared(one: Bbox, other: Bbox) -> float:
-    """The area that two boxes share, in square pixels."""
-    width = float(min(one.x1, other.x1) - max(one.x0, other.x0))
-    height = float(min(one.y1, other.y1) - max(one.y0, other.y0))
-    return max(width, 0.0) * max(height, 0.0)
+def _shared(boxes: Boxes, others: Boxes) -> npt.NDArray[np.float64]:
+    """The area that each of ``boxes`` (N) shares with each of ``others`` (M), (N, M) in square pixels."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    area: npt.NDArray[np.float64] = np.clip(high - low, 0.0, None).prod(axis=2)
+    return area
