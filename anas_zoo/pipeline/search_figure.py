@@ -92,7 +92,7 @@ def _budgets(view: SearchView, cost: str) -> list[dict[str, Any]]:
                 "textposition": "start",
                 "textangle": -90,
                 "xanchor": "left",
-                "yanchor": "bottom",
+                "yanchor": "top",
                 "padding": 4,
                 "font": {"color": BUDGET},
             },

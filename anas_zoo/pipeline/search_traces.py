@@ -148,7 +148,7 @@ def _references(view: SearchView, costs: Sequence[str]) -> Trace:
         "mode": "markers+text",
         "text": [label_text(short_name(reference.name)) for reference in view.references],
         "textposition": _places([reference.evaluation.value(costs[0]) for reference in view.references]),
-        "textfont": {"color": KNOWN},
+        "textfont": {"color": "#3d1a54", "size": 13},
         "marker": {"size": 11, "symbol": "diamond", "color": KNOWN, "line": {"width": 1, "color": "white"}},
     }
     return _scored([reference.evaluation for reference in view.references], notes, costs, style)
@@ -167,7 +167,7 @@ def _tested(view: SearchView, costs: Sequence[str]) -> Trace:
         "y": [top1_pct for _, top1_pct in view.tested.values()],
         "text": names,
         "textposition": _places([x or 0.0 for x in xs[costs[0]]]),
-        "textfont": {"color": TESTED},
+        "textfont": {"color": "#7a2412", "size": 13},
         "marker": {"size": 14, "symbol": "star", "color": TESTED, "line": {"width": 1, "color": "white"}},
         "hovertemplate": "<b>%{text}</b><br>top-1 (%) on the test split: %{y:.2f}<extra></extra>",
     }
