@@ -23,7 +23,7 @@ from anas_zoo.data import PartOf, balanced_order
 from anas_zoo.files import write_json
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.images_at import ImagesAt
-from anas_zoo.pipeline.search import make_problem
+from anas_zoo.pipeline.searching import make_problem
 from anas_zoo.progress import track
 from anas_zoo.search import SubnetEvaluator
 from anas_zoo.search.feasible import draw_inside

@@ -103,13 +103,14 @@ def run_cell(strategy: str, seed: int, args: argparse.Namespace) -> dict[str, An
     evaluator = SubnetEvaluator(
         supernet,
         calibration=run.calibration_images,
+        calibration_images=len(run.calibration_images.labels),
         images=run.test_images,  # nothing is chosen by these numbers
         labels=run.test_images.labels,
         batch_size=recipe.search.calibration_batch_size,
     )
     classes = supernet.num_classes
     archs = tested_architectures(run.space, classes)
-    found = [evaluator(arch).top1_pct for arch in archs]
+    found = [evaluator.top1_pct(arch) for arch in archs]
     trained = [r for r in read_metrics(run.training_folder) if r["kind"] == "train"][-1]
     return {
         "strategy": strategy,
@@ -122,7 +123,7 @@ def run_cell(strategy: str, seed: int, args: argparse.Namespace) -> dict[str, An
         "hypervolume_pct": hypervolume(run.space.macs(archs, classes), np.array(found)),
         "smallest_top1_pct": found[0],
         "largest_top1_pct": found[-1],
-        "median_top1_pct": evaluator(median_architecture(run.space, classes)).top1_pct,
+        "median_top1_pct": evaluator.top1_pct(median_architecture(run.space, classes)),
     }
 
 
@@ -153,6 +154,7 @@ def fit_predictor(args: argparse.Namespace) -> None:
     evaluate = SubnetEvaluator(
         run.supernet,
         calibration=run.calibration_images,
+        calibration_images=len(run.calibration_images.labels),
         images=images,
         labels=images.labels,
         batch_size=recipe.search.calibration_batch_size,
@@ -160,7 +162,7 @@ def fit_predictor(args: argparse.Namespace) -> None:
     codes = space.sample_codes(np.random.default_rng(PREDICTOR_SEED), PREDICTOR_ARCHS)
     codes = np.concatenate([codes, space.encode([space.smallest, space.largest])])
     archs = space.decode(codes)
-    scores = [evaluate(arch).top1_pct for arch in archs]
+    scores = [evaluate.top1_pct(arch) for arch in archs]
     fitted = fit(space, archs, scores, held_out=0.25, model="random_forest")
     write_predictor(args.out / "predictor.onnx", fitted, about={})
     quality = fitted.held_out

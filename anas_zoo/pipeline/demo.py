@@ -19,9 +19,9 @@ from anas_zoo.pipeline.deploy import (
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.search import evaluated_on, search_stage
-from anas_zoo.pipeline.search_picture import draw_picture
-from anas_zoo.pipeline.search_view import SearchView
+from anas_zoo.pipeline.search_view.picture import draw_picture
+from anas_zoo.pipeline.search_view.view import SearchView
+from anas_zoo.pipeline.searching import evaluated_on, search_stage
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.progress import note, stage, track
 from anas_zoo.schema import read_json

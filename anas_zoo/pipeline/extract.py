@@ -9,8 +9,8 @@ from anas_zoo.errors import OutputError, SearchError
 from anas_zoo.files import output_folder, sha256_file, write_json
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.search import make_evaluator
-from anas_zoo.pipeline.search_folder import finished_search
+from anas_zoo.pipeline.searching import make_evaluator
+from anas_zoo.pipeline.searching.folder import finished_search
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.progress import track
 from anas_zoo.schema import read_json

@@ -12,7 +12,7 @@ from tiny_recipe import TINY, tiny_recipe
 
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
-from anas_zoo.pipeline.search import search_stage
+from anas_zoo.pipeline.searching import search_stage
 from anas_zoo.search import Archive
 from anas_zoo.training import join_workers
 
@@ -64,7 +64,7 @@ def die_on_replace(name: str) -> None:
             die()
         real(source, target)
 
-    os.replace = dying
+    os.replace = dying  # type: ignore[assignment]
 
 
 def run_search(folder: Path, point: str = "") -> None:

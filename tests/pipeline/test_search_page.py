@@ -15,10 +15,10 @@ import plotly.graph_objects as go
 import pytest
 from searched import HOSTILE, made_up, references
 
-from anas_zoo.pipeline import search_page
-from anas_zoo.pipeline.search_page import write_page
-from anas_zoo.pipeline.search_traces import MANY
-from anas_zoo.pipeline.search_view import SearchView
+from anas_zoo.pipeline.search_view import page as search_page
+from anas_zoo.pipeline.search_view.page import write_page
+from anas_zoo.pipeline.search_view.traces import MANY
+from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.search import Evaluation
 from anas_zoo.space import Architecture, SearchSpace
 

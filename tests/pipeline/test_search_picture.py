@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from searched import HOSTILE, made_up
 
-from anas_zoo.pipeline import search_picture
-from anas_zoo.pipeline.picture_labels import place_labels
-from anas_zoo.pipeline.search_picture import draw_picture, log_ticks
-from anas_zoo.pipeline.search_view import SearchView, wants_log
+from anas_zoo.pipeline.search_view import picture as search_picture
+from anas_zoo.pipeline.search_view.labels import place_labels
+from anas_zoo.pipeline.search_view.picture import draw_picture, log_ticks
+from anas_zoo.pipeline.search_view.view import SearchView, wants_log
 
 THREE = ("top1_pct", "macs", "latency_ms", "params")
 

@@ -18,10 +18,12 @@ import searching
 
 from anas_zoo.errors import OutputError, SearchError
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.search import search_stage
+from anas_zoo.pipeline.searching import search_stage
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.search", "anas_zoo.search.surrogate"])  # the slow imports
+CONTEXT.set_forkserver_preload(
+    ["anas_zoo.pipeline.searching", "anas_zoo.search.surrogate"]
+)  # the slow imports
 FILES = ["search.json", "evaluations.jsonl", "front.json", "front.html"]
 
 

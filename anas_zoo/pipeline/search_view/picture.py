@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anas_zoo.files import atomic_write
-from anas_zoo.pipeline.picture_labels import Label, place_labels
-from anas_zoo.pipeline.search_view import SearchView, plain, short_name, shown, wants_log
+from anas_zoo.pipeline.search_view.labels import Label, place_labels
+from anas_zoo.pipeline.search_view.view import SearchView, plain, short_name, shown, wants_log
 from anas_zoo.search import Evaluation
 from anas_zoo.search.objectives import OBJECTIVES
 

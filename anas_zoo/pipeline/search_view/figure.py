@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from anas_zoo.pipeline.search_traces import BUDGET, Trace, label_text, traces_of
-from anas_zoo.pipeline.search_view import SearchView, plain, wants_log
+from anas_zoo.pipeline.search_view.traces import BUDGET, Trace, label_text, traces_of
+from anas_zoo.pipeline.search_view.view import SearchView, plain, wants_log
 from anas_zoo.search.objectives import OBJECTIVES
 
 __all__ = ["figure_of"]

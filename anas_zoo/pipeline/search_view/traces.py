@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from anas_zoo.pipeline.search_view import SearchView, plain, short_name, shown
+from anas_zoo.pipeline.search_view.view import SearchView, plain, short_name, shown
 from anas_zoo.search import Evaluation
 from anas_zoo.search.objectives import OBJECTIVES
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.files import atomic_write
-from anas_zoo.pipeline.search_figure import figure_of
-from anas_zoo.pipeline.search_view import SearchView, plain, shown
+from anas_zoo.pipeline.search_view.figure import figure_of
+from anas_zoo.pipeline.search_view.view import SearchView, plain, shown
 from anas_zoo.search import Evaluation
 from anas_zoo.search.objectives import OBJECTIVES
 

@@ -1,0 +1,90 @@
+"""How ``anas search`` shows what it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anas_zoo.cli.output import print_json, print_lines, print_table
+
+if TYPE_CHECKING:
+    from anas_zoo.pipeline.searching import SearchOutcome
+    from anas_zoo.search import Evaluation
+
+__all__ = ["print_outcome", "print_outcome_json"]
+
+ROWS = 16  # of a front that are printed; front.json has all
+
+
+def print_outcome_json(outcome: SearchOutcome) -> None:
+    """The front, the answers and the known models, for machines."""
+    print_json(
+        {
+            "folder": str(outcome.folder),
+            "evaluations": outcome.result.count,
+            "failures": len(outcome.result.failures),
+            "images_forwarded": outcome.result.images_forwarded,
+            "front": [item.to_dict() for item in outcome.front],
+            "answers": [
+                answer.to_dict()
+                | {"extract": outcome.extract_command(answer.best) if answer.best is not None else None}
+                for answer in outcome.answers
+            ],
+            "references": [reference.to_dict() for reference in outcome.references],
+        }
+    )
+
+
+def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
+    """The front, the known models and the best under each budget, for people."""
+    front = outcome.front
+    step = max(1, -(-len(front) // ROWS))
+    shown = front[::-1][::step][::-1]
+    headers, rows = _table(outcome, {}, shown)
+    print_table(headers, rows)
+    if len(shown) < len(front):
+        print_lines(f"{len(shown)} of the {len(front)} on the front; all: {outcome.folder / 'front.json'}")
+    if outcome.references:
+        print_lines("", "known models, scored alike")
+        named = {r.name: r.evaluation for r in outcome.references}
+        print_table(*_table(outcome, named, list(named.values())))
+    for answer in outcome.answers:
+        print_lines("", f"best with {answer.asked()}")
+        if answer.best is None:
+            print_lines("  nothing evaluated is within it")
+            continue
+        print_table(*_table(outcome, {}, [answer.best]))
+        print_lines(f"  {outcome.extract_command(answer.best)}")
+    failed = len(outcome.result.failures)
+    note = f" ({failed} failed: see {outcome.folder / 'evaluations.jsonl'})" if failed else ""
+    lines = [
+        "",
+        f"{outcome.result.count:,} evaluations{note}, {outcome.result.images_forwarded:,} images forwarded",
+    ]
+    if outcome.result.exhausted:
+        lines.append("nothing new was left within the limits")
+    lines.append(f"look at it: {outcome.folder / 'front.html'}, {outcome.folder / 'front.png'}")
+    if run_folder is not None and not outcome.answers:
+        lines.append(f"  extract subnets: anas extract {run_folder}")
+    print_lines(*lines)
+
+
+def _table(
+    outcome: SearchOutcome, names: dict[str, Evaluation], items: list[Evaluation]
+) -> tuple[list[str], list[list[str]]]:
+    from anas_zoo.search.objectives import OBJECTIVES
+
+    costs = ["macs", "params"]
+    costs += [name for name in ("size_bytes", "latency_ms") if name in outcome.objectives]
+    if any(item.latency_ms is not None for item in items) and "latency_ms" not in costs:
+        costs.append("latency_ms")
+    headers = [*(["model"] if names else []), "architecture", "R"]
+    headers += [OBJECTIVES[name].short for name in costs] + ["top-1 %"]
+    rows = []
+    labels = list(names) if names else [""] * len(items)
+    for label, item in zip(labels, items, strict=True):
+        cells = [label] if names else []
+        cells += [item.arch.id, str(item.arch.resolution)]
+        cells += [OBJECTIVES[name].shown(item.value(name)) for name in costs]
+        rows.append([*cells, f"{item.top1_pct:.2f}"])
+    return headers, rows
