@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from anas_zoo.data import DigitsSource, FolderSource, eval_tensor
 from anas_zoo.errors import CheckpointError, DataError, EntryError, OutputError
 from anas_zoo.files import sha256_bytes
 from anas_zoo.pipeline.import_authors import import_authors
+from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nets"))
@@ -33,10 +35,21 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
     images = tmp_path / "images"
     write_images(images / "train" / "some")
     write_images(images / "val" / "some", 3)
+    a0 = SearchSpace.load("attentive_nas").smallest
+    searched = replace(a0, width=(*a0.width[:-1], 1984))
     folders = import_authors(
-        tmp_path / "s.pth", images, tmp_path / "out", models=["attentive_nas_a0"], max_images=5
+        tmp_path / "s.pth",
+        images,
+        tmp_path / "out",
+        models=["attentive_nas_a0"],
+        searched=[searched],
+        max_images=5,
     )
-    assert folders == [tmp_path / "out" / "attentive_nas_a0"]
+    assert folders == [
+        tmp_path / "out" / "attentive_nas_a0",
+        tmp_path / "out" / f"attentive_nas_{searched.id}",
+    ]
+    assert Entry.read(folders[1]).config.arch == searched
     entry = Entry.read(folders[0])
     assert entry.config.anas.weights is not None
     assert entry.config.anas.weights.licence == "CC-BY-NC-4.0"

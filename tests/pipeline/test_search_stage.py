@@ -21,9 +21,8 @@ from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.searching import search_stage
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["anas_zoo.pipeline.searching", "anas_zoo.search.surrogate"]
-)  # the slow imports
+# The slow imports.
+CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.searching", "anas_zoo.search.surrogate"])
 FILES = ["search.json", "evaluations.jsonl", "front.json", "front.html"]
 
 
