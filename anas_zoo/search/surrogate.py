@@ -18,7 +18,7 @@ __all__ = ["SurrogateSearch"]
 
 Floats = npt.NDArray[np.float64]
 
-POOL = 4096  # drawn at random: what the first round is chosen from, and new blood for later ones
+POOL = 1024  # drawn at random; the first round is chosen from it
 MUTATED_GENES = 2.0
 FEWEST = 4  # evaluations that a model can be fitted on
 BEYOND = 0.1  # the reference point of the hypervolume lies so far beyond the front, of its range

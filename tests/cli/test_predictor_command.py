@@ -154,7 +154,7 @@ def test_fit_refuses_what_is_no_archive(
     damaged = write_search(tmp_path / "damaged")
     with (damaged / "evaluations.jsonl").open("a") as file:
         file.write('{"arch": ')
-    assert "line 61: not an evaluation" in refused(capsys, "predictor", "fit", damaged, *out)
+    assert "line 61: cut in the middle of a line" in refused(capsys, "predictor", "fit", damaged, *out)
     few = write_search(tmp_path / "few", count=12)
     assert "12 different architectures are too few" in refused(capsys, "predictor", "fit", few, *out)
     assert not out[1].exists()
