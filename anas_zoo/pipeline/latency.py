@@ -20,7 +20,7 @@ from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.progress import stage, track
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = ["LatencyPlan", "check_latency", "fit_latency"]
+__all__ = ["LatencyPlan", "check_latency", "export_folder", "fit_latency"]
 
 YARDSTICKS = (0.25, 0.75)  # quantiles of the measured subnets' multiply-adds
 CALIBRATION_IMAGES = 4  # of noise; with fewer pixels in the last layers some statistics come out near zero
@@ -143,6 +143,15 @@ def _measure(
     return measure_sweep(files, yardsticks=yardsticks, rng=rng, threads=threads, repeats=repeats)
 
 
+def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
+    """Where below ``work`` the files of a space lie, by architecture id."""
+    import torch
+
+    from anas_zoo.pipeline.deploy import DEFAULT_TARGET
+
+    return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-torch{torch.__version__}"
+
+
 def export_random(
     space: SearchSpace, archs: Sequence[Architecture], num_classes: int, work: Path
 ) -> list[Path]:
@@ -157,7 +166,7 @@ def export_random(
     from anas_zoo.nets import Supernet, calibrate_bn
     from anas_zoo.pipeline.deploy import DEFAULT_TARGET
 
-    folder = work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-torch{torch.__version__}"
+    folder = export_folder(space, num_classes, work)
     files = [folder / f"{arch.id}.onnx" for arch in archs]
     missing = [(arch, file) for arch, file in zip(archs, files, strict=True) if not file.is_file()]
     if missing:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import files_below, refused, start_driver, succeeded
@@ -23,15 +24,39 @@ def test_help_lists_every_command_with_what_it_does(capsys: pytest.CaptureFixtur
         assert (function.__doc__ or "").split(",")[0].partition("\n")[0][:40] in text
 
 
-@pytest.mark.parametrize("name", app.COMMANDS)
-def test_every_command_and_option_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def commands_of(group: str) -> list[str]:
     import typer
 
-    assert f"Usage: anas {name}" in succeeded(capsys, name, "--help")
-    group = typer.main.get_command(app.make_app())
-    command = group.get_command(None, name)  # type: ignore[attr-defined]
+    return list(typer.main.get_command(app.GROUPS[group]()).commands)  # type: ignore[attr-defined]
+
+
+WORDS = [[name] for name in app.COMMANDS]
+WORDS += [[group, name] for group in app.GROUPS for name in commands_of(group)]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_every_command_and_option_has_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    assert f"Usage: anas {' '.join(words)}" in succeeded(capsys, *words, "--help")
+    command: Any = typer.main.get_command(app.make_app())
+    for word in words:
+        command = command.get_command(None, word)
     assert command.help
     assert [parameter.name for parameter in command.params if not parameter.help] == []
+
+
+@pytest.mark.parametrize("group", app.GROUPS)
+def test_a_group_shows_its_commands(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"  {group} " in succeeded(capsys, "--help")
+    text = succeeded(capsys, group, "--help")
+    assert commands_of(group)
+    for name in commands_of(group):
+        assert f"  {name} " in text
+    assert main([group]) == 2  # alone it says nothing on stdout
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"Usage: anas {group}" in captured.err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,6 +77,10 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
     [
         (["lst"], "no command 'lst' (did you mean 'list'?); see: anas --help"),
         (["qqqq"], "no command 'qqqq'; commands: "),
+        (["latncy", "fit"], "no command 'latncy' (did you mean 'latency'?); see: anas --help"),
+        (["latency", "ftt"], "no command 'ftt' (did you mean 'fit'?); see: anas latency --help"),
+        (["latency", "qqqq"], "no command 'qqqq'; commands: fit, check, predict; see: anas latency --help"),
+        (["latency", "fit"], "Missing option '--out'; see: anas latency fit --help"),
         (["--jsn"], "No such option: --jsn; see: anas --help"),
         (["list", "--jsn"], "No such option: --jsn"),
         (["list", "extra"], "Got unexpected extra argument"),
