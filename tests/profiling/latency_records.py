@@ -35,6 +35,7 @@ def model_of(space: SearchSpace, num_classes: int = 10) -> LatencyModel:
             clock="cpu",
             seed=0,
             repeats=60,
+            level_pct=1.0,
             penalty=0.0,
             coefficients=dict(zip(WORK, COEFFICIENTS.tolist(), strict=True)),
             error=judge(predicted, [timing(ms) for ms in predicted], np.random.default_rng(0)),

@@ -71,6 +71,16 @@ def test_the_verdict_knows_the_noise(error_pct: float, bar_pct: float, verdict: 
     assert report.median_bar_pct == bar_pct
 
 
+def test_a_machine_that_changed_its_speed_is_no_fault_of_the_model() -> None:
+    predicted = np.geomspace(10.0, 100.0, 40)
+    timings = [timing(1.08 * ms) for ms in predicted]  # a day on which everything is 8 % slower
+    assert judge(predicted, timings, rng()).verdict == "missed"
+    report = judge(predicted, timings, rng(), level_pct=9.0)
+    assert report.verdict == "too noisy to say"
+    assert report.scatter_pct == pytest.approx(0.0, abs=1e-9)
+    assert report.bias_pct == pytest.approx(-100 * 0.08 / 1.08)
+
+
 @pytest.mark.parametrize("decimals", [0, 1, 6])
 def test_tau_is_scipys(decimals: int) -> None:
     measured = rng().random(25) * 10 + 5
