@@ -86,7 +86,7 @@ def fit(
         print_json({"file": str(out), "error": model.error.model_dump(mode="json")})
         return
     _print_model(model)
-    _print_error(model.error, model.record.clock)
+    _print_error(model.error, model.record.clock, model.record.level_pct)
     print_lines("", f"latency model: {out}", f"  check it later: anas latency check {out}")
 
 
@@ -113,7 +113,7 @@ def check(
         print_json({"error": error.model_dump(mode="json"), "measured": rows, "warning": warning})
         return
     _print_measured(measured)
-    _print_error(error, model.record.clock)
+    _print_error(error, model.record.clock, model.record.level_pct)
 
 
 def predict(
@@ -201,7 +201,13 @@ def _print_measured(measured: Sequence[Measured]) -> None:
     )
 
 
-def _print_error(error: ErrorReport, clock: str) -> None:
+def _level(error: ErrorReport, fit_level_pct: float) -> str:
+    if error.level_pct:
+        return f"±{error.level_pct:.1f} % of all measured together, from the fit to now (in the bars above)"
+    return f"±{fit_level_pct:.1f} % from group to group; on another day all milliseconds may be off by that"
+
+
+def _print_error(error: ErrorReport, clock: str, level_pct: float) -> None:
     from anas_zoo.profiling import runtime_version
     from anas_zoo.profiling.latency_error import TARGET_ERROR_PCT, TARGET_TAU
     from anas_zoo.profiling.machine import describe_machine
@@ -214,9 +220,10 @@ def _print_error(error: ErrorReport, clock: str) -> None:
         {
             "median |error|": f"{error.median_abs_pct:.2f} % (by the bars {low:.2f} to {high:.2f} %)",
             "90 % within": f"{error.p90_abs_pct:.2f} %; the largest is {error.max_abs_pct:.2f} %",
-            "bias": f"{error.bias_pct:+.2f} %",
+            "bias": f"{error.bias_pct:+.2f} %; without it the median |error| is {error.scatter_pct:.2f} %",
             "Kendall's tau": f"{error.kendall_tau:.3f} (by the bars {tau_low:.3f} to {tau_high:.3f})",
             "bars of the measured": f"±{error.median_bar_pct:.2f} % (median, 95 %)",
+            "the machine's level": _level(error, level_pct),
             "waiting for a core": waiting if clock == "cpu" else "not known with several threads",
             "target": f"at most {TARGET_ERROR_PCT:g} % and at least {TARGET_TAU:g}: {error.verdict}",
             "measured on": f"{describe_machine()}; {runtime_version()}",

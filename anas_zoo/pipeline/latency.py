@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,12 @@ from anas_zoo.profiling.latency_fit import fit_coefficients
 from anas_zoo.profiling.latency_model import LatencyModel, LatencyRecord, Measured
 from anas_zoo.profiling.machine import fingerprint
 from anas_zoo.profiling.stopwatch import clock_name
-from anas_zoo.profiling.sweep import Timing, check_numbers, measure_sweep
+from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep
 from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.progress import stage, track
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = ["LatencyPlan", "check_latency", "fit_latency"]
+__all__ = ["LatencyPlan", "check_latency", "export_folder", "fit_latency"]
 
 YARDSTICKS = (0.25, 0.75)  # quantiles of the measured subnets' multiply-adds
 CALIBRATION_IMAGES = 4  # of noise; with fewer pixels in the last layers some statistics come out near zero
@@ -69,7 +70,8 @@ def fit_latency(plan: LatencyPlan, work: Path) -> LatencyModel:
             f"{count} subnets are too few for {kinds} kinds of work; give at least {kinds + 1} to fit on"
         )
 
-    timings = _measure(space, archs, plan.num_classes, plan.threads, plan.repeats, seed, work)
+    sweep = _measure(space, archs, plan.num_classes, plan.threads, plan.repeats, seed, work)
+    timings = sweep.timings
     latency_ms = np.array([timing.p50_ms for timing in timings])
     coefficients, penalty = fit_coefficients(
         amounts[:count], latency_ms[:count], np.random.default_rng([seed, 2])
@@ -84,6 +86,7 @@ def fit_latency(plan: LatencyPlan, work: Path) -> LatencyModel:
             clock=clock_name(plan.threads),
             seed=seed,
             repeats=plan.repeats,
+            level_pct=sweep.level_pct,
             penalty=penalty,
             coefficients=dict(zip(WORK, coefficients.tolist(), strict=True)),
             error=error,
@@ -112,13 +115,14 @@ def check_latency(
     known = space.encode([Architecture.from_dict(one.arch) for one in record.measured])
     codes = held_out_codes(space, subnets, np.random.default_rng([seed, 4]), apart_from=known)
     archs = space.decode(codes)
-    timings = _measure(space, archs, record.num_classes, record.fingerprint.threads, repeats, seed, work)
+    sweep = _measure(space, archs, record.num_classes, record.fingerprint.threads, repeats, seed, work)
     predicted = model(codes)
     found = [
         Measured(arch=arch.to_dict(), part="held out", timing=timing, predicted_ms=float(ms))
-        for arch, timing, ms in zip(archs, timings, predicted, strict=True)
+        for arch, timing, ms in zip(archs, sweep.timings, predicted, strict=True)
     ]
-    return judge(predicted, timings, np.random.default_rng([seed, 3])), found
+    level_pct = math.hypot(record.level_pct, sweep.level_pct)
+    return judge(predicted, sweep.timings, np.random.default_rng([seed, 3]), level_pct=level_pct), found
 
 
 def _check_classes(num_classes: int) -> None:
@@ -134,13 +138,22 @@ def _measure(
     repeats: int,
     seed: int,
     work: Path,
-) -> list[Timing]:
+) -> Sweep:
     files = export_random(space, archs, num_classes, work)
     by_cost = np.argsort(space.macs(archs, num_classes))
     yardsticks = sorted({int(by_cost[int(q * (len(archs) - 1))]) for q in YARDSTICKS})
     rng = np.random.default_rng([seed, 5])
     stage(f"time {len(files)} files, {threads} thread{'s' if threads > 1 else ''}")
     return measure_sweep(files, yardsticks=yardsticks, rng=rng, threads=threads, repeats=repeats)
+
+
+def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
+    """Where below ``work`` the files of a space lie, by architecture id."""
+    import torch
+
+    from anas_zoo.pipeline.deploy import DEFAULT_TARGET
+
+    return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-torch{torch.__version__}"
 
 
 def export_random(
@@ -157,7 +170,7 @@ def export_random(
     from anas_zoo.nets import Supernet, calibrate_bn
     from anas_zoo.pipeline.deploy import DEFAULT_TARGET
 
-    folder = work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-torch{torch.__version__}"
+    folder = export_folder(space, num_classes, work)
     files = [folder / f"{arch.id}.onnx" for arch in archs]
     missing = [(arch, file) for arch, file in zip(archs, files, strict=True) if not file.is_file()]
     if missing:

@@ -37,6 +37,7 @@ def designed_codes(space: SearchSpace, count: int, rng: np.random.Generator) -> 
         raise ProfileError(
             f"{count} subnets are too few to meet every choice of {space.name!r}; give at least {least}"
         )
+    _check_size(space, count)
     ends = space.encode([space.smallest, space.largest])
     found = _fill(space, ends, (count - 2 + 1) // 2, rng, spread=False)
     return _fill(space, found, count - len(found), rng, spread=True)
@@ -50,18 +51,20 @@ def held_out_codes(space: SearchSpace, count: int, rng: np.random.Generator, *, 
     """
     if count < 2:
         raise ProfileError(f"an error needs at least 2 held-out subnets, got {count}")
+    _check_size(space, len(apart_from) + count)
     uniform = (count + 1) // 2
     found = _fill(space, apart_from, uniform, rng, spread=False)
     found = _fill(space, found, count - uniform, rng, spread=True)
     return found[len(apart_from) :]
 
 
+def _check_size(space: SearchSpace, count: int) -> None:
+    if count > space.size:
+        raise ProfileError(f"{space.name!r} has {space.size} architectures, {count} were asked for")
+
+
 def _fill(space: SearchSpace, found: Codes, count: int, rng: np.random.Generator, *, spread: bool) -> Codes:
     """``found`` and ``count`` new rows after it."""
-    if len(found) + count > space.size:
-        raise ProfileError(
-            f"{space.name!r} has {space.size} architectures, {len(found) + count} were asked for"
-        )
     wanted = len(found) + count
     for _ in range(TRIES):
         missing = wanted - len(found)

@@ -55,6 +55,7 @@ class LatencyRecord(Schema):
         clock: "cpu" for the CPU time of one thread, "wall" for several (see the stopwatch).
         seed: of the choice of subnets.
         repeats: measured calls of each file that were asked for.
+        level_pct: how much the machine itself changed its speed during the measurement (see the sweep).
         penalty: of the fit, chosen by cross-validation.
         coefficients: milliseconds per unit of each kind of work (:data:`anas_zoo.profiling.work.WORK`).
         error: on the held-out subnets.
@@ -68,6 +69,7 @@ class LatencyRecord(Schema):
     clock: Literal["cpu", "wall"]
     seed: int
     repeats: int
+    level_pct: float
     penalty: float
     coefficients: dict[str, Coefficient]
     error: ErrorReport

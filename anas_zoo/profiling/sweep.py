@@ -30,7 +30,7 @@ from anas_zoo.profiling.stopwatch import time_rounds
 from anas_zoo.progress import Bar
 from anas_zoo.schema import Schema
 
-__all__ = ["Timing", "check_numbers", "measure_sweep"]
+__all__ = ["Sweep", "Timing", "check_numbers", "measure_sweep"]
 
 Times = npt.NDArray[np.float64]
 
@@ -62,6 +62,20 @@ class Timing(Schema):
     calls: int
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """What was measured.
+
+    Attributes:
+        timings: one per file, in their order.
+        level_pct: half of the middle 95 % of the groups' shifts, in percent: how much faster or slower the
+            machine itself was from one group to the next. All milliseconds together are uncertain by that.
+    """
+
+    timings: list[Timing]
+    level_pct: float
+
+
 @dataclass
 class _Samples:
     """What was measured of one file so far, one array per pass."""
@@ -78,7 +92,7 @@ def measure_sweep(
     rng: np.random.Generator,
     threads: int = 1,
     repeats: int = 60,
-) -> list[Timing]:
+) -> Sweep:
     """Latency of each of ``files``, one image a call; see the module's docstring.
 
     Args:
@@ -114,7 +128,8 @@ def measure_sweep(
             break
         one_pass(wide, f"timing, extra pass {number + 1} of at most {EXTRA_PASSES}")
     scale = float(np.median(shifts))
-    return [_timing(one, scale) for one in samples]
+    low, high = np.percentile(shifts, [2.5, 97.5])
+    return Sweep([_timing(one, scale) for one in samples], 100.0 * float(np.expm1((high - low) / 2)))
 
 
 def check_numbers(threads: int, repeats: int) -> None:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import files_below, refused, succeeded
+
+from anas_zoo.cli import main
+from anas_zoo.space import SearchSpace
+
+sys.path.append(str(Path(__file__).parents[1] / "pipeline"))  # the files made up for the stage serve here too
+
+from latency_files import CLASSES, Stored
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
+    return Stored(tmp_path_factory.mktemp("latency"))
+
+
+@pytest.fixture(scope="module")
+def model(stored: Stored) -> Path:
+    """A model fitted through the command line."""
+    out = stored.work.parent / "latency.json"
+    assert main(["latency", "fit", *numbers(stored), "--out", str(out), "--json"]) == 0
+    return out
+
+
+def numbers(stored: Stored) -> list[str]:
+    return [
+        *("--space", str(stored.space_file), "--num-classes", str(CLASSES), "--work", str(stored.work)),
+        *("--subnets", "20", "--held-out", "4", "--repeats", "8"),
+    ]
+
+
+def test_fit(stored: Stored, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "latency.json"
+    text = succeeded(capsys, "latency", "fit", *numbers(stored), "--out", out)
+    assert "error on 4 subnets that the fit has not seen" in text
+    assert "median |error|" in text
+    assert f"anas latency check {out}" in text
+    assert list(tmp_path.iterdir()) == [out]
+    assert "is there already" in refused(capsys, "latency", "fit", *numbers(stored), "--out", out)
+
+
+def test_check(stored: Stored, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work = ("--work", stored.work, "--repeats", "8", "--subnets", "3")
+    assert "error on 3 subnets" in succeeded(capsys, "latency", "check", model, *work)
+    data = json.loads(succeeded(capsys, "latency", "check", model, *work, "--json"))
+    assert len(data["measured"]) == 3
+    assert data["warning"] is None
+    assert data["error"]["subnets"] == 3
+
+
+def test_predict(stored: Stored, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arch = tmp_path / "arch.json"
+    arch.write_text(json.dumps(stored.space.smallest.to_dict()))
+    data = json.loads(succeeded(capsys, "latency", "predict", model, arch, "--json"))
+    assert data["latency_ms"].keys() == {str(arch)}
+    assert data["latency_ms"][str(arch)] >= 0
+    assert str(arch) in succeeded(capsys, "latency", "predict", model, arch)
+
+
+def test_another_machine_is_warned_of(
+    model: Path, stored: Stored, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads(model.read_text())
+    data["fingerprint"]["cpu"] = "Abacus 2000"
+    (tmp_path / "there.json").write_text(json.dumps(data))
+    (tmp_path / "arch.json").write_text(json.dumps(stored.space.smallest.to_dict()))
+    assert main(["latency", "predict", str(tmp_path / "there.json"), str(tmp_path / "arch.json")]) == 0
+    err = capsys.readouterr().err
+    assert err.startswith("anas: warning: the latency model is of another machine")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["fit", "--out", "x.json", "--threads", "0"], "threads must be at least 1, got 0"),
+        (["fit", "--out", "x.json", "--held-out", "1"], "at least 2 held-out subnets, got 1"),
+        (["fit", "--out", "x.json", "--subnets", "3"], "3 subnets are too few"),
+        (["fit", "--out", "x.json", "--space", "atentive_nas"], "did you mean 'attentive_nas'?"),
+        (["fit", "--out", "."], "is there already"),
+        (["check", "absent.json"], "no latency model at absent.json; make one on this machine: anas latency"),
+        (["check", "arch.json"], "arch.json is no latency model"),
+        (["check", "{model}", "--subnets", "1"], "at least 2 held-out subnets, got 1"),
+        (["predict", "absent.json", "attentive_nas_a0"], "no latency model at absent.json"),
+        (["predict", "{model}", "attentive_nas_a0"], "outside the space 'tiny'"),
+        (["predict", "{model}", "arch.json"], "outside the space 'tiny'"),
+        (["predict", "{model}", "absent.json"], "absent.json: no such file"),
+    ],
+)
+def test_wrong_input_is_one_line_and_changes_nothing(
+    arguments: list[str],
+    said: str,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    capsys.readouterr()  # what the model's fit printed
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "arch.json").write_text(json.dumps(SearchSpace.load("digits").smallest.to_dict()))
+    before = files_below(tmp_path)
+    assert said in refused(capsys, "latency", *(a.format(model=model) for a in arguments))
+    assert files_below(tmp_path) == before

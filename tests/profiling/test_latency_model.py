@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from latency_records import COEFFICIENTS, model_of
+
+from anas_zoo.errors import ConfigError, SpaceError
+from anas_zoo.profiling.latency_model import LatencyModel
+from anas_zoo.profiling.machine import Fingerprint, describe_machine, fingerprint
+from anas_zoo.profiling.work import work_of
+from anas_zoo.space import SearchSpace
+
+SPACE = SearchSpace.load("digits")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "latency.json"
+    model_of(SPACE).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["digits", "attentive_nas"])
+def test_a_prediction_is_the_sum_over_the_work(name: str) -> None:
+    space = SearchSpace.load(name)
+    model = model_of(space, num_classes=100)
+    codes = space.sample_codes(np.random.default_rng(0), 200)
+    archs = [space.smallest, space.largest, *space.decode(codes)]
+    want = [float(work_of(space.structure, arch, 100) @ COEFFICIENTS) for arch in archs]
+    found = model(archs)
+    assert found.dtype == np.float64
+    assert found.shape == (202,)
+    assert found.tolist() == pytest.approx(want, rel=1e-9)
+    assert (model(space.encode(archs)) == found).all()
+    assert model(codes[:0]).shape == (0,)
+
+
+def test_what_was_saved_is_loaded(file: Path) -> None:
+    model = LatencyModel.load(file, SPACE)
+    assert model.record == model_of(SPACE).record
+    assert model.space.id == SPACE.id
+    assert LatencyModel.load(str(file)).record == model.record
+    assert model.error.verdict == "met"
+    assert model.fingerprint == fingerprint(1)
+
+
+def test_codes_outside_the_space_are_refused() -> None:
+    model = model_of(SPACE)
+    codes = SPACE.encode([SPACE.smallest])
+    codes[0, 0] = 7
+    with pytest.raises(SpaceError, match="resolution is 7, allowed: 6, 8, 10, 12"):
+        model(codes)
+    with pytest.raises(SpaceError, match="integers of shape"):
+        model(codes.astype(np.float64))
+
+
+def test_no_warning_at_home() -> None:
+    assert model_of(SPACE).foreign() is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cpu": "Abacus 2000"}, "cpu: 'Abacus 2000' there, "),
+        ({"cores": 999}, "cores: 999 there, "),
+        ({"runtime": "onnxruntime 0.1"}, "runtime: 'onnxruntime 0.1' there, "),
+    ],
+)
+def test_another_machine_is_warned_of(change: dict[str, Any], said: str, tmp_path: Path) -> None:
+    record = model_of(SPACE).record
+    there = Fingerprint.model_validate(record.fingerprint.model_dump() | change)
+    LatencyModel(record.model_copy(update={"fingerprint": there})).save(tmp_path / "there.json")
+    warning = LatencyModel.load(tmp_path / "there.json", SPACE).foreign()
+    assert warning is not None
+    assert said in warning
+    assert "anas latency fit --space digits" in warning
+    assert "\n" not in warning
+
+
+def test_the_fingerprint_is_the_machine_that_reports_tell_of() -> None:
+    assert fingerprint(3).threads == 3
+    assert fingerprint(3).describe() == describe_machine()
+    assert fingerprint(1).runtime.startswith("onnxruntime 1.")
+
+
+def change_of(*keys: str, value: Any = None, name: str | None = None) -> Callable[[dict[str, Any]], None]:
+    def change(data: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            data = data[key]
+        old = data.pop(keys[-1])
+        if name is not None or value is not None:
+            data[name or keys[-1]] = old if value is None else value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (change_of("format", value="something else"), "is no latency model"),
+        (change_of("format"), "is no latency model"),
+        (change_of("coefficients", "block"), "no coefficient for block"),
+        (change_of("coefficients", "block", name="blocks"), r"'blocks' \(did you mean 'block'\?\)"),
+        (change_of("coefficients", "block", value=-1.0), "coefficients.block: "),
+        (change_of("coefficients", "block", value="much"), "coefficients.block: "),
+        (change_of("num_classes", name="num_clases"), r"did you mean 'num_classes'\?"),
+        (change_of("fingerprint"), "missing key 'fingerprint'"),
+        (change_of("error", "verdict", value="splendid"), "error.verdict: "),
+    ],
+)
+def test_a_damaged_file_is_refused(file: Path, change: Callable[[dict[str, Any]], None], said: str) -> None:
+    data = json.loads(file.read_text())
+    change(data)
+    file.write_text(json.dumps(data))
+    with pytest.raises(ConfigError, match=said) as caught:
+        LatencyModel.load(file, SPACE)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "\x00\x01"])
+def test_what_is_no_model_at_all(file: Path, content: str) -> None:
+    file.write_text(content)
+    with pytest.raises(ConfigError, match=r"latency\.json"):
+        LatencyModel.load(file)
+
+
+def test_a_missing_file_and_another_space(file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no latency model at .*: anas latency fit --space digits"):
+        LatencyModel.load(tmp_path / "absent.json", SPACE)
+    with pytest.raises(ConfigError, match=r"fitted on the space 'digits' .* this is 'glyphs'"):
+        LatencyModel.load(file, SearchSpace.load("glyphs"))
+
+
+def test_predicting_needs_no_torch(file: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; "
+        "from anas_zoo.profiling.latency_model import LatencyModel; "
+        f"m = LatencyModel.load({str(file)!r}); m([m.space.smallest]); m.foreign(); "
+        "assert not {'torch', 'timm', 'fvcore'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
