@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anas_zoo.cli.options import DeviceOption, JsonOption, ResumeOption, SeedOption
+from anas_zoo.cli.options import DeviceOption, JsonOption, SeedOption
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
 if TYPE_CHECKING:
@@ -22,20 +23,37 @@ Number = float | None
 Numbers = list[float] | None
 
 
+def _number(what: str) -> Callable[[str], float]:
+    """Reads a number of ``what``; says what is meant where somebody writes a unit behind it."""
+
+    def read(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{text!r} is no number; give {what} as a number, such as 12.5"
+            ) from None
+
+    return read
+
+
 def _least(name: str, what: str) -> Any:
-    return typer.Option(name, min=0, metavar="X", help=f"Least {what}.")
+    return typer.Option(name, parser=_number(what), metavar="X", help=f"Least {what}.")
 
 
 def _most(name: str, what: str) -> Any:
     return typer.Option(
-        name, min=0, metavar="Y", help=f"Most {what}; repeatable: the best under each is printed."
+        name,
+        parser=_number(what),
+        metavar="Y",
+        help=f"Most {what}; repeatable: the best under each is printed.",
     )
 
 
 def search(
     run_folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN]", help="The folder of a run (see: anas train); or give --space."),
+        typer.Argument(metavar="RUN", help="The folder of a run (see: anas train); or give --space."),
     ] = None,
     space: Annotated[
         str | None, typer.Option("--space", metavar="NAME|FILE", help="A search space, without any weights.")
@@ -96,7 +114,9 @@ def search(
         Path | None,
         typer.Option("--out", metavar="DIR", help="The search's folder; default RUN/search, SPACE_search."),
     ] = None,
-    resume: ResumeOption = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the search that is in the folder, if any.")
+    ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:

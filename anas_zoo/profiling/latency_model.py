@@ -138,6 +138,10 @@ class LatencyModel:
         nothing = np.zeros(len(self.space.config.head.width))  # the head's row has the classifier already
         return tables.sum(self.space.codes(archs), 0, nothing)
 
+    def with_classes(self, num_classes: int) -> LatencyModel:
+        """The same machine's model for classifiers of another number of classes: their work is known."""
+        return LatencyModel(self.record.model_copy(update={"num_classes": num_classes}))
+
     @property
     def error(self) -> ErrorReport:
         """The error on held-out subnets."""

@@ -105,7 +105,9 @@ def test_the_model_of_latency_is_an_objective_and_a_limit(
     ("options", "said"),
     [
         (["--max-mflops", "0.0001"], "too little: the space 'digits' reaches from"),
-        (["--max-mflops", "300M"], "'300M' is not a valid float"),
+        (["--max-mflops", "300M"], "'300M' is no number; give MFLOPs (multiply-adds) as a number"),
+        (["--max-mflops", "-3"], "limits.macs.max: Input should be greater than or equal to 0"),
+        (["--max-latency-ms", "8ms"], "'8ms' is no number; give milliseconds"),
         (["--max-mflops", "300000"], "did you mean 0.3"),
         (["--max-latency-ms", "8"], "give --latency FILE"),
         (["--objective", "flops"], "objectives.1"),
@@ -126,8 +128,8 @@ def test_the_model_of_latency_is_an_objective_and_a_limit(
 def test_wrong_options_are_one_line_and_nothing_is_made(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
-    code = 2 if "float" in said else 1  # what typer refuses is a command line that nobody understands
-    words = ("--out", tmp_path / "out", "--device", "cpu", *options)
+    code = 2 if "no number" in said else 1  # what typer refuses is a command line that nobody understands
+    words: tuple[str | Path, ...] = ("--out", tmp_path / "out", "--device", "cpu", *options)
     assert said in refused(capsys, "search", run, *words, code=code)
     assert not (tmp_path / "out").exists()
 

@@ -147,3 +147,11 @@ def test_predicting_needs_no_torch(file: Path) -> None:
         "assert not {'torch', 'timm', 'fvcore'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_another_number_of_classes_changes_the_classifier_alone() -> None:
+    space = SearchSpace.load("digits")
+    codes = space.sample_codes(np.random.default_rng(0), 20)
+    ten = model_of(space, num_classes=10)
+    assert ten.with_classes(47)(codes) == pytest.approx(model_of(space, num_classes=47)(codes))
+    assert (ten.with_classes(47)(codes) > ten(codes)).all()

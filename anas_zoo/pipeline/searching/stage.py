@@ -145,7 +145,7 @@ def make_problem(space: SearchSpace, num_classes: int, recipe: SearchRecipe) -> 
     """The problem of a recipe; its limits can be kept, or :class:`SearchError` says what is nearest."""
     latency = None
     if recipe.latency is not None:
-        latency = LatencyModel.load(Path(recipe.latency), space)
+        latency = LatencyModel.load(Path(recipe.latency), space).with_classes(num_classes)
         warning = latency.foreign()
         if warning is not None:
             note(f"warning: {warning}")
