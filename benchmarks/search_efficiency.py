@@ -50,7 +50,22 @@ PROBLEMS = {
     "200-600 M": ("macs", 200e6, 600e6),
     "params to 16 M": ("params", 0.0, 16e6),
 }
-BUDGETS = {"surrogate": 512, "nsga2": 5632, "evolution": 5632, "random": 5632}
+# name -> the recipe
+ALGORITHMS: dict[str, dict[str, Any]] = {
+    "surrogate": {"evaluations": 512},
+    "nsga2": {"evaluations": 5632},
+    "evolution": {"evaluations": 5632},
+    "random": {"evaluations": 5632},
+}
+# The parts of the surrogate alone, on the first problem.
+PARTS = {
+    f"surrogate, {model} alone": {
+        "algorithm": "surrogate",
+        "evaluations": 512,
+        "surrogate": {"models": [model]},
+    }
+    for model in ("process", "trees")
+}
 MARKS = (128, 256, 512, 1024, 2048, 5632)
 
 
@@ -64,8 +79,9 @@ def run_cell(problem_name: str, algorithm: str, seed: int, args: argparse.Namesp
         objectives=("top1_pct", cost),
         limits=Limits.model_validate({cost: {"min": least, "max": most}}),
     )
-    budget = min(BUDGETS[algorithm], args.evaluations or BUDGETS[algorithm])
-    recipe = SearchRecipe.model_validate({"algorithm": algorithm, "evaluations": budget})
+    data = {"algorithm": algorithm} | (ALGORITHMS | PARTS)[algorithm]
+    budget = min(data["evaluations"], args.evaluations or data["evaluations"])
+    recipe = SearchRecipe.model_validate(data | {"evaluations": budget})
     archive_file = args.out / "archives" / f"{cell_name(problem_name, algorithm, seed)}.jsonl"
     archive_file.parent.mkdir(parents=True, exist_ok=True)
     archive_file.unlink(missing_ok=True)
@@ -95,7 +111,7 @@ def share(evaluations: list[Evaluation], cost: str, smallest: float, most: float
 
 
 def cell_name(problem: str, algorithm: str, seed: int) -> str:
-    return f"{problem.replace(' ', '_')}-{algorithm}-{seed}"
+    return f"{problem}-{algorithm}-{seed}".replace(" ", "_").replace(",", "")
 
 
 def curves(cells: list[dict[str, Any]], problem: str, algorithm: str) -> tuple[list[int], Any]:
@@ -112,14 +128,14 @@ def draw(path: Path, cells: list[dict[str, Any]]) -> None:
     figure = Figure(figsize=(13, 4.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, problem in zip(figure.subplots(1, len(PROBLEMS)), PROBLEMS, strict=True):
-        for number, algorithm in enumerate(BUDGETS):
+        for number, algorithm in enumerate(ALGORITHMS):
             at, values = curves(cells, problem, algorithm)
             axes.plot(at, values.mean(axis=0), color=f"C{number}", label=algorithm)
             axes.fill_between(at, values.min(axis=0), values.max(axis=0), color=f"C{number}", alpha=0.2, lw=0)
         axes.set_xscale("log")
         axes.set_xticks([32, *MARKS], [str(mark) for mark in (32, *MARKS)], fontsize=8)
         axes.minorticks_off()
-        bottom = min(curves(cells, problem, name)[1].mean(axis=0)[0] for name in BUDGETS)
+        bottom = min(curves(cells, problem, name)[1].mean(axis=0)[0] for name in ALGORITHMS)
         axes.set_ylim(bottom=bottom)
         axes.set_xlabel("evaluations")
         axes.set_title(problem)
@@ -134,7 +150,7 @@ def table(cells: list[dict[str, Any]]) -> str:
     lines = ["| problem | algorithm | seeds | " + " | ".join(map(str, MARKS)) + " | seconds |"]
     lines.append("|---" * (len(MARKS) + 4) + "|")
     for problem in PROBLEMS:
-        for algorithm in BUDGETS:
+        for algorithm in ALGORITHMS | (PARTS if problem == next(iter(PROBLEMS)) else {}):
             at, values = curves(cells, problem, algorithm)
             own = [c for c in cells if (c["problem"], c["algorithm"]) == (problem, algorithm)]
             texts = []
@@ -173,7 +189,8 @@ def main() -> None:
             words = ":".join(map(str, cell))
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--cell", words], check=True)
 
-    wanted = [(p, a, s) for s in range(args.seeds) for p in PROBLEMS for a in BUDGETS]
+    wanted = [(p, a, s) for s in range(args.seeds) for p in PROBLEMS for a in ALGORITHMS]
+    wanted += [(next(iter(PROBLEMS)), a, s) for s in range(args.seeds) for a in PARTS]
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(call, wanted))
     cells = [

@@ -56,12 +56,14 @@ class SurrogateRecipe(Schema):
         batch: architectures of every further round.
         population: of NSGA-II, which looks for the front of the model before each round.
         generations: of it.
+        models: of accuracy, whose mean is taken: a Gaussian ``process``, extremely randomised ``trees``.
     """
 
     initial: int = Field(32, ge=2)
     batch: int = Field(16, ge=1)
     population: int = Field(200, ge=4)
     generations: int = Field(20, ge=1)
+    models: tuple[Literal["process", "trees"], ...] = Field(("process", "trees"), min_length=1)
 
 
 class SearchRecipe(Schema):

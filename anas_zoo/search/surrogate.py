@@ -43,7 +43,9 @@ class SurrogateSearch(Algorithm):
             return self._draw(rng, batch, tilted=True)
         problem = self.problem
         codes = problem.space.encode(e.arch for e in items)
-        model = AccuracyModel(problem, codes, np.array([e.top1_pct for e in items]))
+        model = AccuracyModel(
+            problem, codes, np.array([e.top1_pct for e in items]), models=self._recipe.models
+        )
         candidates, losses = self._front_of(model, codes, rng)
         chosen = candidates[self._best(losses, batch)]
         if len(chosen) < batch:  # the model sees no improvement: near what it likes, then anywhere
