@@ -187,3 +187,12 @@ def test_a_space_file_with_mistakes(tmp_path: Path) -> None:
     path.write_text("resolution: [1\n")
     with pytest.raises(ConfigError, match="not valid YAML"):
         SearchSpace.load(path)
+
+
+def test_a_small_space_can_be_listed_and_a_large_one_not() -> None:
+    digits = SearchSpace.load("digits")
+    codes = digits.every_code()
+    assert codes.shape == (digits.size, digits.genes.count)
+    assert len({arch.id for arch in digits.decode(codes[:2000])}) == 2000
+    with pytest.raises(SpaceError, match="too many to list"):
+        SearchSpace.load("attentive_nas").every_code()
