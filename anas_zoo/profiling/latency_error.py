@@ -66,8 +66,8 @@ def judge(
     """Compare predictions with measurements of the same subnets, at least two, in the same order.
 
     The bars come from measured latencies redrawn within their own bars, and all of them together within
-    ``level_pct``. Those hold the noise twice, once as measured and once as redrawn, so the bars
-    are rather too wide than too narrow.
+    ``level_pct``. Those hold the noise twice, once as measured and once as redrawn, so the bars are rather
+    too wide than too narrow.
     """
     measured = np.array([timing.p50_ms for timing in timings])
     bars = np.array([timing.bar_pct for timing in timings])
