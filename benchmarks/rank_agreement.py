@@ -29,7 +29,7 @@ from anas_zoo.search import SubnetEvaluator
 from anas_zoo.search.feasible import draw_inside
 from anas_zoo.space import Architecture
 
-COUNTS = (25, 50, 100, 200, 400, 800, 1600)
+COUNTS = (50, 100, 200, 400, 800, 1600)
 SEEDS = 20
 CALIBRATIONS = (32, 64, 128, 256, 512, 1024)
 CALIBRATION_SEEDS = 2

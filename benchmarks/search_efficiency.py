@@ -57,6 +57,10 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
     "evolution": {"evaluations": 5632},
     "random": {"evaluations": 5632},
 }
+# Near the best there is, on every problem; one seed.
+OPTIMUM: dict[str, dict[str, Any]] = {
+    "nsga2, population 200": {"algorithm": "nsga2", "evaluations": 60_000, "nsga2": {"population": 200}}
+}
 # The parts of the surrogate alone, on the first problem.
 PARTS = {
     f"surrogate, {model} alone": {
@@ -66,6 +70,7 @@ PARTS = {
     }
     for model in ("process", "trees")
 }
+BUDGET = 5632
 MARKS = (128, 256, 512, 1024, 2048, 5632)
 
 
@@ -79,7 +84,7 @@ def run_cell(problem_name: str, algorithm: str, seed: int, args: argparse.Namesp
         objectives=("top1_pct", cost),
         limits=Limits.model_validate({cost: {"min": least, "max": most}}),
     )
-    data = {"algorithm": algorithm} | (ALGORITHMS | PARTS)[algorithm]
+    data = {"algorithm": algorithm} | (ALGORITHMS | PARTS | OPTIMUM)[algorithm]
     budget = min(data["evaluations"], args.evaluations or data["evaluations"])
     recipe = SearchRecipe.model_validate(data | {"evaluations": budget})
     archive_file = args.out / "archives" / f"{cell_name(problem_name, algorithm, seed)}.jsonl"
@@ -92,7 +97,8 @@ def run_cell(problem_name: str, algorithm: str, seed: int, args: argparse.Namesp
             make_algorithm(problem, recipe, seed=[seed, 2]), evaluator, archive, Budget(budget)
         )
     seconds = time.perf_counter() - began
-    at = sorted({*range(16, budget + 1, 16), *MARKS} & set(range(budget + 1)))
+    step = 16 if budget <= BUDGET else budget // 20
+    at = sorted({*range(step, budget + 1, step), *MARKS} & set(range(budget + 1)))
     smallest = float(getattr(space, cost)([space.smallest], 1000)[0])
     return {
         "problem": problem_name,
@@ -150,7 +156,8 @@ def table(cells: list[dict[str, Any]]) -> str:
     lines = ["| problem | algorithm | seeds | " + " | ".join(map(str, MARKS)) + " | seconds |"]
     lines.append("|---" * (len(MARKS) + 4) + "|")
     for problem in PROBLEMS:
-        for algorithm in ALGORITHMS | (PARTS if problem == next(iter(PROBLEMS)) else {}):
+        parts = PARTS if problem == next(iter(PROBLEMS)) else {}
+        for algorithm in ALGORITHMS | OPTIMUM | parts:
             at, values = curves(cells, problem, algorithm)
             own = [c for c in cells if (c["problem"], c["algorithm"]) == (problem, algorithm)]
             texts = []
@@ -162,7 +169,34 @@ def table(cells: list[dict[str, Any]]) -> str:
                 spread = column.std(ddof=1) if len(column) > 1 else 0.0
                 texts.append(f"{column.mean():.4f} ± {spread:.4f}")
             seconds = np.mean([cell["seconds"] for cell in own])
-            lines.append(f"| {problem} | {algorithm} | {len(own)} | {' | '.join(texts)} | {seconds:.0f} |")
+            end = f" ({values[:, -1].mean():.4f} after {at[-1]:,})" if algorithm in OPTIMUM else ""
+            name = algorithm + end
+            lines.append(f"| {problem} | {name} | {len(own)} | {' | '.join(texts)} | {seconds:.0f} |")
+    return "\n".join(lines)
+
+
+def needed(cells: list[dict[str, Any]], problem: str, algorithm: str, goal: float) -> str:
+    """Evaluations after which the mean of an algorithm's seeds reaches ``goal``."""
+    at, values = curves(cells, problem, algorithm)
+    reached = np.flatnonzero(values.mean(axis=0) >= goal)
+    return f"{at[reached[0]]:,}" if len(reached) else f"over {at[-1]:,}"
+
+
+def comparison(cells: list[dict[str, Any]]) -> str:
+    """What the surrogate reaches, as a share of the best known, and what the others need for as much."""
+    lines = [
+        "| problem | best known | surrogate after | hypervolume | share of the best | evolution needs | "
+    ]
+    lines[0] += "nsga2 needs | random needs |"
+    lines.append("|---" * 8 + "|")
+    for problem in PROBLEMS:
+        best = max(c["hypervolume"][-1] for c in cells if c["problem"] == problem)
+        at, values = curves(cells, problem, "surrogate")
+        for mark in (128, 512):
+            goal = float(values[:, at.index(mark)].mean())
+            others = [needed(cells, problem, name, goal) for name in ("evolution", "nsga2", "random")]
+            cut = f"| {problem} | {best:.4f} | {mark} | {goal:.4f} | {100 * goal / best:.1f} % | "
+            lines.append(cut + " | ".join(others) + " |")
     return "\n".join(lines)
 
 
@@ -190,6 +224,7 @@ def main() -> None:
             subprocess.run([sys.executable, __file__, *sys.argv[1:], "--cell", words], check=True)
 
     wanted = [(p, a, s) for s in range(args.seeds) for p in PROBLEMS for a in ALGORITHMS]
+    wanted += [(p, a, 0) for p in PROBLEMS for a in OPTIMUM]
     wanted += [(next(iter(PROBLEMS)), a, s) for s in range(args.seeds) for a in PARTS]
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(call, wanted))
@@ -198,8 +233,9 @@ def main() -> None:
         for cell in wanted
     ]
     draw(args.out / "search_efficiency.png", cells)
-    (args.out / "search_efficiency.md").write_text(table(cells) + "\n", encoding="utf-8")
-    print(table(cells))
+    text = f"{table(cells)}\n\n{comparison(cells)}\n"
+    (args.out / "search_efficiency.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":
