@@ -63,12 +63,22 @@ def disk_errors(target: Path) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _no_such_place(target: Path) -> Iterator[None]:
+    """Some file systems say that a folder does not exist where nothing may be made in it."""
+    try:
+        yield
+    except FileNotFoundError as exc:
+        raise OutputError(f"cannot write {target}: nothing can be made in {target.parent}") from exc
+
+
 def atomic_write(path: Path, data: bytes | str) -> None:
     """Write ``data`` so that ``path`` holds either its old content or all of the new one."""
     content = data.encode("utf-8") if isinstance(data, str) else data
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with _no_such_place(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -111,8 +121,9 @@ def output_folder(path: Path) -> Iterator[Path]:
     """
     refuse_occupied(path)
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        with _no_such_place(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
             os.chmod(staging, 0o755)
             yield staging

@@ -10,10 +10,10 @@ from anas_zoo.errors import ConfigError, SearchError
 if TYPE_CHECKING:
     from anas_zoo.space import SearchSpace
 
-__all__ = ["find_archive"]
+__all__ = ["find_archive", "known_classes"]
 
 EVALUATIONS = "evaluations.jsonl"
-FRONT = "front.json"
+RECORDS = ("front.json", "search.json")  # either says of which space a search is
 
 
 def find_archive(path: Path, space_name: str | None) -> tuple[Path, SearchSpace]:
@@ -41,7 +41,7 @@ def find_archive(path: Path, space_name: str | None) -> tuple[Path, SearchSpace]
         raise SearchError(
             f"no archive at {path}; give an {EVALUATIONS}, or the folder of a search or of a run"
         )
-    stated = _stated_space(file.with_name(FRONT))
+    stated = next(filter(None, (_stated_space(file.with_name(name)) for name in RECORDS)), None)
     if given is None and stated is None:
         presets = ", ".join(SearchSpace.presets())
         raise SearchError(
@@ -58,13 +58,27 @@ def find_archive(path: Path, space_name: str | None) -> tuple[Path, SearchSpace]
     return file, _agreed(file, stated, given)
 
 
-def _stated_space(front: Path) -> dict[str, Any] | None:
+def known_classes(path: Path) -> int | None:
+    """How many classes the search of an archive, a search's or a run's folder was about, where it says so."""
+    from anas_zoo.schema import read_json
+
+    folder = path / "search" if (path / "run.json").is_file() else path if path.is_dir() else path.parent
+    for name in RECORDS:
+        if (folder / name).is_file():
+            data = read_json(folder / name, error=SearchError)
+            found = data.get("num_classes") if isinstance(data, dict) else None
+            if isinstance(found, int):
+                return found
+    return None
+
+
+def _stated_space(record: Path) -> dict[str, Any] | None:
     """Name and id of the space that a search wrote beside its evaluations, if there is one."""
-    if not front.is_file():
+    if not record.is_file():
         return None
     from anas_zoo.schema import read_json
 
-    data = read_json(front, error=SearchError)
+    data = read_json(record, error=SearchError)
     space = data.get("space") if isinstance(data, dict) else None
     return space if isinstance(space, dict) and {"name", "id"} <= set(space) else None
 

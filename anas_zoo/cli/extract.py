@@ -35,30 +35,28 @@ def extract(
     ] = None,
     search: Annotated[
         Path | None,
-        typer.Option("--search", metavar="DIR", help="Where --arch is looked up; default is RUN/search."),
+        typer.Option("--search", metavar="DIR", help="The search to extract from; default is RUN/search."),
     ] = None,
 ) -> None:
     """Extract subnets of a search, calibrate, profile, and test them once on the test split."""
     from anas_zoo.errors import SearchError
     from anas_zoo.pipeline import Run
     from anas_zoo.pipeline.extract import evaluations_of, extract_more, extract_stage, find_architecture
-    from anas_zoo.search import best_under
+    from anas_zoo.search import best_under, pick_subnets
 
     if arch and max_mflops:
         raise SearchError("--arch and --max-mflops name architectures in two ways; give one of them")
-    if search is not None and not arch:
-        raise SearchError("--search is where --arch is looked up; give --arch ID too")
     run = Run.open(run_folder)
     if arch:
         folder = search or run.search_folder
-        again = f"anas search {run_folder} --resume" if search is None else f"anas search ... --out {search}"
-        names = extract_more(run, [find_architecture(text, folder, run.space, again) for text in arch])
+        names = extract_more(run, [find_architecture(text, folder, run.space, run_folder) for text in arch])
     elif max_mflops:
-        evaluations = evaluations_of(run)
+        evaluations = evaluations_of(run, search)
         best = {best_under(evaluations, round(limit * 1e6)) for limit in max_mflops}
         names = extract_stage(run, chosen=sorted(best, key=lambda item: item.macs))
     else:
-        names = extract_stage(run)
+        chosen = pick_subnets(evaluations_of(run, search), run.recipe.search.subnets)
+        names = extract_stage(run, chosen=chosen)
     folders = [run.drafts_folder / name for name in names]
     print_lines(
         *(f"extracted {folder}" for folder in folders), f"  next: anas export {folders[0]}, validate, publish"

@@ -58,7 +58,7 @@ def import_(
         if search is None and not text.endswith(".json"):
             raise SearchError(f"--arch {text}: give --search DIR, the folder of the search that evaluated it")
         folder = search or Path()
-        searched.append(find_architecture(text, folder, space, f"anas search ... --out {folder} --resume"))
+        searched.append(find_architecture(text, folder, space))
     folders = import_authors(
         checkpoint, images, out, models=model, searched=searched, max_images=calibration_images
     )

@@ -51,7 +51,7 @@ def fit(
     The numbers reported are of architectures that the model had not seen; the file is the same model,
     fitted on all of them afterwards.
     """
-    from anas_zoo.cli.archives import find_archive
+    from anas_zoo.cli.archives import find_archive, known_classes
     from anas_zoo.files import sha256_file
     from anas_zoo.search.predictor_check import read_measured
     from anas_zoo.search.predictor_file import write_predictor
@@ -85,11 +85,13 @@ def fit(
         return
     rows = [(f"{name}, cross-validation", quality) for name, quality in fitted.validation.items()]
     print_qualities([*rows, (f"{fitted.model}, held out", fitted.held_out)])
+    known = known_classes(archive)
+    classes = "" if known is None else f" --num-classes {known}"
     skipped = f" ({measured.failed} failed evaluations left out)" if measured.failed else ""
     print_lines(
         "",
         f"{fitted.model}, fitted on all {len(fitted.archs)} architectures{skipped}: {out}",
-        f"  search by it: anas search --space {space or found_space.name} --predictor {out}",
+        f"  search by it: anas search --space {space or found_space.name} --predictor {out}{classes}",
         f"  check it on others: anas predictor check {out} ARCHIVE",
     )
 

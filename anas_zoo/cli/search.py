@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 MILLION = 1e6
+BEFORE = ("evaluations", "images_forwarded", "images", "latency")  # what a stopped search had been given
 PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}
 
 Number = float | None
@@ -28,11 +30,14 @@ def _number(what: str) -> Callable[[str], float]:
 
     def read(text: str) -> float:
         try:
-            return float(text)
+            value = float(text)
         except ValueError:
             raise typer.BadParameter(
                 f"{text!r} is no number; give {what} as a number, such as 12.5"
             ) from None
+        if not 0 <= value < math.inf:
+            raise typer.BadParameter(f"{text} {what} cannot be; give a number from 0, such as 12.5")
+        return value
 
     return read
 
@@ -96,7 +101,13 @@ def search(
         typer.Option("--latency", metavar="FILE", help="A latency model (see: anas latency fit)."),
     ] = None,
     evaluations: Annotated[
-        int | None, typer.Option("--evaluations", min=1, metavar="N", help="Subnets to score at most.")
+        int | None,
+        typer.Option(
+            "--evaluations",
+            min=1,
+            metavar="N",
+            help="Subnets to score at most. Default: as the recipe says; 10000 with --predictor.",
+        ),
     ] = None,
     images_forwarded: Annotated[
         int | None,
@@ -107,8 +118,11 @@ def search(
         typer.Option("--images", min=1, metavar="N", help="Score on so many images of the search split."),
     ] = None,
     num_classes: Annotated[
-        int, typer.Option("--num-classes", min=1, help="Of the classifier, with --space.")
-    ] = 1000,
+        int | None,
+        typer.Option(
+            "--num-classes", min=1, metavar="N", help="Of the classifier, with --space. Default: 1000."
+        ),
+    ] = None,
     seed: SeedOption = None,
     out: Annotated[
         Path | None,
@@ -124,25 +138,43 @@ def search(
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli search RUN ...; see docs/search.md.
     """
+    from anas_zoo.errors import SearchError
     from anas_zoo.pipeline import Run
     from anas_zoo.pipeline.searching import search_stage, search_with_predictor
+    from anas_zoo.pipeline.searching.folder import BEGUN_WITH, recorded_search
     from anas_zoo.progress import silence
     from anas_zoo.search import SearchRecipe
+    from anas_zoo.search.objectives import OBJECTIVES
     from anas_zoo.space import SearchSpace
     from anas_zoo.training import join_workers
 
+    folder = out or (Path(f"{space}_search") if run_folder is None else run_folder / "search")
+    kept = recorded_search(folder) if resume else None
+    if kept is not None:  # a search that goes on needs nothing said twice
+        seed = kept["seed"] if seed is None else seed
+        if predictor is None and kept[BEGUN_WITH]["predictor"]:
+            predictor = Path(kept[BEGUN_WITH]["predictor"])
     _one_subject(run_folder, space, predictor)
+    if run_folder is not None and num_classes is not None:
+        raise SearchError(f"{run_folder} has classes of its own; --num-classes goes with --space")
     asked = {
         "macs": (min_mflops, max_mflops, MILLION),
         "params": (min_mparams, max_mparams, MILLION),
         "size_bytes": (min_size_mb, max_size_mb, MILLION),
         "latency_ms": (min_latency_ms, max_latency_ms, 1.0),
     }
-    budgets = [(name, y * unit) for name, (_, most, unit) in asked.items() for y in most or ()]
+    budgets = [(name, y * unit) for name, (_, most, unit) in asked.items() for y in dict.fromkeys(most or ())]
+    for name, (least, most, _) in asked.items():
+        if least is not None and most and min(most) < least:
+            raise SearchError(
+                f"{OBJECTIVES[name].title} at least {least:g} and at most {min(most):g}: no subnet has that"
+            )
 
     def changed(recipe: SearchRecipe) -> SearchRecipe:
         if predictor is not None:
             recipe = recipe.changed(**PREDICTED)
+        if kept is not None:
+            recipe = recipe.changed(**({key: kept[BEGUN_WITH][key] for key in BEFORE} | kept["settings"]))
         limits = recipe.limits.model_dump()
         for name, (least, most, unit) in asked.items():
             if least is not None:
@@ -173,7 +205,7 @@ def search(
             recipe=changed(SearchRecipe()),
             seed=seed or 0,
             out=out or Path(f"{found.name}_search"),
-            num_classes=num_classes,
+            num_classes=num_classes or (kept["num_classes"] if kept is not None else 1000),
             resume=resume,
             budgets=budgets,
         )
@@ -220,4 +252,11 @@ def _sides(text: str) -> list[int]:
 
 
 def _objectives(costs: list[str]) -> list[str]:
-    return ["top1_pct", *(cost for cost in costs if cost != "top1_pct")]
+    from anas_zoo.errors import SearchError, nearest
+    from anas_zoo.search.objectives import COSTS
+
+    for cost in costs:
+        if cost not in COSTS:
+            hint = nearest(cost, COSTS) or f"; costs: {', '.join(COSTS)}"
+            raise SearchError(f"--objective {cost}: no such cost{hint}")
+    return ["top1_pct", *dict.fromkeys(costs)]

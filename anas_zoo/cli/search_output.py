@@ -38,10 +38,14 @@ def print_outcome_json(outcome: SearchOutcome) -> None:
 def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
     """The front, the known models and the best under each budget, for people."""
     front = outcome.front
+    if not front:
+        best = max((item.top1_pct for item in outcome.result.evaluations), default=None)
+        seen = "" if best is None else f"; the best of all has {best:.2f} % top-1"
+        print_lines(f"nothing that was evaluated is within the limits{seen}")
     step = max(1, -(-len(front) // ROWS))
     shown = front[::-1][::step][::-1]
-    headers, rows = _table(outcome, {}, shown)
-    print_table(headers, rows)
+    if front:
+        print_table(*_table(outcome, {}, shown))
     if len(shown) < len(front):
         print_lines(f"{len(shown)} of the {len(front)} on the front; all: {outcome.folder / 'front.json'}")
     if outcome.references:
@@ -57,15 +61,23 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
         print_lines(f"  {outcome.extract_command(answer.best)}")
     failed = len(outcome.result.failures)
     note = f" ({failed} failed: see {outcome.folder / 'evaluations.jsonl'})" if failed else ""
+    noun = "evaluation" if outcome.result.count == 1 else "evaluations"
     lines = [
         "",
-        f"{outcome.result.count:,} evaluations{note}, {outcome.result.images_forwarded:,} images forwarded",
+        f"{outcome.result.count:,} {noun}{note}, {outcome.result.images_forwarded:,} images forwarded",
     ]
     if outcome.result.exhausted:
         lines.append("nothing new was left within the limits")
     lines.append(f"look at it: {outcome.folder / 'front.html'}, {outcome.folder / 'front.png'}")
-    if run_folder is not None and not outcome.answers:
-        lines.append(f"  extract subnets: anas extract {run_folder}")
+    if front and not outcome.answers:
+        lines.append(f"  extract one: {outcome.extract_command(front[-1])}")
+    if run_folder is None:
+        lines.append("  RUN: the folder of a run with a supernet of this space (see: anas train)")
+        if outcome.references and front:  # the authors' space
+            words = outcome.extract_command(front[-1]).split(" RUN ")[-1]
+            lines.append(
+                f"  with the authors' supernet: anas import authors FILE --images DIR --out DIR {words}"
+            )
     print_lines(*lines)
 
 

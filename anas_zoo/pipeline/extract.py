@@ -10,7 +10,7 @@ from anas_zoo.files import output_folder, sha256_file, write_json
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching import make_evaluator
-from anas_zoo.pipeline.searching.folder import finished_search
+from anas_zoo.pipeline.searching.folder import finished_search, recorded_search
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.progress import track
 from anas_zoo.schema import read_json
@@ -24,10 +24,28 @@ SHORTEST_ID = 4
 ORDER = "order.json"
 
 
-def evaluations_of(run: Run) -> list[Evaluation]:
-    """What the run's own search found. Raises :class:`SearchError` when it is not finished."""
-    again = f"anas search {run.folder} --resume"
-    return read_evaluations(finished_search(run.search_folder, again))
+def evaluations_of(run: Run, search: Path | None = None) -> list[Evaluation]:
+    """What a search of the run's space found, by default the run's own.
+
+    Raises :class:`SearchError` when it is not finished, or of another space.
+    """
+    return _found(search or run.search_folder, run.space, _again(run.folder, search))
+
+
+def _again(run: Path | None, search: Path | None) -> str:
+    """The command that makes a search, for errors."""
+    where = "" if search is None else f" --out {search}"
+    return f"anas search {'...' if run is None else run}{where}"
+
+
+def _found(search: Path, space: SearchSpace, again: str) -> list[Evaluation]:
+    evaluations = read_evaluations(finished_search(search, again))
+    record = recorded_search(search)
+    if record is not None and record["space"]["id"] != space.id:
+        raise SearchError(
+            f"{search} is a search of the space {record['space']['name']!r}, {space.name!r} is needed"
+        )
+    return evaluations
 
 
 def extract_stage(run: Run, *, chosen: Sequence[Evaluation] | None = None) -> list[str]:
@@ -70,28 +88,32 @@ def extract_more(run: Run, archs: Sequence[Architecture]) -> list[str]:
     return list(named)
 
 
-def find_architecture(text: str, search: Path, space: SearchSpace, again: str) -> Architecture:
+def find_architecture(text: str, search: Path, space: SearchSpace, run: Path | None = None) -> Architecture:
     """The architecture that ``text`` names: a JSON file, or the beginning of an evaluated one's id.
 
     Args:
         text: what a user typed.
         search: the folder of the search that evaluated it.
         space: that it has to be in.
-        again: the command that finishes the search, for errors.
+        run: whose search it is, for errors.
 
     Raises :class:`SearchError` when no evaluation, or more than one, has such an id.
     """
+    if not text.endswith(".json") and (len(text) < SHORTEST_ID or Path(text).exists() or "/" in text):
+        raise SearchError(
+            f"--arch {text!r}: give at least {SHORTEST_ID} digits of an id, or an architecture's .json file"
+        )
     if text.endswith(".json"):
         arch = Architecture.from_dict(read_json(Path(text), error=SearchError))
         space.validate(arch)
         return arch
-    evaluations = read_evaluations(finished_search(search, again))
+    evaluations = _found(search, space, _again(run, search))
     found = {e.arch for e in evaluations if e.arch.id.startswith(text)}
     front = read_json(search / "front.json", error=SearchError)
     for reference in front.get("references", []):
         if text in (reference["name"], reference["evaluation"]["arch_id"]):
             found.add(Architecture.from_dict(reference["evaluation"]["arch"]))
-    if len(found) == 1 and len(text) >= SHORTEST_ID:
+    if len(found) == 1:
         arch = found.pop()
         space.validate(arch)
         return arch

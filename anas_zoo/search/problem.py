@@ -81,6 +81,9 @@ class Problem:
                 "latency needs a model of this machine: give --latency FILE; make one with: "
                 f"anas latency fit --space {self.space.name} --out FILE"
             )
+        least = self.limits.top1_pct.min
+        if self.limits.top1_pct.max is not None or (least is not None and least > 100):
+            raise SearchError("top-1 can have a least value, of at most 100 percent, and no largest one")
         allowed = self.space.config.resolution
         foreign = [side for side in self.resolutions if side not in allowed]
         if foreign:

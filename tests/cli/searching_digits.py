@@ -23,14 +23,18 @@ def make_run(folder: Path) -> Path:
     return folder
 
 
-def write_predictor(path: Path, space: str) -> Path:
-    """The mean of a code as its accuracy."""
+def write_predictor(path: Path, space: str, scale: float = 0.3) -> Path:
+    """The mean of a code, scaled, as its accuracy."""
     genes, value = SearchSpace.load(space).genes.count, helper.make_tensor_value_info
     graph = helper.make_graph(
-        [helper.make_node("ReduceMean", ["arch"], ["out"], axes=[1], keepdims=1)],
+        [
+            helper.make_node("ReduceMean", ["arch"], ["mean"], axes=[1], keepdims=1),
+            helper.make_node("Mul", ["mean", "scale"], ["out"]),
+        ],
         "mean",
         [value("arch", TensorProto.FLOAT, ["n", genes])],
         [value("out", TensorProto.FLOAT, ["n", 1])],
+        [helper.make_tensor("scale", TensorProto.FLOAT, [], [scale])],
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
     return path

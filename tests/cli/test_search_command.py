@@ -11,6 +11,7 @@ import pytest
 from command_line import refused, succeeded
 from searching_digits import make_run, write_predictor
 
+from anas_zoo.cli import main
 from anas_zoo.space import SearchSpace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))
@@ -106,11 +107,18 @@ def test_the_model_of_latency_is_an_objective_and_a_limit(
     [
         (["--max-mflops", "0.0001"], "too little: the space 'digits' reaches from"),
         (["--max-mflops", "300M"], "'300M' is no number; give MFLOPs (multiply-adds) as a number"),
-        (["--max-mflops", "-3"], "limits.macs.max: Input should be greater than or equal to 0"),
+        (["--max-mflops", "-3"], "-3 MFLOPs (multiply-adds) cannot be; give a number from 0"),
+        (["--max-mflops", "nan"], "nan MFLOPs (multiply-adds) cannot be"),
+        (["--max-mflops", "0.0001", "--max-mflops", "0.5"], "0.0001 is too little: the space 'digits'"),
+        (["--min-top1-pct", "101"], "of at most 100 percent"),
+        (["--num-classes", "12"], "has classes of its own; --num-classes goes with --space"),
         (["--max-latency-ms", "8ms"], "'8ms' is no number; give milliseconds"),
         (["--max-mflops", "300000"], "did you mean 0.3"),
         (["--max-latency-ms", "8"], "give --latency FILE"),
-        (["--objective", "flops"], "objectives.1"),
+        (
+            ["--objective", "flops"],
+            "--objective flops: no such cost; costs: macs, params, size_bytes, latency_ms",
+        ),
         (
             ["--algorithm", "annealing"],
             "algorithm: Input should be 'surrogate', 'evolution', 'nsga2' or 'random'",
@@ -121,14 +129,16 @@ def test_the_model_of_latency_is_an_objective_and_a_limit(
         (["--space", "digits"], "has a space of its own"),
         (["--predictor", "none.onnx"], "no predictor at none.onnx"),
         (["--latency", "none.json"], "none.json"),
-        (["--min-mflops", "0.5", "--max-mflops", "0.2"], "min 500000 is above max 200000"),
+        (["--min-mflops", "0.5", "--max-mflops", "0.2"], "at least 0.5 and at most 0.2: no subnet has that"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_options_are_one_line_and_nothing_is_made(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
 ) -> None:
-    code = 2 if "no number" in said else 1  # what typer refuses is a command line that nobody understands
+    code = (
+        2 if "no number" in said or "cannot be" in said else 1
+    )  # what typer refuses is a command line that nobody understands
     words: tuple[str | Path, ...] = ("--out", tmp_path / "out", "--device", "cpu", *options)
     assert said in refused(capsys, "search", run, *words, code=code)
     assert not (tmp_path / "out").exists()
@@ -147,6 +157,16 @@ def test_what_belongs_to_another_space_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_predictor_that_speaks_of_no_percent_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scale in (3.0, 0.001):
+        predictor = write_predictor(tmp_path / f"{scale}.onnx", "digits", scale)
+        words = ["search", "--space", "digits", "--predictor", str(predictor), "--evaluations", "50"]
+        assert main([*words, "--out", str(tmp_path / str(scale))]) == 0
+        assert "which looks like no top-1 in percent" in capsys.readouterr().err
+
+
 def test_extract_names_what_it_cannot_find(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,7 +174,8 @@ def test_extract_names_what_it_cannot_find(
     succeeded(capsys, "search", run, *SMALL, "--algorithm", "random", "--out", tmp_path / "found")
     where = ("--search", tmp_path / "found")
     assert "none of the 12 architectures" in refused(capsys, "extract", run, "--arch", "zzzz", *where)
-    assert "give more of the 12 digits" in refused(capsys, "extract", run, "--arch", "", *where)
+    for text in ("", "ab", str(tmp_path / "front.png")):
+        assert "give at least 4 digits" in refused(capsys, "extract", run, "--arch", text, *where)
     assert "give one of them" in refused(capsys, "extract", run, "--arch", "abcd", "--max-mflops", "1")
     foreign = tmp_path / "arch.json"
     foreign.write_text(json.dumps(SearchSpace.load("attentive_nas").smallest.to_dict()))
@@ -162,6 +183,53 @@ def test_extract_names_what_it_cannot_find(
     own = SearchSpace.load("digits").largest
     foreign.write_text(json.dumps(own.to_dict()))
     assert f"digits_{own.id}" in succeeded(capsys, "extract", run, "--arch", foreign)
+
+
+def test_a_search_goes_on_without_its_options(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("search", run, "--device", "cpu", "--out", tmp_path / "found")
+    options = ("--algorithm", "nsga2", "--max-mflops", "0.5", "--seed", "4", "--images", "20")
+    first = json.loads(succeeded(capsys, *where, *options, "--evaluations", "8", "--json"))
+    (tmp_path / "found" / "front.json").unlink()  # as if it had been stopped at its end
+    archive = tmp_path / "found" / "evaluations.jsonl"
+    lines = archive.read_text().splitlines(keepends=True)
+    archive.write_text("".join(lines[:5]))
+    assert f"anas search {run} --out {tmp_path / 'found'} --resume" in refused(capsys, *where, *options)
+    again = json.loads(succeeded(capsys, *where, "--resume", "--json"))
+    assert again["front"] == first["front"]
+    assert archive.read_text() == "".join(lines)
+    assert (
+        json.loads(succeeded(capsys, *where, "--resume", "--evaluations", "11", "--json"))["evaluations"]
+        == 11
+    )
+    assert "seed: 4 there, 5 here" in refused(capsys, *where, "--resume", "--seed", "5")
+
+
+def test_nothing_accurate_enough_is_said_and_nothing_offered(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = succeeded(capsys, "search", run, *SMALL, "--min-top1-pct", "100", "--out", tmp_path / "found")
+    assert "nothing that was evaluated is within the limits; the best of all has" in text
+    assert "anas extract" not in text
+
+
+def test_extraction_from_another_searchs_folder(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_run(tmp_path / "other")
+    out = tmp_path / "found"
+    text = succeeded(capsys, "search", other, *SMALL, "--out", out)
+    assert f"anas extract {other} --search {out} --arch" in text
+    assert "holds no search; run: anas search" in refused(capsys, "extract", other)
+    assert "within" in refused(capsys, "extract", other, "--search", out, "--max-mflops", "0.0001")
+    assert "extracted" in succeeded(capsys, "extract", other, "--search", out)
+    predicted = tmp_path / "predicted"
+    predictor = write_predictor(tmp_path / "p.onnx", "attentive_nas")
+    command = ("search", "--space", "attentive_nas", "--predictor", predictor, "--out", predicted)
+    assert "import authors" in succeeded(capsys, *command, "--evaluations", "100")
+    said = refused(capsys, "extract", other, "--search", predicted, "--arch", "abcd")
+    assert "is a search of the space 'attentive_nas', 'digits' is needed" in said
 
 
 @pytest.mark.slow

@@ -113,7 +113,9 @@ class SearchView:
         if not seen:
             return 0.0, 100.0
         margin = max(0.5, 0.06 * (max(seen) - min(seen)))
-        return max(-0.5, min(seen) - margin), min(100.5, max(seen) + margin)
+        # From 0 to 100 % is all there is, but a foreign predictor may not know that.
+        low = min(seen) - margin if min(seen) < 0 else max(-0.5, min(seen) - margin)
+        return low, max(seen) + margin if max(seen) > 100 else min(100.5, max(seen) + margin)
 
     def _values(self, cost: str) -> list[float]:
         per = OBJECTIVES[cost].per_shown

@@ -18,17 +18,21 @@ from anas_zoo.pipeline.run_folder import in_words
 from anas_zoo.schema import read_json
 from anas_zoo.search.archive import EVALUATIONS, FRONT
 
-__all__ = ["MARKER", "begin_search", "finished_search"]
+__all__ = ["MARKER", "begin_search", "finished_search", "recorded_search"]
 
 MARKER = "search.json"
+BEGUN_WITH = "begun_with"  # what may change when a search goes on
 
 
-def begin_search(folder: Path, identity: dict[str, Any], *, resume: bool, again: str) -> None:
+def begin_search(
+    folder: Path, identity: dict[str, Any], begun_with: dict[str, Any], *, resume: bool, again: str
+) -> None:
     """Make ``folder`` for a new search, or see that the one in it is the one to go on with.
 
     Args:
         folder: the search's.
         identity: everything that decides what the search finds.
+        begun_with: the budget and the files that it was given, for going on without naming them again.
         resume: whether to go on with what is there; without anything there a search begins.
         again: the command that goes on, for errors.
 
@@ -38,7 +42,7 @@ def begin_search(folder: Path, identity: dict[str, Any], *, resume: bool, again:
     if not (folder / MARKER).is_file():
         refuse_occupied(folder)
         with output_folder(folder) as staging:
-            write_json(staging / MARKER, identity)
+            write_json(staging / MARKER, identity | {BEGUN_WITH: begun_with})
             (staging / EVALUATIONS).touch()
         return
     name = shlex.quote(str(folder))
@@ -48,7 +52,8 @@ def begin_search(folder: Path, identity: dict[str, Any], *, resume: bool, again:
             f"{folder} holds a {state}; go on with it (a larger --evaluations extends it): {again}; "
             f"or give another --out; or begin anew after: rm -r {name}"
         )
-    there = read_json(folder / MARKER, error=SearchError)
+    there = _read(folder)
+    there.pop(BEGUN_WITH, None)
     if there != identity:
         raise SearchError(
             f"{folder} holds the evaluations of another search ({in_words(there, identity)}); "
@@ -56,12 +61,33 @@ def begin_search(folder: Path, identity: dict[str, Any], *, resume: bool, again:
         )
 
 
+def recorded_search(folder: Path) -> dict[str, Any] | None:
+    """What the search in ``folder`` was begun with; None where there is none.
+
+    Raises :class:`SearchError` for a damaged record.
+    """
+    if not (folder / MARKER).is_file():
+        return None
+    data = _read(folder)
+    if not {"settings", "seed", "space", BEGUN_WITH} <= data.keys():
+        raise SearchError(f"{folder / MARKER}: not the record of a search")
+    return data
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    data = read_json(folder / MARKER, error=SearchError)
+    if not isinstance(data, dict):
+        raise SearchError(f"{folder / MARKER}: not the record of a search")
+    return data
+
+
 def finished_search(folder: Path, again: str) -> Path:
-    """The evaluations of the finished search in ``folder``; ``again`` is the command that finishes one.
+    """The evaluations of the finished search in ``folder``; ``again`` is the command that makes one.
 
     Raises :class:`SearchError` when there is none, or when it was stopped.
     """
     if not (folder / MARKER).is_file() or not (folder / FRONT).is_file():
-        state = "a search that was stopped" if (folder / MARKER).is_file() else "no search"
-        raise SearchError(f"{folder} holds {state}; run: {again}")
+        begun = (folder / MARKER).is_file()
+        state = "a search that was stopped" if begun else "no search"
+        raise SearchError(f"{folder} holds {state}; run: {again}{' --resume' if begun else ''}")
     return folder / EVALUATIONS

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from anas_zoo.errors import SearchError
 from anas_zoo.files import canonical_json, sha256_bytes, sha256_file
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching.task import SearchOutcome, SearchTask, run_task
@@ -16,8 +17,10 @@ from anas_zoo.pipeline.searching.workers import evaluate_together
 from anas_zoo.pipeline.train import HERE
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.progress import note
+from anas_zoo.schema import parse
 from anas_zoo.search import (
     Evaluator,
+    Limits,
     PredictorEvaluator,
     Problem,
     SearchRecipe,
@@ -78,11 +81,11 @@ def search_stage(
     folder = out or run.search_folder
     run.use_threads()
     classes = len(run.source.label_names)
-    problem = make_problem(run.space, classes, recipe)
+    problem = make_problem(run.space, classes, recipe, budgets)
     where = "" if out is None else f" --search {shlex.quote(str(out))}"
     command = shlex.quote(str(run.folder))
     if predictor is not None:
-        evaluator: Evaluator = PredictorEvaluator(AccuracyPredictor(predictor, run.space))
+        evaluator: Evaluator = _predicting(predictor, run.space)
         scored_by = {"predictor_sha256": sha256_file(predictor)}
         words = f"predicted by {predictor.name}"
     else:
@@ -100,6 +103,7 @@ def search_stage(
         again=f"anas search {command}{where.replace('--search', '--out')} --resume",
         extract=f"anas extract {command}{where} --arch {{arch_id}}",
         resume=resume,
+        predictor=None if predictor is None else str(predictor),
         budgets=budgets,
     )
     with evaluate_together(evaluator, workers) as together:
@@ -123,10 +127,10 @@ def search_with_predictor(
 
     Raises as :func:`search_stage` does, and :class:`ConfigError` for a predictor of another space.
     """
-    evaluator = PredictorEvaluator(AccuracyPredictor(predictor, space))
+    evaluator = _predicting(predictor, space)
     task = SearchTask(
         title=space.name,
-        problem=make_problem(space, num_classes, recipe),
+        problem=make_problem(space, num_classes, recipe, budgets),
         recipe=recipe,
         seed=seed,
         out=out,
@@ -136,28 +140,64 @@ def search_with_predictor(
         f"--out {shlex.quote(str(out))} --resume",
         extract=f"anas extract RUN --search {shlex.quote(str(out))} --arch {{arch_id}}",
         resume=resume,
+        predictor=str(predictor),
         budgets=budgets,
     )
     return run_task(task, evaluator)
 
 
-def make_problem(space: SearchSpace, num_classes: int, recipe: SearchRecipe) -> Problem:
-    """The problem of a recipe; its limits can be kept, or :class:`SearchError` says what is nearest."""
+def _predicting(file: Path, space: SearchSpace) -> PredictorEvaluator:
+    """A predictor as evaluator, with a warning where it does not speak of percent."""
+    predictor = AccuracyPredictor(file, space)
+    found = predictor([space.smallest, space.largest])
+    if found.min() < 0 or found.max() > 100 or found.max() <= 1:
+        note(
+            f"warning: {file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
+            "which looks like no top-1 in percent"
+        )
+    return PredictorEvaluator(predictor)
+
+
+def make_problem(
+    space: SearchSpace,
+    num_classes: int,
+    recipe: SearchRecipe,
+    budgets: Sequence[tuple[str, float]] = (),
+) -> Problem:
+    """The problem of a recipe; its limits, and each budget alone, can be kept.
+
+    Where one cannot, :class:`SearchError` says what is nearest.
+    """
     latency = None
     if recipe.latency is not None:
-        latency = LatencyModel.load(Path(recipe.latency), space).with_classes(num_classes)
-        warning = latency.foreign()
+        model = LatencyModel.load(Path(recipe.latency), space)
+        warning = model.foreign()
         if warning is not None:
             note(f"warning: {warning}")
-    problem = Problem(
-        space,
-        num_classes=num_classes,
-        objectives=recipe.objectives,
-        limits=recipe.limits,
-        latency_ms=latency,
-    )
-    check_limits(problem, np.random.default_rng(0))
-    return problem
+        fitted = model.record.num_classes
+        if fitted != num_classes:
+            note(
+                f"warning: {recipe.latency} was fitted on classifiers of {fitted} classes; what the "
+                f"classifier's part of {num_classes} takes is extrapolated"
+            )
+        latency = model.with_classes(num_classes)
+
+    def within(limits: Limits) -> Problem:
+        problem = Problem(
+            space,
+            num_classes=num_classes,
+            objectives=recipe.objectives,
+            limits=limits,
+            latency_ms=latency,
+        )
+        check_limits(problem, np.random.default_rng(0))
+        return problem
+
+    for cost, limit in budgets:
+        data = recipe.limits.model_dump()
+        data[cost]["max"] = limit
+        within(parse(Limits, data, "the budgets", error=SearchError))
+    return within(recipe.limits)
 
 
 def _identity_of(run: Run, recipe: SearchRecipe, evaluator: Evaluator) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from anas_zoo.files import sha256_file, write_json
 from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
 from anas_zoo.pipeline.searching.folder import begin_search
 from anas_zoo.pipeline.searching.references import score_references
+from anas_zoo.progress import note
 from anas_zoo.search import (
     Archive,
     Budget,
@@ -72,6 +73,7 @@ class SearchTask:
         again: the command that goes on with it.
         extract: the command that extracts an architecture, with ``{arch_id}`` in it.
         resume: whether to go on with what is in the folder.
+        predictor: the file that scores, if one does.
         budgets: (cost, limit) of which the best are wanted.
     """
 
@@ -85,6 +87,7 @@ class SearchTask:
     again: str
     extract: str
     resume: bool
+    predictor: str | None = None
     budgets: Sequence[tuple[str, float]] = field(default_factory=tuple)
 
 
@@ -102,10 +105,21 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
         "scored_by": task.scored_by,
         "latency_sha256": None if recipe.latency is None else sha256_file(Path(recipe.latency)),
     }
-    begin_search(task.out, identity, resume=task.resume, again=task.again)
+    begun_with = {
+        "evaluations": recipe.evaluations,
+        "images_forwarded": recipe.images_forwarded,
+        "images": recipe.images,
+        "latency": recipe.latency,
+        "predictor": task.predictor,
+    }
+    begin_search(task.out, identity, begun_with, resume=task.resume, again=task.again)
     algorithm = make_algorithm(problem, recipe, seed=[task.seed, SEARCH])
-    with Archive(task.out / EVALUATIONS) as archive:
-        result = run_search(algorithm, evaluator, archive, budget)
+    try:
+        with Archive(task.out / EVALUATIONS) as archive:
+            result = run_search(algorithm, evaluator, archive, budget)
+    except KeyboardInterrupt:
+        note(f"what was evaluated is kept; go on with: {task.again}")
+        raise
     references = score_references(problem, evaluator, result)
     front = problem.front(result.evaluations)
     answers = answers_of(problem.accepted(result.evaluations), task.budgets)
