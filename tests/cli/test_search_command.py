@@ -160,7 +160,7 @@ def test_what_belongs_to_another_space_is_refused(
 def test_a_predictor_that_speaks_of_no_percent_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for scale in (3.0, 0.001):
+    for scale in (30.0, 0.001):
         predictor = write_predictor(tmp_path / f"{scale}.onnx", "digits", scale)
         words = ["search", "--space", "digits", "--predictor", str(predictor), "--evaluations", "50"]
         assert main([*words, "--out", str(tmp_path / str(scale))]) == 0
