@@ -13,12 +13,14 @@ from anas_zoo.search.front import nondominated
 from anas_zoo.search.hypervolume import choose_batch
 from anas_zoo.search.problem import Codes, Problem
 from anas_zoo.search.recipe import SurrogateRecipe
+from anas_zoo.space import neighbours
 
 __all__ = ["SurrogateSearch"]
 
 Floats = npt.NDArray[np.float64]
 
 POOL = 1024  # drawn at random; the first round is chosen from it
+EXPLORED = 8  # one in so many of a round is there for what the model has not seen
 MUTATED_GENES = 2.0
 FEWEST = 4  # evaluations that a model can be fitted on
 BEYOND = 0.1  # the reference point of the hypervolume lies so far beyond the front, of its range
@@ -47,7 +49,9 @@ class SurrogateSearch(Algorithm):
             problem, codes, np.array([e.top1_pct for e in items]), models=self._recipe.models
         )
         candidates, losses = self._front_of(model, codes, rng)
-        chosen = candidates[self._best(losses, batch)]
+        chosen = self._explored(codes, rng, batch // EXPLORED)
+        best = candidates[self._best(losses, batch)]
+        chosen = np.concatenate([chosen, self._new(best, batch - len(chosen), also=chosen)])
         if len(chosen) < batch:  # the model sees no improvement: near what it likes, then anywhere
             rest = candidates[rng.permutation(len(candidates))]
             chosen = np.concatenate([chosen, self._new(rest, batch - len(chosen), also=chosen)])
@@ -76,6 +80,30 @@ class SurrogateSearch(Algorithm):
         keep = rng.permutation(len(inner))[: count - len(ends)]
         return np.concatenate([ends, inner[np.sort(keep)]])
 
+    def _explored(self, known: Codes, rng: np.random.Generator, count: int) -> Codes:
+        """Near the measured front, with the choices that were evaluated the least.
+
+        Within narrow limits some choices are rare, such as the largest resolution, and a model that has not
+        seen them does not know what they are worth. One-gene variants of the front show it.
+        """
+        genes = self.problem.space.genes
+        best = known[nondominated(self.problem.losses(self.evaluations))]
+        offered = neighbours(self.problem.space, best)
+        offered = self._new(offered[rng.permutation(len(offered))], len(offered))
+        if not len(offered):
+            return offered
+        columns = np.arange(genes.count)
+        counts = np.zeros((genes.count, max(map(len, genes.choices))))
+        for row in genes.indices(known):
+            counts[columns, row] += 1
+        rows, chosen = genes.indices(offered), list[int]()
+        for _ in range(min(count, len(offered))):
+            rarest = counts[columns, rows].min(axis=1)
+            rarest[chosen] = np.inf
+            chosen.append(int(rarest.argmin()))
+            counts[columns, rows[chosen[-1]]] += 1
+        return offered[chosen]
+
     def _front_of(self, model: AccuracyModel, known: Codes, rng: np.random.Generator) -> tuple[Codes, Floats]:
         """New codes near the front that the model predicts, with their predicted losses."""
         from anas_zoo.search.pymoo_parts import CodesProblem, make_nsga2
@@ -101,8 +129,14 @@ class SurrogateSearch(Algorithm):
         )
         while algorithm.has_next():
             algorithm.next()
-        found = self._new(algorithm.pop.get("X").astype(np.int64), size)
-        return found, predicted(found)[0] if len(found) else np.empty((0, len(problem.objectives)))
+        found = algorithm.pop.get("X").astype(np.int64)
+        # A front has steps, where one gene decides; the population is too small to hold every such variant.
+        found = np.concatenate([found, neighbours(problem.space, np.concatenate([best, found]))])
+        found = self._new(found, len(found))
+        losses, breach = predicted(found) if len(found) else (np.empty((0, len(problem.objectives))), [])
+        kept = np.flatnonzero(np.asarray(breach) == 0)
+        kept = kept[nondominated(losses[kept])]
+        return found[kept], losses[kept]
 
     def _best(self, candidates: Floats, count: int) -> list[int]:
         """The candidates that improve the measured front the most, by predicted losses (N, objectives)."""

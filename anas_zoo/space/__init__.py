@@ -7,7 +7,7 @@ from anas_zoo.space.plan import BlockPlan, NetworkPlan, plan_network
 from anas_zoo.space.predictor import AccuracyPredictor
 from anas_zoo.space.space import SearchSpace
 from anas_zoo.space.structure import Structure
-from anas_zoo.space.variation import crossover, mutate
+from anas_zoo.space.variation import crossover, mutate, neighbours
 
 __all__ = [
     "AccuracyPredictor",
@@ -20,5 +20,6 @@ __all__ = [
     "count_by_walking",
     "crossover",
     "mutate",
+    "neighbours",
     "plan_network",
 ]

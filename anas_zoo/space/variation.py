@@ -8,7 +8,7 @@ import numpy.typing as npt
 from anas_zoo.errors import SpaceError
 from anas_zoo.space.space import SearchSpace
 
-__all__ = ["crossover", "mutate"]
+__all__ = ["crossover", "mutate", "neighbours"]
 
 Codes = npt.NDArray[np.int64]
 
@@ -24,3 +24,14 @@ def crossover(first: Codes, second: Codes, rng: np.random.Generator) -> Codes:
     if first.shape != second.shape:
         raise SpaceError(f"parents of different shapes: {first.shape} and {second.shape}")
     return np.where(rng.random(first.shape) < 0.5, first, second)
+
+
+def neighbours(space: SearchSpace, codes: Codes) -> Codes:
+    """All codes that differ from one of ``codes`` in one gene; (N, genes) -> (M, genes), repeats kept."""
+    found = []
+    for gene, choices in enumerate(space.genes.choices):
+        for value in choices:
+            changed = codes[codes[:, gene] != value].copy()
+            changed[:, gene] = value
+            found.append(changed)
+    return np.concatenate(found)
