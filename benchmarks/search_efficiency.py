@@ -61,7 +61,7 @@ ALGORITHMS: dict[str, dict[str, Any]] = {
 OPTIMUM: dict[str, dict[str, Any]] = {
     "nsga2, population 200": {"algorithm": "nsga2", "evaluations": 60_000, "nsga2": {"population": 200}}
 }
-# The parts of the surrogate alone, on the first problem, three seeds.
+# The models of the surrogate alone, on the first problem; for --parts.
 PARTS = {
     f"surrogate, {model} alone": {
         "algorithm": "surrogate",
@@ -156,7 +156,8 @@ def table(cells: list[dict[str, Any]]) -> str:
     lines = ["| problem | algorithm | seeds | " + " | ".join(map(str, MARKS)) + " | seconds |"]
     lines.append("|---" * (len(MARKS) + 4) + "|")
     for problem in PROBLEMS:
-        parts = PARTS if problem == next(iter(PROBLEMS)) else {}
+        parts = {name: data for name, data in PARTS.items() if any(c["algorithm"] == name for c in cells)}
+        parts = parts if problem == next(iter(PROBLEMS)) else {}
         for algorithm in ALGORITHMS | OPTIMUM | parts:
             at, values = curves(cells, problem, algorithm)
             own = [c for c in cells if (c["problem"], c["algorithm"]) == (problem, algorithm)]
@@ -207,6 +208,7 @@ def main() -> None:
     parser.add_argument("--oracle", type=Path, required=True, help="an accuracy predictor's .onnx file")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--parts", type=int, default=0, help="seeds of the surrogate's models alone")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--evaluations", type=int, help="at most so many, for a quick look")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
@@ -225,7 +227,7 @@ def main() -> None:
 
     wanted = [(p, a, s) for s in range(args.seeds) for p in PROBLEMS for a in ALGORITHMS]
     wanted += [(p, a, 0) for p in PROBLEMS for a in OPTIMUM]
-    wanted += [(next(iter(PROBLEMS)), a, s) for s in range(min(args.seeds, 3)) for a in PARTS]
+    wanted += [(next(iter(PROBLEMS)), a, s) for s in range(args.parts) for a in PARTS]
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(call, wanted))
     cells = [
