@@ -15,6 +15,7 @@ from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.progress import track
 from anas_zoo.schema import read_json
 from anas_zoo.search import Evaluation, pick_subnets, read_evaluations
+from anas_zoo.search.archive import FRONT
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo import Entry
 
@@ -109,7 +110,7 @@ def find_architecture(text: str, search: Path, space: SearchSpace, run: Path | N
         return arch
     evaluations = _found(search, space, _again(run, search))
     found = {e.arch for e in evaluations if e.arch.id.startswith(text)}
-    front = read_json(search / "front.json", error=SearchError)
+    front = read_json(search / FRONT, error=SearchError)
     for reference in front.get("references", []):
         if text in (reference["name"], reference["evaluation"]["arch_id"]):
             found.add(Architecture.from_dict(reference["evaluation"]["arch"]))
@@ -120,7 +121,7 @@ def find_architecture(text: str, search: Path, space: SearchSpace, run: Path | N
     what = "none" if not found else f"{len(found)}"
     raise SearchError(
         f"{what} of the {len(evaluations)} architectures evaluated in {search} has an id that begins with "
-        f"{text!r}; give more of the 12 digits (see {search / 'front.json'}), or the .json file of one"
+        f"{text!r}; give more of the 12 digits (see {search / FRONT}), or the .json file of one"
     )
 
 

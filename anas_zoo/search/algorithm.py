@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anas_zoo.search.evaluation import Evaluation, Record
-from anas_zoo.search.feasible import draw_inside, keys_of
+from anas_zoo.search.feasible import draw_inside, keys_of, take_new
 from anas_zoo.search.problem import Codes, Problem
 from anas_zoo.space import Architecture
 
@@ -70,9 +70,4 @@ class Algorithm(ABC):
         """The first ``count`` of ``codes`` that are within the limits and new, ``also`` not being new."""
         inside = codes[self.problem.breach(codes) == 0] if len(codes) else codes
         known = self._seen | (set() if also is None else set(keys_of(also)))
-        chosen: list[int] = []
-        for place, key in enumerate(keys_of(inside)):
-            if len(chosen) < count and key not in known:
-                known.add(key)
-                chosen.append(place)
-        return inside[chosen]
+        return take_new(inside, count, known)

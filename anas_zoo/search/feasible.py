@@ -10,7 +10,7 @@ from anas_zoo.search.objectives import OBJECTIVES
 from anas_zoo.search.problem import Codes, Problem
 from anas_zoo.space import mutate
 
-__all__ = ["check_limits", "draw_inside", "keys_of"]
+__all__ = ["check_limits", "draw_inside", "keys_of", "take_new"]
 
 LISTED = 50_000  # a space up to this size is listed whole, so that nothing in it is ever missed
 DRAWS = 4096
@@ -40,14 +40,14 @@ def draw_inside(
     if space.size <= LISTED:
         codes = space.every_code()
         codes = codes[problem.breach(codes) == 0]
-        return _take(codes[rng.permutation(len(codes))], count, known)
+        return take_new(codes[rng.permutation(len(codes))], count, known)
     found = [np.empty((0, space.genes.count), dtype=np.int64)]
     near = found[0]
     for _ in range(BATCHES):
         drawn = space.tilted_codes(rng, DRAWS) if tilted else space.sample_codes(rng, DRAWS)
         drawn[:, 0] = rng.choice(problem.resolutions, size=DRAWS)
         breach = problem.breach(drawn)
-        found.append(_take(drawn[breach == 0], count - sum(map(len, found)), known))
+        found.append(take_new(drawn[breach == 0], count - sum(map(len, found)), known))
         if sum(map(len, found)) >= count:
             return np.concatenate(found)
         near = np.concatenate([near, drawn])
@@ -55,14 +55,14 @@ def draw_inside(
         near = _nearest(problem, near)
         children = mutate(space, near[rng.integers(len(near), size=DRAWS)], rng, probability=MUTATION)
         breach = problem.breach(children)
-        found.append(_take(children[breach == 0], count - sum(map(len, found)), known))
+        found.append(take_new(children[breach == 0], count - sum(map(len, found)), known))
         if sum(map(len, found)) >= count:
             break
         near = np.concatenate([near, children])
     return np.concatenate(found)
 
 
-def _take(codes: Codes, count: int, known: set[bytes]) -> Codes:
+def take_new(codes: Codes, count: int, known: set[bytes]) -> Codes:
     """The first ``count`` codes that are not ``known``; they are added to it."""
     chosen: list[int] = []
     for place, key in enumerate(keys_of(codes)):
