@@ -48,8 +48,9 @@ class SurrogateSearch(Algorithm):
         model = AccuracyModel(
             problem, codes, np.array([e.top1_pct for e in items]), models=self._recipe.models
         )
-        candidates, losses = self._front_of(model, codes, rng)
-        chosen = self._explored(codes, rng, batch // EXPLORED)
+        front = codes[nondominated(problem.losses(items))]
+        candidates, losses = self._front_of(model, front, rng)
+        chosen = self._explored(codes, front, rng, batch // EXPLORED)
         best = candidates[self._best(losses, batch)]
         chosen = np.concatenate([chosen, self._new(best, batch - len(chosen), also=chosen)])
         if len(chosen) < batch:  # the model sees no improvement: near what it likes, then anywhere
@@ -80,15 +81,14 @@ class SurrogateSearch(Algorithm):
         keep = rng.permutation(len(inner))[: count - len(ends)]
         return np.concatenate([ends, inner[np.sort(keep)]])
 
-    def _explored(self, known: Codes, rng: np.random.Generator, count: int) -> Codes:
+    def _explored(self, known: Codes, front: Codes, rng: np.random.Generator, count: int) -> Codes:
         """Near the measured front, with the choices that were evaluated the least.
 
         Within narrow limits some choices are rare, such as the largest resolution, and a model that has not
         seen them does not know what they are worth. One-gene variants of the front show it.
         """
         genes = self.problem.space.genes
-        best = known[nondominated(self.problem.losses(self.evaluations))]
-        offered = neighbours(self.problem.space, best)
+        offered = neighbours(self.problem.space, front)
         offered = self._new(offered[rng.permutation(len(offered))], len(offered))
         if not len(offered):
             return offered
@@ -104,7 +104,7 @@ class SurrogateSearch(Algorithm):
             counts[columns, rows[chosen[-1]]] += 1
         return offered[chosen]
 
-    def _front_of(self, model: AccuracyModel, known: Codes, rng: np.random.Generator) -> tuple[Codes, Floats]:
+    def _front_of(self, model: AccuracyModel, front: Codes, rng: np.random.Generator) -> tuple[Codes, Floats]:
         """New codes near the front that the model predicts, with their predicted losses."""
         from anas_zoo.search.pymoo_parts import CodesProblem, make_nsga2
 
@@ -119,8 +119,7 @@ class SurrogateSearch(Algorithm):
                 breach = breach + np.clip(least - top1_pct, 0, None) / 100.0
             return problem.losses_from(top1_pct, costs), breach
 
-        best = known[nondominated(problem.losses(self.evaluations))]
-        start = np.concatenate([best, self._draw(rng, size, tilted=True)])
+        start = np.concatenate([front, self._draw(rng, size, tilted=True)])
         algorithm = make_nsga2(problem.space, start, population=size, mutated_genes=MUTATED_GENES)
         algorithm.setup(
             CodesProblem(problem.space, len(problem.objectives), predicted),
@@ -131,7 +130,7 @@ class SurrogateSearch(Algorithm):
             algorithm.next()
         found = algorithm.pop.get("X").astype(np.int64)
         # A front has steps, where one gene decides; the population is too small to hold every such variant.
-        found = np.concatenate([found, neighbours(problem.space, np.concatenate([best, found]))])
+        found = np.concatenate([found, neighbours(problem.space, np.concatenate([front, found]))])
         found = self._new(found, len(found))
         losses, breach = predicted(found) if len(found) else (np.empty((0, len(problem.objectives))), [])
         kept = np.flatnonzero(np.asarray(breach) == 0)
