@@ -167,8 +167,8 @@ def table(cells: list[dict[str, Any]]) -> str:
                     texts.append("")
                     continue
                 column = values[:, at.index(mark)]
-                spread = column.std(ddof=1) if len(column) > 1 else 0.0
-                texts.append(f"{column.mean():.4f} ± {spread:.4f}")
+                spread = f" ± {column.std(ddof=1):.4f}" if len(column) > 1 else ""
+                texts.append(f"{column.mean():.4f}{spread}")
             seconds = np.mean([cell["seconds"] for cell in own])
             end = f" ({values[:, -1].mean():.4f} after {at[-1]:,})" if algorithm in OPTIMUM else ""
             name = algorithm + end
