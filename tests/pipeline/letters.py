@@ -11,7 +11,9 @@ from anas_zoo.data.glyphs import CHARACTERS, GlyphsSource
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 
 LETTERS = "7ALO"
-QUICK = ["train.epochs=10", "train.batch_size=16", "train.learning_rate=0.1", "train.drop_rate=0.1"]
+# With half the epochs and larger steps, results of 35 % to 50 % were seen on different machines.
+QUICK = ["train.epochs=20", "train.batch_size=8", "train.learning_rate=0.05", "train.drop_rate=0.1"]
+QUICK += ["train.evaluation.every_epochs=4"]
 
 
 @cache
