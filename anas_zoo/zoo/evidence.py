@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
+from anas_zoo.export import InputForm
 from anas_zoo.profiling import LatencyReport
 from anas_zoo.schema import Schema
 from anas_zoo.zoo.schemas import Name, Sha256
@@ -20,6 +21,7 @@ __all__ = [
     "Manifest",
     "ParityInfo",
     "Published",
+    "QuantizationInfo",
 ]
 
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
@@ -67,6 +69,27 @@ class ParityInfo(Schema):
     batch_sizes: tuple[int, ...]
     target: str | None = None
     runtime: str | None = None
+    not_run_here: str | None = None
+
+
+class QuantizationInfo(Schema):
+    """How an int8 file was made.
+
+    Attributes:
+        images: calibration images.
+        source: where they come from.
+        sha256: of the preprocessed images, float32 in C order.
+        method: how ranges were found on them.
+        keep_float: parts that stayed in float.
+        speedup: how many times faster it was than the float file, on one thread of the machine that made it.
+    """
+
+    images: int = Field(ge=1)
+    source: str
+    sha256: Sha256
+    method: str
+    keep_float: tuple[str, ...]
+    speedup: float = Field(gt=0)
 
 
 class FileInfo(Schema):
@@ -76,7 +99,9 @@ class FileInfo(Schema):
     size_bytes: int = Field(ge=1)
     sha256: Sha256
     opset: int = Field(ge=1)
+    input: InputForm = "float32-nchw"
     parity: ParityInfo | None = None
+    quantization: QuantizationInfo | None = None
     latency: tuple[LatencyReport, ...] = ()
 
 
@@ -93,6 +118,7 @@ class EntryReport(Schema):
     also_published: tuple[Published, ...] = ()
     cost: Cost | None = None
     files: dict[OnnxName, FileInfo] = Field(default_factory=dict)
+    refused: dict[OnnxName, str] = Field(default_factory=dict)  # files that were made and not kept, and why
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for report.json."""
