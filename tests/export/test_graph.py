@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import Any
 
@@ -54,7 +53,6 @@ def test_it_is_what_torchs_exporter_writes(name: str) -> None:
     """An exporter that shares no line with ours, on the network with its batch norms."""
     arch = ARCHS[name]
     subnet, side = calibrated(arch), arch.resolution
-    buffer = io.BytesIO()
     program = torch.onnx.export(
         subnet,
         (images(2, side),),
@@ -64,8 +62,7 @@ def test_it_is_what_torchs_exporter_writes(name: str) -> None:
         verbose=False,
     )
     assert program is not None
-    program.save(buffer)
-    theirs = onnx.load_model_from_string(buffer.getvalue())
+    theirs = program.model_proto
     ours = write_graph(fold_batch_norm(subnet, images(2)), side, opset=17)
     batch = images(5, side, seed=4)
     np.testing.assert_allclose(run(ours, batch), run(theirs, batch), atol=1e-5)
@@ -94,7 +91,8 @@ def test_every_rewrite_is_exact(rewrite: str, side: int) -> None:
     np.testing.assert_allclose(rewritten, plain, rtol=0, atol=1e-12 * np.abs(plain).max())
     with torch.no_grad():
         expected = network.double()(batch.double()).numpy()
-    np.testing.assert_allclose(plain, expected, rtol=0, atol=1e-12 * np.abs(plain).max())
+    # ONNX keeps the hard sigmoid's slope, 1/6, in single precision.
+    np.testing.assert_allclose(plain, expected, rtol=0, atol=1e-7 * np.abs(plain).max())
 
 
 def kinds(rewrites: tuple[str, ...] = ()) -> Counter[str]:
