@@ -8,13 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from anas_zoo.data import with_preprocessing
 from anas_zoo.errors import EntryError
 from anas_zoo.export import ParityReport, Target, export_onnx, validate_onnx
 from anas_zoo.files import canonical_json, output_folder
-from anas_zoo.pipeline.finetune_run import FinetuneRun
+from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import ImagesAt
-from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.run_folder import MARKER, kind_of_run
 from anas_zoo.profiling import measure_latency
 from anas_zoo.progress import track
 from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
@@ -106,14 +105,14 @@ def validate_on_test_images(draft: Path, test_images: ImagesAt) -> dict[str, Par
 def validate_entry(folder: Path) -> dict[str, ParityReport]:
     """Validate the files of a run's draft on the test images, those of anything else on its golden ones.
 
-    A draft gets the parity into its report; a published entry stays as it is.
-    Raises as :func:`validate_draft` does.
+    Images are preprocessed as the entry's config says. A draft gets the parity into its report; a published
+    entry stays as it is. Raises as :func:`validate_draft` does.
     """
     entry = Entry.read(folder)
-    run = folder.parent.parent
-    if folder.parent.name == "subnets" and (run / MARKER).is_file():
-        kind = FinetuneRun if kind_of_run(run) == "finetune" else Run
-        return validate_on_test_images(folder, kind.open(run).test_images)
+    run = run_of_draft(folder)
+    if run is not None:
+        source = with_preprocessing(run.source, entry.config.anas.preprocessing.to_preprocessing())
+        return validate_on_test_images(folder, ImagesAt(source, run.split.test))
     golden, _ = read_golden(folder, entry.config)
     return validate_draft(folder, golden, None, keep=MANIFEST not in entry.files)
 
