@@ -40,6 +40,10 @@ def import_(
     calibration_images: Annotated[
         int, typer.Option("--calibration-images", min=2, metavar="N", help="Images to calibrate on at most.")
     ] = 2048,
+    preprocessing: Annotated[
+        Literal["native", "reference"],
+        typer.Option(help="Mode that the entries are calibrated in and keep; see docs/preprocessing.md."),
+    ] = "native",
     as_json: JsonOption = False,
 ) -> None:
     """Turn the AttentiveNAS authors' supernet into calibrated, exported entries (no code of it is run).
@@ -60,7 +64,13 @@ def import_(
         folder = search or Path()
         searched.append(find_architecture(text, folder, space))
     folders = import_authors(
-        checkpoint, images, out, models=model, searched=searched, max_images=calibration_images
+        checkpoint,
+        images,
+        out,
+        models=model,
+        searched=searched,
+        max_images=calibration_images,
+        preprocessing=preprocessing,
     )
     if as_json:
         print_json({"entries": [str(folder) for folder in folders]})

@@ -69,10 +69,15 @@ def _shortened(labels: tuple[str, ...], limit: int = 10) -> str:
 
 
 def _input(entry: Entry) -> dict[str, str]:
+    from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE
+
     pre = entry.config.anas.preprocessing
+    steps = f"{pre.interpolation}, crop {pre.crop_pct:g}"
+    if pre.mode == "reference":
+        steps = f"a {REFERENCE_CROP} crop of {REFERENCE_RESIZE} ({pre.interpolation}), resized (bicubic)"
     return {
         "size": f"3 x {pre.resolution} x {pre.resolution}, {pre.colour}",
-        "preprocessing": f"{pre.mode}, {pre.interpolation}, crop {pre.crop_pct:g}",
+        "preprocessing": f"{pre.mode}, {steps}",
         "mean": ", ".join(f"{value:g}" for value in pre.mean),
         "std": ", ".join(f"{value:g}" for value in pre.std),
     }

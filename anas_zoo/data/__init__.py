@@ -8,7 +8,7 @@ from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.memory import MemoryImages
 from anas_zoo.data.part import PartOf, balanced_order
 from anas_zoo.data.preprocessing import Preprocessing
-from anas_zoo.data.sources import ImageSource, open_source
+from anas_zoo.data.sources import ImageSource, open_source, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
 from anas_zoo.data.stream import StreamedImages, StreamRecipe
 from anas_zoo.data.tensors import eval_tensor
@@ -37,4 +37,5 @@ __all__ = [
     "eval_tensor",
     "make_split",
     "open_source",
+    "with_preprocessing",
 ]

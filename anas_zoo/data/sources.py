@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.wds import WdsSource
 from anas_zoo.errors import DataError, nearest
 
-__all__ = ["ImageSource", "open_source"]
+__all__ = ["ImageSource", "open_source", "with_preprocessing"]
 
 BUILT_IN = ("digits", "glyphs")
 
@@ -81,3 +82,10 @@ def open_source(name: str | Path) -> ImageSource:
             "wds/PATH (tar shards) or a folder with one sub-folder of images per class"
         )
     return FolderSource(path)
+
+
+def with_preprocessing(source: ImageSource, preprocessing: Preprocessing) -> ImageSource:
+    """The same images with another contract; ``source`` keeps its own."""
+    changed = copy.copy(source)
+    changed.preprocessing = preprocessing
+    return changed

@@ -17,9 +17,10 @@ from anas_zoo.export.checks import check_file
 from anas_zoo.export.folding import fold_batch_norm
 from anas_zoo.export.graph import BATCH, write_graph
 from anas_zoo.export.runtimes import newest_opset
-from anas_zoo.export.target import InputForm, Target
+from anas_zoo.export.target import Target
 from anas_zoo.export.validate import ParityReport, validate_onnx
 from anas_zoo.files import disk_errors, sha256_bytes
+from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Subnet
 from anas_zoo.schema import Schema
 
@@ -185,8 +186,8 @@ def _refuse_unfit(subnet: Subnet, resolution: int, target: Target) -> None:
         raise ExportError(f"resolution must be a positive number of pixels, got {resolution}")
     if target.opset > newest_opset():
         raise ExportError(
-            f"target {target.name} wants opset {target.opset}, onnxruntime {onnxruntime.__version__} and onnx "
-            f"{onnx.__version__} know up to {newest_opset()}; give the target that one or install newer ones"
+            f"target {target.name} wants opset {target.opset}, onnxruntime {onnxruntime.__version__} and "
+            f"onnx {onnx.__version__} know up to {newest_opset()}; give the target that one or install newer ones"
         )
     if subnet.num_classes < 1:
         raise ExportError(f"{who} has no classifier; reset_classifier(num_classes) gives it one")

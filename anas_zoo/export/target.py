@@ -9,15 +9,15 @@ from pydantic import Field, field_validator, model_validator
 
 from anas_zoo.errors import ConfigError, nearest
 from anas_zoo.export.rewrites import REWRITES
+from anas_zoo.geometry import InputForm
 from anas_zoo.resources import resource_folder
 from anas_zoo.schema import Schema, parse, read_yaml
 
-__all__ = ["InputForm", "Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
+__all__ = ["Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 OLDEST_OPSET = 17
 
-InputForm = Literal["float32-nchw", "uint8-nhwc"]
 # Parts of a network that quantization can leave in float.
 Part = Literal["stem", "expand", "depthwise", "se", "project", "shortcut", "head", "mix", "classifier"]
 

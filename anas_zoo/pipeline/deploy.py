@@ -8,10 +8,12 @@ from typing import Any
 
 from torch import Tensor
 
+from anas_zoo.data import with_preprocessing
 from anas_zoo.errors import EntryError
 from anas_zoo.export import ParityReport, Target, validate_onnx
 from anas_zoo.files import output_folder
-from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name, preprocessing_of, run_of
+from anas_zoo.pipeline.draft_run import run_of_draft
+from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import measure_latency
 from anas_zoo.progress import track
@@ -41,7 +43,7 @@ def validate_draft(
     entry = Entry.read(draft)
     if not entry.report.files:
         raise EntryError(f"{draft} has no exported file; run: anas export {draft}")
-    subnet, preprocessing = load_subnet(draft), preprocessing_of(entry.config)
+    subnet, preprocessing = load_subnet(draft), entry.config.anas.preprocessing.to_preprocessing()
     found, files = {}, dict(entry.report.files)
     for name, info in entry.report.files.items():
         # As the file was made: a target may have moved on to another opset since.
@@ -71,13 +73,14 @@ def validate_on_test_images(draft: Path, test_images: ImagesAt) -> dict[str, Par
 def validate_entry(folder: Path) -> dict[str, ParityReport]:
     """Validate the files of a run's draft on the test images, those of anything else on its golden ones.
 
-    A draft gets the parity into its report; a published entry stays as it is.
-    Raises as :func:`validate_draft` does.
+    Images are preprocessed as the entry's config says. A draft gets the parity into its report; a published
+    entry stays as it is. Raises as :func:`validate_draft` does.
     """
     entry = Entry.read(folder)
-    run = run_of(folder)
+    run = run_of_draft(folder)
     if run is not None:
-        return validate_on_test_images(folder, run.test_images)
+        source = with_preprocessing(run.source, entry.config.anas.preprocessing.to_preprocessing())
+        return validate_on_test_images(folder, ImagesAt(source, run.split.test))
     golden, _ = read_golden(folder, entry.config)
     return validate_draft(folder, golden, None, keep=MANIFEST not in entry.files)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from anas_zoo.data import ImageSource, Preprocessing, open_source
+from anas_zoo.data import ImageSource, open_source, with_preprocessing
 from anas_zoo.errors import EntryError, ExportError, QuantizationError
-from anas_zoo.export import InputForm, Target, export_onnx
+from anas_zoo.export import Target, export_onnx
 from anas_zoo.files import canonical_json, sha256_bytes, write_json
+from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.finetune_run import FinetuneRun
+from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import ImagesAt, spread
-from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.run_folder import MARKER, kind_of_run
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
@@ -25,7 +23,7 @@ from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
 from anas_zoo.zoo.manifest import MANIFEST
 from anas_zoo.zoo.schemas import EntryConfig
 
-__all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "onnx_name", "run_of"]
+__all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "onnx_name"]
 
 DEFAULT_TARGET = "ort-cpu-fp32"
 SPEED_REPEATS = 60  # calls of the int8 and of the float file each, side by side
@@ -47,14 +45,6 @@ def onnx_name(target: str, form: InputForm = "float32-nchw") -> str:
     if form != "float32-nchw":
         return f"model.{target}.{form}.onnx"
     return "model.onnx" if target == DEFAULT_TARGET else f"model.{target}.onnx"
-
-
-def run_of(draft: Path) -> Run | FinetuneRun | None:
-    """The run that ``draft`` lies in; None for a folder anywhere else."""
-    run = draft.absolute().parent.parent
-    if draft.absolute().parent.name != "subnets" or not (run / MARKER).is_file():
-        return None
-    return FinetuneRun.open(run) if kind_of_run(run) == "finetune" else Run.open(run)
 
 
 def export_entry(
@@ -108,14 +98,16 @@ def _export(
     folder: Path, config: EntryConfig, subnet: Subnet, target: Target, path: Path, data: str | None
 ) -> FileInfo:
     side, how = config.arch.resolution, target.quantization
+    preprocessing = config.anas.preprocessing.to_preprocessing()
     images, labels, calibration, quantization = read_golden(folder, config)[0], None, None, None
     if how is not None:
         calibration, source = _calibration_images(folder, config, how.images, data)
-        run = run_of(folder)
+        run = run_of_draft(folder)
         if run is not None:
-            scored = ImagesAt(run.source, run.split.search).that_fit(side)
+            mine = with_preprocessing(run.source, preprocessing)
+            scored = ImagesAt(mine, run.split.search).that_fit(side)
             images, labels = scored(side), scored.labels
-    metadata, preprocessing = _metadata(config), preprocessing_of(config)
+    metadata = _metadata(config)
 
     def fast_enough(file: Path) -> None:
         nonlocal quantization
@@ -173,20 +165,13 @@ def _metadata(config: EntryConfig) -> dict[str, str]:
     return metadata
 
 
-def preprocessing_of(config: EntryConfig) -> Preprocessing:
-    """How images become inputs of an entry's network."""
-    info = config.anas.preprocessing
-    return Preprocessing(info.interpolation, info.crop_pct, info.mean, info.std)
-
-
 def _calibration_images(
     folder: Path, config: EntryConfig, count: int, data: str | None
 ) -> tuple[Tensor, str]:
     """(N, 3, R, R) float32, at most ``count`` of the training split, and where they come from, in words."""
-    run = run_of(folder)
+    run = run_of_draft(folder)
     if data is not None:
-        source: ImageSource = copy.copy(open_source(data))
-        source.preprocessing = preprocessing_of(config)
+        source: ImageSource = open_source(data)
         test = set([] if source.test_indices is None else source.test_indices.tolist())
         indices = [index for index in range(len(source.labels)) if index not in test]
     elif run is not None:
@@ -197,7 +182,8 @@ def _calibration_images(
             "same kind to calibrate int8 on"
         )
     chosen = spread(indices, count)
-    return ImagesAt(source, chosen)(
+    prepared = with_preprocessing(source, config.anas.preprocessing.to_preprocessing())
+    return ImagesAt(prepared, chosen)(
         config.arch.resolution
     ), f"{len(chosen)} training images of {source.title}"
 

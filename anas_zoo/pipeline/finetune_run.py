@@ -11,12 +11,11 @@ checkpoint.
 
 from __future__ import annotations
 
-import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.data import ImageSource, Preprocessing, open_source
+from anas_zoo.data import ImageSource, open_source, with_preprocessing
 from anas_zoo.errors import DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
@@ -47,18 +46,13 @@ class Origin(Schema):
         """What to remember of ``entry``.
 
         Raises :class:`NoWeightsError` for weights that are not distributed, :class:`EntryError` when their
-        file is missing, and for preprocessing that training cannot do.
+        file is missing.
         """
         own = entry.config.anas
         if own.weights is None:
             raise NoWeightsError(how_to_get_weights(entry.config))
         if not entry.has_weights:
             raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
-        if own.preprocessing.mode != "native":
-            raise EntryError(
-                f"{entry.name} has the preprocessing {own.preprocessing.mode!r}, fine-tuning does 'native' "
-                "only; give another entry"
-            )
         return cls(
             name=entry.name,
             arch_id=own.arch_id,
@@ -128,11 +122,11 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
     @cached_property
     def source(self) -> ImageSource:
-        """The recipe's images, preprocessed as the entry's are."""
-        source = copy.copy(open_source(self.recipe.data))  # the same images with another contract
-        info = self.origin.preprocessing
-        source.preprocessing = Preprocessing(info.interpolation, info.crop_pct, info.mean, info.std)
-        return source
+        """The recipe's images, preprocessed as the entry's are.
+
+        So the network is calibrated, watched and tested; training views are drawn as the recipe says.
+        """
+        return with_preprocessing(open_source(self.recipe.data), self.origin.preprocessing.to_preprocessing())
 
     def calibration_images(self, count: int) -> ImagesAt:
         """``count`` images of the training split, evenly spread over it: the same ones every time."""

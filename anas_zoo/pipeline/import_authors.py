@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from anas_zoo.data import FolderSource, ImageSource, eval_tensor, open_source
+from anas_zoo.data import FolderSource, ImageSource, eval_tensor, open_source, with_preprocessing
 from anas_zoo.errors import DataError, EntryError, nearest
 from anas_zoo.files import atomic_write, output_folder, refuse_occupied, sha256_file
+from anas_zoo.geometry import Mode
 from anas_zoo.nets import Supernet, calibrate_bn, load_authors_checkpoint
 from anas_zoo.pipeline.deploy import validate_draft
 from anas_zoo.pipeline.exporting import export_entry
@@ -40,6 +41,7 @@ def import_authors(
     models: Sequence[str] | None = None,
     searched: Sequence[Architecture] = (),
     max_images: int = 2048,
+    preprocessing: Mode = "native",
 ) -> list[Path]:
     """Extract, calibrate, profile, export and validate architectures from a checkpoint.
 
@@ -51,6 +53,7 @@ def import_authors(
         models: names of published models; default is a0 to a6, or none beside ``searched`` ones.
         searched: other architectures of the space, called attentive_nas_ID.
         max_images: how many images to use at most, evenly spread.
+        preprocessing: the mode that the networks are calibrated in and the entries record.
 
     Returns the entries' folders. They carry no accuracy, since that takes labelled test images, and
     publishing refuses them until it was measured.
@@ -68,6 +71,7 @@ def import_authors(
     archs |= found
     names += found
     source = open_source(images)
+    source = with_preprocessing(source, source.preprocessing.in_mode(preprocessing))
     supernet = load_authors_checkpoint(checkpoint)
     digest = sha256_file(checkpoint)
     chosen = spread(_not_for_testing(source), max_images)

@@ -74,7 +74,11 @@ def write_tested_draft(
         name=name,
         arch_id=subnet.arch.id,
         accuracy=Accuracy(
-            source=source.title, split="test", images=len(labels), top1_pct=top1_pct, preprocessing="native"
+            source=source.title,
+            split="test",
+            images=len(labels),
+            top1_pct=top1_pct,
+            preprocessing=source.preprocessing.mode,
         ),
         cost=cost_of(profile, resolution),
     )

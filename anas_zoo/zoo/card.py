@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
-from anas_zoo.zoo.evidence import EntryReport, FileInfo, Published
+from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
+from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileInfo, Published
 from anas_zoo.zoo.schemas import EntryConfig, hub_licence
-from anas_zoo.zoo.snippets import loading_section
+from anas_zoo.zoo.snippets import loading_section, transform_lines
 
 __all__ = ["NOT_MEASURED", "model_card"]
 
@@ -31,7 +32,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         _front_matter(config, report),
         f"# {config.anas.name}",
         _introduction(config, report),
-        _accuracy(report),
+        _accuracy(config, report),
         _cost(report),
         _files(report),
         loading_section(config, report),
@@ -80,23 +81,38 @@ def _introduction(config: EntryConfig, report: EntryReport) -> str:
     return what
 
 
-def _accuracy(report: EntryReport) -> str:
+def _accuracy(config: EntryConfig, report: EntryReport) -> str:
     lines = []
     if report.accuracy is not None:
         a = report.accuracy
         lines += [
             "Measured once, in torch, on images that neither training nor search has seen:",
             "",
-            _table(
-                ["top-1", "images", "split", "data", "preprocessing"],
-                [[f"{a.top1_pct:.2f} %", a.images, a.split, a.source, a.preprocessing]],
-            ),
+            _measured([a]),
+        ]
+    if report.further_accuracy:
+        lines += [""] if lines else []
+        lines += [
+            "Measured further, in torch, with the same weights; the network's own preprocessing is "
+            f"`{config.anas.preprocessing.mode}`:",
+            "",
+            _measured(report.further_accuracy),
         ]
     figures = [*([report.published] if report.published else []), *report.also_published]
     if figures:
         lines += [""] if lines else []
         lines += [f"Top-1 **{NOT_MEASURED}**:", "", _published(figures)]
     return "## Accuracy\n\n" + "\n".join(lines) if lines else ""
+
+
+def _measured(accuracies: Sequence[Accuracy]) -> str:
+    with_top5 = any(a.top5_pct is not None for a in accuracies)
+    rows: list[list[object]] = []
+    for a in accuracies:
+        top5 = [] if not with_top5 else ["–" if a.top5_pct is None else f"{a.top5_pct:.2f} %"]
+        rows.append([f"{a.top1_pct:.2f} %", *top5, a.images, a.split, a.source, a.preprocessing])
+    head = ["top-1", *(["top-5"] if with_top5 else []), "images", "split", "data", "preprocessing"]
+    return _table(head, rows)
 
 
 def _published(figures: Sequence[Published]) -> str:
@@ -160,18 +176,21 @@ def _preprocessing(config: EntryConfig) -> str:
     p = config.anas.preprocessing
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (p.mean, p.std))
     if p.mode == "reference":
-        geometry = (
-            "shorter side to 256 (bilinear), centre crop 224, normalise, then resize the tensor to "
-            f"{p.resolution} (bicubic, not antialiased), as the authors evaluate"
-        )
-    else:
-        geometry = (
-            f"shorter side to {int(p.resolution / p.crop_pct)} ({p.interpolation}, antialiased), "
-            f"centre crop {p.resolution}"
+        return (
+            f"## Preprocessing (`{p.mode}`)\n\nRGB, shorter side to {REFERENCE_RESIZE} ({p.interpolation}, "
+            f"antialiased), centre crop {REFERENCE_CROP}; pixels in 0..1, minus mean ({mean}), divided by "
+            f"std ({std}); then that tensor is resized to {p.resolution} (bicubic, not antialiased), as the "
+            "authors evaluate. The network itself resizes nothing.\n\n"
+            "**timm cannot say this**: its `create_transform` with this entry's `pretrained_cfg` cuts "
+            f"{p.resolution} pixels out of an image of {resized_short_side(p.resolution, p.crop_pct)} and "
+            "resizes no tensor, which is the mode `native` with the same filter. The network was not "
+            f"calibrated for that. Its own transform is:\n\n{transform_lines(config)}"
         )
     return (
-        f"## Preprocessing (`{p.mode}`)\n\nRGB, {geometry}; pixels in 0..1, minus mean ({mean}), "
-        f"divided by std ({std}). The network itself resizes nothing."
+        f"## Preprocessing (`{p.mode}`)\n\nRGB, shorter side to "
+        f"{resized_short_side(p.resolution, p.crop_pct)} ({p.interpolation}, antialiased), centre crop "
+        f"{p.resolution}; pixels in 0..1, minus mean ({mean}), divided by std ({std}). The network itself "
+        "resizes nothing."
     )
 
 

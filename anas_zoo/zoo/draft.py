@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from anas_zoo.errors import CheckpointError, EntryError
-from anas_zoo.export import InputForm
 from anas_zoo.files import atomic_write, output_folder, sha256_bytes, sha256_file, write_json
+from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Calibration, Subnet
 from anas_zoo.schema import parse
 from anas_zoo.zoo.config import weights_bytes

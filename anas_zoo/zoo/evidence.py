@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from anas_zoo.export import InputForm
+from anas_zoo.geometry import InputForm, Mode
 from anas_zoo.profiling import LatencyReport
 from anas_zoo.schema import Schema
 from anas_zoo.zoo.schemas import Name, Sha256
@@ -29,13 +29,26 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Accuracy(Schema):
-    """Top-1 on a test split that nothing else was decided on, measured in torch."""
+    """Top-1, and top-5 where it was asked for, of the weights in torch.
+
+    Attributes:
+        source: which images, for people.
+        split: the part of them.
+        images: how many.
+        preprocessing: the mode in which they were prepared.
+    """
 
     source: str
     split: str
     images: int = Field(ge=1)
     top1_pct: Percent
-    preprocessing: Literal["native", "reference"] = "native"
+    top5_pct: Percent | None = None
+    preprocessing: Mode = "native"
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_known(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = serialise(self)
+        return {key: value for key, value in data.items() if key != "top5_pct" or value is not None}
 
 
 class Published(Schema):
@@ -109,20 +122,28 @@ OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
 
 
 class EntryReport(Schema):
-    """report.json: what was measured. A section is null until it has been."""
+    """report.json: what was measured. A section is null until it has been.
+
+    ``accuracy`` is on a test split that nothing was decided on, in the mode of config.json;
+    ``further_accuracy`` is whatever else was measured of the same weights. ``refused`` are files that were made
+    and not kept, and why.
+    """
 
     name: Name
     arch_id: str
     accuracy: Accuracy | None = None
+    further_accuracy: tuple[Accuracy, ...] = ()
     published: Published | None = None
     also_published: tuple[Published, ...] = ()
     cost: Cost | None = None
     files: dict[OnnxName, FileInfo] = Field(default_factory=dict)
-    refused: dict[OnnxName, str] = Field(default_factory=dict)  # files that were made and not kept, and why
+    refused: dict[OnnxName, str] = Field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for report.json."""
-        return self.model_dump(mode="json")
+        """Plain data for report.json; without further accuracies or refused files there is no such key."""
+        data: dict[str, Any] = self.model_dump(mode="json")
+        empty = [key for key in ("further_accuracy", "refused") if not data[key]]
+        return {key: value for key, value in data.items() if key not in empty}
 
 
 class FileDigest(Schema):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from anas_zoo.errors import SpaceError
+from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode
 from anas_zoo.schema import Schema
 from anas_zoo.space import Architecture, Structure
+
+if TYPE_CHECKING:
+    from anas_zoo.data import Preprocessing
 
 __all__ = [
     "AnasInfo",
@@ -23,7 +27,6 @@ __all__ = [
     "hub_licence",
 ]
 
-Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Channels = tuple[float, float, float]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -97,16 +100,41 @@ class PreprocessingInfo(Schema):
     """How an image becomes the network's input.
 
     ``native``: shorter side to ⌊R / crop_pct⌋, centre crop R, as timm evaluates. ``reference``: the
-    AttentiveNAS authors' way, a 224 crop of a 256 image (bilinear) that is then resized to R (bicubic).
+    AttentiveNAS authors' way, a 224 crop of a 256 image (bilinear) that is then resized to R (bicubic);
+    it fixes ``interpolation`` and ``crop_pct``, which may be left out and may not say anything else.
     """
 
-    mode: Literal["native", "reference"] = "native"
+    mode: Mode = "native"
     resolution: int = Field(ge=1)
     interpolation: Interpolation = "bicubic"
     crop_pct: float = Field(0.875, gt=0.0, le=1.0)
     mean: Channels = (0.485, 0.456, 0.406)
     std: Channels = (0.229, 0.224, 0.225)
     colour: Literal["rgb"] = "rgb"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled_in(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("mode") == "reference":
+            return REFERENCE_FIXED | dict(data)
+        return data
+
+    @model_validator(mode="after")
+    def _as_the_mode_has_it(self) -> Self:
+        wrong = [
+            f"{key} is {value!r} in the mode 'reference', not {getattr(self, key)!r}"
+            for key, value in REFERENCE_FIXED.items()
+            if self.mode == "reference" and getattr(self, key) != value
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    def to_preprocessing(self) -> Preprocessing:
+        """The same as :class:`anas_zoo.data.Preprocessing`, which makes torch tensors."""
+        from anas_zoo.data import Preprocessing
+
+        return Preprocessing(self.interpolation, self.crop_pct, self.mean, self.std, self.mode)
 
 
 class AnasInfo(Schema):

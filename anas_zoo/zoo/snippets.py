@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
+from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
 from anas_zoo.zoo.evidence import EntryReport
 from anas_zoo.zoo.lacking import IMPORT_COMMAND
 from anas_zoo.zoo.schemas import EntryConfig
 
-__all__ = ["loading_section"]
+__all__ = ["loading_section", "transform_lines"]
 
 
 def loading_section(config: EntryConfig, report: EntryReport) -> str:
@@ -38,10 +37,20 @@ def loading_section(config: EntryConfig, report: EntryReport) -> str:
             ").eval()",
         ),
     ]
-    if report.files and config.anas.preprocessing.mode == "native":
+    if report.files:
         parts += ["onnxruntime alone:", _onnx(config, report)]
     parts.append(f"On the command line: `anas predict {name} IMAGE...` and `anas verify {name}`.")
     return "\n\n".join(parts)
+
+
+def transform_lines(config: EntryConfig) -> str:
+    """The lines that make the entry's own transform, a function of a PIL image, for use with torch."""
+    return _code(
+        "from anas_zoo.zoo import Entry",
+        "",
+        f'preprocessing = Entry.read("./{config.anas.name}").config.anas.preprocessing',
+        "transform = preprocessing.to_preprocessing().transform(preprocessing.resolution)",
+    )
 
 
 def _code(*lines: str) -> str:
@@ -51,22 +60,25 @@ def _code(*lines: str) -> str:
 def _onnx(config: EntryConfig, report: EntryReport) -> str:
     p = config.anas.preprocessing
     file = "model.onnx" if "model.onnx" in report.files else sorted(report.files)[0]
+    resized, side = resized_short_side(p.resolution, p.crop_pct), p.resolution
+    if p.mode == "reference":
+        resized, side = REFERENCE_RESIZE, REFERENCE_CROP
     lines = [
         "import numpy as np",
         "import onnxruntime",
         "from PIL import Image",
         "",
-        f"side, resized = {p.resolution}, {math.floor(p.resolution / p.crop_pct)}",
+        f"side, resized = {side}, {resized}",
         'image = Image.open("image.png").convert("RGB")',
         "size = [int(resized * length / min(image.size)) for length in image.size]",
         f"image = image.resize(size, Image.Resampling.{p.interpolation.upper()})",
         "left, top = [round((length - side) / 2) for length in size]",
         "image = image.crop((left, top, left + side, top + side))",
         f"mean, std = np.float32({list(p.mean)}), np.float32({list(p.std)})",
-        "pixels = (np.asarray(image, np.float32) / 255 - mean) / std",
+        "pixels = ((np.asarray(image, np.float32) / 255 - mean) / std).transpose(2, 0, 1)",
+        *(_bicubic(side, p.resolution) if side != p.resolution else []),
         f'session = onnxruntime.InferenceSession("{config.anas.name}/{file}")',
-        'logits = session.run(None, {"image": pixels.transpose(2, 0, 1)[None]})[0]  # (1, '
-        f"{config.num_classes})",
+        f'logits = session.run(None, {{"image": pixels[None]}})[0]  # (1, {config.num_classes})',
     ]
     if config.label_names is not None and len(config.label_names) <= 20:
         lines += [
@@ -76,6 +88,20 @@ def _onnx(config: EntryConfig, report: EntryReport) -> str:
     else:
         lines.append("print(logits.argmax())")
     return _code(*lines)
+
+
+def _bicubic(source: int, target: int) -> list[str]:
+    """torch's bicubic resize of the normalised crop, as a matrix for its rows and its columns."""
+    return [
+        f"places = (np.arange({target}) + 0.5) * {source / target!r} - 0.5",
+        f"matrix = np.zeros(({target}, {source}), np.float32)",
+        "for tap in range(-1, 3):  # bicubic, a = -0.75, edges repeated",
+        "    place = np.floor(places) + tap",
+        "    x = abs(places - place)",
+        "    weights = np.where(x <= 1, (1.25 * x - 2.25) * x**2 + 1, ((3.75 - 0.75 * x) * x - 6) * x + 3)",
+        f"    np.add.at(matrix, (range({target}), place.clip(0, {source - 1}).astype(int)), weights)",
+        "pixels = matrix @ pixels @ matrix.T",
+    ]
 
 
 def _without_weights(name: str) -> str:

@@ -25,7 +25,8 @@ LAYERS = {
     "cli": 8,
     "_timm_hook": 9,  # a part of the public surface
 }
-FOUNDATION = {"errors", "files", "images", "progress", "resources", "schema"}  # layer 0: may use each other
+# layer 0: may use each other
+FOUNDATION = {"errors", "files", "geometry", "images", "progress", "resources", "schema"}
 
 
 def imports_of(tree: ast.Module, module: tuple[str, ...], is_package: bool) -> Iterator[tuple[int, str]]:

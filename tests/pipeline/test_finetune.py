@@ -28,6 +28,7 @@ from anas_zoo.pipeline.deploy import table_row, validate_entry
 from anas_zoo.pipeline.finetune import finetune, with_new_classifier
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
+from anas_zoo.pipeline.images_at import spread
 from anas_zoo.pipeline.relicensing import licence_of_derived
 from anas_zoo.schema import read_json
 from anas_zoo.training import read_metrics
@@ -174,6 +175,47 @@ def test_the_images_get_the_preprocessing_of_the_entry(few: Path, tmp_path: Path
     assert torch.equal(FinetuneRun.open(run.folder).test_images(6), expected)
 
 
+def test_a_reference_entry_is_fine_tuned_in_its_mode(few: Path, tmp_path: Path) -> None:
+    entry = reference_entry(tmp_path / "reference")
+    run = FinetuneRun.start(tmp_path / "run", quick(few), entry)
+    own = Preprocessing("bilinear", 0.875, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "reference")
+    for images, part in (
+        (run.test_images, run.split.test),
+        (run.search_images(9), run.split.search),
+        (run.calibration_images(9), run.split.train),
+    ):
+        expected = eval_tensor(FolderSource(few), spread(part, len(images.labels)), own, 6)
+        assert torch.equal(images(6), expected)
+    native = eval_tensor(FolderSource(few), run.split.test, own.in_mode("native"), 6)
+    assert not torch.allclose(run.test_images(6), native, atol=0.1)
+
+
+@pytest.mark.slow
+def test_what_is_fine_tuned_from_a_reference_entry_says_so(few: Path, tmp_path: Path) -> None:
+    entry = reference_entry(tmp_path / "reference")
+    run = FinetuneRun.start(tmp_path / "run", quick(few, "train.epochs=1", "train.warmup_epochs=0"), entry)
+    draft = finetune(run, entry.folder)
+    config, report = Entry.read(draft).config, Entry.read(draft).report
+    assert config.anas.preprocessing.mode == "reference"
+    assert report.accuracy is not None
+    assert report.accuracy.preprocessing == "reference"
+    golden, _ = read_golden(draft, config)
+    assert torch.equal(golden, run.test_images(6)[: len(golden)])
+    # Validation prepares the images as the config says, so it measures the accuracy of the report.
+    assert validate_entry(draft)["model.onnx"].torch_top1_pct == pytest.approx(report.accuracy.top1_pct)
+    assert "## Preprocessing (`reference`)" in (publish(draft, tmp_path / "entry") / "README.md").read_text()
+
+
+def reference_entry(folder: Path) -> Entry:
+    """A shelf's entry as if its network had been made for the mode ``reference``."""
+    shutil.copytree(SMALL, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["anas"]["preprocessing"] |= {"mode": "reference", "crop_pct": 0.875}
+    config["pretrained_cfg"]["crop_pct"] = 0.875
+    (folder / "config.json").write_text(json.dumps(config))
+    return Entry.read(folder, check_hashes=False)
+
+
 def test_a_run_goes_on_with_its_own_recipe_and_entry_only(few: Path, tmp_path: Path) -> None:
     folder, entry = tmp_path / "run", Entry.read(SMALL)
     split = FinetuneRun.start(folder, quick(few), entry).split
@@ -210,12 +252,6 @@ def test_what_cannot_be_fine_tuned_is_refused_before_anything_is_written(few: Pa
     bare = shutil.copytree(SMALL, tmp_path / "bare", ignore=shutil.ignore_patterns("*.safetensors"))
     with pytest.raises(EntryError, match=r"bare lacks model\.safetensors"):
         FinetuneRun.start(out, quick(few), Entry.read(bare, check_hashes=False))
-    reference = shutil.copytree(SMALL, tmp_path / "reference")
-    config = json.loads((reference / "config.json").read_text())
-    config["anas"]["preprocessing"]["mode"] = "reference"
-    (reference / "config.json").write_text(json.dumps(config))
-    with pytest.raises(EntryError, match="preprocessing 'reference', fine-tuning does 'native' only"):
-        FinetuneRun.start(out, quick(few), Entry.read(reference, check_hashes=False))
     assert not out.exists()
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.txt").touch()
