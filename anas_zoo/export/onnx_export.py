@@ -187,7 +187,7 @@ def _refuse_unfit(subnet: Subnet, resolution: int, target: Target) -> None:
     if target.opset > newest_opset():
         raise ExportError(
             f"target {target.name} wants opset {target.opset}, onnxruntime {onnxruntime.__version__} and "
-            f"onnx {onnx.__version__} know up to {newest_opset()}; give the target that one or install newer ones"
+            f"onnx {onnx.__version__} know up to {newest_opset()}; give that one or install newer ones"
         )
     if subnet.num_classes < 1:
         raise ExportError(f"{who} has no classifier; reset_classifier(num_classes) gives it one")

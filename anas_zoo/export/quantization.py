@@ -43,10 +43,14 @@ CALIBRATION_BATCH = 16  # images; ranges do not depend on it
 def part_of(node: str) -> str | None:
     """The part of the network that a node of :func:`anas_zoo.export.graph.write_graph` belongs to.
 
-    None for what belongs to no part: the addition of a block, the pooling before the head.
+    None for what belongs to no part: the addition of a block, poolings, and the scaling by a gate, which see
+    whole feature maps between quantized layers.
     """
-    names = re.sub(r"^stages\.\d+\.\d+\.", "", node).split(".")[0]
-    part = {"mix_act": "mix"}.get(names, names)
+    name = re.sub(r"^stages\.\d+\.\d+\.", "", node)
+    if name in ("se.pool", "se.scale"):
+        return None
+    part = name.split(".")[0]
+    part = {"mix_act": "mix"}.get(part, part)
     return part if part in PARTS else None
 
 

@@ -125,8 +125,8 @@ class EntryReport(Schema):
     """report.json: what was measured. A section is null until it has been.
 
     ``accuracy`` is on a test split that nothing was decided on, in the mode of config.json;
-    ``further_accuracy`` is whatever else was measured of the same weights. ``refused`` are files that were made
-    and not kept, and why.
+    ``further_accuracy`` is whatever else was measured of the same weights. ``refused`` are files that were
+    made and not kept, and why.
     """
 
     name: Name

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from exported_digits import SPACE, calibrated, images, smallest
+from exported_digits import SPACE, calibrated, folded, images, smallest
 from onnx.reference import ReferenceEvaluator
 
 from anas_zoo.errors import ExportError
@@ -19,17 +19,12 @@ from anas_zoo.export import REWRITES, newest_opset
 from anas_zoo.export.folding import fold_batch_norm
 from anas_zoo.export.graph import write_graph
 from anas_zoo.nets import Subnet
-from anas_zoo.space import Architecture
 
 ARCHS = {
     "smallest": SPACE.smallest,
     "largest": SPACE.largest,
     "random": SPACE.sample(np.random.default_rng(5)),
 }
-
-
-def folded(arch: Architecture) -> Subnet:
-    return fold_batch_norm(calibrated(arch), images(2))
 
 
 def run(model: onnx.ModelProto, batch: torch.Tensor) -> npt.NDArray[np.float32]:
