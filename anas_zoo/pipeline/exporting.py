@@ -16,7 +16,7 @@ from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import ImagesAt, spread
-from anas_zoo.profiling import measure_latency
+from anas_zoo.profiling import count_onnx_macs, measure_latency
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
@@ -203,8 +203,12 @@ def _note(folder: Path, name: str, info: FileInfo | None, refusal: str | None) -
     report = Entry.read(folder).report
     files = {known: value for known, value in report.files.items() if known != name}
     refused = {known: value for known, value in report.refused.items() if known != name}
+    counted = (report.cost and report.cost.onnx) or {}
+    counts = {known: value for known, value in counted.items() if known != name}
     if info is not None:
         files[name] = info
+        counts[name] = count_onnx_macs(folder / name)
     if refusal is not None:
         refused[name] = refusal
-    write_report(folder, report.model_copy(update={"files": files, "refused": refused}))
+    cost = report.cost and report.cost.model_copy(update={"onnx": counts or None})
+    write_report(folder, report.model_copy(update={"cost": cost, "files": files, "refused": refused}))

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from anas_zoo.geometry import InputForm, Mode
-from anas_zoo.profiling import LatencyReport
+from anas_zoo.profiling import LatencyReport, OnnxMacs
 from anas_zoo.schema import Schema
+from anas_zoo.space import LayerKind
 from anas_zoo.zoo.schemas import Name, Sha256
 
 __all__ = [
@@ -61,14 +62,39 @@ class Published(Schema):
     preprocessing: str | None = None
 
 
+OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
+
+
 class Cost(Schema):
-    """Multiply-adds of convolutions and linear layers, live parameters, and fvcore's own total."""
+    """What the network costs, by every convention that is in use.
+
+    Attributes:
+        macs: multiply-adds of convolutions and linear layers, exact: what the paper calls FLOPs.
+        params: live parameters.
+        resolution: side of the square input in pixels.
+        fvcore_total: fvcore's own total, which also counts batch norm and pooling.
+        fvcore_by_operator: fvcore's counts by operator; ``conv`` and ``linear`` are ``macs``.
+        macs_by_kind: ``macs`` by kind of layer.
+        params_folded: parameters that are left when batch norm is folded.
+        params_authors: as the AttentiveNAS authors count, with shortcut convolutions that are never used.
+        onnx: the count of each exported file on its own graph.
+    """
 
     macs: Count
     params: Count
     resolution: int = Field(ge=1)
     fvcore_total: Count | None = None
     fvcore_by_operator: dict[str, Count] | None = None
+    macs_by_kind: dict[LayerKind, Count] | None = None
+    params_folded: Count | None = None
+    params_authors: Count | None = None
+    onnx: dict[OnnxName, OnnxMacs] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Reports of entries published before these fields existed keep their bytes."""
+        later = ("macs_by_kind", "params_folded", "params_authors", "onnx")
+        return {key: value for key, value in handler(self).items() if key not in later or value is not None}
 
 
 class ParityInfo(Schema):
@@ -116,9 +142,6 @@ class FileInfo(Schema):
     parity: ParityInfo | None = None
     quantization: QuantizationInfo | None = None
     latency: tuple[LatencyReport, ...] = ()
-
-
-OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
 
 
 class EntryReport(Schema):
