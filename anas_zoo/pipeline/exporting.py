@@ -17,6 +17,7 @@ from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import ImagesAt, spread
 from anas_zoo.profiling import count_onnx_macs, measure_latency
+from anas_zoo.progress import note
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
@@ -97,7 +98,10 @@ def export_entry(
 def _first_that_passes(
     folder: Path, config: EntryConfig, subnet: Subnet, target: Target, path: Path, data: str | None
 ) -> FileInfo:
-    """The export; of int8 with as few parts in float as keep the accuracy. Raises what the last try raises."""
+    """The export; of int8 with as few parts in float as keep the accuracy.
+
+    Raises what the last try raises.
+    """
     if target.quantization is None:
         return _export(folder, config, subnet, target, path, data)
     *others, last = target.quantization.choices()
