@@ -74,9 +74,13 @@ class Classifier:
         """(3, R, R) float32 of an image file; raises :class:`anas_zoo.errors.DataError` naming the file."""
         return preprocess(read_rgb(path), self.config.anas.preprocessing)
 
+    def run(self, inputs: Floats) -> Floats:
+        """Logits (N, classes) of preprocessed images (N, 3, R, R); raises :class:`EntryError`."""
+        return run_session(self._session, inputs, self.file.name)
+
     def logits(self, images: Sequence[str | Path]) -> Floats:
         """(N, classes) of image files, one after the other, so that memory does not grow with N."""
-        rows = [run_session(self._session, self.preprocess(path)[None], self.file.name)[0] for path in images]
+        rows = [self.run(self.preprocess(path)[None])[0] for path in images]
         return np.stack(rows) if rows else np.zeros((0, self.config.num_classes), np.float32)
 
     def predict(self, images: Iterable[str | Path], *, top_k: int = 5) -> list[list[Prediction]]:

@@ -115,7 +115,7 @@ def test_noise_of_any_size_is_prepared_as_timm_does(
     running = session(with_image_input(pass_through(side, opset), preprocessing, side))
     want = preprocessing.transform(side)(Image.fromarray(noise)).numpy()
     levels = grey_levels(run(running, Image.fromarray(noise))[0], want)
-    # By Resize, one value in millions is off by two: an error of the first pass that the second one rounds up.
+    # By Resize, one value in millions is off by two: an error of the first pass that the second rounds up.
     assert levels.max() < (2e-3 if opset < 18 else 2.001)
 
 
