@@ -11,8 +11,13 @@
     ├── TrainingError         a training run that cannot go on (non-finite loss, ...)
     ├── SearchError           a search whose constraints or archive cannot be used
     ├── ProfileError          two counts of one network that disagree
-    ├── ExportError           a network that cannot be exported
-    │   └── ParityError       an exported file that does not compute what torch computes
+    ├── ExportError           a network that cannot be exported, or a file of another structure
+    │   ├── InterfaceError    an exported file with other inputs or outputs
+    │   ├── NonFiniteError    weights or logits that are NaN or infinite
+    │   ├── ConstantOutputError  a file with the same logits for every image
+    │   ├── ParityError       a file whose logits are not what torch computes
+    │   │   └── AgreementError  a file that names other classes than torch
+    │   └── QuantizationError an int8 file that is not worth having, or cannot be made
     └── EntryError            a published entry that is incomplete, altered or refused
         ├── NotOnShelfError   a model name that no entry has
         └── NoWeightsError    a model whose weights are not distributed
@@ -27,19 +32,24 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "AgreementError",
     "AnasError",
     "CalibrationError",
     "CheckpointError",
     "ConfigError",
+    "ConstantOutputError",
     "DataError",
     "DiskFullError",
     "EntryError",
     "ExportError",
+    "InterfaceError",
     "NoWeightsError",
+    "NonFiniteError",
     "NotOnShelfError",
     "OutputError",
     "ParityError",
     "ProfileError",
+    "QuantizationError",
     "SearchError",
     "SpaceError",
     "TrainingError",
@@ -101,8 +111,28 @@ class ExportError(AnasError):
     """A network that cannot be exported, or a graph that is not what was asked for."""
 
 
+class InterfaceError(ExportError):
+    """An exported file whose inputs or outputs have other names, types or shapes than users rely on."""
+
+
+class NonFiniteError(ExportError):
+    """Weights or logits that are NaN or infinite."""
+
+
+class ConstantOutputError(ExportError):
+    """An exported file that gives every image the same logits, as dead or random weights do."""
+
+
 class ParityError(ExportError):
-    """An exported file that does not compute what the torch network computes."""
+    """An exported file whose logits are not what the torch network computes."""
+
+
+class AgreementError(ParityError):
+    """An exported file that names another class first than the torch network, or a right one less often."""
+
+
+class QuantizationError(ExportError):
+    """An int8 file that is slower or less accurate than its target asks, or that cannot be made."""
 
 
 class EntryError(AnasError):

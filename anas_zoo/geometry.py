@@ -12,6 +12,7 @@ __all__ = [
     "REFERENCE_CROP",
     "REFERENCE_FIXED",
     "REFERENCE_RESIZE",
+    "InputForm",
     "Interpolation",
     "Mode",
     "crop_offset",
@@ -20,6 +21,8 @@ __all__ = [
     "resized_size",
 ]
 
+# What an exported file takes: preprocessed images (batch, 3, R, R), or raw ones (batch, height, width, 3).
+InputForm = Literal["float32-nchw", "uint8-nhwc"]
 Mode = Literal["native", "reference"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 

@@ -43,7 +43,7 @@ def print_pairs(title: str, pairs: Mapping[str, str]) -> None:
 
 def _is_number(cell: str) -> bool:
     try:
-        float(cell)
+        float(cell.replace(",", ""))  # thousands are set apart by commas
     except ValueError:
         return False
     return True

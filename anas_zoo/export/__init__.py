@@ -1,11 +1,15 @@
-"""From a calibrated subnet to one ONNX file that is proven to compute the same."""
+"""From a calibrated subnet to ONNX files, each proven to compute the same."""
 
 from anas_zoo.export.checks import check_file
-from anas_zoo.export.onnx_export import FileReport, export_onnx
+from anas_zoo.export.onnx_export import EXPORTER, FileReport, export_onnx
+from anas_zoo.export.rewrites import REWRITES
+from anas_zoo.export.runtimes import newest_opset
 from anas_zoo.export.target import Target, Tolerance, Tolerances, list_targets
 from anas_zoo.export.validate import ParityReport, validate_onnx
 
 __all__ = [
+    "EXPORTER",
+    "REWRITES",
     "FileReport",
     "ParityReport",
     "Target",
@@ -14,5 +18,6 @@ __all__ = [
     "check_file",
     "export_onnx",
     "list_targets",
+    "newest_opset",
     "validate_onnx",
 ]

@@ -9,20 +9,44 @@ from typing import Any
 import numpy as np
 import onnx
 
-from anas_zoo.errors import ExportError
+from anas_zoo.errors import ExportError, InterfaceError, NonFiniteError
+from anas_zoo.export.graph import BATCH, INPUT, OUTPUT
 from anas_zoo.export.target import Target
 
-__all__ = ["BATCH", "INPUT", "OUTPUT", "check_file", "structural_problems"]
+__all__ = ["check_file", "structural_problems"]
 
-INPUT, OUTPUT = "image", "logits"
-BATCH = "batch"  # name of the only free dimension
+FLOATS = (
+    onnx.TensorProto.FLOAT,
+    onnx.TensorProto.FLOAT16,
+    onnx.TensorProto.BFLOAT16,
+    onnx.TensorProto.DOUBLE,
+)
+
+# The operators of the network itself. What else a file may hold follows from its precision and input.
+OPERATORS = frozenset(
+    {
+        *("Conv", "Gemm", "AveragePool", "GlobalAveragePool", "Add", "Mul"),
+        *("Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Flatten", "Unsqueeze"),
+    }
+)
+OPERATORS_OF_PRECISION = {
+    "fp32": frozenset[str](),
+    "fp16": frozenset({"Cast"}),
+    "int8": frozenset({"QuantizeLinear", "DequantizeLinear"}),
+}
+WEIGHT_TYPES = {
+    "fp32": {onnx.TensorProto.FLOAT},
+    "fp16": {onnx.TensorProto.FLOAT16},
+    "int8": {onnx.TensorProto.FLOAT},  # what stays in float, and the scales
+}
 
 
 def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
     """Read an ONNX file and check it against ``target``; returns the ``onnx.ModelProto``.
 
     ``name`` is what errors call the file, for one that is checked before it has its final name.
-    Raises :class:`ExportError` in one line when the file is none, or with every structural problem at once.
+    Raises :class:`ExportError` in one line when the file is none, or with every structural problem at once:
+    :class:`InterfaceError` when inputs or outputs are among them, :class:`NonFiniteError` when weights are.
     """
     name = name or path
     if not path.is_file():
@@ -34,26 +58,36 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
         raise ExportError(f"{name}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
     problems = structural_problems(model, target)
     if problems:
-        raise ExportError(f"{name}: not a file for {target.name}: " + "; ".join(problems))
+        kind = next((kind for kind in (InterfaceError, NonFiniteError) if kind in problems), ExportError)
+        told = "; ".join(text for texts in problems.values() for text in texts)
+        raise kind(f"{name}: not a file for {target.name}: {told}")
     return model
 
 
-def structural_problems(model: Any, target: Target) -> list[str]:
-    """Every way in which an ``onnx.ModelProto`` is not what ``target`` asks for, each in words."""
+def structural_problems(model: Any, target: Target) -> dict[type[ExportError], list[str]]:
+    """Every way in which an ``onnx.ModelProto`` is not what ``target`` asks for, by kind of error."""
     if not model.graph.node:  # an empty or foreign file often parses as an empty model
-        return ["it has no graph"]
-    problems = [
-        *_opset_problems(model, target),
-        *_interface_problems("input", INPUT, 4, _real_inputs(model.graph)),
-        *_interface_problems("output", OUTPUT, 2, list(model.graph.output)),
-        *_weight_problems(model.graph),
-        *_trace_problems(model),
-    ]
+        return {ExportError: ["it has no graph"]}
+    found: dict[type[ExportError], list[str]] = {
+        InterfaceError: [
+            *_interface_problems("input", INPUT, _image_shape(target), _real_inputs(model.graph)),
+            *_interface_problems("output", OUTPUT, (_batch(target), None), list(model.graph.output)),
+        ],
+        NonFiniteError: list(_weight_problems(model.graph)),
+        ExportError: [
+            *_opset_problems(model, target),
+            *_operator_problems(model.graph, target),
+            *_weight_type_problems(model.graph, target),
+            *_trace_problems(model),
+        ],
+    }
+    problems = {kind: texts for kind, texts in found.items() if texts}
     if not problems:  # the checker reads weights, and would follow external data
         try:
             onnx.checker.check_model(model, full_check=True)  # includes strict shape inference
         except Exception as exc:  # the checker's and the shape inference's own types
-            problems.append(f"onnx's checker refuses it ({' '.join(str(exc).split())[:300]})")
+            reason = " ".join(str(exc).split())[:300]
+            problems[ExportError] = [f"onnx's checker refuses it ({reason})"]
     return problems
 
 
@@ -69,44 +103,90 @@ def _opset_problems(model: Any, target: Target) -> Iterator[str]:
         yield f"its operator sets are {found or 'none'}, needed is ai.onnx {target.opset} alone"
 
 
-def _interface_problems(kind: str, name: str, rank: int, values: list[Any]) -> Iterator[str]:
+def _operator_problems(graph: Any, target: Target) -> Iterator[str]:
+    if target.input != "float32-nchw":  # its preprocessing is arithmetic on shapes and pixels
+        return
+    allowed = OPERATORS | OPERATORS_OF_PRECISION[target.precision]
+    strange = sorted({node.op_type for node in graph.node} - allowed)
+    if strange:
+        yield f"it has operators that no network of this family needs: {', '.join(strange)}"
+
+
+def _batch(target: Target) -> str | int:
+    return BATCH if target.batch == "dynamic" else target.batch
+
+
+def _image_shape(target: Target) -> tuple[str | int | None, ...]:
+    """Names of free dimensions, fixed sizes, and None for any fixed size."""
+    if target.input == "uint8-nhwc":
+        return (_batch(target), "height", "width", 3)
+    return (_batch(target), None, None, None)
+
+
+def _interface_problems(
+    kind: str, name: str, wanted: tuple[str | int | None, ...], values: list[Any]
+) -> Iterator[str]:
     names = [value.name for value in values]
     if names != [name]:
         yield f"its {kind}s are {names}, needed is {[name]}"
         return
     tensor = values[0].type.tensor_type
-    if tensor.elem_type != onnx.TensorProto.FLOAT:
-        yield f"its {kind} is not float32"
+    raw = wanted[-1] == 3
+    if tensor.elem_type != (onnx.TensorProto.UINT8 if raw else onnx.TensorProto.FLOAT):
+        yield f"its {kind} is not {'uint8' if raw else 'float32'}"
     dims = list(tensor.shape.dim)
     shape = [dim.dim_param or dim.dim_value for dim in dims]
-    if len(dims) != rank:
-        yield f"its {kind} has the shape {shape}, needed are {rank} dimensions"
-    elif shape[0] != BATCH:
-        yield f"the batch of its {kind} is {shape[0]!r}, needed is the free dimension {BATCH!r}"
-    elif not all(isinstance(side, int) and side > 0 for side in shape[1:]):
+    if len(dims) != len(wanted):
+        yield f"its {kind} has the shape {shape}, needed are {len(wanted)} dimensions"
+    elif shape[0] != wanted[0]:
+        free = f"the free dimension {BATCH!r}" if wanted[0] == BATCH else str(wanted[0])
+        yield f"the batch of its {kind} is {shape[0]!r}, needed is {free}"
+    elif any(w is None and not (isinstance(s, int) and s > 0) for s, w in zip(shape, wanted, strict=True)):
         yield f"its {kind} has the shape {shape}, only the batch may be free"
+    elif any(w is not None and s != w for s, w in zip(shape, wanted, strict=True)):
+        yield f"its {kind} has the shape {shape}, needed is {list(wanted)}"
 
 
-def _weight_problems(graph: Any) -> Iterator[str]:
+def _all_weights(graph: Any) -> list[Any]:
     weights = list(graph.initializer)
     for node in graph.node:  # constants can be nodes as well
         weights += [attribute.t for attribute in node.attribute if attribute.HasField("t")]
+    return weights
+
+
+def _weight_problems(graph: Any) -> Iterator[str]:
+    """Weights that are not numbers."""
+    for weight in _all_weights(graph):
+        if weight.data_location == onnx.TensorProto.EXTERNAL or weight.data_type not in FLOATS:
+            continue
+        try:
+            finite = bool(np.isfinite(onnx.numpy_helper.to_array(weight).astype(np.float64)).all())
+        except ValueError:
+            continue  # told of below
+        if not finite:
+            yield f"its weight {weight.name} has values that are not finite"
+
+
+def _weight_type_problems(graph: Any, target: Target) -> Iterator[str]:
+    weights = _all_weights(graph)
     outside = [w.name for w in weights if w.data_location == onnx.TensorProto.EXTERNAL]
     if outside:
         yield f"{len(outside)} of its weights lie outside the file ({outside[0]}, ...)"
         return
+    allowed = WEIGHT_TYPES[target.precision] | (
+        {onnx.TensorProto.FLOAT} if target.input == "uint8-nhwc" else set()
+    )
     for weight in weights:
-        if weight.data_type in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE):
-            kind = onnx.TensorProto.DataType.Name(weight.data_type).lower()
-            yield f"its weight {weight.name} is {kind}, needed is float32"
-        elif weight.data_type == onnx.TensorProto.FLOAT:
-            try:
-                finite = bool(np.isfinite(onnx.numpy_helper.to_array(weight)).all())
-            except ValueError:
-                yield f"its weight {weight.name} is damaged"
-                continue
-            if not finite:
-                yield f"its weight {weight.name} has values that are not finite"
+        try:
+            onnx.numpy_helper.to_array(weight)
+        except ValueError:
+            yield f"its weight {weight.name} is damaged"
+            continue
+        if weight.data_type in FLOATS and weight.data_type not in allowed:
+            kind, needed = (
+                onnx.TensorProto.DataType.Name(t).lower() for t in (weight.data_type, min(allowed))
+            )
+            yield f"its weight {weight.name} is {kind}, needed is {needed}"
 
 
 def _trace_problems(model: Any) -> Iterator[str]:

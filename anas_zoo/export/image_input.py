@@ -10,7 +10,7 @@ import onnx
 
 from anas_zoo.data import Preprocessing
 from anas_zoo.errors import ExportError
-from anas_zoo.export.checks import INPUT
+from anas_zoo.export.graph import INPUT
 from anas_zoo.export.graph_building import FLOAT, GraphPiece
 from anas_zoo.export.image_resizing import FILTERS, resize_and_crop
 from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE, cubic_matrix, resized_short_side

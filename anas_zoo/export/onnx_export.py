@@ -1,24 +1,39 @@
-"""A calibrated subnet as one self-contained ONNX file with a dynamic batch."""
+"""A calibrated subnet as one self-contained ONNX file, put in place once it has passed every gate."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx
+import onnxruntime
 import torch
+from torch import Tensor
 
-from anas_zoo.errors import CalibrationError, ExportError, OutputError
-from anas_zoo.export.checks import BATCH, INPUT, OUTPUT, check_file
+from anas_zoo.errors import CalibrationError, ExportError, NonFiniteError, OutputError
+from anas_zoo.export.checks import check_file
 from anas_zoo.export.folding import fold_batch_norm
+from anas_zoo.export.graph import BATCH, write_graph
+from anas_zoo.export.runtimes import newest_opset
 from anas_zoo.export.target import Target
+from anas_zoo.export.validate import ParityReport, validate_onnx
 from anas_zoo.files import disk_errors, sha256_bytes
+from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Subnet
 from anas_zoo.schema import Schema
 
-__all__ = ["FileReport", "export_onnx"]
+if TYPE_CHECKING:
+    from anas_zoo.data import Preprocessing
+
+__all__ = ["EXPORTER", "FileReport", "convert", "export_onnx"]
+
+# Changes whenever the same network is written in another way, for caches of exported files.
+EXPORTER = "graph-2"
+
+FOLDING_SIDE = 64  # pixels; folding is per channel, so the size of the images that prove it is free
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 
 
 class FileReport(Schema):
@@ -29,12 +44,16 @@ class FileReport(Schema):
         size_bytes: size of the file.
         sha256: hash of the file.
         opset: version of the ONNX operator set.
+        input: form of the input.
+        parity: how closely it follows torch; None when no images were given to compare on.
     """
 
     target: str
     size_bytes: int
     sha256: str
     opset: int
+    input: InputForm
+    parity: ParityReport | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -42,12 +61,23 @@ class FileReport(Schema):
 
 
 def export_onnx(
-    subnet: Subnet, path: Path, *, target: Target, resolution: int, metadata: Mapping[str, str]
+    subnet: Subnet,
+    path: Path,
+    *,
+    target: Target,
+    resolution: int,
+    metadata: Mapping[str, str],
+    images: Tensor | None = None,
+    labels: Tensor | None = None,
+    preprocessing: Preprocessing | None = None,
+    calibration_images: Tensor | None = None,
+    gate: Callable[[Path], None] | None = None,
 ) -> FileReport:
     """Write ``subnet`` to ``path``: input "image" (batch, C, R, R), output "logits" (batch, classes).
 
     The same network gives the same bytes. A file that was at ``path`` is replaced, and only once the new
-    one is complete and has passed :func:`anas_zoo.export.check_file`; the subnet is left as it was.
+    one is complete and has passed :func:`anas_zoo.export.check_file` and, with ``images``,
+    :func:`anas_zoo.export.validate_onnx`; the subnet is left as it was.
 
     Args:
         subnet: a calibrated network with a classifier.
@@ -56,39 +86,31 @@ def export_onnx(
         resolution: side R of the images in pixels.
         metadata: written into the file beside the architecture's id, the resolution, the target and the
             versions of the tools, whose keys begin with "anas." and cannot be given.
+        images: preprocessed (N, C, R, R) float32 to compare file and network on; None leaves that to
+            :func:`anas_zoo.export.validate_onnx`.
+        labels: their classes, (N,) integers, where known.
+        preprocessing: of the images; needed where the target's input is uint8.
+        calibration_images: preprocessed (N, C, R, R) float32 of the training split, needed for int8.
+        gate: gets the whole file under another name, last of all, and raises what keeps it from appearing.
 
     Raises :class:`CalibrationError` for a subnet whose batch norm statistics were not measured on it;
-    :class:`ExportError` for weights that are not finite or a graph that is not what was asked for;
-    :class:`anas_zoo.errors.OutputError` when ``path`` cannot be written.
+    :class:`NonFiniteError` for weights that are not finite; :class:`ExportError` for a graph that is not
+    what was asked for; :class:`anas_zoo.errors.OutputError` when ``path`` cannot be written; with images what
+    :func:`anas_zoo.export.validate_onnx` raises. Nothing is left at ``path`` then that was not there before.
     """
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give the name of a .onnx file")
-    _refuse_unfit(subnet, resolution)
-    own = {
-        "anas.arch_id": subnet.arch.id,
-        "anas.resolution": str(resolution),
-        "anas.target": target.name,
-        "anas.torch": torch.__version__,
-        "anas.onnx": onnx.__version__,
-    }
-    taken = sorted(own.keys() & metadata.keys())
-    if taken:
-        raise ExportError(f"the exporter writes these metadata itself, do not give them: {', '.join(taken)}")
-
     with disk_errors(path):  # first, for the conversion takes seconds
         path.parent.mkdir(parents=True, exist_ok=True)
-    model = _convert(subnet, target, resolution)
-    _clean(model)
-    onnx.helper.set_model_props(model, dict(sorted({**metadata, **own}.items())))
-    content = model.SerializeToString(deterministic=True)
-    _write_checked(path, content, target)
-    return FileReport(
-        target=target.name, size_bytes=len(content), sha256=sha256_bytes(content), opset=target.opset
+    content = convert(
+        subnet,
+        target=target,
+        resolution=resolution,
+        metadata=metadata,
+        preprocessing=preprocessing,
+        calibration_images=calibration_images,
     )
-
-
-def _write_checked(path: Path, content: bytes, target: Target) -> None:
-    """Put ``content`` at ``path`` once it has been written as a whole and read back as a sound file."""
+    parity = None
     with disk_errors(path):
         unchecked = path.with_name(f".{path.name}.{os.getpid()}.unchecked")
         try:
@@ -97,21 +119,82 @@ def _write_checked(path: Path, content: bytes, target: Target) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             check_file(unchecked, target, name=path)
+            if images is not None:
+                parity = validate_onnx(
+                    unchecked, subnet, images, labels, target=target, preprocessing=preprocessing, name=path
+                )
+            if gate is not None:
+                gate(unchecked)
             os.replace(unchecked, path)
         finally:
             unchecked.unlink(missing_ok=True)
+    return FileReport(
+        target=target.name,
+        size_bytes=len(content),
+        sha256=sha256_bytes(content),
+        opset=target.opset,
+        input=target.input,
+        parity=parity,
+    )
 
 
-def _refuse_unfit(subnet: Subnet, resolution: int) -> None:
+def convert(
+    subnet: Subnet,
+    *,
+    target: Target,
+    resolution: int,
+    metadata: Mapping[str, str],
+    preprocessing: Preprocessing | None = None,
+    calibration_images: Tensor | None = None,
+) -> bytes:
+    """The content of the file that :func:`export_onnx` writes; arguments and errors are the same."""
+    _refuse_unfit(subnet, resolution, target)
+    own = {
+        "anas.arch_id": subnet.arch.id,
+        "anas.resolution": str(resolution),
+        "anas.target": target.name,
+        "anas.input": target.input,
+        "anas.torch": torch.__version__,
+        "anas.onnx": onnx.__version__,
+    }
+    if target.precision == "int8":  # its calibration ran there
+        own["anas.onnxruntime"] = onnxruntime.__version__
+    taken = sorted(own.keys() & metadata.keys())
+    if taken:
+        raise ExportError(f"the exporter writes these metadata itself, do not give them: {', '.join(taken)}")
+    model = _convert(subnet, target, resolution)
+    if target.quantization is not None:
+        from anas_zoo.export.quantization import quantize
+
+        model = quantize(model, calibration_images, target.quantization)
+    if target.input == "uint8-nhwc":
+        from anas_zoo.export.image_input import with_image_input
+
+        if preprocessing is None:
+            raise ExportError(
+                f"target {target.name} takes raw images and needs the preprocessing of the model"
+            )
+        model = with_image_input(model, preprocessing, resolution)
+    onnx.helper.set_model_props(model, dict(sorted({**metadata, **own}.items())))
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _refuse_unfit(subnet: Subnet, resolution: int, target: Target) -> None:
     who = f"architecture {subnet.arch.id}"
     if resolution < 1:
         raise ExportError(f"resolution must be a positive number of pixels, got {resolution}")
+    if target.opset > newest_opset():
+        raise ExportError(
+            f"target {target.name} wants opset {target.opset}, onnxruntime {onnxruntime.__version__} and "
+            f"onnx {onnx.__version__} know up to {newest_opset()}; give that one or install newer ones"
+        )
     if subnet.num_classes < 1:
         raise ExportError(f"{who} has no classifier; reset_classifier(num_classes) gives it one")
     for name, tensor in subnet.state_dict().items():
         bad = int((~torch.isfinite(tensor)).sum())
         if bad:
-            raise ExportError(f"{who}: {bad} of {tensor.numel()} values of {name} are not finite")
+            raise NonFiniteError(f"{who}: {bad} of {tensor.numel()} values of {name} are not finite")
     if not subnet.is_calibrated():
         raise CalibrationError(
             f"{who} is not calibrated: its batch norm statistics were not measured on it; "
@@ -120,46 +203,14 @@ def _refuse_unfit(subnet: Subnet, resolution: int) -> None:
 
 
 def _convert(subnet: Subnet, target: Target, resolution: int) -> Any:
-    """The ``onnx.ModelProto`` of ``subnet`` as torch writes it."""
-    generator = torch.Generator().manual_seed(0)
-    # Two images: torch.export takes a batch of one for a constant.
-    images = torch.randn(2, subnet.in_chans, resolution, resolution, generator=generator)
-    try:
-        # Folded before and not by torch's own optimiser: a third fewer nodes to trace, and an exact check.
-        folded = fold_batch_norm(subnet, images)
-        folded.set_grad_checkpointing(False)
-        # The exporter built on torch.export takes about 4 s for a small network, the older one on
-        # TorchScript 0.3 s. But that one is deprecated, and it fails on these networks: it keeps a side
-        # length, which decides the padding of a pooled shortcut, as a computed value. (torch 2.15)
-        program = torch.onnx.export(
-            folded,
-            (images,),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            opset_version=target.opset,
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim(BATCH)},),
-            external_data=False,
-            verbose=False,
-        )
-    except (RuntimeError, torch.onnx.errors.OnnxExporterError) as exc:
-        reason = " ".join(str(exc).split())[:300]
-        raise ExportError(
-            f"architecture {subnet.arch.id} cannot be exported at {resolution}: {reason}"
-        ) from exc
-    assert program is not None
-    return program.model_proto
-
-
-def _clean(model: Any) -> None:
-    """Remove what describes the exporting machine and not the network: stack traces, paths, scopes.
-
-    The shapes of values inside the graph go too: every runtime infers them itself.
-    """
-    graph = model.graph
-    model.doc_string = ""
-    del model.metadata_props[:]
-    del graph.value_info[:]
-    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]
+    """The network as an ``onnx.ModelProto``, not yet quantized."""
+    side = min(resolution, FOLDING_SIDE)
+    noise = torch.randn(2, subnet.in_chans, side, side, generator=torch.Generator().manual_seed(0))
+    return write_graph(
+        fold_batch_norm(subnet, noise),
+        resolution,
+        opset=target.opset,
+        batch=BATCH if target.batch == "dynamic" else target.batch,
+        dtype=DTYPES[target.precision],
+        rewrites=target.rewrites,
+    )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from anas_zoo.errors import ConfigError, nearest
+from anas_zoo.export.rewrites import REWRITES
+from anas_zoo.geometry import InputForm
 from anas_zoo.resources import resource_folder
 from anas_zoo.schema import Schema, parse, read_yaml
 
-__all__ = ["Target", "Tolerance", "Tolerances", "list_targets"]
+__all__ = ["Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
 
 NAME = r"^[a-z0-9][a-z0-9-]*$"
+OLDEST_OPSET = 17
+
+# Parts of a network that quantization can leave in float.
+Part = Literal["stem", "expand", "depthwise", "se", "project", "shortcut", "head", "mix", "classifier"]
 
 
 class Tolerance(Schema):
@@ -29,22 +35,97 @@ class Tolerances(Schema):
     Attributes:
         max_abs_logit_diff: largest difference of any logit of any image.
         min_top1_agreement_pct: images for which both name the same class first, in percent.
+        max_top1_drop_pct: points of top-1 that the file may lose, where labels are known; None for no limit
+            of its own.
     """
 
     max_abs_logit_diff: Tolerance
     min_top1_agreement_pct: Tolerance
+    max_top1_drop_pct: Tolerance | None = None
+
+
+class Quantization(Schema):
+    """Static quantization to 8-bit integers, in onnxruntime's QDQ form.
+
+    Attributes:
+        method: how ranges are found on the calibration images.
+        min_images: calibration images that are needed at least.
+        images: calibration images that are taken where there are as many.
+        per_channel: one scale for each output channel of a weight.
+        reduce_range: weights of 7 bits, without which processors that lack VNNI saturate.
+        keep_float: parts that stay in float.
+        min_speedup: how many times faster than the float file it has to be to be kept.
+    """
+
+    method: Literal["minmax", "entropy", "percentile"]
+    min_images: int = Field(ge=1)
+    images: int = Field(ge=1)
+    per_channel: bool
+    reduce_range: bool
+    keep_float: tuple[Part, ...]
+    min_speedup: Tolerance
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        if self.images < self.min_images:
+            raise ValueError(f"images ({self.images}) is under min_images ({self.min_images})")
+        return self
 
 
 class Target(Schema):
-    """One kind of exported file, and the runtime it is for."""
+    """One kind of exported file, and the runtime it is for.
+
+    Attributes:
+        name: of the target and of its file.
+        title: what it is for, in a few words.
+        precision: fp32, fp16 (weights and arithmetic; input and output stay float32), or int8.
+        opset: version of the ONNX operator set; the runtime here has to know it.
+        input: ``float32-nchw``, preprocessed images (batch, 3, R, R); or ``uint8-nhwc``, images of any size
+            (batch, height, width, 3), which the file resizes, crops and normalises itself.
+        batch: "dynamic", or a fixed number of images.
+        rewrites: see :mod:`anas_zoo.export.rewrites`.
+        runtime: what runs the file where it is deployed.
+        provider: onnxruntime's execution provider, for runtimes that are onnxruntime.
+        stand_in_provider: provider that the file is run on for validation where its own runtime is not at
+            hand; the report then says that it was not run on its own.
+        quantization: for int8.
+        tolerances: the limits of validation.
+    """
 
     name: str = Field(pattern=NAME)
-    precision: Literal["fp32"]
-    opset: int = Field(ge=18)  # older ones cannot express what torch's exporter writes
-    runtime: Literal["onnxruntime"]
+    title: str = Field(min_length=1)
+    precision: Literal["fp32", "fp16", "int8"]
+    opset: int = Field(ge=OLDEST_OPSET)
+    input: InputForm
+    batch: Literal["dynamic"] | int
+    rewrites: tuple[str, ...]
+    runtime: Literal["onnxruntime", "onnxruntime-web", "openvino", "tensorrt"]
     provider: str
-    batch: Literal["dynamic"]
+    stand_in_provider: str | None = None
+    quantization: Quantization | None = None
     tolerances: Tolerances
+
+    @field_validator("batch")
+    @classmethod
+    def _some_images(cls, value: str | int) -> str | int:
+        if isinstance(value, int) and value < 1:
+            raise ValueError(f"must be 'dynamic' or at least 1, got {value}")
+        return value
+
+    @field_validator("rewrites")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name not in REWRITES:
+                known = ", ".join(sorted(REWRITES))
+                raise ValueError(f"unknown rewrite {name!r}{nearest(name, REWRITES)}; there are: {known}")
+        return names
+
+    @model_validator(mode="after")
+    def _quantized_when_int8(self) -> Self:
+        if (self.precision == "int8") != (self.quantization is not None):
+            raise ValueError("precision int8 and the section quantization need each other")
+        return self
 
     @classmethod
     def load(cls, source: str | Path) -> Target:
@@ -65,6 +146,10 @@ class Target(Schema):
         if target.name != path.stem:
             raise ConfigError(f"{path}: the target is named {target.name!r}, its file must be too")
         return target
+
+    def with_input(self, form: InputForm | None) -> Target:
+        """This target with another form of input; None leaves it as it is."""
+        return self if form is None else self.model_copy(update={"input": form})
 
 
 def list_targets() -> list[str]:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from anas_zoo.errors import DataError, ParityError
-from anas_zoo.export.checks import INPUT, OUTPUT
+from anas_zoo.errors import (
+    AgreementError,
+    ConstantOutputError,
+    DataError,
+    InterfaceError,
+    NonFiniteError,
+    ParityError,
+)
+from anas_zoo.export.checks import check_file
+from anas_zoo.export.runtimes import Runner, open_runner
 from anas_zoo.export.target import Target
 from anas_zoo.nets import Subnet
-from anas_zoo.profiling.session import open_session, runtime_version
 from anas_zoo.progress import track
 from anas_zoo.schema import Schema
 
-__all__ = ["ParityReport", "validate_onnx"]
+if TYPE_CHECKING:
+    from anas_zoo.data import Preprocessing
+
+__all__ = ["BATCH_SIZES", "ParityReport", "validate_onnx"]
 
 BATCH_SIZE = 64  # images per call of the pass over all of them
+BATCH_SIZES = (1, 2, 3, 7, 32)  # tried beside it
+
+# Images whose logits differ by less than this of the largest one are not told apart by the network.
+CONSTANT = 1e-5
 
 Logits = npt.NDArray[np.float32]
 
@@ -31,7 +45,8 @@ class ParityReport(Schema):
 
     Attributes:
         target: name of the target whose tolerances were kept.
-        runtime: name and version of what ran the file.
+        runtime: name, version and provider of what ran the file.
+        not_run_here: why that is not the runtime that the file is for; null when it is.
         images: number of images compared, all that were given.
         batch_sizes: further sizes of batch that gave the same logits.
         max_abs_logit_diff: largest difference of any logit of any image in any batch size.
@@ -42,6 +57,7 @@ class ParityReport(Schema):
 
     target: str
     runtime: str
+    not_run_here: str | None
     images: int
     batch_sizes: tuple[int, ...]
     max_abs_logit_diff: float
@@ -61,68 +77,117 @@ def validate_onnx(
     labels: Tensor | None,
     *,
     target: Target,
-    batch_sizes: Sequence[int] = (1, 2, 7),
+    preprocessing: Preprocessing | None = None,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    name: Path | None = None,
 ) -> ParityReport:
-    """Run the file on all ``images`` and compare it with ``subnet``, logit by logit.
+    """Check the file's structure, run it on all ``images`` and compare it with ``subnet``, logit by logit.
+
+    A file that takes raw images gets the ones that ``images`` look like (:func:`raw_images`), at more than
+    one size, and the network what the reference preprocessing makes of these.
 
     Args:
         path: the ONNX file.
         subnet: the network that it was made from; its mode is restored.
         images: preprocessed, (N, C, R, R) float32, N at least 1.
         labels: true classes, (N,) integers, or None when they are not known.
-        target: brings the tolerances.
+        target: brings the tolerances and the runtime.
+        preprocessing: of the images; needed where the file takes raw ones.
         batch_sizes: sizes of batch to try beside the pass over all images.
+        name: what errors call the file, for one that is checked before it has its final name.
 
-    Raises :class:`ParityError` for a difference beyond the tolerances, wrong names or shapes, a frozen
-    batch, logits that are not finite or the same for all images; :class:`anas_zoo.errors.ExportError`
-    for a file that onnxruntime cannot load; :class:`DataError` for images or labels that do not fit.
+    Raises :class:`InterfaceError` for wrong names or shapes or a frozen batch; :class:`NonFiniteError` for
+    logits that are not finite; :class:`ConstantOutputError` for logits that are the same for all images;
+    :class:`ParityError` for logits beyond the tolerance, :class:`AgreementError` for other classes;
+    :class:`anas_zoo.errors.ExportError` for a file of another structure or that the runtime cannot load;
+    :class:`DataError` for images or labels that do not fit.
     """
     _check_data(images, labels, batch_sizes)
-    session = open_session(path, threads=torch.get_num_threads(), provider=target.provider)
-    want = _torch_logits(subnet, images)
-    _check_interface(path, session, tuple(images.shape[1:]), want.shape[1])
+    name = name or path
+    model = check_file(path, target, name=name)
+    _check_shapes(name, model, tuple(images.shape[1:]), subnet.num_classes, target)
+    runner = open_runner(path, target, threads=torch.get_num_threads())
+    if isinstance(runner, str):
+        raise ParityError(f"{name}: cannot be run on this machine ({runner}), so nothing is proven")
+    if target.input == "uint8-nhwc":
+        from anas_zoo.export.raw_images import raw_and_reference
 
-    pixels = np.ascontiguousarray(images.detach().cpu().numpy())
-    starts = range(0, len(pixels), BATCH_SIZE)
-    parts = [_run(path, session, pixels[i : i + BATCH_SIZE]) for i in track(starts, "running onnxruntime")]
-    got = np.concatenate(parts)
+        if preprocessing is None:
+            raise DataError(
+                f"{name} takes raw images; give the preprocessing of the model to compare on them"
+            )
+        pixels, reference = raw_and_reference(images, preprocessing)
+        want = _torch_logits(subnet, reference)
+    else:
+        pixels = np.ascontiguousarray(images.detach().cpu().numpy())
+        want = _torch_logits(subnet, images)
+    fixed = None if target.batch == "dynamic" else target.batch
+    size = fixed or BATCH_SIZE
+
+    parts = [
+        _run(name, runner, _padded(pixels[start : start + size], fixed))
+        for start in track(range(0, len(pixels), size), "running the file")
+    ]
+    got = np.concatenate(parts)[: len(pixels)]
     if not np.isfinite(got).all():
         bad = int((~np.isfinite(got).all(axis=1)).sum())
-        raise ParityError(f"{path}: its logits are not finite for {bad} of {len(got)} images")
-    tolerances = target.tolerances
-    limit = tolerances.max_abs_logit_diff.value
-    if (pixels != pixels[0]).any() and float(np.ptp(got, axis=0).max()) <= limit:
-        raise ParityError(f"{path}: its logits are the same for all {len(got)} images, within {limit:g}")
+        raise NonFiniteError(f"{name}: its logits are not finite for {bad} of {len(got)} images")
+    if (pixels != pixels[0]).any() and float(np.ptp(got, axis=0).max()) <= CONSTANT * float(
+        np.abs(want).max()
+    ):
+        raise ConstantOutputError(f"{name}: its logits are the same for all {len(got)} images")
 
-    differences = {f"batches of {BATCH_SIZE}": float(np.abs(got - want).max())}
-    for size in batch_sizes:
-        chosen = np.arange(size) % len(pixels)  # fewer images than that are used again
-        again = _run(path, session, pixels[chosen])
+    differences = {f"batches of {size}": float(np.abs(got - want).max())}
+    sizes = tuple(batch_sizes) if fixed is None else ()
+    for count in sizes:
+        chosen = np.arange(count) % len(pixels)  # fewer images than that are used again
+        again = _run(name, runner, pixels[chosen])
         # NaN compares false with everything, so it is made an infinite difference.
         gap = np.nan_to_num(np.abs(again - want[chosen]), nan=np.inf)
-        differences[f"a batch of {size}"] = float(gap.max())
-    agreement_pct = 100.0 * float((got.argmax(1) == want.argmax(1)).mean())
+        differences[f"a batch of {count}"] = float(gap.max())
+    report = ParityReport(
+        target=target.name,
+        runtime=runner.title,
+        not_run_here=runner.not_run_here,
+        images=len(got),
+        batch_sizes=sizes,
+        max_abs_logit_diff=max(differences.values()),
+        top1_agreement_pct=100.0 * float((got.argmax(1) == want.argmax(1)).mean()),
+        top1_pct=_top1_pct(got, labels),
+        torch_top1_pct=_top1_pct(want, labels),
+    )
+    _hold(name, report, differences, target)
+    return report
 
-    problems = [
+
+def _hold(name: Path, report: ParityReport, differences: dict[str, float], target: Target) -> None:
+    """Raise what the tolerances of ``target`` do not allow."""
+    limit = target.tolerances.max_abs_logit_diff.value
+    far = [
         f"logits differ by {difference:.3g} in {where}, at most {limit:g} is allowed"
         for where, difference in differences.items()
         if difference > limit
     ]
+    other = list(_disagreements(report, target))
+    if far or other:
+        kind = ParityError if far else AgreementError
+        raise kind(f"{name}: not what torch computes (target {target.name}): " + "; ".join(far + other))
+
+
+def _disagreements(report: ParityReport, target: Target) -> Iterator[str]:
+    tolerances = target.tolerances
     needed_pct = tolerances.min_top1_agreement_pct.value
-    if agreement_pct < needed_pct:
-        problems.append(f"top-1 agrees for {agreement_pct:.2f} % of the images, {needed_pct:g} % is needed")
-    if problems:
-        raise ParityError(f"{path}: not what torch computes (target {target.name}): " + "; ".join(problems))
-    return ParityReport(
-        target=target.name,
-        runtime=runtime_version(),
-        images=len(got),
-        batch_sizes=tuple(batch_sizes),
-        max_abs_logit_diff=max(differences.values()),
-        top1_agreement_pct=agreement_pct,
-        top1_pct=_top1_pct(got, labels),
-        torch_top1_pct=_top1_pct(want, labels),
-    )
+    if report.top1_agreement_pct < needed_pct:
+        yield f"top-1 agrees for {report.top1_agreement_pct:.2f} % of the images, {needed_pct:g} % is needed"
+    allowed = tolerances.max_top1_drop_pct
+    if allowed is None or report.top1_pct is None or report.torch_top1_pct is None:
+        return
+    drop_pct = report.torch_top1_pct - report.top1_pct
+    if drop_pct > allowed.value:
+        yield (
+            f"top-1 drops by {drop_pct:.2f} points from {report.torch_top1_pct:.2f} %, "
+            f"at most {allowed.value:g} is allowed"
+        )
 
 
 def _check_data(images: Tensor, labels: Tensor | None, batch_sizes: Sequence[int]) -> None:
@@ -151,29 +216,34 @@ def _torch_logits(subnet: Subnet, images: Tensor) -> Logits:
     return logits
 
 
-def _check_interface(path: Path, session: Any, image: tuple[int, ...], classes: int) -> None:
-    for kind, name, values, rest in (
-        ("input", INPUT, session.get_inputs(), image),
-        ("output", OUTPUT, session.get_outputs(), (classes,)),
-    ):
-        names = [value.name for value in values]
-        if names != [name]:
-            raise ParityError(f"{path}: its {kind}s are {names}, needed is {[name]}")
-        batch, *found = values[0].shape
-        if isinstance(batch, int):
-            raise ParityError(f"{path}: the batch of its {kind} is frozen at {batch}")
-        if tuple(found) != rest:
-            raise ParityError(f"{path}: its {kind} is {found} per image, the network's is {list(rest)}")
+def _check_shapes(name: Path, model: Any, image: tuple[int, ...], classes: int, target: Target) -> None:
+    """The sizes that only the network tells; names and free dimensions are :func:`check_file`'s."""
+    graph = model.graph
+    sizes = [
+        [dim.dim_value for dim in value.type.tensor_type.shape.dim][1:]
+        for value in (graph.input[0], graph.output[0])
+    ]
+    if target.input == "float32-nchw" and tuple(sizes[0]) != image:
+        raise InterfaceError(f"{name}: its input is {sizes[0]} per image, the network's is {list(image)}")
+    if sizes[1] != [classes]:
+        raise InterfaceError(f"{name}: its output is {sizes[1]} per image, the network's is {[classes]}")
 
 
-def _run(path: Path, session: Any, pixels: Logits) -> Logits:
+def _padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:
+    """Repeat the last image until there are ``count``, for a file with a fixed batch."""
+    if count is None or len(pixels) == count:
+        return pixels
+    return np.concatenate([pixels, np.repeat(pixels[-1:], count - len(pixels), axis=0)])
+
+
+def _run(name: Path, runner: Runner, pixels: npt.NDArray[Any]) -> Logits:
     try:
-        logits: Logits = session.run([OUTPUT], {INPUT: pixels})[0]
-    except Exception as exc:  # onnxruntime has fifteen unrelated exception types
+        logits = runner.run(pixels)
+    except Exception as exc:  # each runtime has its own unrelated exception types
         reason = " ".join(str(exc).split())[:300]
-        raise ParityError(f"{path}: onnxruntime cannot run a batch of {len(pixels)} ({reason})") from exc
+        raise ParityError(f"{name}: {runner.title} cannot run a batch of {len(pixels)} ({reason})") from exc
     if len(logits) != len(pixels):
-        raise ParityError(f"{path}: a batch of {len(pixels)} gives {len(logits)} rows of logits")
+        raise InterfaceError(f"{name}: a batch of {len(pixels)} gives {len(logits)} rows of logits")
     return logits
 
 

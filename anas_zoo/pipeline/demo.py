@@ -10,12 +10,12 @@ from typing import Any
 
 from anas_zoo.files import write_json
 from anas_zoo.pipeline.deploy import (
-    export_draft,
     publish_drafts,
     table_row,
     time_drafts,
     validate_on_test_images,
 )
+from anas_zoo.pipeline.exporting import export_entry
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
@@ -85,7 +85,7 @@ def _deploy(run: Run) -> None:
     """Export and validate every draft, on all test images; repeated as a whole after an interruption."""
     drafts = run.drafts()
     for draft in track(drafts.values(), "export to ONNX", total=len(drafts)):
-        export_draft(draft)
+        export_entry(draft)
     for draft in track(drafts.values(), "validate with onnxruntime", total=len(drafts)):
         validate_on_test_images(draft, run.test_images)
     time_drafts(drafts)

@@ -1,4 +1,4 @@
-"""Stages on drafts: export to ONNX, validate the file on disk, time it, publish."""
+"""Stages on drafts with exported files: validate them on disk, time them, publish."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from torch import Tensor
 
 from anas_zoo.data import with_preprocessing
 from anas_zoo.errors import EntryError
-from anas_zoo.export import ParityReport, Target, export_onnx, validate_onnx
-from anas_zoo.files import canonical_json, output_folder
+from anas_zoo.export import ParityReport, Target, validate_onnx
+from anas_zoo.files import output_folder
 from anas_zoo.pipeline.draft_run import run_of_draft
+from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import measure_latency
 from anas_zoo.progress import track
 from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
 from anas_zoo.zoo.draft import read_golden
+from anas_zoo.zoo.evidence import FileInfo
 from anas_zoo.zoo.manifest import MANIFEST
 
 __all__ = [
-    "DEFAULT_TARGET",
-    "export_draft",
-    "onnx_name",
     "publish_drafts",
     "table_row",
     "time_drafts",
@@ -31,41 +30,6 @@ __all__ = [
     "validate_entry",
     "validate_on_test_images",
 ]
-
-DEFAULT_TARGET = "ort-cpu-fp32"
-
-
-def onnx_name(target: str) -> str:
-    """File of a target in an entry: model.onnx for the default one, model.TARGET.onnx for others."""
-    return "model.onnx" if target == DEFAULT_TARGET else f"model.{target}.onnx"
-
-
-def export_draft(draft: Path, target_name: str = DEFAULT_TARGET) -> Path:
-    """Export a draft for a target and note the file, not yet validated, in its report.
-
-    Raises :class:`EntryError` for a published entry, whose manifest would no longer be true.
-    """
-    entry = Entry.read(draft)
-    if MANIFEST in entry.files:
-        raise EntryError(f"{draft} is published, its files are fixed; export a draft of a run instead")
-    config, target = entry.config, Target.load(target_name)
-    metadata = {
-        "name": config.anas.name,
-        "arch": canonical_json(config.arch.to_dict()),
-        "preprocessing": canonical_json(config.anas.preprocessing.model_dump(mode="json")),
-    }
-    if config.label_names is not None:
-        metadata["label_names"] = canonical_json(list(config.label_names))
-    if config.anas.weights is not None:
-        metadata["licence"] = config.anas.weights.licence
-        metadata["weights_sha256"] = config.anas.weights.sha256
-    path = draft / onnx_name(target.name)
-    report = export_onnx(
-        load_subnet(draft), path, target=target, resolution=config.arch.resolution, metadata=metadata
-    )
-    info = file_info(path, target=target.name, opset=report.opset)
-    write_report(draft, entry.report.model_copy(update={"files": entry.report.files | {path.name: info}}))
-    return path
 
 
 def validate_draft(
@@ -79,20 +43,24 @@ def validate_draft(
     entry = Entry.read(draft)
     if not entry.report.files:
         raise EntryError(f"{draft} has no exported file; run: anas export {draft}")
-    subnet = load_subnet(draft)
+    subnet, preprocessing = load_subnet(draft), entry.config.anas.preprocessing.to_preprocessing()
     found, files = {}, dict(entry.report.files)
     for name, info in entry.report.files.items():
-        found[name] = validate_onnx(draft / name, subnet, images, labels, target=Target.load(info.target))
-        files[name] = file_info(
-            draft / name,
-            target=info.target,
-            opset=info.opset,
-            parity=found[name],
-            latency=info.latency,
+        # As the file was made: a target may have moved on to another opset since.
+        made = {"opset": info.opset, "input": info.input}
+        target = Target.load(info.target).model_copy(update=made)
+        found[name] = validate_onnx(
+            draft / name, subnet, images, labels, target=target, preprocessing=preprocessing
         )
+        files[name] = info.model_copy(update=_evidence(draft / name, info, found[name]))
     if keep:
         write_report(draft, entry.report.model_copy(update={"files": files}))
     return found
+
+
+def _evidence(path: Path, info: FileInfo, parity: ParityReport) -> dict[str, Any]:
+    fresh = file_info(path, target=info.target, opset=info.opset, parity=parity)
+    return {"size_bytes": fresh.size_bytes, "sha256": fresh.sha256, "parity": fresh.parity}
 
 
 def validate_on_test_images(draft: Path, test_images: ImagesAt) -> dict[str, ParityReport]:

@@ -11,7 +11,8 @@ import torch
 from anas_zoo.files import canonical_json, output_folder, sha256_bytes, write_json
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.nets.blocks import init_weights
-from anas_zoo.pipeline.deploy import export_draft, time_drafts, validate_on_test_images
+from anas_zoo.pipeline.deploy import time_drafts, validate_on_test_images
+from anas_zoo.pipeline.exporting import export_entry
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
@@ -134,7 +135,7 @@ def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
             f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence})",
             source_sha256=origin.weights_sha256,
         )
-        export_draft(draft)
+        export_entry(draft)
         validate_on_test_images(draft, run.test_images)
         time_drafts({run.name: draft})
         write_json(staging / "order.json", [run.name])

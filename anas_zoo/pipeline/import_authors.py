@@ -13,7 +13,8 @@ from anas_zoo.errors import DataError, EntryError, nearest
 from anas_zoo.files import atomic_write, output_folder, refuse_occupied, sha256_file
 from anas_zoo.geometry import Mode
 from anas_zoo.nets import Supernet, calibrate_bn, load_authors_checkpoint
-from anas_zoo.pipeline.deploy import export_draft, validate_draft
+from anas_zoo.pipeline.deploy import validate_draft
+from anas_zoo.pipeline.exporting import export_entry
 from anas_zoo.pipeline.images_at import spread
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES, cost_of
 from anas_zoo.profiling import profile_flops
@@ -127,7 +128,7 @@ def _write(
     )
     golden = eval_tensor(source, chosen[:GOLDEN_IMAGES], source.preprocessing, arch.resolution)
     write_draft(folder, subnet, config, report, golden)
-    export_draft(folder)
+    export_entry(folder)
     validate_draft(folder, golden, None)
     entry = Entry.read(folder)
     atomic_write(folder / CARD, model_card(entry.config, entry.report))

@@ -149,11 +149,10 @@ def _measure(
 
 def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
     """Where below ``work`` the files of a space lie, by architecture id."""
-    import torch
+    from anas_zoo.export import EXPORTER
+    from anas_zoo.pipeline.exporting import DEFAULT_TARGET
 
-    from anas_zoo.pipeline.deploy import DEFAULT_TARGET
-
-    return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-torch{torch.__version__}"
+    return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-{EXPORTER}"
 
 
 def export_random(
@@ -168,7 +167,7 @@ def export_random(
 
     from anas_zoo.export import Target, export_onnx
     from anas_zoo.nets import Supernet, calibrate_bn
-    from anas_zoo.pipeline.deploy import DEFAULT_TARGET
+    from anas_zoo.pipeline.exporting import DEFAULT_TARGET
 
     folder = export_folder(space, num_classes, work)
     files = [folder / f"{arch.id}.onnx" for arch in archs]

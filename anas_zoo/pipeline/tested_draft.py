@@ -20,13 +20,7 @@ GOLDEN_IMAGES = 8  # kept in an entry to check it again after a download
 
 def cost_of(report: FlopsReport, resolution: int) -> Cost:
     """The cost section of an entry's report."""
-    return Cost(
-        macs=report.macs,
-        params=report.params,
-        resolution=resolution,
-        fvcore_total=report.fvcore_total,
-        fvcore_by_operator=report.fvcore_by_operator,
-    )
+    return Cost(**(report.to_dict() | {"resolution": resolution}))
 
 
 def write_tested_draft(

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from anas_zoo.errors import ProfileError
 from anas_zoo.schema import Schema
-from anas_zoo.space import count_by_walking
+from anas_zoo.space import (
+    LayerKind,
+    count_by_walking,
+    macs_by_kind,
+    network_layers,
+    params_as_authors_count,
+)
 
 if TYPE_CHECKING:
     from anas_zoo.nets import Subnet
@@ -42,14 +48,20 @@ class FlopsReport(Schema):
 
     Attributes:
         macs: multiply-adds of convolutions and linear layers per image, exact and confirmed by the trace.
+        macs_by_kind: the same by kind of layer, exact.
         params: live parameters, exact and confirmed on the network.
+        params_folded: those that are left when batch norm is folded into the convolutions.
+        params_authors: as the AttentiveNAS authors count, with shortcut convolutions that are never used.
         fvcore_total: fvcore's own total, which also counts batch norm and pooling.
         fvcore_by_operator: fvcore's counts by operator.
         resolution: side of the square input in pixels.
     """
 
     macs: int
+    macs_by_kind: dict[LayerKind, int]
     params: int
+    params_folded: int
+    params_authors: int
     fvcore_total: int
     fvcore_by_operator: dict[str, int]
     resolution: int
@@ -87,9 +99,13 @@ def profile_flops(subnet: Subnet, resolution: int) -> FlopsReport:
             f"{who} at {resolution}×{resolution}: fvcore traces {traced:,} multiply-adds in convolutions "
             f"and linear layers, the exact count is {macs:,}"
         )
+    layers = network_layers(subnet.structure, arch, subnet.num_classes)
     return FlopsReport(
         macs=macs,
+        macs_by_kind=macs_by_kind(layers),
         params=params,
+        params_folded=sum(layer.folded_params for layer in layers),
+        params_authors=params_as_authors_count(subnet.structure, arch, subnet.num_classes),
         fvcore_total=sum(counts.values()),
         fvcore_by_operator=dict(sorted(counts.items())),
         resolution=resolution,

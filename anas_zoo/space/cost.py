@@ -12,7 +12,15 @@ from anas_zoo.space.plan import BlockPlan, NetworkPlan, conv_side, plan_network
 from anas_zoo.space.structure import Structure
 from anas_zoo.space.tables import PartTables
 
-__all__ = ["CostTables", "block_cost", "count_by_walking", "head_cost", "norm_channels", "stem_cost"]
+__all__ = [
+    "CostTables",
+    "block_cost",
+    "count_by_walking",
+    "head_cost",
+    "norm_channels",
+    "params_as_authors_count",
+    "stem_cost",
+]
 
 Int64s = npt.NDArray[np.int64]
 
@@ -64,6 +72,17 @@ def count_by_walking(structure: Structure, arch: Architecture, num_classes: int)
     totals.append(head_cost(last_chs, plan.head_mid_chs, plan.head_chs, side))
     macs = sum(macs for macs, _ in totals) + plan.head_chs * num_classes
     return macs, sum(params for _, params in totals) + (plan.head_chs + 1) * num_classes
+
+
+def params_as_authors_count(structure: Structure, arch: Architecture, num_classes: int) -> int:
+    """The parameters that the AttentiveNAS authors report for an architecture.
+
+    Their extraction gives every block a 1×1 shortcut convolution, used or not. Where the shortcut is the
+    identity or a pool alone it is dead weight of in_chs · out_chs, which the live count leaves out.
+    """
+    _, live = count_by_walking(structure, arch, num_classes)
+    blocks = plan_network(structure, arch).blocks()
+    return live + sum(block.in_chs * block.out_chs for block in blocks if "conv" not in block.shortcut)
 
 
 class CostTables:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
+from anas_zoo.zoo.cost_table import graph_difference
 from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileInfo, Published
 from anas_zoo.zoo.schemas import EntryConfig, hub_licence
 from anas_zoo.zoo.snippets import loading_section, transform_lines
@@ -134,10 +135,19 @@ def _cost(report: EntryReport) -> str:
         ],
         ["parameters", f"{cost.params:,}"],
     ]
+    if cost.params_authors is not None:
+        what = "parameters as the AttentiveNAS authors count, with shortcut convolutions that are never used"
+        rows.append([what, f"{cost.params_authors:,}"])
     if cost.fvcore_total is not None:
         rows.append(["fvcore's total, which also counts batch norm and pooling", f"{cost.fvcore_total:,}"])
     for operator, count in sorted((cost.fvcore_by_operator or {}).items()):
         rows.append([f"fvcore, `{operator}`", f"{count:,}"])
+    for name, graph in sorted((cost.onnx or {}).items()):
+        parts = ", ".join(f"{operator} {count:,}" for operator, count in sorted(graph.by_operator.items()))
+        why = graph_difference(cost, graph)
+        rows.append(
+            [f"`{name}`, counted on its graph", f"{graph.macs:,} ({parts})" + (f": {why}" if why else "")]
+        )
     note = "Multiply-adds are those of convolutions and linear layers, as the paper counts FLOPs."
     return f"## Cost\n\n{note}\n\n" + _table(["what", "value"], rows)
 

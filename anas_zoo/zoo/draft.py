@@ -14,6 +14,7 @@ from torch import Tensor
 
 from anas_zoo.errors import CheckpointError, EntryError
 from anas_zoo.files import atomic_write, output_folder, sha256_bytes, sha256_file, write_json
+from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Calibration, Subnet
 from anas_zoo.schema import parse
 from anas_zoo.zoo.config import weights_bytes
@@ -77,7 +78,9 @@ def file_info(
     *,
     target: str,
     opset: int,
+    input: InputForm = "float32-nchw",
     parity: object | None = None,
+    quantization: object | None = None,
     latency: Sequence[object] = (),
 ) -> FileInfo:
     """The report's line about an exported file: its size and hash as it lies on disk, and its evidence.
@@ -86,7 +89,9 @@ def file_info(
         path: the .onnx file.
         target: name of the deployment target.
         opset: its ONNX opset.
+        input: form of its input.
         parity: a ``ParityReport`` or a mapping with its fields.
+        quantization: how an int8 file was made.
         latency: ``LatencyReport``s or mappings with their fields.
 
     Raises :class:`EntryError` when a field is missing or of wrong type.
@@ -96,7 +101,9 @@ def file_info(
         "size_bytes": path.stat().st_size,
         "sha256": sha256_file(path),
         "opset": opset,
+        "input": input,
         "parity": None if parity is None else _plain(parity),
+        "quantization": None if quantization is None else _plain(quantization),
         "latency": [_plain(item) for item in latency],
     }
     return parse(FileInfo, dict(data), path.name, error=EntryError)

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from anas_zoo.geometry import Mode
-from anas_zoo.profiling import LatencyReport
+from anas_zoo.geometry import InputForm, Mode
+from anas_zoo.profiling import LatencyReport, OnnxMacs
 from anas_zoo.schema import Schema
+from anas_zoo.space import LayerKind
 from anas_zoo.zoo.schemas import Name, Sha256
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Manifest",
     "ParityInfo",
     "Published",
+    "QuantizationInfo",
 ]
 
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
@@ -60,14 +62,39 @@ class Published(Schema):
     preprocessing: str | None = None
 
 
+OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
+
+
 class Cost(Schema):
-    """Multiply-adds of convolutions and linear layers, live parameters, and fvcore's own total."""
+    """What the network costs, by every convention that is in use.
+
+    Attributes:
+        macs: multiply-adds of convolutions and linear layers, exact: what the paper calls FLOPs.
+        params: live parameters.
+        resolution: side of the square input in pixels.
+        fvcore_total: fvcore's own total, which also counts batch norm and pooling.
+        fvcore_by_operator: fvcore's counts by operator; ``conv`` and ``linear`` are ``macs``.
+        macs_by_kind: ``macs`` by kind of layer.
+        params_folded: parameters that are left when batch norm is folded.
+        params_authors: as the AttentiveNAS authors count, with shortcut convolutions that are never used.
+        onnx: the count of each exported file on its own graph.
+    """
 
     macs: Count
     params: Count
     resolution: int = Field(ge=1)
     fvcore_total: Count | None = None
     fvcore_by_operator: dict[str, Count] | None = None
+    macs_by_kind: dict[LayerKind, Count] | None = None
+    params_folded: Count | None = None
+    params_authors: Count | None = None
+    onnx: dict[OnnxName, OnnxMacs] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Reports of entries published before these fields existed keep their bytes."""
+        later = ("macs_by_kind", "params_folded", "params_authors", "onnx")
+        return {key: value for key, value in handler(self).items() if key not in later or value is not None}
 
 
 class ParityInfo(Schema):
@@ -81,6 +108,27 @@ class ParityInfo(Schema):
     batch_sizes: tuple[int, ...]
     target: str | None = None
     runtime: str | None = None
+    not_run_here: str | None = None
+
+
+class QuantizationInfo(Schema):
+    """How an int8 file was made.
+
+    Attributes:
+        images: calibration images.
+        source: where they come from.
+        sha256: of the preprocessed images, float32 in C order.
+        method: how ranges were found on them.
+        keep_float: parts that stayed in float.
+        speedup: how many times faster it was than the float file, on one thread of the machine that made it.
+    """
+
+    images: int = Field(ge=1)
+    source: str
+    sha256: Sha256
+    method: str
+    keep_float: tuple[str, ...]
+    speedup: float = Field(gt=0)
 
 
 class FileInfo(Schema):
@@ -90,18 +138,18 @@ class FileInfo(Schema):
     size_bytes: int = Field(ge=1)
     sha256: Sha256
     opset: int = Field(ge=1)
+    input: InputForm = "float32-nchw"
     parity: ParityInfo | None = None
+    quantization: QuantizationInfo | None = None
     latency: tuple[LatencyReport, ...] = ()
-
-
-OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
 
 
 class EntryReport(Schema):
     """report.json: what was measured. A section is null until it has been.
 
     ``accuracy`` is on a test split that nothing was decided on, in the mode of config.json;
-    ``further_accuracy`` is whatever else was measured of the same weights.
+    ``further_accuracy`` is whatever else was measured of the same weights. ``refused`` are files that were
+    made and not kept, and why.
     """
 
     name: Name
@@ -112,13 +160,13 @@ class EntryReport(Schema):
     also_published: tuple[Published, ...] = ()
     cost: Cost | None = None
     files: dict[OnnxName, FileInfo] = Field(default_factory=dict)
+    refused: dict[OnnxName, str] = Field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for report.json; without further accuracies there is no such key."""
+        """Plain data for report.json; without further accuracies or refused files there is no such key."""
         data: dict[str, Any] = self.model_dump(mode="json")
-        if not self.further_accuracy:
-            del data["further_accuracy"]
-        return data
+        empty = [key for key in ("further_accuracy", "refused") if not data[key]]
+        return {key: value for key, value in data.items() if key not in empty}
 
 
 class FileDigest(Schema):

@@ -10,7 +10,8 @@ from typing import TypeVar
 from anas_zoo.errors import AnasError, EntryError
 from anas_zoo.export import Target, check_file, list_targets
 from anas_zoo.files import atomic_write, disk_errors, output_folder, refuse_occupied
-from anas_zoo.space import count_by_walking
+from anas_zoo.profiling import count_onnx_macs
+from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card
 from anas_zoo.zoo.draft import load_subnet, read_golden
 from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry
@@ -66,6 +67,7 @@ def check_gates(draft: Path, entry: Entry) -> None:
     images, golden, _ = _named("golden", draft, lambda: check_golden_torch(draft, entry))
     _named("parity", draft, lambda: check_onnx_files(draft, entry, images, golden))
     _named("parity", draft, lambda: _check_targets(draft, entry))
+    _named("cost", draft, lambda: _check_graph_counts(draft, entry))
 
 
 T = TypeVar("T")
@@ -77,6 +79,17 @@ def _named(gate: str, draft: Path, step: Callable[[], T]) -> T:
         return step()
     except AnasError as exc:
         raise EntryError(f"gate {gate!r} of {draft}: {exc}") from exc
+
+
+def _check_graph_counts(draft: Path, entry: Entry) -> None:
+    """Count every file again that the report has a count of; drafts of older versions have none."""
+    cost = entry.report.cost
+    for name, recorded in ((cost and cost.onnx) or {}).items():
+        if (found := count_onnx_macs(draft / name)) != recorded:
+            raise EntryError(
+                f"report.json says {recorded.macs} multiply-adds and {recorded.weights + recorded.biases} "
+                f"parameters of {name}, its graph has {found.macs} and {found.weights + found.biases}"
+            )
 
 
 def _check_targets(draft: Path, entry: Entry) -> None:
@@ -128,13 +141,18 @@ def _cost(entry: Entry) -> str:
     config, cost = entry.config, entry.report.cost
     if cost is None:
         return "report.json has no cost; profile the draft first"
-    macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
+    network = (config.model_args.structure, config.arch, config.num_classes)
+    macs, params = count_by_walking(*network)
     if (cost.macs, cost.params, cost.resolution) != (macs, params, config.arch.resolution):
         return (
             f"report.json says {cost.macs} multiply-adds and {cost.params} parameters at {cost.resolution}, "
             f"the architecture has {macs} and {params} at {config.arch.resolution}"
         )
-    return ""
+    authors = params_as_authors_count(*network)
+    if cost.params_authors not in (None, authors):
+        return f"report.json says {cost.params_authors} parameters as the authors count, there are {authors}"
+    stray = sorted((cost.onnx or {}).keys() - entry.report.files.keys())
+    return f"report.json counts {', '.join(stray)}, which it does not list as a file" if stray else ""
 
 
 def _accuracy(entry: Entry) -> str:

@@ -62,6 +62,34 @@ def test_a_folder_beside_is_found_by_its_bare_name(
     assert succeeded(capsys, "show", "tiny").startswith("tiny  (tiny)\n")
 
 
+def test_profile_is_one_table_of_all_counts(
+    entry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads(succeeded(capsys, "profile", entry, "--json"))
+    graph = data["onnx"]["model.onnx"]
+    assert graph["macs"] == data["macs"] == sum(data["macs_by_kind"].values())
+    # Untrained biases are alike, and the exporter stores those once.
+    assert 0.99 * data["params_folded"] < graph["weights"] + graph["biases"] <= data["params_folded"]
+    assert data["params_folded"] < data["params"] < data["params_authors"]
+    text = succeeded(capsys, "profile", entry)
+    assert text.startswith("tiny at 6×6\n")
+    lines = {line.split("  ")[0]: line for line in text.splitlines()}
+    for what in ("multiply-adds, exact", "fvcore, conv + linear", "model.onnx, its graph"):
+        assert f" {data['macs']:,} " in lines[what]
+    assert f" {data['params_authors']:,} " in lines["as the AttentiveNAS authors count"]
+    assert "480x640; got 'big'" in refused(capsys, "profile", entry, "--image-size", "big")
+    copy = Path(shutil.copytree(entry, tmp_path / "copy"))
+    (copy / "model.onnx").write_text("no model")
+    (copy / "manifest.json").unlink()
+    assert "not a whole ONNX file" in refused(capsys, "profile", copy)
+
+
+def test_profile_without_weights_has_no_files(capsys: pytest.CaptureFixture[str]) -> None:
+    data = json.loads(succeeded(capsys, "profile", "attentive_nas_a0", "--json"))
+    assert (data["macs"], data["params"], data["params_authors"]) == (203_389_568, 8_954_184, 9_064_648)
+    assert "onnx" not in data
+
+
 def test_predict(entry: Path, image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = json.loads(succeeded(capsys, "predict", entry, image, image, "--json"))
     assert [result["image"] for result in results] == [str(image)] * 2

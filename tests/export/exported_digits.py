@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from anas_zoo.export import Target, export_onnx
+from anas_zoo.export.folding import fold_batch_norm
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
 from anas_zoo.space import Architecture, SearchSpace
 
@@ -30,6 +31,11 @@ def calibrated(arch: Architecture) -> Subnet:
     subnet = Supernet(SPACE, 10, generator=torch.Generator().manual_seed(0)).extract(arch)
     calibrate_bn(subnet, [images(16, arch.resolution, seed) for seed in (2, 3)])
     return subnet
+
+
+def folded(arch: Architecture) -> Subnet:
+    """A calibrated subnet whose batch norms are part of its convolutions."""
+    return fold_batch_norm(calibrated(arch), images(2))
 
 
 @functools.cache

@@ -17,8 +17,16 @@ from exported_digits import SIDE, SPACE, TARGET, calibrated, file_bytes, images,
 from torch import Tensor, nn
 
 import anas_zoo
-from anas_zoo.errors import CalibrationError, DiskFullError, ExportError, OutputError
-from anas_zoo.export import check_file, export_onnx, validate_onnx
+from anas_zoo.errors import (
+    CalibrationError,
+    ConstantOutputError,
+    DiskFullError,
+    ExportError,
+    NonFiniteError,
+    OutputError,
+    ParityError,
+)
+from anas_zoo.export import check_file, export_onnx, newest_opset, validate_onnx
 from anas_zoo.export.folding import fold_batch_norm
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
 from anas_zoo.profiling import open_session
@@ -42,6 +50,7 @@ def test_metadata_is_inside() -> None:
         "anas.arch_id": SPACE.smallest.id,
         "anas.resolution": str(SIDE),
         "anas.target": "ort-cpu-fp32",
+        "anas.input": "float32-nchw",
         "anas.torch": torch.__version__,
         "anas.onnx": onnx.__version__,
     }
@@ -70,7 +79,9 @@ def test_export_is_repeatable_reported_and_silent(
         "target": "ort-cpu-fp32",
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "opset": 18,
+        "opset": 17,
+        "input": "float32-nchw",
+        "parity": None,
     }
     assert [item.name for item in path.parent.iterdir()] == ["again.onnx"]
     assert subnet.training
@@ -165,7 +176,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -
     subnet = smallest()
     with torch.no_grad():
         subnet.mix.weight[3, 0] = value
-    refused(subnet, tmp_path, ExportError, r"1 of \d+ values of mix.weight are not finite")
+    refused(subnet, tmp_path, NonFiniteError, r"1 of \d+ values of mix.weight are not finite")
 
 
 def test_a_network_without_classifier_is_refused(tmp_path: Path) -> None:
@@ -174,32 +185,70 @@ def test_a_network_without_classifier_is_refused(tmp_path: Path) -> None:
     refused(subnet, tmp_path, ExportError, "no classifier")
 
 
-class DataDependent(nn.Module):
-    """A layer that branches on its values, which no exporter can follow."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x if bool(x.sum() > 0) else -x
-
-
-class BatchMixing(nn.Module):
-    """A layer that takes the batch for a constant."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(2, -1, 1, 1)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("layer", "said"),
-    [
-        (DataDependent(), "cannot be exported"),
-        (BatchMixing(), "batch of its input is 2, needed is the free dimension"),
-    ],
-)
-def test_a_layer_that_cannot_be_exported_is_one_line(tmp_path: Path, layer: nn.Module, said: str) -> None:
+@pytest.mark.parametrize("place", ["mix_act", "classifier"])
+def test_a_layer_of_another_family_is_one_line(tmp_path: Path, place: str) -> None:
     subnet = smallest()
-    subnet.mix_act = layer
-    refused(subnet, tmp_path, ExportError, said)
+    setattr(subnet, place, nn.GELU())
+    refused(subnet, tmp_path, ExportError, f"{place}: a GELU cannot be exported")
+
+
+def test_another_pooling_is_one_line(tmp_path: Path) -> None:
+    subnet = smallest()
+    subnet.reset_classifier(10, global_pool="max")
+    refused(subnet, tmp_path, ExportError, "global pooling 'max' cannot be exported")
+
+
+def test_an_opset_that_the_runtime_does_not_know(tmp_path: Path) -> None:
+    target = TARGET.model_copy(update={"opset": newest_opset() + 1})
+    with pytest.raises(ExportError, match=rf"wants opset \d+, onnxruntime .* know up to {newest_opset()}"):
+        export_onnx(smallest(), tmp_path / "a.onnx", target=target, resolution=SIDE, metadata={})
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- gates on the file ----------------------------------------------------------------------------
+
+
+def test_logits_that_overflow_stop_the_export(tmp_path: Path) -> None:
+    """Weights that are finite and still compute what is not."""
+    subnet = smallest()
+    with torch.no_grad():
+        subnet.mix.weight.fill_(3e38)
+    path = write_file(tmp_path / "a.onnx", b"the file of yesterday")
+    with pytest.raises(NonFiniteError, match=r"not finite for \d of 8 images"):
+        export_onnx(subnet, path, target=TARGET, resolution=SIDE, metadata={}, images=images(8))
+    assert path.read_bytes() == b"the file of yesterday"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_dead_weights_stop_the_export(tmp_path: Path) -> None:
+    subnet = smallest()
+    with torch.no_grad():
+        subnet.classifier.weight.zero_()  # type: ignore[operator]
+    with pytest.raises(ConstantOutputError, match="the same for all 8 images"):
+        export_onnx(
+            subnet, tmp_path / "a.onnx", target=TARGET, resolution=SIDE, metadata={}, images=images(8)
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gate_of_ones_own_stops_the_export(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def gate(file: Path) -> None:
+        seen.append(file.read_bytes())
+        raise ParityError("not good enough")
+
+    with pytest.raises(ParityError, match="not good enough"):
+        export_onnx(
+            smallest(),
+            tmp_path / "a.onnx",
+            target=TARGET,
+            resolution=SIDE,
+            metadata={"name": "digits_s"},
+            gate=gate,
+        )
+    assert seen == [file_bytes()]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_own_metadata_cannot_be_given(tmp_path: Path) -> None:

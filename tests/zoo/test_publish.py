@@ -128,7 +128,20 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "no accuracy": (report(lambda r: r.update(accuracy=None)), "gate 'accuracy'"),
     "no cost": (report(lambda r: r.update(cost=None)), "gate 'cost'.*no cost"),
     "wrong macs": (report(lambda r: r["cost"].update(macs=1)), "gate 'cost'.*says 1 multiply-adds"),
-    "no onnx": (report(lambda r: r.update(files={})), "gate 'parity'.*no ONNX file"),
+    "wrong authors' count": (
+        report(lambda r: r["cost"].update(params_authors=1)), "gate 'cost'.*says 1 parameters as the authors",
+    ),
+    "wrong graph count": (
+        report(lambda r: r["cost"]["onnx"]["model.onnx"].update(macs=1)),
+        "gate 'cost'.*says 1 multiply-adds .* of model.onnx, its graph has 57624 and",
+    ),
+    "count of a file that is not there": (
+        report(lambda r: r["cost"]["onnx"].update({"a.onnx": r["cost"]["onnx"]["model.onnx"]})),
+        "gate 'cost'.*counts a.onnx, which it does not list",
+    ),
+    "no onnx": (
+        report(lambda r: (r.update(files={}), r["cost"].pop("onnx"))), "gate 'parity'.*no ONNX file",
+    ),
     "no parity": (
         report(lambda r: r["files"]["model.onnx"].update(parity=None)), "gate 'parity'.*model.onnx was never",
     ),

@@ -13,7 +13,7 @@ import torch
 
 from anas_zoo.export import Target, export_onnx, validate_onnx
 from anas_zoo.nets import Supernet, calibrate_bn
-from anas_zoo.profiling import measure_latency, profile_flops
+from anas_zoo.profiling import count_onnx_macs, measure_latency, profile_flops
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import (
     Accuracy,
@@ -73,7 +73,9 @@ def make_draft(folder: Path) -> Path:
         parity=validate_onnx(onnx, subnet, images, labels, target=target),
         latency=[measure_latency({"model.onnx": onnx}, repeats=3, warmup=1)["model.onnx"]],
     )
-    write_report(folder, report.model_copy(update={"files": {"model.onnx": info}}))
+    assert report.cost is not None
+    cost = report.cost.model_copy(update={"onnx": {"model.onnx": count_onnx_macs(onnx)}})
+    write_report(folder, report.model_copy(update={"cost": cost, "files": {"model.onnx": info}}))
     return folder
 
 

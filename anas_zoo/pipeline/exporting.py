@@ -1,0 +1,214 @@
+"""Stage: a draft or an entry -> an ONNX file for a target, proven on images before it appears."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from anas_zoo.data import ImageSource, open_source, with_preprocessing
+from anas_zoo.errors import EntryError, ExportError, QuantizationError
+from anas_zoo.export import Target, export_onnx
+from anas_zoo.files import canonical_json, sha256_bytes, write_json
+from anas_zoo.geometry import InputForm
+from anas_zoo.nets import Subnet
+from anas_zoo.pipeline.draft_run import run_of_draft
+from anas_zoo.pipeline.images_at import ImagesAt, spread
+from anas_zoo.profiling import count_onnx_macs, measure_latency
+from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
+from anas_zoo.zoo.draft import read_golden
+from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
+from anas_zoo.zoo.manifest import MANIFEST
+from anas_zoo.zoo.schemas import EntryConfig
+
+__all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "onnx_name"]
+
+DEFAULT_TARGET = "ort-cpu-fp32"
+SPEED_REPEATS = 60  # calls of the int8 and of the float file each, side by side
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One exported file and its line in the report."""
+
+    path: Path
+    info: FileInfo
+
+
+def onnx_name(target: str, form: InputForm = "float32-nchw") -> str:
+    """File of a target in an entry: model.onnx for the default one, model.TARGET.onnx for others.
+
+    One that takes raw images is model.TARGET.uint8-nhwc.onnx.
+    """
+    if form != "float32-nchw":
+        return f"model.{target}.{form}.onnx"
+    return "model.onnx" if target == DEFAULT_TARGET else f"model.{target}.onnx"
+
+
+def export_entry(
+    folder: Path,
+    target_name: str | Path = DEFAULT_TARGET,
+    *,
+    form: InputForm | None = None,
+    data: str | None = None,
+    out: Path | None = None,
+) -> Exported:
+    """Export a draft, or a published entry, for a target.
+
+    The file is compared with torch before it appears: on the search split of a draft's run for int8, on the
+    golden images otherwise. An int8 file also has to be faster than the float one, measured here side by
+    side; when it misses a gate, a draft's report says so.
+
+    Args:
+        folder: a draft, whose report gets the file; or, with ``out``, any entry.
+        target_name: a target's name or file.
+        form: form of the input; default is the target's.
+        data: images of the same kind as the training split, to calibrate int8 on; needed outside a run.
+        out: the folder to write the file and its evidence, NAME.json, to; needed for a published entry.
+
+    Raises :class:`EntryError` for a published entry without ``out``; :class:`QuantizationError` for an int8
+    file that misses a gate; what :func:`anas_zoo.export.export_onnx` raises.
+    """
+    entry = Entry.read(folder)
+    if out is None and MANIFEST in entry.files:
+        raise EntryError(
+            f"{folder} is published, its files are fixed; give --out FOLDER to write the file elsewhere, or "
+            "export a draft of a run"
+        )
+    config, target = entry.config, Target.load(target_name).with_input(form)
+    subnet = load_subnet(folder)
+    path = (out or folder) / onnx_name(target.name, target.input)
+    try:
+        info = _export(folder, config, subnet, target, path, data)
+    except ExportError as exc:
+        if target.quantization is not None and out is None:
+            _note(folder, path.name, None, f"{type(exc).__name__}: {exc}")
+            path.unlink(missing_ok=True)
+        raise
+    if out is None:
+        _note(folder, path.name, info, None)
+    else:
+        write_json(path.with_name(f"{path.name}.json"), info.model_dump(mode="json"))
+    return Exported(path, info)
+
+
+def _export(
+    folder: Path, config: EntryConfig, subnet: Subnet, target: Target, path: Path, data: str | None
+) -> FileInfo:
+    side, how = config.arch.resolution, target.quantization
+    preprocessing = config.anas.preprocessing.to_preprocessing()
+    images, labels, calibration, quantization = read_golden(folder, config)[0], None, None, None
+    if how is not None:
+        calibration, source = _calibration_images(folder, config, how.images, data)
+        run = run_of_draft(folder)
+        if run is not None:
+            mine = with_preprocessing(run.source, preprocessing)
+            scored = ImagesAt(mine, run.split.search).that_fit(side)
+            images, labels = scored(side), scored.labels
+    metadata = _metadata(config)
+
+    def fast_enough(file: Path) -> None:
+        nonlocal quantization
+        assert how is not None
+        assert calibration is not None
+        speedup = _speedup(file, subnet, target, side)
+        if speedup < how.min_speedup.value:
+            raise QuantizationError(
+                f"{path}: int8 is {speedup:.2f} times as fast as float on this machine, at least "
+                f"{how.min_speedup.value:g} is needed: {' '.join(how.min_speedup.reason.split())}"
+            )
+        quantization = QuantizationInfo(
+            images=len(calibration),
+            source=source,
+            sha256=sha256_bytes(calibration.contiguous().numpy().tobytes()),
+            method=how.method,
+            keep_float=how.keep_float,
+            speedup=speedup,
+        )
+
+    report = export_onnx(
+        subnet,
+        path,
+        target=target,
+        resolution=side,
+        metadata=metadata,
+        images=images,
+        labels=labels,
+        preprocessing=preprocessing,
+        calibration_images=calibration,
+        gate=None if how is None else fast_enough,
+    )
+    return file_info(
+        path,
+        target=target.name,
+        opset=report.opset,
+        input=target.input,
+        parity=report.parity,
+        quantization=quantization,
+    )
+
+
+def _metadata(config: EntryConfig) -> dict[str, str]:
+    """What a file says of its model, beside what the exporter adds."""
+    metadata = {
+        "name": config.anas.name,
+        "arch": canonical_json(config.arch.to_dict()),
+        "preprocessing": canonical_json(config.anas.preprocessing.model_dump(mode="json")),
+    }
+    if config.label_names is not None:
+        metadata["label_names"] = canonical_json(list(config.label_names))
+    if config.anas.weights is not None:
+        metadata["licence"] = config.anas.weights.licence
+        metadata["weights_sha256"] = config.anas.weights.sha256
+    return metadata
+
+
+def _calibration_images(
+    folder: Path, config: EntryConfig, count: int, data: str | None
+) -> tuple[Tensor, str]:
+    """(N, 3, R, R) float32, at most ``count`` of the training split, and where they come from, in words."""
+    run = run_of_draft(folder)
+    if data is not None:
+        source: ImageSource = open_source(data)
+        test = set([] if source.test_indices is None else source.test_indices.tolist())
+        indices = [index for index in range(len(source.labels)) if index not in test]
+    elif run is not None:
+        source, indices = run.source, list(run.split.train)
+    else:
+        raise QuantizationError(
+            f"{folder} is not in a run, so its training images are not known; give --data with images of the "
+            "same kind to calibrate int8 on"
+        )
+    chosen = spread(indices, count)
+    prepared = with_preprocessing(source, config.anas.preprocessing.to_preprocessing())
+    return ImagesAt(prepared, chosen)(
+        config.arch.resolution
+    ), f"{len(chosen)} training images of {source.title}"
+
+
+def _speedup(int8: Path, subnet: Subnet, target: Target, side: int) -> float:
+    """How many times faster the int8 file is than the same network in float, on one thread, here."""
+    plain = Target.load(DEFAULT_TARGET).with_input(target.input)
+    with tempfile.TemporaryDirectory() as scratch:
+        single = Path(scratch) / "float.onnx"
+        export_onnx(subnet, single, target=plain, resolution=side, metadata={})
+        times = measure_latency({"float": single, "int8": int8}, threads=1, repeats=SPEED_REPEATS)
+    return times["float"].p50_ms / times["int8"].p50_ms
+
+
+def _note(folder: Path, name: str, info: FileInfo | None, refusal: str | None) -> None:
+    """Put a file, or why it was refused, into a draft's report."""
+    report = Entry.read(folder).report
+    files = {known: value for known, value in report.files.items() if known != name}
+    refused = {known: value for known, value in report.refused.items() if known != name}
+    counted = (report.cost and report.cost.onnx) or {}
+    counts = {known: value for known, value in counted.items() if known != name}
+    if info is not None:
+        files[name] = info
+        counts[name] = count_onnx_macs(folder / name)
+    if refusal is not None:
+        refused[name] = refusal
+    cost = report.cost and report.cost.model_copy(update={"onnx": counts or None})
+    write_report(folder, report.model_copy(update={"cost": cost, "files": files, "refused": refused}))

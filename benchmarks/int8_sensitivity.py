@@ -1,0 +1,122 @@
+"""What int8 costs each part of a network: top-1 with that part alone in int8, and with all but that part.
+
+    python benchmarks/int8_sensitivity.py RUN:NAME [RUN:NAME ...] [--arch largest] [--out benchmarks/results]
+
+NAME is a draft of the run RUN (``runs/demo:digits_m``), or ``smallest`` or ``largest``, which are taken from its
+supernet and calibrated as a search does. Ranges come from training images, accuracies from the search split: the
+choice of what stays in float must not see the test split.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor
+
+from anas_zoo.export import Target
+from anas_zoo.export.folding import fold_batch_norm
+from anas_zoo.export.graph import write_graph
+from anas_zoo.export.quantization import PARTS, quantize
+from anas_zoo.export.target import Quantization
+from anas_zoo.files import atomic_write
+from anas_zoo.nets import Subnet, calibrate_bn
+from anas_zoo.pipeline import Run
+from anas_zoo.pipeline.images_at import ImagesAt, spread
+from anas_zoo.progress import stage
+from anas_zoo.zoo import load_subnet
+
+TARGET = "ort-cpu-int8"
+
+
+def network_of(run: Run, name: str) -> Subnet:
+    if name not in ("smallest", "largest"):
+        return load_subnet(run.drafts_folder / name)
+    arch = getattr(run.space, name)
+    subnet = run.supernet.extract(arch)
+    images = run.calibration_images(arch.resolution)
+    calibrate_bn(subnet, images.split(run.recipe.search.calibration_batch_size))
+    return subnet.eval()
+
+
+class Study:
+    """One network, its float graph, and the images to judge by."""
+
+    def __init__(self, run: Run, name: str, target: Target) -> None:
+        subnet = network_of(run, name)
+        side = subnet.arch.resolution
+        assert target.quantization is not None
+        self.how = target.quantization
+        source, split = run.source, run.split
+        self.calibration: Tensor = ImagesAt(source, spread(split.train, self.how.images))(side)
+        scored = ImagesAt(source, split.search)
+        self.images, self.labels = scored(side).numpy(), scored.labels.numpy()
+        noise = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+        folded = fold_batch_norm(subnet, noise)
+        self.model = write_graph(folded, side, opset=target.opset, rewrites=target.rewrites)
+        self.float_logits = self.logits(self.model.SerializeToString())
+
+    def logits(self, content: bytes) -> np.ndarray:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        parts = np.array_split(self.images, max(1, len(self.images) // 256))
+        return np.concatenate([session.run(None, {"image": part})[0] for part in parts])
+
+    def top1_pct(self, logits: np.ndarray) -> float:
+        return 100.0 * float((logits.argmax(1) == self.labels).mean())
+
+    def row(self, what: str, keep_float: tuple[str, ...], **changes: object) -> str:
+        how = Quantization.model_validate(self.how.model_dump() | {"keep_float": keep_float} | changes)
+        got = self.logits(quantize(self.model, self.calibration, how).SerializeToString())
+        drop = self.top1_pct(self.float_logits) - self.top1_pct(got)
+        agree = 100.0 * float((got.argmax(1) == self.float_logits.argmax(1)).mean())
+        noise = float(np.sqrt(((got - self.float_logits) ** 2).mean() / self.float_logits.var()))
+        return f"| {what} | {drop:+.2f} | {agree:.2f} | {100 * noise:.1f} |"
+
+
+def study(run: Run, name: str, target: Target) -> list[str]:
+    one = Study(run, name, target)
+    top1_pct = one.top1_pct(one.float_logits)
+    lines = ["", f"## {run.recipe.data}, {name}", ""]
+    lines += [f"{top1_pct:.2f} % top-1 in float on {len(one.labels)} images of the search split.", ""]
+    lines += ["| in int8 | top-1 drop, points | agreement, % | noise of the logits, % |", "|---|--:|--:|--:|"]
+    for part in PARTS:
+        lines.append(one.row(f"{part} alone", tuple(p for p in PARTS if p != part)))
+    lines.append(one.row("all", ()))
+    for part in PARTS:
+        lines.append(one.row(f"all but {part}", (part,)))
+    kept = ", ".join(one.how.keep_float)
+    lines.append(one.row(f"**the target**: all but {kept}", one.how.keep_float))
+    for method in ("entropy", "percentile"):
+        lines.append(one.row(f"the target, ranges by {method}", one.how.keep_float, method=method))
+    lines.append(one.row("the target, weights of 8 bits", one.how.keep_float, reduce_range=False))
+    lines.append(one.row("the target, one scale per tensor", one.how.keep_float, per_channel=False))
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("networks", nargs="+", metavar="RUN:NAME")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    target = Target.load(TARGET)
+    lines = ["# What int8 costs each part of a network", ""]
+    lines += [f"`python benchmarks/int8_sensitivity.py {' '.join(args.networks)}`, onnxruntime"]
+    lines += [
+        f"{onnxruntime.__version__}. Noise is the root mean square difference over the logits' deviation."
+    ]
+    for network in args.networks:
+        folder, _, name = network.rpartition(":")
+        stage(f"quantize {network}")
+        lines += study(Run.open(Path(folder)), name, target)
+    args.out.mkdir(parents=True, exist_ok=True)
+    atomic_write(args.out / "int8_sensitivity.md", "\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""The client of one file: it computes what the package computes, and knows what is wrong with its input."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from PIL import Image
+from python_client import CLIENT, SHELF, client, copied_entry, edit, refusal, run_client
+from sklearn.datasets import load_sample_image
+
+from anas_zoo.data import DigitsSource
+from anas_zoo.errors import DataError
+from anas_zoo.files import sha256_file
+from anas_zoo.images import read_rgb
+from anas_zoo.zoo import Classifier, PreprocessingInfo, verifying
+from anas_zoo.zoo.entry import read_config
+from anas_zoo.zoo.images import preprocess
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> Path:
+    return copied_entry(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    """A real photograph, 640 × 427."""
+    return Image.fromarray(load_sample_image("china.jpg"))
+
+
+def test_it_imports_three_packages_and_no_more() -> None:
+    roots = set()
+    for node in ast.walk(ast.parse(CLIENT.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            roots.add((node.module or ".").split(".")[0])
+    assert roots - sys.stdlib_module_names == {"numpy", "PIL", "onnxruntime"}
+
+
+@pytest.mark.parametrize("name", ["digits_s", "digits_m", "digits_l"])
+def test_golden_images_give_the_golden_logits(name: str) -> None:
+    done = run_client(SHELF / name, "--check", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert (found["file"], found["images"]) == ("model.onnx", 8)
+    assert 0 <= found["max_abs_logit_diff"] < 1e-4 < found["allowed"] < 1e-2
+
+
+def test_predictions_are_those_of_the_package(photo: Image.Image, tmp_path: Path) -> None:
+    paths = [tmp_path / "photo.jpg", *(tmp_path / f"{index}.png" for index in range(5))]
+    photo.save(paths[0])
+    for index, path in enumerate(paths[1:]):
+        DigitsSource().image(index).save(path)
+    done = run_client(SHELF / "digits_s", *paths, "--json", "--top", "4")
+    assert (done.returncode, done.stderr) == (0, "")
+    want = Classifier(SHELF / "digits_s").predict(paths, top_k=4)
+    for path, best, found in zip(paths, want, json.loads(done.stdout), strict=True):
+        assert found["image"] == str(path)
+        assert [p["label"] for p in found["predictions"]] == [p.label for p in best]
+        assert [p["index"] for p in found["predictions"]] == [p.index for p in best]
+        percents = [p["probability_pct"] for p in found["predictions"]]
+        assert percents == pytest.approx([p.probability_pct for p in best], rel=1e-5)
+    plain = run_client(SHELF / "digits_s", paths[1], "--top", "1", "--threads", "2")
+    assert plain.stdout == f"{paths[1]}\n  {want[1][0].probability_pct:6.2f} %  {want[1][0].label}\n"
+
+
+def test_it_is_a_module_as_well(photo: Image.Image, tmp_path: Path) -> None:
+    classifier = client.Classifier(SHELF / "digits_m")
+    photo.save(tmp_path / "a.png")
+    want = classifier(tmp_path / "a.png")
+    assert len(want) == 5
+    content = (tmp_path / "a.png").read_bytes()
+    assert classifier(content) == classifier(io.BytesIO(content)) == classifier(photo) == want
+    assert sum(p.probability_pct for p in classifier(photo, top=99)) == pytest.approx(100)
+
+
+def rotated(image: Image.Image, path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+
+
+def transparent_palette(image: Image.Image, path: Path) -> None:
+    image.quantize(16).save(path, transparency=bytes(range(0, 256, 16)))
+
+
+def sixteen_bits(image: Image.Image, path: Path) -> None:
+    Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
+
+
+FORMATS: dict[str, tuple[str, Callable[[Image.Image, Path], None]]] = {
+    "rgb": ("a.png", lambda i, p: i.save(p)),
+    "jpeg": ("a.jpg", lambda i, p: i.save(p, quality=90)),
+    "cmyk": ("a.jpg", lambda i, p: i.convert("CMYK").save(p, quality=90)),
+    "grey and alpha": ("a.png", lambda i, p: i.convert("LA").save(p)),
+    "16 bits": ("a.png", sixteen_bits),
+    "rgba": ("a.png", lambda i, p: i.convert("RGBA").save(p)),
+    "gif": ("a.gif", lambda i, p: i.save(p)),
+    "palette with transparency": ("a.png", transparent_palette),
+    "rotated": ("a.jpg", rotated),
+    "portrait": ("a.png", lambda i, p: i.transpose(Image.Transpose.ROTATE_90).save(p)),
+    "one column": ("a.png", lambda i, p: i.resize((1, 40)).save(p)),
+    "just the size": ("a.png", lambda i, p: i.resize((256, 256)).save(p)),
+    "odd": ("a.png", lambda i, p: i.resize((333, 271)).save(p)),
+}  # fmt: skip
+
+INFOS = {
+    "native": PreprocessingInfo(resolution=192),
+    "digits": read_config(SHELF / "digits_s").anas.preprocessing,
+    "lanczos": PreprocessingInfo(resolution=77, interpolation="lanczos", crop_pct=0.9),
+    "reference": PreprocessingInfo(mode="reference", resolution=288, interpolation="bilinear"),
+    "reference down": PreprocessingInfo(mode="reference", resolution=192, interpolation="bilinear"),
+    "reference as it is": PreprocessingInfo(mode="reference", resolution=224, interpolation="bilinear"),
+}
+
+
+def preprocessing_of(info: PreprocessingInfo) -> Any:
+    config = {"anas": {"preprocessing": info.model_dump(mode="json")}}
+    return client.Preprocessing.read(config, Path("config.json"))
+
+
+@pytest.mark.parametrize("kind", INFOS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_pixels_are_those_of_the_package(form: str, kind: str, photo: Image.Image, tmp_path: Path) -> None:
+    file, save_as = FORMATS[form]
+    save_as(photo, tmp_path / file)
+    want = preprocess(read_rgb(tmp_path / file), INFOS[kind])
+    got = preprocessing_of(INFOS[kind])(client.read_rgb(tmp_path / file))
+    assert got.dtype == np.float32
+    assert got.flags["C_CONTIGUOUS"]
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 if kind.startswith("reference") else 0)
+
+
+@pytest.mark.parametrize("side", [192, 256, 288])
+def test_the_reference_resize_is_torchs(side: int) -> None:
+    tensor = np.random.default_rng(side).standard_normal((3, 224, 224), dtype=np.float32)
+    want = torch.nn.functional.interpolate(
+        torch.from_numpy(tensor)[None], size=(side, side), mode="bicubic", align_corners=False
+    )[0]
+    # A place near pixel 224 is known to 1.5e-5 of a pixel in float32, and noise is as steep as 4 a pixel.
+    np.testing.assert_allclose(client._resized_tensor(tensor, side), want.numpy(), rtol=0, atol=6e-5)
+
+
+def test_golden_logits_are_held_to_what_verify_allows() -> None:
+    assert client.RELATIVE_TOLERANCE == verifying.RELATIVE_TOLERANCE
+    assert client.PARITY_MARGIN == verifying.PARITY_MARGIN
+
+
+def means_of(kind: int, shape: list[str | int], axes: list[int]) -> Any:
+    """A file whose logits are the ten first means of ``axes``, of pixels as they come in."""
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Constant", [], ["axes"], value_ints=axes),
+        helper.make_node("ReduceMean", ["float", "axes"], ["means"], keepdims=0),
+        helper.make_node("Constant", [], ["repeats"], value_ints=[1, 4]),
+        helper.make_node("Tile", ["means", "repeats"], ["many"]),
+        helper.make_node("Constant", [], ["from"], value_ints=[0]),
+        helper.make_node("Constant", [], ["to"], value_ints=[10]),
+        helper.make_node("Constant", [], ["axis"], value_ints=[1]),
+        helper.make_node("Slice", ["many", "from", "to", "axis"], ["logits"]),
+    ]
+    inputs = [helper.make_tensor_value_info("image", kind, shape)]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])]
+    graph = helper.make_graph(nodes, "g", inputs, outputs)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def add_file(entry: Path, name: str, model: Any) -> None:
+    onnx.save_model(model, str(entry / name))
+    digest = sha256_file(entry / name)
+    edit(
+        entry / "report.json",
+        lambda r: r["files"].update({name: r["files"]["model.onnx"] | {"sha256": digest}}),
+    )
+
+
+def test_a_file_of_uint8_input_gets_the_pixels_as_they_are(
+    entry: Path, photo: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_file(entry, "model.u8.onnx", means_of(TensorProto.UINT8, ["batch", "height", "width", 3], [1, 2]))
+    rotated(photo, tmp_path / "phone.png")
+    got = client.Classifier(entry, file="model.u8.onnx").logits(tmp_path / "phone.png")
+    want = np.asarray(photo, np.float64).mean((0, 1))
+    np.testing.assert_allclose(got, np.tile(want, 4)[:10], rtol=1e-4)
+    assert "takes raw pixels" in refusal(capsys, entry, "--check", "--file", "model.u8.onnx")
+
+
+def test_a_file_of_half_precision_gets_what_it_wants(entry: Path, photo: Image.Image) -> None:
+    add_file(entry, "model.half.onnx", means_of(TensorProto.FLOAT16, ["batch", 3, 6, 6], [2, 3]))
+    classifier = client.Classifier(entry, file="model.half.onnx")
+    want = classifier.preprocess(photo).mean((1, 2))
+    np.testing.assert_allclose(classifier.logits(photo), np.tile(want, 4)[:10], atol=1e-3)
+
+
+BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "text": (lambda p: p.write_text("no image"), "bad.png: not an image that Pillow can read"),
+    "empty": (lambda p: p.write_bytes(b""), "bad.png: not an image that Pillow can read"),
+    "folder": (lambda p: p.mkdir(), "bad.png is a folder"),
+    "absent": (lambda p: None, "bad.png: no such file"),
+    "32 bits": (
+        lambda p: Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(p, format="TIFF"), "32-bit pixel",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD_IMAGES)
+def test_an_unreadable_image_is_named(
+    kind: str, photo: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, message = BAD_IMAGES[kind]
+    make(tmp_path / "bad.png")
+    photo.save(tmp_path / "good.png")
+    said = refusal(capsys, SHELF / "digits_s", tmp_path / "good.png", tmp_path / "bad.png")
+    assert message in said
+    with pytest.raises(DataError) as caught:  # the package says the same
+        read_rgb(tmp_path / "bad.png")
+    assert said.removeprefix("classify.py: error: ") == str(caught.value)
+
+
+def test_a_truncated_image_is_named(
+    photo: Image.Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo.save(tmp_path / "whole.jpg")
+    content = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(content[: len(content) // 2])
+    assert "half.jpg: unreadable image (" in refusal(capsys, SHELF / "digits_s", tmp_path / "half.jpg")
+
+
+def test_what_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "no exported file 'model.int8.onnx'; it has: model.onnx" in refusal(
+        capsys, SHELF / "digits_s", "--check", "--file", "model.int8.onnx"
+    )
+    assert "README.md says how to get weights" in refusal(capsys, SHELF / "attentive_nas_a0", "--check")
+    assert "give the folder of an entry" in refusal(capsys, tmp_path / "none", "--check")
+
+
+@pytest.mark.parametrize(
+    "args", [[], ["entry"], ["entry", "a.png", "--check"], ["entry", "a.png", "--top", "0"]]
+)
+def test_wrong_usage_is_told(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        client.main(args)
+    assert caught.value.code == 2
+    assert "usage: classify.py" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    done = run_client(SHELF / "digits_s", "--check", absent=("onnxruntime",))
+    assert done.returncode == 1
+    assert done.stderr.startswith("classify.py: error: onnxruntime is missing; run: pip install numpy")
+    assert done.stderr.count("\n") == 1
+    failed = run_client(tmp_path / "none", "--check")
+    assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (1, "", 1)
