@@ -37,6 +37,7 @@ __all__ = ["Evaluated", "Runtime", "evaluate"]
 
 Runtime = Literal["torch", "onnxruntime"]
 Floats = npt.NDArray[np.float32]
+Prepared = npt.NDArray[Any]  # one image as the network takes it
 Indices = npt.NDArray[np.int64]
 
 BATCH = 64
@@ -107,14 +108,18 @@ def evaluate(
             "no images to measure on; give --data, such as a folder with one sub-folder per class"
         )
     source = run.source if data is None and run else open_source(str(data))
-    logits_of, what = _network(entry, runtime, file, device)
+    network = _network(entry, runtime, file, device)
+    if network.raw and any(mode != entry.config.anas.preprocessing.mode for mode in modes):
+        raise EntryError(
+            f"{network.name} prepares its images itself, in the mode of the entry; leave out --preprocessing"
+        )
     classes = classes_in(source, entry)
     split, chosen = choose_images(source, run, split, limit)
     recorded = entry.config.anas.preprocessing
     accuracies = []
     for mode in modes or (recorded.mode,):
-        prepare = _preparation(recorded, mode, runtime)
-        top1, top5 = _count(logits_of, prepare, source, chosen, classes, f"{mode}: {what}")
+        prepare = np.asarray if network.raw else _preparation(recorded, mode, runtime)
+        top1, top5 = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
         accuracies.append(
             Accuracy(
                 source=source.title,
@@ -127,7 +132,7 @@ def evaluate(
         )
     if keep:
         write_report(folder, _noted(entry.report, accuracies))
-    return Evaluated(entry.name, recorded, what, tuple(accuracies))
+    return Evaluated(entry.name, recorded, network.name, tuple(accuracies))
 
 
 def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:
@@ -137,14 +142,26 @@ def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:
         raise EntryError("--keep notes what the weights do in torch; leave out --runtime or --keep")
 
 
-def _network(
-    entry: Entry, runtime: Runtime, file: str | None, device: str
-) -> tuple[Callable[[Floats], Floats], str]:
-    """A function of prepared images, and what it is called."""
+@dataclass(frozen=True)
+class _Network:
+    """A network that is measured, and whether it takes images as they are."""
+
+    name: str
+    logits: Callable[[Sequence[Prepared]], Floats]
+    raw: bool = False
+
+
+def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _Network:
     weights = entry.config.anas.weights
     if runtime == "onnxruntime":
         classifier = Classifier(entry.folder, file=file, threads=torch.get_num_threads())
-        return classifier.run, classifier.file.name
+        if classifier.raw:  # images of several sizes make no batch
+            return _Network(
+                classifier.file.name,
+                lambda images: np.concatenate([classifier.run(image[None]) for image in images]),
+                raw=True,
+            )
+        return _Network(classifier.file.name, lambda images: classifier.run(np.stack(images)))
     if file is not None:
         raise EntryError(f"--file {file}: torch runs {WEIGHTS}; give --runtime onnxruntime too")
     if weights is None:
@@ -155,16 +172,16 @@ def _network(
     subnet = load_subnet(entry.folder).to(where)
 
     @torch.no_grad()
-    def logits_of(images: Floats) -> Floats:
-        logits: Floats = subnet(torch.from_numpy(images).to(where)).cpu().numpy()
+    def logits_of(images: Sequence[Prepared]) -> Floats:
+        logits: Floats = subnet(torch.from_numpy(np.stack(images)).to(where)).cpu().numpy()
         return logits
 
-    return logits_of, "torch"
+    return _Network("torch", logits_of)
 
 
 def _preparation(
     recorded: PreprocessingInfo, mode: Mode, runtime: Runtime
-) -> Callable[[Image.Image], Floats]:
+) -> Callable[[Image.Image], Prepared]:
     """RGB image -> (3, R, R), by what the runtime's users have at hand."""
     wanted = recorded.to_preprocessing().in_mode(mode)
     if runtime == "torch":
@@ -175,8 +192,8 @@ def _preparation(
 
 
 def _count(
-    logits_of: Callable[[Floats], Floats],
-    prepare: Callable[[Image.Image], Floats],
+    network: _Network,
+    prepare: Callable[[Image.Image], Prepared],
     source: ImageSource,
     chosen: Sequence[int],
     classes: Indices,
@@ -185,7 +202,7 @@ def _count(
     """How many images have their class first, and among the first five."""
     top1 = top5 = 0
     for part in track(list(_batches(chosen)), what):
-        logits = logits_of(np.stack([prepare(source.image(index)) for index in part]))
+        logits = network.logits([prepare(source.image(index)) for index in part])
         best = np.argsort(-logits, axis=1, kind="stable")[:, :MANY_CLASSES]
         hits = best == classes[source.labels[part]][:, None]
         top1, top5 = top1 + int(hits[:, 0].sum()), top5 + int(hits.any(axis=1).sum())

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 
 from anas_zoo.data import DigitsSource, eval_tensor
 from anas_zoo.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.export.image_input import with_image_input
 from anas_zoo.geometry import Mode
 from anas_zoo.pipeline.evaluate import evaluate
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.images_at import spread
-from anas_zoo.zoo import Entry, entry_folder, load_subnet, model_card, write_report
+from anas_zoo.zoo import Classifier, Entry, entry_folder, file_info, load_subnet, model_card, write_report
 from anas_zoo.zoo.evidence import Accuracy, EntryReport
 
 SMALL = entry_folder("digits_s")
@@ -133,6 +135,35 @@ def test_a_published_entry_stays_as_it_is(tmp_path: Path) -> None:
 def test_only_torchs_figures_are_kept(draft: Path) -> None:
     with pytest.raises(EntryError, match="leave out --runtime or --keep"):
         evaluate(draft, runtime="onnxruntime", keep=True)
+
+
+@pytest.fixture
+def raw(draft: Path) -> Path:
+    """The draft with a second file, which prepares its images itself."""
+    config = Entry.read(draft).config
+    own = config.anas.preprocessing.to_preprocessing()
+    model = with_image_input(onnx.load(draft / "model.onnx"), own, config.arch.resolution)
+    onnx.save(model, draft / "model.raw.onnx")
+    report = Entry.read(draft).report
+    info = file_info(draft / "model.raw.onnx", target="raw", opset=18, input="uint8-nhwc")
+    write_report(draft, report.model_copy(update={"files": report.files | {"model.raw.onnx": info}}))
+    return draft
+
+
+def test_a_file_that_prepares_its_images_gets_them_as_they_are(raw: Path, tmp_path: Path) -> None:
+    (mine,) = evaluate(raw, runtime="onnxruntime", file="model.raw.onnx").accuracies
+    (plain,) = evaluate(raw, runtime="onnxruntime").accuracies
+    assert mine == plain
+    images = sorted(write_folder(tmp_path / "images", "05").rglob("*.png"))
+    DigitsSource().image(3).resize((20, 31)).save(images[0])  # images need not be of one size
+    (folder,) = evaluate(
+        raw, str(tmp_path / "images"), runtime="onnxruntime", file="model.raw.onnx"
+    ).accuracies
+    assert folder.images == 12
+    by_file = Classifier(raw, file="model.raw.onnx").logits(images)
+    np.testing.assert_allclose(by_file, Classifier(raw).logits(images), atol=0.05)
+    with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out --preproc"):
+        evaluate(raw, modes=("native", "reference"), runtime="onnxruntime", file="model.raw.onnx")
 
 
 def write_folder(root: Path, labels: str, per_class: int = 6) -> Path:
