@@ -18,8 +18,9 @@ __all__ = ["read_rgb"]
 def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str | None = None) -> Image.Image:
     """An image as people see it: upright, RGB, 8 bits.
 
-    16-bit grey is scaled (Pillow's own conversion clips it to white), transparency is dropped as timm's
-    readers do.
+    16 bits are scaled to 8 (Pillow's own conversion of grey ones clips them to white); grey, palette and CMYK
+    are converted; transparency is dropped as timm's readers do, so that what lies under it shows. Pixels that
+    are floating-point numbers or go beyond 16 bits have no scale that could be known, and are refused.
 
     Args:
         source: a file's path, the bytes of a file, a file open for reading, or an image that Pillow opened;
@@ -51,8 +52,10 @@ def _upright_rgb(image: Image.Image, what: str) -> Image.Image:
     if upright.mode.startswith("I"):  # I;16, I;16B and, from some formats, 16 bits held in 32
         values = np.asarray(upright).astype(np.int64)
         if values.size and (values.min() < 0 or values.max() > 65535):
-            raise DataError(f"{what}: 32-bit pixel values; convert it to 8 or 16 bits first")
+            raise DataError(f"{what}: pixel values outside 0 to 65535; convert it to 8 or 16 bits first")
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if upright.mode == "F":
+        raise DataError(f"{what}: floating-point pixel values; convert it to 8 or 16 bits first")
     if upright.mode in ("P", "PA"):
         upright = upright.convert("RGBA")  # a palette's transparency converts in two steps only
     return upright.convert("RGB")

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
@@ -45,3 +50,123 @@ def test_errors_call_the_image_by_its_name(photo: Path) -> None:
     photo.write_bytes(broken)
     with pytest.raises(DataError, match=rf"^{photo}: unreadable image"):
         read_rgb(photo)
+
+
+Pixels = npt.NDArray[Any]  # (height, width, channels)
+
+# 0, 1, 128 and 255 of 255, in 16 bits.
+GREY16 = np.array([[[0], [257], [128 * 257], [65535]]], np.uint16)
+RGB16 = np.array([[[0, 257, 65535], [10 * 257, 200 * 257, 128 * 257]]], np.uint16)
+ALPHA16 = np.array([[[0], [65535]]], np.uint16)
+GREY8, RGB8 = [[0] * 3, [1] * 3, [128] * 3, [255] * 3], [[0, 1, 255], [10, 200, 128]]
+
+PNG_GREY, PNG_RGB, PNG_GREY_ALPHA, PNG_RGBA = 0, 2, 4, 6
+TIFF_GREY, TIFF_RGB, TIFF_CMYK = 1, 2, 5
+
+
+def png16(colour: int, pixels: Pixels) -> bytes:
+    """A PNG of 16 bits a channel, which Pillow reads but hardly writes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = pixels.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def tiff(photometric: int, pixels: Pixels, *, order: str = "<", extra: int | None = None) -> bytes:
+    """An uncompressed TIFF of any type of number."""
+    height, width, channels = pixels.shape
+    data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()  # type: ignore[arg-type]
+    bits, kind = pixels.dtype.itemsize * 8, {"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]
+    tags = [(256, [width]), (257, [height]), (258, [bits] * channels), (259, [1]), (262, [photometric])]
+    tags += [(273, [8]), (277, [channels]), (278, [height]), (279, [len(data)]), (284, [1])]
+    tags += [(338, [extra])] if extra is not None else []
+    tags += [(339, [kind] * channels)]
+    start = 8 + len(data)
+    body, beyond = struct.pack(f"{order}H", len(tags)), b""
+    for tag, values in tags:
+        content = struct.pack(f"{order}{len(values)}H", *values)
+        if len(content) > 4:
+            place = start + 2 + 12 * len(tags) + 4 + len(beyond)
+            beyond, content = beyond + content, struct.pack(f"{order}I", place)
+        body += struct.pack(f"{order}HHI", tag, 3, len(values)) + content.ljust(4, b"\0")
+    head = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HI", 42, start)
+    return head + data + body + bytes(4) + beyond
+
+
+DEEP: dict[str, tuple[bytes, list[list[int]]]] = {
+    "grey PNG": (png16(PNG_GREY, GREY16), GREY8),
+    "RGB PNG": (png16(PNG_RGB, RGB16), RGB8),
+    "RGBA PNG": (png16(PNG_RGBA, np.concatenate([RGB16, ALPHA16], axis=2)), RGB8),
+    "grey and alpha PNG": (png16(PNG_GREY_ALPHA, np.concatenate([GREY16, GREY16[:, ::-1]], axis=2)), GREY8),
+    "grey TIFF": (tiff(TIFF_GREY, GREY16), GREY8),
+    "grey TIFF, big-endian": (tiff(TIFF_GREY, GREY16, order=">"), GREY8),
+    "grey TIFF in 32 bits": (tiff(TIFF_GREY, GREY16.astype(np.int32)), GREY8),
+    "RGB TIFF": (tiff(TIFF_RGB, RGB16), RGB8),
+    "RGB TIFF, big-endian": (tiff(TIFF_RGB, RGB16, order=">"), RGB8),
+    "RGBA TIFF": (tiff(TIFF_RGB, np.concatenate([RGB16, ALPHA16], axis=2), extra=2), RGB8),
+    "CMYK TIFF": (
+        tiff(TIFF_CMYK, np.array([[[0, 0, 0, 0], [65535, 0, 0, 0], [0, 0, 0, 65535]]], np.uint16)),
+        [[255, 255, 255], [0, 255, 255], [0, 0, 0]],
+    ),
+}
+
+
+@pytest.mark.parametrize("form", DEEP)
+def test_sixteen_bits_become_eight(form: str) -> None:
+    content, want = DEEP[form]
+    image = read_rgb(content)
+    assert image.mode == "RGB"
+    assert np.asarray(image).tolist() == [want]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (
+            np.array([[[0], [70_000]]], np.int32),
+            "pixel values outside 0 to 65535; convert it to 8 or 16 bits",
+        ),
+        (np.array([[[-5], [100]]], np.int16), "pixel values outside 0 to 65535"),
+        (np.array([[[0.0], [0.5]]], np.float32), "floating-point pixel values; convert it to 8 or 16 bits"),
+    ],
+)
+def test_pixels_without_a_known_scale_are_refused(pixels: Pixels, message: str) -> None:
+    with pytest.raises(DataError, match=f"^scan: {message}"):
+        read_rgb(tiff(TIFF_GREY, pixels), name="scan")
+
+
+def test_four_channels_become_three() -> None:
+    # What lies under transparent pixels shows, half transparent or not.
+    image = Image.new("RGBA", (3, 1))
+    for place, pixel in enumerate([(250, 10, 20, 0), (30, 40, 50, 128), (1, 2, 3, 255)]):
+        image.putpixel((place, 0), pixel)
+    file = io.BytesIO()
+    image.save(file, "png")
+    assert np.asarray(read_rgb(file.getvalue())).tolist() == [[[250, 10, 20], [30, 40, 50], [1, 2, 3]]]
+    cmyk = io.BytesIO()
+    Image.new("CMYK", (1, 1), (255, 0, 255, 0)).save(cmyk, "tiff")
+    assert np.asarray(read_rgb(cmyk.getvalue())).tolist() == [[[0, 255, 0]]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_upright(orientation: int, tmp_path: Path) -> None:
+    upright = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40)
+    lying = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = upright.transpose(lying[orientation]) if orientation in lying else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "photo.png", exif=exif)
+    assert read_rgb(tmp_path / "photo.png").tobytes() == upright.convert("RGB").tobytes()

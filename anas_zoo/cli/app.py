@@ -16,6 +16,7 @@ import typer
 
 from anas_zoo.cli.bench import bench
 from anas_zoo.cli.demo import demo
+from anas_zoo.cli.evaluate import evaluate
 from anas_zoo.cli.export import export
 from anas_zoo.cli.extract import extract
 from anas_zoo.cli.finetune import finetune
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "profile": profile,
     "export": export,
     "validate": validate,
+    "evaluate": evaluate,
     "publish": publish,
     "verify": verify,
     "list": list_models,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import onnx
 __all__ = ["DOUBLE", "FLOAT", "INT64", "GraphPiece"]
 
 FLOAT, DOUBLE, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64
+
+
+Branch: TypeAlias = "Callable[[GraphPiece], str]"
 
 
 class GraphPiece:
@@ -29,9 +33,9 @@ class GraphPiece:
 
     def __call__(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """A node with one output; the output's name."""
-        node = self._node(operator, *inputs, **attributes)
-        self.nodes.append(node)
-        return str(node.output[0])
+        name = f"{self._prefix}{operator}_{len(self.nodes)}"
+        self.nodes.append(onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes))
+        return name
 
     def constant(self, value: npt.ArrayLike, kind: int = INT64) -> str:
         """The name of a constant of an ONNX element type."""
@@ -42,22 +46,12 @@ class GraphPiece:
             self.constants.append(onnx.numpy_helper.from_array(array, self._known[key]))
         return self._known[key]
 
-    def either(self, condition: str, operator: str, value: str, *, true: Any, false: Any) -> str:
-        """``operator`` on ``value`` with the attributes ``true`` or ``false``, as ``condition`` has it.
-
-        Where ``false`` is None, ``value`` is handed on as it is.
-        """
+    def either(self, condition: str, true: Branch, false: Branch) -> str:
+        """What one of the two makes, as ``condition`` has it; only that one is computed."""
         branches = {}
-        for branch, attributes in (("then_branch", true), ("else_branch", false)):
-            node = (
-                self._node("Identity", value, sub=branch)
-                if attributes is None
-                else self._node(operator, value, sub=branch, **attributes)
-            )
-            output = onnx.helper.make_empty_tensor_value_info(node.output[0])
-            branches[branch] = onnx.helper.make_graph([node], f"{self._prefix}{branch}", [], [output])
+        for key, write in (("then_branch", true), ("else_branch", false)):
+            inside = GraphPiece(f"{self._prefix}If_{len(self.nodes)}.{key}.")
+            inside.constants, inside._known = self.constants, self._known
+            output = onnx.helper.make_empty_tensor_value_info(write(inside))
+            branches[key] = onnx.helper.make_graph(inside.nodes, f"{inside._prefix}graph", [], [output])
         return self("If", condition, **branches)
-
-    def _node(self, operator: str, *inputs: str, sub: str = "", **attributes: Any) -> Any:
-        name = f"{self._prefix}{operator}_{len(self.nodes)}{sub and '_' + sub}"
-        return onnx.helper.make_node(operator, list(inputs), [name], name=name, **attributes)

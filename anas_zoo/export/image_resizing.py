@@ -24,9 +24,10 @@ AS_IT_IS, TURNED = [0, 3, 1, 2], [0, 3, 2, 1]
 
 @dataclass(frozen=True)
 class _Sizes:
-    """Names of tensors (1,) int64: of the image as Pillow's first pass goes along its rows."""
+    """Names of tensors (1,) int64: of the resized image as Pillow's first pass goes along its rows."""
 
-    turned: str  # bool: rows and columns are exchanged
+    # Bool: rows and columns are exchanged, as Pillow goes along the columns of high images first.
+    turned: str
     rows: str
     columns: str
 
@@ -45,16 +46,22 @@ def resize_and_crop(
         opset: version of the operators.
     """
     sizes = _resized_sizes(graph, image, short_side)
-    # Pillow goes along the rows first, but along the columns of images that are much higher than wide.
-    image = graph.either(sizes.turned, "Transpose", image, true={"perm": [0, 2, 1, 3]}, false=None)
     starts = [_middle(graph, length, side) for length in (sizes.rows, sizes.columns)]
-    if opset >= RESIZE_ANTIALIAS:
-        pixels = _by_resize(graph, image, sizes, starts, side, interpolation)
-    else:
-        pixels = _by_products(graph, image, sizes, starts, side, interpolation)
+    by = _by_resize if opset >= RESIZE_ANTIALIAS else _by_products
+    pixels = by(graph, image, sizes, starts, side, interpolation)
     pixels = graph("Reshape", pixels, graph.constant([0, side, side, 3]))  # so that the shape is known
-    pixels = graph.either(sizes.turned, "Transpose", pixels, true={"perm": TURNED}, false={"perm": AS_IT_IS})
+    pixels = _transposed(graph, sizes, pixels, turned=TURNED, otherwise=AS_IT_IS)
     return graph("Cast", pixels, to=FLOAT)
+
+
+def _transposed(
+    graph: GraphPiece, sizes: _Sizes, image: str, *, turned: list[int], otherwise: list[int]
+) -> str:
+    return graph.either(
+        sizes.turned,
+        lambda inside: inside("Transpose", image, perm=turned),
+        lambda inside: inside("Transpose", image, perm=otherwise),
+    )
 
 
 def _resized_sizes(graph: GraphPiece, image: str, short_side: int) -> _Sizes:
@@ -79,18 +86,19 @@ def _middle(graph: GraphPiece, length: str, side: int) -> str:
 def _by_resize(
     graph: GraphPiece, image: str, sizes: _Sizes, starts: list[str], side: int, interpolation: str
 ) -> str:
-    resized = graph(
-        "Resize",
-        image,
-        "",
-        "",
-        graph("Concat", sizes.rows, sizes.columns, axis=0),
-        mode=FILTERS[interpolation],
-        antialias=1,
-        axes=[ROWS, COLUMNS],
-        coordinate_transformation_mode="half_pixel",
-        cubic_coeff_a=PILLOW_CUBIC_A,
-        exclude_outside=1,
+    size = graph("Concat", sizes.rows, sizes.columns, axis=0)
+    how = {
+        "mode": FILTERS[interpolation],
+        "antialias": 1,
+        "axes": [ROWS, COLUMNS],
+        "coordinate_transformation_mode": "half_pixel",
+        "cubic_coeff_a": PILLOW_CUBIC_A,
+        "exclude_outside": 1,
+    }
+    resized = graph.either(
+        sizes.turned,
+        lambda inside: inside("Resize", inside("Transpose", image, perm=[0, 2, 1, 3]), "", "", size, **how),
+        lambda inside: inside("Resize", image, "", "", size, **how),  # without a copy of a large image
     )
     first = graph("Concat", *starts, axis=0)
     last = graph("Add", first, graph.constant([side]))
@@ -101,11 +109,12 @@ def _by_products(
     graph: GraphPiece, image: str, sizes: _Sizes, starts: list[str], side: int, interpolation: str
 ) -> str:
     """Only what is cut out is computed. In float64 all sums are exact, as in Pillow."""
+    planes = _transposed(graph, sizes, image, turned=TURNED, otherwise=AS_IT_IS)
     down, across = (
-        _weights(graph, graph("Shape", image, start=axis, end=axis + 1), length, start, side, interpolation)
-        for axis, length, start in zip((ROWS, COLUMNS), (sizes.rows, sizes.columns), starts, strict=True)
+        _weights(graph, graph("Shape", planes, start=axis, end=axis + 1), length, start, side, interpolation)
+        for axis, length, start in zip((2, 3), (sizes.rows, sizes.columns), starts, strict=True)
     )
-    planes = graph("Cast", graph("Transpose", image, perm=AS_IT_IS), to=DOUBLE)
+    planes = graph("Cast", planes, to=DOUBLE)
     planes = _to_bytes(graph, graph("MatMul", planes, graph("Transpose", across, perm=[1, 0])))
     planes = _to_bytes(graph, graph("MatMul", down, planes))
     return graph("Transpose", planes, perm=[0, 2, 3, 1])

@@ -21,6 +21,7 @@ from anas_zoo.zoo.runtime import run_session, start_session
 __all__ = ["Classifier", "Prediction"]
 
 Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class Prediction:
 
 class Classifier:
     """An entry that classifies image files.
+
+    Attributes:
+        config: the entry's.
+        file: the exported file.
+        raw: whether that file takes images as they are and prepares them itself.
+        label_names: of the classes.
 
     Args:
         folder: a published entry or a draft with an exported file.
@@ -67,16 +74,25 @@ class Classifier:
         if sha256_file(path) != files[chosen].sha256:
             raise EntryError(f"{path} is not the file that report.json measured (SHA-256 differs)")
         self.file = path
+        self.raw = files[chosen].input == "uint8-nhwc"
         count = entry.config.num_classes
         self.label_names = entry.config.label_names or tuple(f"class {i}" for i in range(count))
 
-    def preprocess(self, path: str | Path) -> Floats:
-        """(3, R, R) float32 of an image file; raises :class:`anas_zoo.errors.DataError` naming the file."""
-        return preprocess(read_rgb(path), self.config.anas.preprocessing)
+    def preprocess(self, path: str | Path) -> Floats | Bytes:
+        """What the file takes of an image file: (3, R, R) float32, or (height, width, 3) uint8 if ``raw``.
+
+        Raises :class:`anas_zoo.errors.DataError` naming the image file.
+        """
+        image = read_rgb(path)
+        return np.asarray(image) if self.raw else preprocess(image, self.config.anas.preprocessing)
+
+    def run(self, inputs: Floats | Bytes) -> Floats:
+        """Logits (N, classes) of N images as :meth:`preprocess` makes them; raises :class:`EntryError`."""
+        return run_session(self._session, inputs, self.file.name)
 
     def logits(self, images: Sequence[str | Path]) -> Floats:
         """(N, classes) of image files, one after the other, so that memory does not grow with N."""
-        rows = [run_session(self._session, self.preprocess(path)[None], self.file.name)[0] for path in images]
+        rows = [self.run(self.preprocess(path)[None])[0] for path in images]
         return np.stack(rows) if rows else np.zeros((0, self.config.num_classes), np.float32)
 
     def predict(self, images: Iterable[str | Path], *, top_k: int = 5) -> list[list[Prediction]]:

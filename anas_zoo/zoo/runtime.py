@@ -14,6 +14,7 @@ from anas_zoo.profiling import open_session
 __all__ = ["run_onnx", "run_session", "start_session"]
 
 Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 
 
 def start_session(path: Path, *, threads: int = 1) -> Any:
@@ -24,10 +25,13 @@ def start_session(path: Path, *, threads: int = 1) -> Any:
         raise EntryError(str(exc)) from exc
 
 
-def run_session(session: Any, images: Floats, what: str) -> Floats:
-    """Logits (N, classes) of one batch; ``what`` names the file in the :class:`EntryError` on failure."""
+def run_session(session: Any, images: Floats | Bytes, what: str) -> Floats:
+    """Logits (N, classes) of one batch, float32 or uint8 as the file takes it.
+
+    ``what`` names the file in the :class:`EntryError` on failure.
+    """
     try:
-        logits: Floats = session.run(["logits"], {"image": images.astype(np.float32, copy=False)})[0]
+        logits: Floats = session.run(["logits"], {"image": images})[0]
     except Exception as exc:  # onnxruntime's exceptions have no base class of their own
         raise EntryError(f"{what}: onnxruntime cannot run it ({' '.join(str(exc).split())})") from exc
     return logits

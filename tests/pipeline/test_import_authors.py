@@ -16,6 +16,7 @@ from anas_zoo.files import sha256_bytes
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
+from anas_zoo.zoo.draft import read_golden
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nets"))
 from golden_network import golden_state
@@ -69,6 +70,28 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
     with pytest.raises(EntryError, match="accuracy"):  # no evidence, no release
         publish(folders[0], tmp_path / "published")
     assert not (tmp_path / "published").exists()
+
+
+@pytest.mark.slow
+def test_the_mode_of_preprocessing_is_calibrated_for_and_recorded(tmp_path: Path) -> None:
+    torch.save(golden_state(), tmp_path / "s.pth")
+    images = FolderSource(write_images(tmp_path / "images"))
+    (folder,) = import_authors(
+        tmp_path / "s.pth",
+        tmp_path / "images",
+        tmp_path / "out",
+        models=["attentive_nas_a0"],
+        max_images=4,
+        preprocessing="reference",
+    )
+    entry = Entry.read(folder)
+    own = images.preprocessing.in_mode("reference")
+    assert entry.config.anas.preprocessing.to_preprocessing() == own
+    assert entry.config.anas.calibration is not None
+    calibrated_on = eval_tensor(images, [0, 1, 3, 4], own, 192)
+    assert entry.config.anas.calibration.sha256 == sha256_bytes(calibrated_on.numpy().tobytes())
+    assert torch.equal(read_golden(folder, entry.config)[0], calibrated_on)
+    assert "## Preprocessing (`reference`)" in (folder / "README.md").read_text()
 
 
 def test_wrong_inputs_are_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+import math
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +13,7 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from anas_zoo.zoo import Classifier, Published, model_card
+from anas_zoo.zoo import Classifier, EntryConfig, EntryReport, Published, model_card
 from anas_zoo.zoo.entry import read_config, read_report
 
 pytest_plugins = ["zoo_fixtures"]
@@ -77,6 +80,59 @@ def test_text_from_outside_cannot_break_a_table(published: Path) -> None:
     card = model_card(config, report.model_copy(update={"published": figure}))
     assert "| 50 % | – | a\\|b # Heading | not stated | somebody |" in card
     assert "Top-1 **published by the authors, not measured here**" in card
+
+
+def as_reference(published: Path) -> tuple[EntryConfig, EntryReport]:
+    """Config and report of an entry like ``published`` whose mode is reference."""
+    data = read_config(published).to_dict()
+    data["anas"]["preprocessing"] |= {"mode": "reference", "crop_pct": 0.875}
+    data["pretrained_cfg"]["crop_pct"] = 0.875
+    report = read_report(published)
+    assert report.accuracy is not None
+    accuracy = report.accuracy.model_copy(update={"preprocessing": "reference"})
+    native = accuracy.model_copy(update={"preprocessing": "native", "top1_pct": 12.5, "top5_pct": 60.0})
+    changed = report.model_copy(update={"accuracy": accuracy, "further_accuracy": (native,)})
+    return EntryConfig.model_validate(data), changed
+
+
+def test_a_reference_entrys_card_says_what_timm_gives(published: Path) -> None:
+    config, report = as_reference(published)
+    card = model_card(config, report)
+    side = config.arch.resolution
+    assert "## Preprocessing (`reference`)" in card
+    assert f"cuts {side} pixels out of an image of {math.floor(side / 0.875)}" in card
+    assert report.accuracy is not None
+    accuracy = report.accuracy
+    assert f"| {accuracy.top1_pct:.2f} % | {accuracy.images} | test | {accuracy.source} | reference |" in card
+    assert f"| 12.50 % | 60.00 % | {accuracy.images} | test | {accuracy.source} | native |" in card
+    assert "network's own preprocessing is `reference`" in card
+
+
+@pytest.mark.slow
+def test_the_lines_of_a_reference_entrys_card_run_and_agree(published: Path, tmp_path: Path) -> None:
+    config, report = as_reference(published)
+    entry = tmp_path / published.name
+    shutil.copytree(published, entry, ignore=shutil.ignore_patterns("manifest.json"))
+    (entry / "config.json").write_text(json.dumps(config.to_dict()))
+    photo = Image.fromarray(load_sample_image("flower.jpg"))
+    photo.save(tmp_path / "image.png")
+    *_, with_onnxruntime, transform = re.findall(
+        r"```python\n(.*?)```", model_card(config, report), re.DOTALL
+    )
+    code = (
+        f"{with_onnxruntime}\n{transform}\nimport torch\nfrom anas_zoo.zoo import load_subnet\n"
+        "tensor = transform(Image.open('image.png'))\n"
+        "assert abs(tensor.numpy() - pixels).max() < 2e-5\n"
+        f"torch.testing.assert_close(load_subnet('{published.name}')(tensor[None]), torch.tensor(logits), "
+        "rtol=0, atol=1e-3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    best = Classifier(entry).predict([tmp_path / "image.png"], top_k=1)[0][0]
+    assert done.stdout.strip() == best.label
+    assert best != Classifier(published).predict([tmp_path / "image.png"], top_k=1)[0][0]
 
 
 @pytest.mark.slow

@@ -12,9 +12,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from timm.data import create_transform, resolve_data_config
 
-from anas_zoo.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.errors import ConfigError, DataError, EntryError, NoWeightsError
 from anas_zoo.images import read_rgb
 from anas_zoo.resources import resource_folder
+from anas_zoo.schema import parse
 from anas_zoo.zoo import Classifier, PreprocessingInfo, create_model
 from anas_zoo.zoo.entry import read_config
 from anas_zoo.zoo.images import preprocess
@@ -112,6 +113,27 @@ def test_reference_mode_is_the_authors_resize(side: int, photo: Image.Image) -> 
     )[0]
     # torch sums in float32; 2e-5 is a two-hundredth of one of 256 grey levels after normalising.
     np.testing.assert_allclose(preprocess(photo, info), want.numpy(), rtol=0, atol=2e-5)
+
+
+def test_the_entrys_transform_is_what_prediction_does(photo: Image.Image) -> None:
+    for mode in ("native", "reference"):
+        info = PreprocessingInfo(mode=mode, resolution=160, interpolation="bilinear")
+        tensor = info.to_preprocessing().transform(160)(photo)
+        np.testing.assert_allclose(preprocess(photo, info), tensor.numpy(), rtol=0, atol=2e-5)
+
+
+def test_the_mode_reference_fixes_what_it_fixes() -> None:
+    given = {"mode": "reference", "resolution": 160}
+    info = parse(PreprocessingInfo, given, "config")
+    assert (info.interpolation, info.crop_pct) == ("bilinear", 0.875)
+    assert parse(PreprocessingInfo, info.model_dump(mode="json"), "config") == info
+    with pytest.raises(
+        ConfigError, match="interpolation is 'bilinear' in the mode 'reference', not 'bicubic'"
+    ):
+        parse(PreprocessingInfo, given | {"interpolation": "bicubic"}, "config")
+    with pytest.raises(ConfigError, match=r"crop_pct is 0\.875 in the mode 'reference', not 1\.0") as caught:
+        parse(PreprocessingInfo, given | {"crop_pct": 1.0}, "config")
+    assert "\n" not in str(caught.value)
 
 
 def test_predictions_are_those_of_torch(published: Path, photo: Image.Image, tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""``anas evaluate``: the accuracy of an entry on labelled images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from anas_zoo.cli.options import DataOption, DeviceOption, EntryArgument, JsonOption
+from anas_zoo.cli.output import print_json, print_lines, print_table
+
+if TYPE_CHECKING:
+    from anas_zoo.pipeline.evaluate import Evaluated
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    entry: EntryArgument,
+    data: DataOption = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            metavar="PART",
+            help="test, train or all, and search for the draft of a run. Default: test, or all images where "
+            "the source has no test part.",
+        ),
+    ] = None,
+    preprocessing: Annotated[
+        Literal["native", "reference", "both"] | None,
+        typer.Option(help="See docs/preprocessing.md. Default: the mode that the entry records."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="At most N images, evenly spread over the part.")
+    ] = None,
+    runtime: Annotated[
+        Literal["torch", "onnxruntime"],
+        typer.Option(help="The weights in torch, or an exported file, prepared with numpy and Pillow."),
+    ] = "torch",
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="NAME", help="Which exported file. Default: model.onnx."),
+    ] = None,
+    device: DeviceOption = "auto",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Note the result in the report, and so in the card, of a draft.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure top-1 (and top-5 of more than 5 classes) of an entry on labelled images.
+
+    Classes are matched by name. The draft of a run is measured on the run's test split unless told otherwise.
+    """
+    from anas_zoo.cli.entries import find_entry
+    from anas_zoo.pipeline.evaluate import evaluate as measure
+    from anas_zoo.progress import Bar
+
+    with Bar("load torch"):
+        import torch  # noqa: F401
+    modes = {None: (), "both": ("native", "reference")}.get(preprocessing, (preprocessing,))
+    found = measure(
+        find_entry(entry),
+        data,
+        split=split,
+        modes=modes,  # type: ignore[arg-type]
+        limit=limit,
+        runtime=runtime,
+        file=file,
+        device=device,
+        keep=keep,
+    )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _print(found)
+
+
+def _print(found: Evaluated) -> None:
+    with_top5 = found.accuracies[0].top5_pct is not None
+    head = ["preprocessing", "top-1 %", *(["top-5 %"] if with_top5 else []), "images", "split", "data"]
+    print_table(
+        head,
+        [
+            [
+                a.preprocessing,
+                f"{a.top1_pct:.2f}",
+                *([] if a.top5_pct is None else [f"{a.top5_pct:.2f}"]),
+                str(a.images),
+                a.split,
+                a.source,
+            ]
+            for a in found.accuracies
+        ],
+    )
+    own = found.preprocessing
+    print_lines(
+        f"{found.entry}, {found.runtime}; its own preprocessing is {own.mode}; native is with "
+        f"{own.interpolation}, crop {own.crop_pct:g}"
+    )
+    if found.accuracies[0].split in ("all", "train"):
+        print_lines("images that the network was trained on may be among these; --split says which to take")

@@ -1,0 +1,227 @@
+"""Stage: an entry and labelled images -> its top-1 and top-5, in one or both modes of preprocessing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from anas_zoo.data import ImageSource, open_source
+from anas_zoo.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.geometry import Mode
+from anas_zoo.pipeline.draft_run import run_of_draft
+from anas_zoo.pipeline.labelled_images import choose_images, classes_in
+from anas_zoo.progress import track
+from anas_zoo.training import pick_device
+from anas_zoo.zoo import (
+    Accuracy,
+    Classifier,
+    Entry,
+    EntryReport,
+    PreprocessingInfo,
+    load_subnet,
+    write_report,
+)
+from anas_zoo.zoo.entry import CONFIG, WEIGHTS
+from anas_zoo.zoo.images import preprocess
+from anas_zoo.zoo.lacking import how_to_get_weights
+from anas_zoo.zoo.manifest import MANIFEST
+
+__all__ = ["Evaluated", "Runtime", "evaluate"]
+
+Runtime = Literal["torch", "onnxruntime"]
+Floats = npt.NDArray[np.float32]
+Prepared = npt.NDArray[Any]  # one image as the network takes it
+Indices = npt.NDArray[np.int64]
+
+BATCH = 64
+MANY_CLASSES = 5  # top-5 says something from more of them on
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What was measured.
+
+    Attributes:
+        entry: its name.
+        preprocessing: what its config records.
+        runtime: "torch", or the name of the file that onnxruntime ran.
+        accuracies: one for each mode that was asked for.
+    """
+
+    entry: str
+    preprocessing: PreprocessingInfo
+    runtime: str
+    accuracies: tuple[Accuracy, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for machines."""
+        return {
+            "entry": self.entry,
+            "recorded_preprocessing": self.preprocessing.model_dump(mode="json"),
+            "runtime": self.runtime,
+            "accuracies": [accuracy.model_dump(mode="json") for accuracy in self.accuracies],
+        }
+
+
+def evaluate(
+    folder: Path,
+    data: str | None = None,
+    *,
+    split: str | None = None,
+    modes: Sequence[Mode] = (),
+    limit: int | None = None,
+    runtime: Runtime = "torch",
+    file: str | None = None,
+    device: str = "cpu",
+    keep: bool = False,
+) -> Evaluated:
+    """Measure an entry or a draft on labelled images.
+
+    Args:
+        folder: of the entry.
+        data: name of a source of images; the draft of a run has the run's by default.
+        split: the part of them; default is the test part, or all images where there is none.
+        modes: of preprocessing; default is the one of its config.
+        limit: so many images at most, evenly spread over the part.
+        runtime: torch and the weights, or onnxruntime, numpy and Pillow with an exported file.
+        file: which one of the exported files; default is model.onnx.
+        device: of torch.
+        keep: note the result in the report of a draft.
+
+    Raises :class:`DataError` for images that cannot be read or do not fit the entry, :class:`EntryError` for
+    an entry that cannot be measured or whose report is fixed, :class:`NoWeightsError` for one without its
+    weights.
+    """
+    entry = Entry.read(folder)
+    if keep:
+        _refuse_fixed(entry, runtime)
+    run = run_of_draft(folder)
+    if data is None and run is None:
+        raise DataError(
+            "no images to measure on; give --data, such as a folder with one sub-folder per class"
+        )
+    source = run.source if data is None and run else open_source(str(data))
+    network = _network(entry, runtime, file, device)
+    if network.raw and any(mode != entry.config.anas.preprocessing.mode for mode in modes):
+        raise EntryError(
+            f"{network.name} prepares its images itself, in the mode of the entry; leave out --preprocessing"
+        )
+    classes = classes_in(source, entry)
+    split, chosen = choose_images(source, run, split, limit)
+    recorded = entry.config.anas.preprocessing
+    accuracies = []
+    for mode in modes or (recorded.mode,):
+        prepare = np.asarray if network.raw else _preparation(recorded, mode, runtime)
+        top1, top5 = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
+        accuracies.append(
+            Accuracy(
+                source=source.title,
+                split=split,
+                images=len(chosen),
+                top1_pct=100.0 * top1 / len(chosen),
+                top5_pct=100.0 * top5 / len(chosen) if entry.config.num_classes > MANY_CLASSES else None,
+                preprocessing=mode,
+            )
+        )
+    if keep:
+        write_report(folder, _noted(entry.report, accuracies))
+    return Evaluated(entry.name, recorded, network.name, tuple(accuracies))
+
+
+def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:
+    if MANIFEST in entry.files:
+        raise EntryError(f"{entry.folder} is published, its report is fixed; leave out --keep")
+    if runtime != "torch":
+        raise EntryError("--keep notes what the weights do in torch; leave out --runtime or --keep")
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A network that is measured, and whether it takes images as they are."""
+
+    name: str
+    logits: Callable[[Sequence[Prepared]], Floats]
+    raw: bool = False
+
+
+def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _Network:
+    weights = entry.config.anas.weights
+    if runtime == "onnxruntime":
+        classifier = Classifier(entry.folder, file=file, threads=torch.get_num_threads())
+        if classifier.raw:  # images of several sizes make no batch
+            return _Network(
+                classifier.file.name,
+                lambda images: np.concatenate([classifier.run(image[None]) for image in images]),
+                raw=True,
+            )
+        return _Network(classifier.file.name, lambda images: classifier.run(np.stack(images)))
+    if file is not None:
+        raise EntryError(f"--file {file}: torch runs {WEIGHTS}; give --runtime onnxruntime too")
+    if weights is None:
+        raise NoWeightsError(how_to_get_weights(entry.config))
+    if not entry.has_weights:
+        raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
+    where = pick_device(device)
+    subnet = load_subnet(entry.folder).to(where)
+
+    @torch.no_grad()
+    def logits_of(images: Sequence[Prepared]) -> Floats:
+        logits: Floats = subnet(torch.from_numpy(np.stack(images)).to(where)).cpu().numpy()
+        return logits
+
+    return _Network("torch", logits_of)
+
+
+def _preparation(
+    recorded: PreprocessingInfo, mode: Mode, runtime: Runtime
+) -> Callable[[Image.Image], Prepared]:
+    """RGB image -> (3, R, R), by what the runtime's users have at hand."""
+    wanted = recorded.to_preprocessing().in_mode(mode)
+    if runtime == "torch":
+        transform = wanted.transform(recorded.resolution)
+        return lambda image: np.asarray(transform(image))
+    info = PreprocessingInfo(resolution=recorded.resolution, **wanted.to_dict())
+    return lambda image: preprocess(image, info)
+
+
+def _count(
+    network: _Network,
+    prepare: Callable[[Image.Image], Prepared],
+    source: ImageSource,
+    chosen: Sequence[int],
+    classes: Indices,
+    what: str,
+) -> tuple[int, int]:
+    """How many images have their class first, and among the first five."""
+    top1 = top5 = 0
+    for part in track(list(_batches(chosen)), what):
+        logits = network.logits([prepare(source.image(index)) for index in part])
+        best = np.argsort(-logits, axis=1, kind="stable")[:, :MANY_CLASSES]
+        hits = best == classes[source.labels[part]][:, None]
+        top1, top5 = top1 + int(hits[:, 0].sum()), top5 + int(hits.any(axis=1).sum())
+    return top1, top5
+
+
+def _batches(chosen: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(chosen), BATCH):
+        yield list(chosen[start : start + BATCH])
+
+
+def _noted(report: EntryReport, measured: Sequence[Accuracy]) -> EntryReport:
+    """``report`` with further accuracies; what was measured again is replaced, its own accuracy stays."""
+
+    def subject(accuracy: Accuracy) -> tuple[str, str, str]:
+        return accuracy.source, accuracy.split, accuracy.preprocessing
+
+    own = report.accuracy
+    again = {subject(accuracy) for accuracy in measured}
+    kept = [accuracy for accuracy in report.further_accuracy if subject(accuracy) not in again]
+    new = [a for a in measured if own is None or (subject(a), a.images) != (subject(own), own.images)]
+    return report.model_copy(update={"further_accuracy": (*kept, *new)})

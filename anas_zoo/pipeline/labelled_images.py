@@ -1,0 +1,90 @@
+"""Which images of a source an entry is measured on, and which of its classes theirs are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anas_zoo.data import ImageSource
+from anas_zoo.errors import DataError, nearest
+from anas_zoo.pipeline.images_at import spread
+from anas_zoo.pipeline.run_folder import RunFolder
+from anas_zoo.zoo import Entry
+
+__all__ = ["choose_images", "classes_in"]
+
+Indices = npt.NDArray[np.int64]
+
+NAMED = 3  # classes that an error names
+WHOLE = "all"  # every image of a source
+
+
+def classes_in(source: ImageSource, entry: Entry) -> Indices:
+    """The network's class of each class of ``source``, by name, (classes of the source,) int64.
+
+    An entry without names takes exactly as many classes as it has, in its order. Raises :class:`DataError`
+    for images that do not fit, and for names that are unknown or ambiguous.
+    """
+    names, config = source.label_names, entry.config
+    known = config.label_names
+    if known is None:
+        if len(names) != config.num_classes:
+            raise DataError(
+                f"{entry.name} has {config.num_classes} classes without names and {source.name} has "
+                f"{len(names)}; give images of exactly its classes, in its order"
+            )
+        return np.arange(len(names))
+    if names == known:
+        return np.arange(len(names))
+    strange = [name for name in names if name not in known]
+    if strange:
+        listed = ", ".join(f"{name!r}{nearest(name, known)}" for name in strange[:NAMED])
+        more = f" and {len(strange) - NAMED} more" if len(strange) > NAMED else ""
+        raise DataError(
+            f"{source.name} has classes that {entry.name} does not know: {listed}{more}; name its folders as "
+            f"the labels of the entry, such as {', '.join(map(repr, known[:NAMED]))}"
+        )
+    double = [name for name in names if known.count(name) > 1]
+    if double:
+        raise DataError(
+            f"{entry.name} has several classes called {double[0]!r}, so that the images of {source.name} "
+            "cannot be told apart by name"
+        )
+    return np.array([known.index(name) for name in names], dtype=np.int64)
+
+
+def choose_images(
+    source: ImageSource, run: RunFolder[Any] | None, split: str | None, limit: int | None
+) -> tuple[str, list[int]]:
+    """The name of a part of ``source`` and numbers of its images, at most ``limit``, evenly spread.
+
+    Args:
+        source: where the images come from.
+        run: whose split is meant, if the images are those of it.
+        split: test, train, search (of a run) or all; default is test, or all where there is no such part.
+        limit: None for all of the part.
+
+    Raises :class:`DataError` for a part that is not there or empty.
+    """
+    parts = _parts(source, run)
+    split = split or next(iter(parts))
+    if split not in parts:
+        raise DataError(f"{source.name} has no part {split!r}; give --split {' or '.join(parts)}")
+    if not len(parts[split]):
+        raise DataError(f"the part {split!r} of {source.name} has no images; give another --split")
+    return split, spread(parts[split], limit or len(parts[split]))
+
+
+def _parts(source: ImageSource, run: RunFolder[Any] | None) -> dict[str, Sequence[int]]:
+    """The parts of ``source`` by name; the first is measured unless another is asked for."""
+    every = np.arange(len(source.labels))
+    parts: dict[str, Sequence[int]] = {}
+    if run is not None and source.fingerprint() == run.split.source_sha256:
+        parts = {"test": run.split.test, "search": run.split.search, "train": run.split.train}
+    elif source.test_indices is not None:
+        train = np.setdiff1d(every, source.test_indices)
+        parts = {"test": source.test_indices.tolist(), "train": train.tolist()}
+    return parts | {WHOLE: every.tolist()}

@@ -1,0 +1,248 @@
+"""Accuracy of a shelf's entry on real digits, by the command's stage and by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anas_zoo.data import DigitsSource, eval_tensor
+from anas_zoo.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.export.image_input import with_image_input
+from anas_zoo.geometry import Mode
+from anas_zoo.pipeline.evaluate import evaluate
+from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
+from anas_zoo.pipeline.finetune_run import FinetuneRun
+from anas_zoo.pipeline.images_at import spread
+from anas_zoo.zoo import Classifier, Entry, entry_folder, file_info, load_subnet, model_card, write_report
+from anas_zoo.zoo.evidence import Accuracy, EntryReport
+
+SMALL = entry_folder("digits_s")
+LIMIT = 300
+
+
+def by_hand(indices: list[int], mode: Mode) -> tuple[float, float]:
+    """(top-1, top-5) in percent of the small entry on digits."""
+    source = DigitsSource()
+    images = eval_tensor(source, indices, source.preprocessing.in_mode(mode), 6)
+    labels = torch.from_numpy(source.labels[indices])[:, None]
+    with torch.no_grad():
+        hits = load_subnet(SMALL)(images).topk(5).indices == labels
+    return 100.0 * float(hits[:, 0].double().mean()), 100.0 * float(hits.any(1).double().mean())
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    """The small entry as the draft of a run on digits."""
+    run = FinetuneRun.start(
+        tmp_path / "run", FinetuneRecipe.load(None, {"data": "digits"}), Entry.read(SMALL)
+    )
+    return Path(shutil.copytree(SMALL, run.draft_folder, ignore=shutil.ignore_patterns("manifest.json")))
+
+
+def as_reference(folder: Path) -> Path:
+    """Make the entry in ``folder`` one that records the mode reference."""
+    config = json.loads((folder / "config.json").read_text())
+    config["anas"]["preprocessing"] |= {"mode": "reference", "crop_pct": 0.875}
+    config["pretrained_cfg"]["crop_pct"] = 0.875
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_accuracies_are_those_counted_by_hand(runtime: str) -> None:
+    found = evaluate(SMALL, "digits", modes=("native", "reference"), limit=LIMIT, runtime=runtime)  # type: ignore[arg-type]
+    indices = spread(range(1797), LIMIT)
+    assert [a.preprocessing for a in found.accuracies] == ["native", "reference"]
+    for accuracy in found.accuracies:
+        top1, top5 = by_hand(indices, accuracy.preprocessing)
+        assert accuracy.top1_pct == pytest.approx(top1)
+        assert accuracy.top5_pct == pytest.approx(top5)
+        assert (accuracy.split, accuracy.images) == ("all", LIMIT)
+    assert by_hand(indices, "native") != by_hand(indices, "reference")
+    assert found.runtime == ("torch" if runtime == "torch" else "model.onnx")
+
+
+def test_the_recorded_mode_is_the_default(draft: Path) -> None:
+    (native,) = evaluate(draft, limit=LIMIT).accuracies
+    as_reference(draft)
+    (reference,) = evaluate(draft, limit=LIMIT).accuracies
+    assert (native.preprocessing, reference.preprocessing) == ("native", "reference")
+    test = FinetuneRun.open(draft.parent.parent).split.test
+    assert reference.top1_pct == pytest.approx(by_hand(spread(test, LIMIT), "reference")[0])
+    # Its native form is what timm does with the config: here another crop than the entry had.
+    other = evaluate(draft, limit=LIMIT, modes=("native",)).accuracies[0]
+    assert other.preprocessing == "native"
+
+
+def test_a_draft_of_a_run_is_measured_on_its_test_split(draft: Path) -> None:
+    run = FinetuneRun.open(draft.parent.parent)
+    for named in (None, "digits"):
+        (accuracy,) = evaluate(draft, named).accuracies
+        assert (accuracy.split, accuracy.images) == ("test", len(run.split.test))
+        assert accuracy.top1_pct == pytest.approx(by_hand(list(run.split.test), "native")[0])
+    assert evaluate(draft, split="search").accuracies[0].images == len(run.split.search)
+    assert evaluate(draft, split="train").accuracies[0].images == len(run.split.train)
+
+
+def test_what_is_kept_is_one_row_per_mode_in_report_and_card(draft: Path) -> None:
+    before = Entry.read(draft).report.model_copy(update={"accuracy": None})
+    write_report(draft, before)
+    evaluate(draft, modes=("native", "reference"), limit=20, keep=True)
+    evaluate(draft, modes=("native", "reference"), keep=True)
+    entry = Entry.read(draft)
+    modes = [(a.preprocessing, a.split, a.images) for a in entry.report.further_accuracy]
+    count = len(FinetuneRun.open(draft.parent.parent).split.test)
+    assert modes == [("native", "test", count), ("reference", "test", count)]
+    assert entry.report.model_copy(update={"further_accuracy": ()}) == before
+    card = model_card(entry.config, entry.report)
+    for accuracy in entry.report.further_accuracy:
+        row = f"| {accuracy.top1_pct:.2f} % | {accuracy.top5_pct:.2f} % | {count} | test |"
+        assert any(
+            line.startswith(row) and line.endswith(f"| {accuracy.preprocessing} |")
+            for line in card.splitlines()
+        )
+    assert "the network's own preprocessing is `native`" in card
+
+
+def test_what_the_report_says_already_is_not_said_twice(draft: Path) -> None:
+    (measured,) = evaluate(draft).accuracies
+    own = Entry.read(draft).report.accuracy
+    assert own is not None
+    assert own.images == measured.images
+    assert own.top1_pct == pytest.approx(measured.top1_pct)
+    evaluate(draft, modes=("native", "reference"), limit=20, keep=True)
+    evaluate(draft, modes=("native", "reference"), keep=True)
+    assert [a.preprocessing for a in Entry.read(draft).report.further_accuracy] == ["reference"]
+
+
+def test_a_published_entry_stays_as_it_is(tmp_path: Path) -> None:
+    entry = Path(shutil.copytree(SMALL, tmp_path / "entry"))
+    before = {path.name: path.read_bytes() for path in entry.iterdir()}
+    with pytest.raises(EntryError, match="is published, its report is fixed; leave out --keep"):
+        evaluate(entry, "digits", limit=10, keep=True)
+    evaluate(entry, "digits", limit=10)
+    assert {path.name: path.read_bytes() for path in entry.iterdir()} == before
+
+
+def test_only_torchs_figures_are_kept(draft: Path) -> None:
+    with pytest.raises(EntryError, match="leave out --runtime or --keep"):
+        evaluate(draft, runtime="onnxruntime", keep=True)
+
+
+@pytest.fixture
+def raw(draft: Path) -> Path:
+    """The draft with a second file, which prepares its images itself."""
+    config = Entry.read(draft).config
+    own = config.anas.preprocessing.to_preprocessing()
+    model = with_image_input(onnx.load(draft / "model.onnx"), own, config.arch.resolution)
+    onnx.save(model, draft / "model.raw.onnx")
+    report = Entry.read(draft).report
+    info = file_info(draft / "model.raw.onnx", target="raw", opset=18, input="uint8-nhwc")
+    write_report(draft, report.model_copy(update={"files": report.files | {"model.raw.onnx": info}}))
+    return draft
+
+
+def test_a_file_that_prepares_its_images_gets_them_as_they_are(raw: Path, tmp_path: Path) -> None:
+    (mine,) = evaluate(raw, runtime="onnxruntime", file="model.raw.onnx").accuracies
+    (plain,) = evaluate(raw, runtime="onnxruntime").accuracies
+    assert mine == plain
+    images = sorted(write_folder(tmp_path / "images", "05").rglob("*.png"))
+    DigitsSource().image(3).resize((20, 31)).save(images[0])  # images need not be of one size
+    (folder,) = evaluate(
+        raw, str(tmp_path / "images"), runtime="onnxruntime", file="model.raw.onnx"
+    ).accuracies
+    assert folder.images == 12
+    by_file = Classifier(raw, file="model.raw.onnx").logits(images)
+    np.testing.assert_allclose(by_file, Classifier(raw).logits(images), atol=0.05)
+    with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out --preproc"):
+        evaluate(raw, modes=("native", "reference"), runtime="onnxruntime", file="model.raw.onnx")
+
+
+def write_folder(root: Path, labels: str, per_class: int = 6) -> Path:
+    source = DigitsSource()
+    for label in labels:
+        (root / label).mkdir(parents=True)
+        for index in np.flatnonzero(source.labels == int(label))[:per_class]:
+            source.image(int(index)).save(root / label / f"{index}.png")
+    return root
+
+
+def test_classes_of_a_folder_are_matched_by_name(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "images", "73")
+    numbers = sorted(int(path.stem) for path in folder.rglob("*.png"))
+    (accuracy,) = evaluate(SMALL, str(folder)).accuracies
+    assert (accuracy.images, accuracy.split) == (12, "all")
+    assert accuracy.top1_pct == pytest.approx(by_hand(numbers, "native")[0])
+    assert accuracy.top1_pct > 80  # by their places in the folder, 7 and 3 would be 0 and 1
+
+
+def test_a_folder_with_a_test_part_is_measured_on_it(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    write_folder(folder / "train", "01")
+    write_folder(folder / "val", "01", per_class=2)
+    assert [evaluate(SMALL, str(folder), split=s).accuracies[0].images for s in (None, "train", "all")] == [
+        4, 12, 16,
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="no part 'search'; give --split test or train or all"):
+        evaluate(SMALL, str(folder), split="search")
+
+
+def renamed(folder: Path, names: list[str] | None) -> Path:
+    config = json.loads((folder / "config.json").read_text())
+    config["label_names"] = names
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_images_that_do_not_fit_are_refused_in_one_line(draft: Path, tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "images", "0123")
+    (folder / "0").rename(folder / "zero")
+    for data, message in (
+        (None, "no images to measure on; give --data"),
+        ("digit", "no data source"),
+        (str(folder), "does not know: 'zero'; name its folders as the labels of the entry, such as '0'"),
+    ):
+        with pytest.raises(DataError, match=message) as caught:
+            evaluate(SMALL, data)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match=r"has 10 classes without names and .* has 4; give images of exactly"):
+        evaluate(renamed(draft, None), str(folder))
+    with pytest.raises(DataError, match="several classes called 'zero', so that the images of"):
+        evaluate(renamed(draft, ["1", "2", "3", "zero", "zero", *"yyyyy"]), str(folder))
+    assert (
+        evaluate(renamed(draft, ["1", "2", "3", "zero", *"yyyyyy"]), str(folder)).accuracies[0].images == 24
+    )
+
+
+def test_entries_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoWeightsError, match="attentive_nas_a0 has no weights on the shelf"):
+        evaluate(entry_folder("attentive_nas_a0"), "digits")
+    bare = Path(shutil.copytree(SMALL, tmp_path / "bare", ignore=shutil.ignore_patterns("*.s*", "man*")))
+    with pytest.raises(EntryError, match=r"bare lacks model\.safetensors"):
+        evaluate(bare, "digits")
+    with pytest.raises(EntryError, match=r"no exported file 'x\.onnx'; it has model\.onnx"):
+        evaluate(SMALL, "digits", runtime="onnxruntime", file="x.onnx")
+    with pytest.raises(EntryError, match="give --runtime onnxruntime too"):
+        evaluate(SMALL, "digits", file="model.onnx")
+
+
+PLAIN = {"source": "s", "split": "test", "images": 3, "top1_pct": 50.0, "preprocessing": "native"}
+
+
+@given(top5=st.none() | st.floats(0, 100), further=st.lists(st.sampled_from(["native", "reference"])))
+def test_reports_of_before_read_and_write_alike(top5: float | None, further: list[Mode]) -> None:
+    accuracy = Accuracy.model_validate(PLAIN)
+    old = EntryReport(name="x", arch_id="0", accuracy=accuracy)
+    assert old.to_dict()["accuracy"] == PLAIN
+    assert "further_accuracy" not in old.to_dict()
+    more = tuple(accuracy.model_copy(update={"preprocessing": m, "top5_pct": top5}) for m in further)
+    new = old.model_copy(update={"further_accuracy": more})
+    assert EntryReport.model_validate(json.loads(json.dumps(new.to_dict()))) == new
