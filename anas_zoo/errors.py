@@ -13,6 +13,7 @@
     ├── ProfileError          two counts of one network that disagree
     ├── ExportError           a network that cannot be exported
     │   └── ParityError       an exported file that does not compute what torch computes
+    ├── ServeError            a page that cannot be served (no npm, a port that is taken)
     └── EntryError            a published entry that is incomplete, altered or refused
         ├── NotOnShelfError   a model name that no entry has
         └── NoWeightsError    a model whose weights are not distributed
@@ -41,6 +42,7 @@ __all__ = [
     "ParityError",
     "ProfileError",
     "SearchError",
+    "ServeError",
     "SpaceError",
     "TrainingError",
     "nearest",
@@ -103,6 +105,10 @@ class ExportError(AnasError):
 
 class ParityError(ExportError):
     """An exported file that does not compute what the torch network computes."""
+
+
+class ServeError(AnasError):
+    """A page that cannot be served: its runtime cannot be had, or the port is taken."""
 
 
 class EntryError(AnasError):

