@@ -56,6 +56,7 @@ def install_packages(folder: Path) -> None:
     command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [line.removeprefix("npm error").strip() for line in done.stderr.splitlines()]
-        why = "; ".join([line for line in said if line][:SAID_LINES]) or "it does not say why"
+        errors = [line.removeprefix("npm error") for line in done.stderr.splitlines() if "npm error" in line]
+        said = [line.strip() for line in errors if line.strip() and "complete log" not in line]
+        why = "; ".join(said[:SAID_LINES]) or done.stderr.strip() or f"exit code {done.returncode}"
         raise ServeError(f"npm could not install the packages of {folder}: {why}")

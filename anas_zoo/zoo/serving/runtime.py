@@ -13,7 +13,7 @@ from anas_zoo.files import disk_errors, output_folder, sha256_file
 from anas_zoo.progress import note
 from anas_zoo.zoo.serving.node import install_packages
 
-__all__ = ["RUNTIME_FILES", "fetch_runtime", "find_runtime"]
+__all__ = ["RUNTIME_FILES", "cache_folder", "fetch_runtime", "find_runtime"]
 
 # The build that runs on the processor alone; the module loads the other two from beside itself.
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
@@ -27,7 +27,7 @@ def _locked_version(page: Path) -> str:
     return str(locked["packages"][f"node_modules/{PACKAGE}"]["version"])
 
 
-def _cached(page: Path) -> Path:
+def cache_folder(page: Path) -> Path:
     """Where the cache has the runtime of this lock file (``XDG_CACHE_HOME`` or ``~/.cache``)."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     cache = (Path(base) if base else Path.home() / ".cache") / "anas-zoo" / "web"
@@ -46,7 +46,7 @@ def _beside(page: Path) -> Path | None:
 
 def find_runtime(page: Path) -> Path | None:
     """The folder with :data:`RUNTIME_FILES` for the web client in ``page``; None when it is not there yet."""
-    for folder in (_beside(page), _cached(page)):
+    for folder in (_beside(page), cache_folder(page)):
         if folder is not None and all((folder / name).is_file() for name in RUNTIME_FILES):
             return folder
     return None
@@ -62,7 +62,7 @@ def fetch_runtime(page: Path) -> Path:
     found = find_runtime(page)
     if found is not None:
         return found
-    target = _cached(page)
+    target = cache_folder(page)
     note(f"fetching {PACKAGE} {_locked_version(page)} with npm, once; it will be kept in {target.parent}")
     with tempfile.TemporaryDirectory(prefix="anas-web-") as temporary:
         work = Path(temporary)
