@@ -15,6 +15,10 @@ SOURCES := pyproject.toml requirements/constraints.txt
 # The packages of the JavaScript clients, which their tests run; npm comes with the development tools.
 CLIENTS := $(patsubst %,export/clients/%/node_modules/.package-lock.json,node web)
 
+# One process per core; the tests of a file share what they made, so they stay together.
+PARALLEL := -n auto --dist loadfile
+NO_TESTS := 5 # pytest's exit status when it was asked for none of them
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test quick lint types clean moved
@@ -30,10 +34,11 @@ demo: $(STAMP) ## train, search, export and publish on real images: OUT=runs/dem
 	$(BIN)/anas demo --out "$(OUT)" $(ARGS)
 
 test: lint types $(CLIENTS) ## lint, types and the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not alone" $(PARALLEL) $(ARGS)
+	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
 quick: $(STAMP) $(CLIENTS) ## the tests that take no more than a few seconds each
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 lint: $(STAMP) ## ruff: format and rules
 	$(BIN)/ruff format --check .

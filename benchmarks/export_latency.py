@@ -5,9 +5,9 @@
 All files are open at once and called in turn, round after round, one image a call: a disturbance of the
 machine falls on all alike. One thread is timed by that thread's CPU time, two by the wall clock; a figure is
 the median over the rounds. Weights are random, with batch norm calibrated on noise, since latency does not
-depend on them. The accuracies beside are published ones, measured by nobody here: the AttentiveNAS paper's (BN
-calibrated on training images, 256 → crop 224 → resize), and timm's results table and model cards at the side
-that is timed.
+depend on them. The accuracies beside are published ones, measured by nobody here: the AttentiveNAS paper's
+(BN calibrated on training images, 256 → crop 224 → resize), and timm's results table and model cards at the
+side that is timed.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/int8_sensitivity.py RUN:NAME [RUN:NAME ...] [--arch largest] [--out benchmarks/results]
 
 NAME is a draft of the run RUN (``runs/demo:digits_m``), or ``smallest`` or ``largest``, which are taken from
-its supernet and calibrated as a search does. Ranges come from training images, accuracies from the search split:
-the choice of what stays in float must not see the test split.
+its supernet and calibrated as a search does. Ranges come from training images, accuracies from the search
+split: the choice of what stays in float must not see the test split.
 """
 
 from __future__ import annotations
