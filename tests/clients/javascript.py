@@ -24,7 +24,9 @@ CASES = Path(__file__).with_name("run_cases.mjs")
 def need_packages(client: str) -> None:
     """Fail in one line where npm's packages of ``client`` are not installed."""
     if not (CLIENTS / client / "node_modules" / ".package-lock.json").is_file():
-        pytest.fail(f"the packages of export/clients/{client} are not installed; run: make setup", pytrace=False)
+        pytest.fail(
+            f"the packages of export/clients/{client} are not installed; run: make setup", pytrace=False
+        )
 
 
 def _node(*args: str | Path) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -75,7 +76,7 @@ def served(entry: str | Path) -> Iterator[str]:
 
 @contextmanager
 def opened(browser: Browser, url: str) -> Iterator[Page]:
-    """The page at ``url``, ready; afterwards nothing may have gone wrong on it, and nothing come from elsewhere."""
+    """The page at ``url``, ready; in the end nothing may have gone wrong or come from elsewhere."""
     page = browser.new_page(viewport={"width": 1100, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
     wrong: list[str] = []
@@ -161,6 +162,26 @@ def test_image_files_get_the_classes_that_python_gives(browser: Browser, url: st
             assert percents == pytest.approx([one.probability_pct for one in best], abs=0.051), path.name
 
 
+@pytest.mark.parametrize(
+    ("event", "holder"), [("DragEvent", "dataTransfer"), ("ClipboardEvent", "clipboardData")]
+)
+def test_images_may_be_dropped_and_pasted(
+    event: str, holder: str, browser: Browser, url: str, tmp_path: Path
+) -> None:
+    content = base64.b64encode(write_images(tmp_path / "images")[0].read_bytes()).decode()
+    script = """([content, event, holder]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], "given.png"));
+        const name = event === "DragEvent" ? "drop" : "paste";
+        const options = { [holder]: data, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new window[event](name, options));
+    }"""
+    with opened(browser, url) as page:
+        page.evaluate(script, [content, event, holder])
+        expect(page.locator("#whole-text")).to_contain_text("given.png, 8")
+        expect(page.locator("#answer")).to_contain_text("3")
+
+
 def test_a_file_that_is_no_image_is_one_line(browser: Browser, url: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "cut.png").write_bytes(write_images(tmp_path / "images")[0].read_bytes()[:60])
@@ -186,7 +207,9 @@ def test_the_golden_check_fails_on_other_logits(browser: Browser, entry: Path) -
     save_file(tensors, entry / "golden.safetensors")
     with served(entry) as address, opened(browser, address) as page:
         page.get_by_role("button", name="Run the golden check").click()
-        expect(page.locator("#verdict.bad")).to_contain_text("FAILED: 8 images, largest difference of a logit 1.0e-2")
+        expect(page.locator("#verdict.bad")).to_contain_text(
+            "FAILED: 8 images, largest difference of a logit 1.0e-2"
+        )
 
 
 def test_texts_of_an_entry_are_never_markup(browser: Browser, entry: Path, tmp_path: Path) -> None:

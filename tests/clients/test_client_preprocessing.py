@@ -38,7 +38,10 @@ def random_sides(rng: np.random.Generator) -> tuple[int, int]:
 
 def test_resizing_is_pillows_to_the_last_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    pairs = [*itertools.product(SOURCES, TARGETS), *((random_sides(rng), random_sides(rng)) for _ in range(60))]
+    pairs = [
+        *itertools.product(SOURCES, TARGETS),
+        *((random_sides(rng), random_sides(rng)) for _ in range(60)),
+    ]
     images = [image_of(rng, *source) for source, _ in pairs]
     cases = [
         {"do": "resize", "image": index, "width": width, "height": height, "interpolation": name}

@@ -65,9 +65,7 @@ def test_classes_are_those_of_python(pictures: list[Path]) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         results = json.loads(done.stdout)
         assert [result["image"] for result in results] == [str(path) for path in pictures]
-        for result, best in zip(
-            results, Classifier(SHELF / name).predict(pictures, top_k=3), strict=True
-        ):
+        for result, best in zip(results, Classifier(SHELF / name).predict(pictures, top_k=3), strict=True):
             got = result["predictions"]
             assert [(one["index"], one["label"]) for one in got] == [(one.index, one.label) for one in best]
             percents = [one.probability_pct for one in best]

@@ -136,7 +136,9 @@ def test_every_answer_keeps_other_sites_out(server: PageServer) -> None:
         assert "Access-Control-Allow-Origin" not in headers
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "[::1]:{port}"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "", "[::1]:{port}"]
+)
 def test_another_name_of_this_machine_is_refused(server: PageServer, host: str) -> None:
     answer = ask(server, "/entry/config.json", Host=host.format(port=server.server_port))
     assert (answer.status, answer.body.decode()) == (403, f"403 open {server.url} instead\n")
@@ -157,9 +159,14 @@ def raw(server: PageServer, request: bytes) -> bytes:
 def test_wrong_requests_are_answered_and_closed(server: PageServer) -> None:
     host = f"Host: 127.0.0.1:{server.server_port}\r\n".encode()
     assert b" 403 " in raw(server, b"GET /web/ HTTP/1.0\r\n\r\n").partition(b"\r\n")[0]
-    assert b" 403 " in raw(server, b"GET /web/ HTTP/1.1\r\n" + host + b"Host: evil\r\n\r\n").partition(b"\r\n")[0]
+    assert (
+        b" 403 "
+        in raw(server, b"GET /web/ HTTP/1.1\r\n" + host + b"Host: evil\r\n\r\n").partition(b"\r\n")[0]
+    )
     assert raw(server, b"GET\r\n\r\n").startswith(b"400 ")  # as HTTP/0.9, which has no status line
-    assert b" 404 " in raw(server, b"GET http://evil/web/ HTTP/1.1\r\n" + host + b"\r\n").partition(b"\r\n")[0]
+    assert (
+        b" 404 " in raw(server, b"GET http://evil/web/ HTTP/1.1\r\n" + host + b"\r\n").partition(b"\r\n")[0]
+    )
     assert b" 501 " in raw(server, b"POST /web/ HTTP/1.1\r\n" + host + b"\r\n").partition(b"\r\n")[0]
     assert b" 414 " in raw(server, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n").partition(b"\r\n")[0]
 
@@ -260,7 +267,9 @@ def packed_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     npm("pack", package)
     tarball = page / "onnxruntime-web-1.2.3.tgz"
     dependency = {"onnxruntime-web": tarball.as_uri().replace("file://", "file:")}
-    (page / "package.json").write_text(json.dumps({"name": "page", "version": "1.0.0", "dependencies": dependency}))
+    (page / "package.json").write_text(
+        json.dumps({"name": "page", "version": "1.0.0", "dependencies": dependency})
+    )
     npm("install", "--package-lock-only")
     lock = json.loads((page / "package-lock.json").read_text())
     lock["packages"]["node_modules/onnxruntime-web"]["resolved"] = dependency["onnxruntime-web"]

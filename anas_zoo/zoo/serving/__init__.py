@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anas_zoo.zoo.serving.routes import Routes, page_routes
-from anas_zoo.zoo.serving.runtime import find_runtime, fetch_runtime
+from anas_zoo.zoo.serving.runtime import fetch_runtime, find_runtime
 from anas_zoo.zoo.serving.server import PageServer
 
 __all__ = ["PageServer", "Routes", "fetch_runtime", "find_runtime", "page_routes"]

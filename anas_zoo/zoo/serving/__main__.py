@@ -1,4 +1,4 @@
-"""``python -m anas_zoo.zoo.serving FOLDER...``: npm's packages into the clients' folders, for ``make setup``."""
+"""``python -m anas_zoo.zoo.serving FOLDER...``: npm's packages into those folders, for ``make setup``."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Routes:
 
 
 def _entry_files(folder: Path) -> tuple[str, list[Path]]:
-    """Name of the entry, and its files that the page needs; they are there, and the model is the measured one."""
+    """Name of the entry, and the files that the page needs: all there, the model as it was measured."""
     entry = Entry.read(folder, check_hashes=False)
     if entry.config.anas.weights is None:
         raise NoWeightsError(how_to_get_weights(entry.config))

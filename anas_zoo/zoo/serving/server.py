@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
             self.close_connection = True  # a body that nobody reads would be taken for the next request
-        # A name of somebody else's that leads to 127.0.0.1 would let their page read this one (DNS rebinding).
+        # A foreign name that leads to 127.0.0.1 would let a foreign page read this one (DNS rebinding).
         if self.headers.get_all("Host", []) not in [[host] for host in self.server.hosts]:
             self.send_error(HTTPStatus.FORBIDDEN, f"open {self.server.url} instead")
             return
