@@ -12,6 +12,13 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 SOURCES := pyproject.toml requirements/constraints.txt
 
+# The packages of the JavaScript clients, which their tests run; npm comes with the development tools.
+CLIENTS := $(patsubst %,export/clients/%/node_modules/.package-lock.json,node web)
+
+# One process per core; the tests of a file share what they made, so they stay together.
+PARALLEL := -n auto --dist loadfile
+NO_TESTS := 5 # pytest's exit status when it was asked for none of them
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test quick lint types clean moved
@@ -21,16 +28,17 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1 \2/p' Makefile | \
 	  while read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
 
-setup: $(STAMP) ## make .venv and install the package with its development tools into it
+setup: $(STAMP) $(CLIENTS) ## make .venv and install the package with its development tools into it
 
 demo: $(STAMP) ## train, search, export and publish on real images: OUT=runs/demo, more options in ARGS
 	$(BIN)/anas demo --out "$(OUT)" $(ARGS)
 
-test: lint types ## lint, types and the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: lint types $(CLIENTS) ## lint, types and the whole test suite
+	$(BIN)/python -m pytest -m "not alone" $(PARALLEL) $(ARGS)
+	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ]
 
-quick: $(STAMP) ## the tests that take no more than a few seconds each
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+quick: $(STAMP) $(CLIENTS) ## the tests that take no more than a few seconds each
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
 
 lint: $(STAMP) ## ruff: format and rules
 	$(BIN)/ruff format --check .
@@ -63,3 +71,7 @@ $(STAMP): $(SOURCES)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt -e . --group dev
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+# npm writes its copy of the lock file last, so that copy says that the installation is complete.
+export/clients/%/node_modules/.package-lock.json: export/clients/%/package-lock.json | $(STAMP)
+	$(BIN)/python -m anas_zoo.zoo.serving $(@D:/node_modules=)

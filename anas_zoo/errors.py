@@ -18,6 +18,7 @@
     │   ├── ParityError       a file whose logits are not what torch computes
     │   │   └── AgreementError  a file that names other classes than torch
     │   └── QuantizationError an int8 file that is not worth having, or cannot be made
+    ├── ServeError            a page that cannot be served (no npm, a port that is taken)
     └── EntryError            a published entry that is incomplete, altered or refused
         ├── NotOnShelfError   a model name that no entry has
         └── NoWeightsError    a model whose weights are not distributed
@@ -51,6 +52,7 @@ __all__ = [
     "ProfileError",
     "QuantizationError",
     "SearchError",
+    "ServeError",
     "SpaceError",
     "TrainingError",
     "nearest",
@@ -133,6 +135,10 @@ class AgreementError(ParityError):
 
 class QuantizationError(ExportError):
     """An int8 file that is slower or less accurate than its target asks, or that cannot be made."""
+
+
+class ServeError(AnasError):
+    """A page that cannot be served: its runtime cannot be had, or the port is taken."""
 
 
 class EntryError(AnasError):

@@ -2,11 +2,12 @@
 
     python benchmarks/export_latency.py [--threads 1 2] [--rounds 60] [--out benchmarks/results]
 
-All files are open at once and called in turn, round after round, one image a call: a disturbance of the machine
-falls on all alike. One thread is timed by that thread's CPU time, two by the wall clock; a figure is the median
-over the rounds. Weights are random, with batch norm calibrated on noise, since latency does not depend on them.
-The accuracies beside are published ones, measured by nobody here: the AttentiveNAS paper's (BN calibrated on
-training images, 256 → crop 224 → resize), and timm's results table and model cards at the side that is timed.
+All files are open at once and called in turn, round after round, one image a call: a disturbance of the
+machine falls on all alike. One thread is timed by that thread's CPU time, two by the wall clock; a figure is
+the median over the rounds. Weights are random, with batch norm calibrated on noise, since latency does not
+depend on them. The accuracies beside are published ones, measured by nobody here: the AttentiveNAS paper's
+(BN calibrated on training images, 256 → crop 224 → resize), and timm's results table and model cards at the
+side that is timed.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ def front(top1_pct: dict[str, float], latency_ms: dict[str, float]) -> set[str]:
 def table(latency_ms: dict[str, float], top1_pct: dict[str, float]) -> list[str]:
     best = front(top1_pct, latency_ms)
     lines = [
-        f"| model | side | published top-1, % | ms | of {SMALL} | of {MEDIUM} | of its plain export | front |",
+        f"| model | side | published top-1, % | ms | of {SMALL} | of {MEDIUM} | of its plain export "
+        "| front |",
         "|---|--:|--:|--:|--:|--:|--:|---|",
     ]
     for name in sorted(top1_pct, key=lambda name: latency_ms[name]):

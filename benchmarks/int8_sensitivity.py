@@ -2,9 +2,9 @@
 
     python benchmarks/int8_sensitivity.py RUN:NAME [RUN:NAME ...] [--arch largest] [--out benchmarks/results]
 
-NAME is a draft of the run RUN (``runs/demo:digits_m``), or ``smallest`` or ``largest``, which are taken from its
-supernet and calibrated as a search does. Ranges come from training images, accuracies from the search split: the
-choice of what stays in float must not see the test split.
+NAME is a draft of the run RUN (``runs/demo:digits_m``), or ``smallest`` or ``largest``, which are taken from
+its supernet and calibrated as a search does. Ranges come from training images, accuracies from the search
+split: the choice of what stays in float must not see the test split.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from torch import Tensor
 from anas_zoo.export import Target
 from anas_zoo.export.folding import fold_batch_norm
 from anas_zoo.export.graph import write_graph
-from anas_zoo.export.quantization import PARTS, quantize
-from anas_zoo.export.target import Quantization
+from anas_zoo.export.quantization import quantize
+from anas_zoo.export.target import KINDS, Quantization
 from anas_zoo.files import atomic_write
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline import Run
@@ -84,13 +84,15 @@ def study(run: Run, name: str, target: Target) -> list[str]:
     lines = ["", f"## {run.recipe.data}, {name}", ""]
     lines += [f"{top1_pct:.2f} % top-1 in float on {len(one.labels)} images of the search split.", ""]
     lines += ["| in int8 | top-1 drop, points | agreement, % | noise of the logits, % |", "|---|--:|--:|--:|"]
-    for part in PARTS:
-        lines.append(one.row(f"{part} alone", tuple(p for p in PARTS if p != part)))
+    for part in KINDS:
+        lines.append(one.row(f"{part} alone", tuple(p for p in KINDS if p != part)))
     lines.append(one.row("all", ()))
-    for part in PARTS:
+    for part in KINDS:
         lines.append(one.row(f"all but {part}", (part,)))
-    kept = ", ".join(one.how.keep_float)
-    lines.append(one.row(f"**the target**: all but {kept}", one.how.keep_float))
+    for number in range(len(run.space.structure.stages)):
+        lines.append(one.row(f"all but se and stages.{number}", ("se", f"stages.{number}")))
+    for choice in one.how.choices():
+        lines.append(one.row(f"**the target**: all but {', '.join(choice.keep_float)}", choice.keep_float))
     for method in ("entropy", "percentile"):
         lines.append(one.row(f"the target, ranges by {method}", one.how.keep_float, method=method))
     lines.append(one.row("the target, weights of 8 bits", one.how.keep_float, reduce_range=False))

@@ -29,6 +29,7 @@ from anas_zoo.cli.predictor import predictor
 from anas_zoo.cli.profile import profile
 from anas_zoo.cli.publish import publish
 from anas_zoo.cli.search import search
+from anas_zoo.cli.serve import serve
 from anas_zoo.cli.show import show
 from anas_zoo.cli.train import train
 from anas_zoo.cli.validate import validate
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_models,
     "show": show,
     "predict": predict,
+    "serve": serve,
     "bench": bench,
     "import": import_,
 }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
-from anas_zoo.cli.output import print_json, print_table
+from anas_zoo.cli.output import print_json, print_lines, print_table
 
 __all__ = ["validate"]
 
 
 def validate(entry: EntryArgument, as_json: JsonOption = False) -> None:
-    """Run every exported file of an entry in onnxruntime and compare it with torch.
+    """Check every exported file of an entry, run it, and compare it with torch.
 
     A draft inside a run is validated on all images of the run's test split and gets the result into its
     report; anything else on the golden images that it carries.
@@ -22,7 +22,7 @@ def validate(entry: EntryArgument, as_json: JsonOption = False) -> None:
         print_json({name: report.to_dict() for name, report in reports.items()})
         return
     print_table(
-        ["file", "images", "batches", "logit diff", "agree %", "top-1 %"],
+        ["file", "images", "batches", "logit diff", "agree %", "top-1 %", "ran in"],
         [
             [
                 name,
@@ -31,7 +31,11 @@ def validate(entry: EntryArgument, as_json: JsonOption = False) -> None:
                 f"{report.max_abs_logit_diff:.1e}",
                 f"{report.top1_agreement_pct:.2f}",
                 "-" if report.top1_pct is None else f"{report.top1_pct:.2f}",
+                report.runtime,
             ]
             for name, report in reports.items()
         ],
     )
+    for name, report in reports.items():
+        if report.not_run_here:
+            print_lines(f"{name}: not run here where it is meant to: {report.not_run_here}")

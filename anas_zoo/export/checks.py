@@ -173,9 +173,9 @@ def _weight_type_problems(graph: Any, target: Target) -> Iterator[str]:
     if outside:
         yield f"{len(outside)} of its weights lie outside the file ({outside[0]}, ...)"
         return
-    allowed = WEIGHT_TYPES[target.precision] | (
-        {onnx.TensorProto.FLOAT} if target.input == "uint8-nhwc" else set()
-    )
+    allowed = WEIGHT_TYPES[target.precision]
+    if target.input == "uint8-nhwc":  # resizing as Pillow does needs more precision than the network
+        allowed = allowed | {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}
     for weight in weights:
         try:
             onnx.numpy_helper.to_array(weight)

@@ -25,25 +25,22 @@ from torch import Tensor
 
 from anas_zoo.errors import QuantizationError
 from anas_zoo.export.graph import INPUT
-from anas_zoo.export.target import Quantization
+from anas_zoo.export.target import KINDS, Quantization
 
-__all__ = ["PARTS", "part_of", "quantize"]
+__all__ = ["part_of", "quantize"]
 
-PARTS = ("stem", "expand", "depthwise", "se", "project", "shortcut", "head", "mix", "classifier")
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
-# Layers with weights; what lies between two quantized ones is quantized with them.
-WEIGHTED = ("Conv", "Gemm")
 CALIBRATION_BATCH = 16  # images; ranges do not depend on it
 
 
 def part_of(node: str) -> str | None:
-    """The part of the network that a node of :func:`anas_zoo.export.graph.write_graph` belongs to.
+    """The kind of layer that a node of :func:`anas_zoo.export.graph.write_graph` belongs to.
 
-    None for what belongs to no part: the addition of a block, poolings, and the scaling by a gate, which see
+    None for what belongs to none: the addition of a block, poolings, and the scaling by a gate, which see
     whole feature maps between quantized layers.
     """
     name = re.sub(r"^stages\.\d+\.\d+\.", "", node)
@@ -51,7 +48,7 @@ def part_of(node: str) -> str | None:
         return None
     part = name.split(".")[0]
     part = {"mix_act": "mix"}.get(part, part)
-    return part if part in PARTS else None
+    return part if part in KINDS else None
 
 
 def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
@@ -61,7 +58,8 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
     Args:
         model: an ``onnx.ModelProto`` of :func:`anas_zoo.export.graph.write_graph`; it is left as it is.
         images: preprocessed (N, C, R, R) float32 of the training split.
-        how: the target's section.
+        how: the target's section; of ``keep_float_more`` nothing is taken (see
+            :meth:`anas_zoo.export.target.Quantization.choices`).
 
     Raises :class:`QuantizationError` for too few images or ones that do not fit the model.
     """
@@ -97,7 +95,13 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
 
 
 def _excluded(model: Any, parts: tuple[str, ...]) -> list[str]:
-    return [node.name for node in model.graph.node if part_of(node.name) in parts]
+    names = [node.name for node in model.graph.node]
+    return [name for name in names if part_of(name) in parts or _stage_of(name) in parts]
+
+
+def _stage_of(node: str) -> str | None:
+    found = re.match(r"stages\.\d+(?=\.)", node)
+    return None if found is None else found.group()
 
 
 def _clean(quantized: Any, model: Any) -> Any:

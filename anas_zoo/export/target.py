@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,8 +18,9 @@ __all__ = ["Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 OLDEST_OPSET = 17
 
-# Parts of a network that quantization can leave in float.
-Part = Literal["stem", "expand", "depthwise", "se", "project", "shortcut", "head", "mix", "classifier"]
+# What quantization can leave in float: a kind of layer wherever it is, or all of a stage ("stages.0").
+KINDS = ("stem", "expand", "depthwise", "se", "project", "shortcut", "head", "mix", "classifier")
+Part = Annotated[str, Field(pattern=rf"^({'|'.join(KINDS)}|stages\.\d+)$")]
 
 
 class Tolerance(Schema):
@@ -53,7 +54,9 @@ class Quantization(Schema):
         images: calibration images that are taken where there are as many.
         per_channel: one scale for each output channel of a weight.
         reduce_range: weights of 7 bits, without which processors that lack VNNI saturate.
-        keep_float: parts that stay in float.
+        keep_float: parts that stay in float in any case.
+        keep_float_more: further parts, one list after the other: the first with which the file keeps its
+            accuracy is taken, none if it does without.
         min_speedup: how many times faster than the float file it has to be to be kept.
     """
 
@@ -63,7 +66,16 @@ class Quantization(Schema):
     per_channel: bool
     reduce_range: bool
     keep_float: tuple[Part, ...]
+    keep_float_more: tuple[tuple[Part, ...], ...] = ()
     min_speedup: Tolerance
+
+    def choices(self) -> list[Quantization]:
+        """One for each set of parts to try, in order; they leave nothing open."""
+        sets = [(), *self.keep_float_more]
+        return [
+            self.model_copy(update={"keep_float": (*self.keep_float, *more), "keep_float_more": ()})
+            for more in sets
+        ]
 
     @model_validator(mode="after")
     def _enough(self) -> Self:

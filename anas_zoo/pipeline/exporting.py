@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from anas_zoo.data import ImageSource, open_source, with_preprocessing
-from anas_zoo.errors import EntryError, ExportError, QuantizationError
+from anas_zoo.errors import EntryError, ExportError, ParityError, QuantizationError
 from anas_zoo.export import Target, export_onnx
 from anas_zoo.files import canonical_json, sha256_bytes, write_json
 from anas_zoo.geometry import InputForm
@@ -17,6 +17,7 @@ from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import ImagesAt, spread
 from anas_zoo.profiling import count_onnx_macs, measure_latency
+from anas_zoo.progress import note
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
@@ -81,7 +82,7 @@ def export_entry(
     subnet = load_subnet(folder)
     path = (out or folder) / onnx_name(target.name, target.input)
     try:
-        info = _export(folder, config, subnet, target, path, data)
+        info = _first_that_passes(folder, config, subnet, target, path, data)
     except ExportError as exc:
         if target.quantization is not None and out is None:
             _note(folder, path.name, None, f"{type(exc).__name__}: {exc}")
@@ -92,6 +93,25 @@ def export_entry(
     else:
         write_json(path.with_name(f"{path.name}.json"), info.model_dump(mode="json"))
     return Exported(path, info)
+
+
+def _first_that_passes(
+    folder: Path, config: EntryConfig, subnet: Subnet, target: Target, path: Path, data: str | None
+) -> FileInfo:
+    """The export; of int8 with as few parts in float as keep the accuracy.
+
+    Raises what the last try raises.
+    """
+    if target.quantization is None:
+        return _export(folder, config, subnet, target, path, data)
+    *others, last = target.quantization.choices()
+    for choice in others:
+        try:
+            tried = target.model_copy(update={"quantization": choice})
+            return _export(folder, config, subnet, tried, path, data)
+        except ParityError as exc:
+            note(f"{', '.join(choice.keep_float) or 'nothing'} in float: {exc}")
+    return _export(folder, config, subnet, target.model_copy(update={"quantization": last}), path, data)
 
 
 def _export(

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 400
-CODE = {".py", ".toml", ".sh", ".js", ".html", ".css"}
-SKIPPED_FOLDERS = {".git", ".venv", "runs", "dist", "build", "__pycache__", ".hypothesis"}
+CODE = {".py", ".toml", ".sh", ".js", ".mjs", ".html", ".css"}
+SKIPPED_FOLDERS = {".git", ".venv", "node_modules", "runs", "dist", "build", "__pycache__", ".hypothesis"}
 
 # What only one machine has, or a mirror of one place. Written in pieces, so that this file passes itself.
 PRIVATE = re.compile(

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import urllib.request
 import venv
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from anas_zoo.zoo.serving import find_runtime
+from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,10 +29,20 @@ class Environment(NamedTuple):
     folder: Path
     wheel: Path
 
+    def start(self, *command: str | Path) -> subprocess.Popen[str]:
+        """A program of the environment, running outside the checkout."""
+        program, clean = self._prepare(command[0])
+        return subprocess.Popen(
+            [program, *command[1:]], stdout=subprocess.PIPE, text=True, cwd=self.folder, env=clean
+        )
+
+    def _prepare(self, name: str | Path) -> tuple[Path, dict[str, str]]:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+        return self.folder / "bin" / name, clean
+
     def run(self, *command: str | Path) -> str:
         """Standard output of a program of the environment, run outside the checkout."""
-        clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-        program = self.folder / "bin" / command[0]
+        program, clean = self._prepare(command[0])
         done = subprocess.run(
             [program, *command[1:]],
             capture_output=True,
@@ -96,6 +112,22 @@ def test_targets_and_spaces_are_found(environment: Environment) -> None:
     assert found == [*sorted(path.stem for path in ROOT.glob("export/targets/*.yaml")), "attentive_nas"]
 
 
+def test_serve_finds_its_page_inside_the_wheel(environment: Environment) -> None:
+    page = ROOT / "export" / "clients" / "web"
+    if (runtime := find_runtime(page)) is None:
+        pytest.fail("the packages of export/clients/web are not installed; run: make setup", pytrace=False)
+    # As npm leaves it in the cache; the wheel's page has the same lock file, and so the same place.
+    shutil.copytree(runtime, cache_folder(page), ignore=shutil.ignore_patterns("*.map"))
+    with environment.start("anas", "serve", "digits_s", "--no-open", "--port", "0") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3]
+        for address in ("web/", "javascript/png.mjs", "entry/model.onnx", f"ort/{RUNTIME_FILES[-1]}"):
+            with urllib.request.urlopen(url + address, timeout=60) as answer:
+                assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+
+
 def test_the_wheel_holds_the_package_and_nothing_else(environment: Environment) -> None:
     with zipfile.ZipFile(environment.wheel) as archive:
         names = archive.namelist()
@@ -111,7 +143,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(environment: Environment) 
         path.relative_to(ROOT).as_posix()
         for folder in ("models", "export")
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts)
     }
     assert shipped == wanted
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -90,6 +90,7 @@ def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.alone
 def test_ctrl_c_in_any_stage_leaves_whole_stages_and_the_run_goes_on(
     finished: tuple[Path, DemoResult], tmp_path: Path
 ) -> None:

@@ -1,0 +1,46 @@
+"""``anas serve``: try an entry in the browser, which runs the exported file itself; no torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from anas_zoo.cli.options import EntryArgument
+
+__all__ = ["serve"]
+
+
+def _open_browser(url: str) -> None:
+    """Open the page where there is a desktop; without one, a text browser would take the terminal."""
+    import webbrowser
+
+    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(url)
+
+
+def serve(
+    entry: EntryArgument,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where to listen, on 127.0.0.1; 0 takes any free port.")
+    ] = 8765,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
+) -> None:
+    """Try an entry in the browser: classify images, draw digits, check the golden logits."""
+    from anas_zoo.cli.entries import find_entry
+    from anas_zoo.cli.output import print_lines
+    from anas_zoo.progress import note
+    from anas_zoo.zoo.serving import PageServer, page_routes
+
+    routes = page_routes(find_entry(entry))
+    with PageServer(routes, port=port) as server:
+        print_lines(f"{routes.name} is at {server.url} (Ctrl-C ends it)")
+        sys.stdout.flush()  # whoever reads the address through a pipe waits for it
+        if not no_open:
+            _open_browser(server.url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:  # the only end there is, so nothing went wrong
+            note("anas: ended")

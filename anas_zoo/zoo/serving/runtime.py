@@ -1,0 +1,82 @@
+"""onnxruntime-web: 14 MB of WebAssembly that npm brings once, into the user's cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from anas_zoo.errors import OutputError
+from anas_zoo.files import disk_errors, output_folder, sha256_file
+from anas_zoo.progress import note
+from anas_zoo.zoo.serving.node import install_packages
+
+__all__ = ["RUNTIME_FILES", "cache_folder", "fetch_runtime", "find_runtime"]
+
+# The build that runs on the processor alone; the module loads the other two from beside itself.
+RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+PACKAGE = "onnxruntime-web"
+_LOCK = "package-lock.json"
+_INSTRUCTIONS = ("package.json", _LOCK, ".npmrc")
+
+
+def _locked_version(page: Path) -> str:
+    locked = json.loads((page / _LOCK).read_text(encoding="utf-8"))
+    return str(locked["packages"][f"node_modules/{PACKAGE}"]["version"])
+
+
+def cache_folder(page: Path) -> Path:
+    """Where the cache has the runtime of this lock file (``XDG_CACHE_HOME`` or ``~/.cache``)."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    cache = (Path(base) if base else Path.home() / ".cache") / "anas-zoo" / "web"
+    return cache / f"{PACKAGE}-{_locked_version(page)}-{sha256_file(page / _LOCK)[:12]}"
+
+
+def _beside(page: Path) -> Path | None:
+    """The runtime in node_modules beside the page, if somebody ran ``npm ci`` there for this lock file."""
+    package = page / "node_modules" / PACKAGE
+    try:
+        installed = json.loads((package / "package.json").read_text(encoding="utf-8"))["version"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return package / "dist" if installed == _locked_version(page) else None
+
+
+def find_runtime(page: Path) -> Path | None:
+    """The folder with :data:`RUNTIME_FILES` for the web client in ``page``; None when it is not there yet."""
+    for folder in (_beside(page), cache_folder(page)):
+        if folder is not None and all((folder / name).is_file() for name in RUNTIME_FILES):
+            return folder
+    return None
+
+
+def fetch_runtime(page: Path) -> Path:
+    """The folder with :data:`RUNTIME_FILES`, which npm brings into the cache when it is not there yet.
+
+    npm compares every package with the hash in the page's package-lock.json. Raises
+    :class:`anas_zoo.errors.ServeError` when there is no npm or it fails, :class:`OutputError` when the
+    cache cannot be written.
+    """
+    found = find_runtime(page)
+    if found is not None:
+        return found
+    target = cache_folder(page)
+    note(f"fetching {PACKAGE} {_locked_version(page)} with npm, once; it will be kept in {target.parent}")
+    with tempfile.TemporaryDirectory(prefix="anas-web-") as temporary:
+        work = Path(temporary)
+        with disk_errors(work):
+            for name in _INSTRUCTIONS:
+                shutil.copyfile(page / name, work / name)
+        install_packages(work)
+        package = work / "node_modules" / PACKAGE
+        try:
+            with output_folder(target) as folder:
+                shutil.copyfile(package / "package.json", folder / "package.json")
+                for name in RUNTIME_FILES:
+                    shutil.copyfile(package / "dist" / name, folder / name)
+        except OutputError:
+            if find_runtime(page) is None:  # else somebody was quicker, with the same files
+                raise
+    return target

@@ -1,0 +1,129 @@
+"""The JavaScript clients read image files as anas_zoo.images does: to the last bit."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from javascript import run_cases
+from PIL import Image
+from png_files import CHANNELS, write_png
+from sklearn.datasets import load_sample_image
+
+from anas_zoo.images import read_rgb
+
+ORIENTATION = 0x0112
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    """A part of a real photograph, 93 × 61."""
+    return Image.fromarray(load_sample_image("china.jpg")).crop((200, 100, 293, 161))
+
+
+def assert_read_as_here(folder: Path, paths: list[Path]) -> None:
+    """Every file gives the same pixels in JavaScript and in Python."""
+    results = run_cases(folder, [{"do": "read", "path": str(path)} for path in paths])
+    for path, result in zip(paths, results, strict=True):
+        want = np.asarray(read_rgb(path))
+        assert "error" not in result, f"{path.name}: {result}"
+        assert (result["height"], result["width"]) == want.shape[:2], path.name
+        np.testing.assert_array_equal(np.fromfile(result["file"], np.uint8), want.ravel(), path.name)
+
+
+def test_png_of_every_kind(tmp_path: Path) -> None:
+    rng, paths = np.random.default_rng(0), []
+    kinds = [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths]
+    for (colour, depth), interlaced, (width, height) in itertools.product(
+        kinds, (False, True), ((1, 1), (2, 3), (5, 1), (19, 14))
+    ):
+        samples = rng.integers(0, 2**depth, (height, width, CHANNELS[colour]))
+        extra = ((b"PLTE", rng.bytes(3 * 2**depth)),) if colour == 3 else ()
+        path = tmp_path / f"{colour}-{depth}-{interlaced}-{width}x{height}.png"
+        write_png(path, samples, depth=depth, colour=colour, interlaced=interlaced, extra=extra)
+        paths.append(path)
+    (work := tmp_path / "work").mkdir()
+    assert_read_as_here(work, paths)
+
+
+def test_png_with_transparency_and_profiles(tmp_path: Path, photo: Image.Image) -> None:
+    grey = photo.convert("L")
+    photo.quantize(16).save(tmp_path / "palette.png", transparency=bytes(range(0, 256, 16)))
+    photo.save(tmp_path / "colour.png", transparency=photo.getpixel((3, 3)))
+    grey.save(tmp_path / "grey.png", transparency=grey.getpixel((3, 3)))
+    photo.putalpha(grey)
+    photo.save(tmp_path / "alpha.png")
+    gamma = ((b"gAMA", struct.pack(">I", 100_000)),)  # which browsers would apply, and Pillow does not
+    write_png(tmp_path / "gamma.png", np.asarray(grey, np.int64)[..., None], depth=8, colour=0, extra=gamma)
+    (work := tmp_path / "work").mkdir()
+    assert_read_as_here(work, sorted(tmp_path.glob("*.png")))
+
+
+def test_jpeg_of_every_kind(tmp_path: Path, photo: Image.Image) -> None:
+    for subsampling, quality, progressive in itertools.product((0, 1, 2), (30, 95), (False, True)):
+        path = tmp_path / f"{subsampling}-{quality}-{progressive}.jpg"
+        photo.convert("RGB").save(path, subsampling=subsampling, quality=quality, progressive=progressive)
+    photo.convert("L").save(tmp_path / "grey.jpg")
+    (work := tmp_path / "work").mkdir()
+    assert_read_as_here(work, sorted(tmp_path.glob("*.jpg")))
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_images_are_turned_upright(ending: str, tmp_path: Path, photo: Image.Image) -> None:
+    for orientation in range(10):  # 0 and 9 mean nothing
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        photo.convert("RGB").save(tmp_path / f"{orientation}.{ending}", exif=exif)
+    (work := tmp_path / "work").mkdir()
+    assert_read_as_here(work, sorted(tmp_path.glob(f"*.{ending}")))
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+def _flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _huge(path: Path) -> None:
+    write_png(path, np.zeros((1, 1, 3), np.int64), depth=8, colour=2)
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">II", 100_000, 100_000)
+    import zlib
+
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    path.write_bytes(data)
+
+
+UNREADABLE: list[tuple[str, Callable[[Path], Any], str]] = [
+    ("png", _cut, "the PNG is cut off"),
+    ("png", _flipped, 'the PNG is damaged (checksum of "IDAT")'),
+    ("png", _huge, "the image is too large (100000 × 100000 pixels)"),
+    ("jpg", _cut, "the JPEG is cut off"),
+    ("jpg", lambda path: path.write_bytes(path.read_bytes()[:30]), "the JPEG is cut off or damaged"),
+    ("jpg", lambda path: Image.new("CMYK", (4, 4)).save(path), "a CMYK JPEG; convert it to RGB first"),
+    ("gif", lambda path: None, "neither PNG nor JPEG; convert it first"),
+    ("png", lambda path: path.write_bytes(b""), "neither PNG nor JPEG; convert it first"),
+    ("png", Path.unlink, "no such file"),
+]
+
+
+def test_an_unreadable_image_is_one_line_that_names_it(tmp_path: Path, photo: Image.Image) -> None:
+    paths = []
+    for index, (ending, spoil, _) in enumerate(UNREADABLE):
+        paths.append(path := tmp_path / f"{index}.{ending}")
+        photo.convert("RGB").save(path)
+        spoil(path)
+    (work := tmp_path / "work").mkdir()
+    results = run_cases(work, [{"do": "read", "path": str(path)} for path in paths])
+    wanted = [f"{path}: {why}" for path, (_, _, why) in zip(paths, UNREADABLE, strict=True)]
+    assert [result["error"] for result in results] == wanted

@@ -1,0 +1,88 @@
+"""The JavaScript preprocessing gives what Pillow and the Python package give."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from javascript import run_cases
+from PIL import Image
+
+from anas_zoo.zoo import PreprocessingInfo
+from anas_zoo.zoo.images import preprocess
+
+FILTERS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
+SOURCES = ((1, 1), (1, 7), (8, 8), (13, 5), (31, 64), (100, 67), (255, 256))
+TARGETS = ((1, 1), (3, 2), (8, 8), (12, 12), (50, 33), (224, 150))
+RESOLUTIONS = (6, 12, 32, 192)
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def image_of(rng: np.random.Generator, width: int, height: int) -> Pixels:
+    """Noise over hard edges: overshoot, clipping at both ends and rounding all occur."""
+    edges = 255 * rng.integers(0, 2, (height, width, 3))
+    return np.where(rng.random((height, width, 1)) < 0.5, edges, rng.integers(0, 256, edges.shape)).astype(
+        np.uint8
+    )
+
+
+def random_sides(rng: np.random.Generator) -> tuple[int, int]:
+    width, height = rng.integers(1, 300, 2)
+    return int(width), int(height)
+
+
+def test_resizing_is_pillows_to_the_last_bit(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pairs = [
+        *itertools.product(SOURCES, TARGETS),
+        *((random_sides(rng), random_sides(rng)) for _ in range(60)),
+    ]
+    images = [image_of(rng, *source) for source, _ in pairs]
+    cases = [
+        {"do": "resize", "image": index, "width": width, "height": height, "interpolation": name}
+        for index, (_, (width, height)) in enumerate(pairs)
+        for name in FILTERS
+    ]
+    different = []
+    for case, result in zip(cases, run_cases(tmp_path, cases, images), strict=True):
+        size = (case["width"], case["height"])
+        filter_ = Image.Resampling[str(case["interpolation"]).upper()]
+        want = np.asarray(Image.fromarray(images[int(str(case["image"]))]).resize(size, filter_))  # type: ignore[arg-type]
+        got = np.fromfile(result["file"], np.uint8)
+        if (result["width"], result["height"]) != size or not np.array_equal(got, want.ravel()):
+            different.append(case)
+    assert different == []
+
+
+def preprocessing_cases(rng: np.random.Generator, mode: str) -> tuple[list[Pixels], list[dict[str, Any]]]:
+    images, cases = [], []
+    for resolution, crop_pct, name in itertools.product(RESOLUTIONS, (1.0, 0.875, 0.9), FILTERS):
+        images.append(image_of(rng, *random_sides(rng)))
+        mean, std = rng.random(3).tolist(), (rng.random(3) + 0.1).tolist()
+        info = {"mode": mode, "resolution": resolution, "interpolation": name, "crop_pct": crop_pct}
+        info |= {"mean": mean, "std": std, "colour": "rgb"}
+        cases.append({"do": "preprocess", "image": len(images) - 1, "info": info})
+    return images, cases
+
+
+@pytest.mark.parametrize(("mode", "tolerance"), [("native", 0.0), ("reference", 2e-6)])
+def test_the_networks_input_is_the_packages(mode: str, tolerance: float, tmp_path: Path) -> None:
+    images, cases = preprocessing_cases(np.random.default_rng(1), mode)
+    for case, result in zip(cases, run_cases(tmp_path, cases, images), strict=True):
+        want = preprocess(Image.fromarray(images[case["image"]]), PreprocessingInfo(**case["info"]))
+        got = np.fromfile(result["file"], np.float32).reshape(want.shape)
+        np.testing.assert_allclose(got, want, rtol=0, atol=tolerance, err_msg=str(case))
+
+
+def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
+    info = PreprocessingInfo(resolution=4).model_dump(mode="json") | {"mode": "squash"}
+    image = np.zeros((4, 4, 3), np.uint8)
+    (result,) = run_cases(tmp_path, [{"do": "preprocess", "image": 0, "info": info}], [image])
+    assert result == {
+        "error": "preprocessing mode 'squash' is unknown to this client; it knows native, reference"
+    }

@@ -1,0 +1,44 @@
+"""What docs/clients.md prints for Node.js works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from javascript import need_packages
+
+from anas_zoo.zoo.serving.node import node_program
+
+ROOT = Path(__file__).resolve().parents[2]
+SECTION = (
+    (ROOT / "docs" / "clients.md").read_text(encoding="utf-8").split("\n## Node.js\n")[1].split("\n## ")[0]
+)
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", SECTION, re.DOTALL)
+
+
+def run(*words: str) -> str:
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_commands_and_the_program_print_what_is_said(tmp_path: Path) -> None:
+    need_packages("node")
+    image = str(tmp_path / "three.png")
+    programs = {"node": str(node_program()), ".venv/bin/python": sys.executable}
+    printed, ran = "", 0
+    for line in "".join(text for language, text in BLOCKS if language == "sh").splitlines():
+        program, *words = shlex.split(line.replace("/tmp/three.png", image))
+        if program != "npm":  # which needs the registry; `make setup` has done it
+            printed, ran = printed + run(programs[program], *words), ran + 1
+    assert ran == 3
+    (said,) = [text.replace("/tmp/three.png", image) for language, text in BLOCKS if language == ""]
+    # Other processors sum in another order: the last digits of the difference are their own.
+    numbers = r"largest difference \S+, allowed"
+    assert re.sub(numbers, "", printed) == re.sub(numbers, "", said)
+
+    (program,) = [text.replace("/tmp/three.png", image) for language, text in BLOCKS if language == "js"]
+    assert "label: '3'" in run(programs["node"], "--input-type=module", "--eval", program)

@@ -1,0 +1,153 @@
+"""Exporting drafts and entries for every target, on a model of the shelf and its real images."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from anas_zoo.errors import CalibrationError, ConfigError, EntryError, ParityError, QuantizationError
+from anas_zoo.export import list_targets
+from anas_zoo.pipeline.deploy import validate_entry
+from anas_zoo.pipeline.exporting import export_entry, onnx_name
+from anas_zoo.resources import resource_folder
+from anas_zoo.zoo import Entry, entry_folder
+
+SHELF = entry_folder("digits_s")
+NOT_HERE = {
+    "ort-web-fp32": "browser",
+    "ort-cuda-fp16": "CUDAExecutionProvider",
+    "tensorrt-fp16": "TensorrtExecutionProvider",
+}
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    """The shelf's smallest model as a draft with nothing exported."""
+    folder = shutil.copytree(SHELF, tmp_path / "digits_s")
+    for name in ("manifest.json", "README.md", "model.onnx"):
+        (folder / name).unlink()
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(report | {"files": {}}))
+    return folder
+
+
+def changed(tmp_path: Path, name: str, **changes: Any) -> Path:
+    """A target of one's own: the shipped one with other values, under its own name."""
+    data = yaml.safe_load((resource_folder("export") / "targets" / f"{name}.yaml").read_text())
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(data | changes | {"name": "mine"}))
+    return path
+
+
+def test_names_of_files() -> None:
+    assert onnx_name("ort-cpu-fp32") == "model.onnx"
+    assert onnx_name("ort-cuda-fp16") == "model.ort-cuda-fp16.onnx"
+    assert onnx_name("ort-cpu-fp32", "uint8-nhwc") == "model.ort-cpu-fp32.uint8-nhwc.onnx"
+
+
+@pytest.mark.parametrize("name", [name for name in list_targets() if not name.endswith("int8")])
+def test_every_target_is_exported_and_validated_again(draft: Path, name: str) -> None:
+    file = export_entry(draft, name)
+    info = Entry.read(draft).report.files[file.path.name]
+    assert info == file.info
+    assert info.parity is not None
+    assert info.target == info.parity.target == name
+    if name in NOT_HERE:
+        assert info.parity.not_run_here is not None
+        assert NOT_HERE[name] in info.parity.not_run_here
+        assert "CPUExecutionProvider" in info.parity.runtime
+    else:
+        assert info.parity.not_run_here is None
+        assert info.parity.runtime.startswith("openvino" if name.startswith("openvino") else "onnxruntime")
+    again = validate_entry(draft)[file.path.name]
+    assert again.max_abs_logit_diff == info.parity.max_abs_logit_diff
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_raw_images_go_in(draft: Path, tmp_path: Path, opset: int) -> None:
+    file = export_entry(draft, changed(tmp_path, "ort-cpu-fp32", opset=opset), form="uint8-nhwc")
+    assert file.path.name == "model.mine.uint8-nhwc.onnx"
+    assert file.info.input == "uint8-nhwc"
+    assert file.info.parity is not None
+    assert file.info.parity.top1_agreement_pct == 100.0
+
+
+def test_a_published_entry_stays_as_it_is(tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in SHELF.iterdir()}
+    with pytest.raises(EntryError, match=r"is published, its files are fixed; give --out"):
+        export_entry(SHELF, "ort-web-fp32")
+    file = export_entry(SHELF, "ort-web-fp32", out=tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "model.ort-web-fp32.onnx",
+        "model.ort-web-fp32.onnx.json",
+    ]
+    assert json.loads((tmp_path / "out" / "model.ort-web-fp32.onnx.json").read_text()) == json.loads(
+        file.info.model_dump_json()
+    )
+    assert before == {path.name: path.read_bytes() for path in SHELF.iterdir()}
+
+
+def test_a_file_that_misses_its_target_is_not_there(draft: Path, tmp_path: Path) -> None:
+    strict = {"value": 0.0, "reason": "rounding alone is more than this"}
+    tolerances = {"max_abs_logit_diff": strict, "min_top1_agreement_pct": strict}
+    with pytest.raises(ParityError, match="at most 0 is allowed"):
+        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", tolerances=tolerances))
+    assert not list(draft.glob("*.onnx"))
+    assert not Entry.read(draft).report.files
+
+
+def test_uncalibrated_weights_are_not_exported(draft: Path) -> None:
+    config = json.loads((draft / "config.json").read_text())
+    config["anas"]["calibration"] = None
+    (draft / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CalibrationError, match="is not calibrated"):
+        export_entry(draft)
+    assert not list(draft.glob("*.onnx"))
+
+
+def test_int8_needs_images_of_the_training_split(draft: Path) -> None:
+    with pytest.raises(QuantizationError, match=r"is not in a run, .* give --data"):
+        export_entry(draft, "ort-cpu-int8")
+
+
+def int8(tmp_path: Path, min_speedup: float) -> Path:
+    data = yaml.safe_load((resource_folder("export") / "targets" / "ort-cpu-int8.yaml").read_text())
+    least = {"value": min_speedup, "reason": "a bar that this test sets"}
+    return changed(tmp_path, "ort-cpu-int8", quantization=data["quantization"] | {"min_speedup": least})
+
+
+@pytest.mark.slow
+def test_int8_says_how_it_was_made(draft: Path, tmp_path: Path) -> None:
+    file = export_entry(draft, int8(tmp_path, 0.0), data="digits")
+    how = file.info.quantization
+    assert how is not None
+    assert how.images == 512
+    assert how.keep_float == ("se",)
+    assert how.speedup > 0
+    assert "512 training images" in how.source
+    assert not Entry.read(draft).report.refused
+
+
+@pytest.mark.slow
+def test_int8_that_is_not_worth_it_leaves_the_reason(draft: Path, tmp_path: Path) -> None:
+    with pytest.raises(QuantizationError, match=r"as fast as float on this machine, at least 1000 is needed"):
+        export_entry(draft, int8(tmp_path, 1000.0), data="digits")
+    report = Entry.read(draft).report
+    assert not list(draft.glob("*.onnx"))
+    assert not report.files
+    assert "QuantizationError" in report.refused["model.mine.onnx"]
+    export_entry(draft, int8(tmp_path, 0.0), data="digits")
+    assert not Entry.read(draft).report.refused
+
+
+def test_a_target_that_is_none(draft: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'rewrite' \(did you mean 'rewrites'\?\)"):
+        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", rewrite=[]))
+    with pytest.raises(ConfigError, match=r"unknown rewrite 'gemm-haed' \(did you mean 'gemm-head'\?\)"):
+        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", rewrites=["gemm-haed"]))
+    assert not list(draft.glob("*.onnx"))
