@@ -41,13 +41,13 @@ def with_image_input(model: Any, preprocessing: Preprocessing, resolution: int) 
             f"an image input cannot resize with {preprocessing.interpolation!r} as Pillow does; it can with: "
             f"{', '.join(FILTERS)}"
         )
-    opset = _opset(model)
+    _refuse_old(model)
     inner = _network_input(model.graph, resolution)
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     graph = changed.graph
     piece = GraphPiece(_free_prefix(graph))
-    prepared = _prepare(piece, preprocessing, resolution, opset)
+    prepared = _prepare(piece, preprocessing, resolution)
     _rename(graph, INPUT, prepared)
     network = list(graph.node)
     del graph.node[:]
@@ -63,7 +63,7 @@ def with_image_input(model: Any, preprocessing: Preprocessing, resolution: int) 
     return changed
 
 
-def _prepare(graph: GraphPiece, preprocessing: Preprocessing, resolution: int, opset: int) -> str:
+def _prepare(graph: GraphPiece, preprocessing: Preprocessing, resolution: int) -> str:
     short_side, side = resized_short_side(resolution, preprocessing.crop_pct), resolution
     if preprocessing.mode == "reference":
         short_side, side = REFERENCE_RESIZE, REFERENCE_CROP
@@ -73,7 +73,6 @@ def _prepare(graph: GraphPiece, preprocessing: Preprocessing, resolution: int, o
         short_side=short_side,
         side=side,
         interpolation=preprocessing.interpolation,
-        opset=opset,
     )
     # One after the other, as torchvision does, so that the results are the same to the last bit.
     pixels = graph("Div", pixels, graph.constant(255.0, FLOAT))
@@ -87,11 +86,10 @@ def _prepare(graph: GraphPiece, preprocessing: Preprocessing, resolution: int, o
     return graph("MatMul", rows, graph("Transpose", weights, perm=[1, 0]))
 
 
-def _opset(model: Any) -> int:
+def _refuse_old(model: Any) -> None:
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset < OLDEST_OPSET:
         raise ExportError(f"an image input needs opset {OLDEST_OPSET} or newer, the file has {opset}")
-    return int(opset)
 
 
 def _network_input(graph: Any, resolution: int) -> Any:

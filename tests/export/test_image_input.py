@@ -31,8 +31,8 @@ REFERENCE = NATIVE.in_mode("reference")
 OPSETS = [17, 18, 19, 21, 23, 25]
 # Wide, high, square, very high (where Pillow turns its passes round), tiny, of one line, of the very size.
 SIZES = [(640, 427), (333, 500), (300, 300), (130, 400), (9, 5), (5, 9), (1, 40), (40, 1), (256, 256)]
-# The bicubic resize of mode reference can stretch an error of one grey level by so much, each way.
-STRETCH = 1.3
+# Grey levels of 255. Without a second resize there is no difference at all; torch rounds that one in float32.
+SECOND_RESIZE = 2e-3
 
 
 @cache
@@ -83,22 +83,17 @@ def grey_levels(got: Array, want: Array) -> Array:
 def test_a_photo_is_prepared_as_timm_does(preprocessing: Preprocessing, side: int, opset: int) -> None:
     running = session(with_image_input(pass_through(side, opset), preprocessing, side))
     transform = preprocessing.transform(side)
-    resized_again = preprocessing.mode == "reference" and side != 224
     for size in SIZES:
         image = photo().resize(size)
         got, want = run(running, image)[0], transform(image).numpy()
         assert got.shape == want.shape == (3, side, side)
-        levels = grey_levels(got, want)
-        if opset < 18:
-            assert levels.max() < 2e-3, size
+        if preprocessing.mode == "reference" and side != 224:
+            assert grey_levels(got, want).max() < SECOND_RESIZE, size
         else:
-            assert levels.max() < (STRETCH**2 if resized_again else 1.001), size
-            # In a tiny image many sums are exactly a half, which Pillow rounds by the last of 22 bits.
-            assert levels.mean() < (0.05 if max(size) < 10 else 0.002), size
+            assert np.array_equal(got, want), size
 
 
-@pytest.mark.parametrize("opset", [17, 18])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     width=st.integers(1, 90),
     height=st.integers(1, 90),
@@ -108,28 +103,18 @@ def test_a_photo_is_prepared_as_timm_does(preprocessing: Preprocessing, side: in
     seed=st.integers(0, 9),
 )
 def test_noise_of_any_size_is_prepared_as_timm_does(
-    width: int, height: int, side: int, crop_pct: float, interpolation: Interpolation, seed: int, opset: int
+    width: int, height: int, side: int, crop_pct: float, interpolation: Interpolation, seed: int
 ) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     preprocessing = Preprocessing(interpolation, crop_pct, MEAN, STD)
-    running = session(with_image_input(pass_through(side, opset), preprocessing, side))
+    running = session(with_image_input(pass_through(side, 17), preprocessing, side))
     want = preprocessing.transform(side)(Image.fromarray(noise)).numpy()
-    levels = grey_levels(run(running, Image.fromarray(noise))[0], want)
-    # By Resize, one value in millions is off by two: an error of the first pass that the second rounds up.
-    assert levels.max() < (2e-3 if opset < 18 else 2.001)
+    assert np.array_equal(run(running, Image.fromarray(noise))[0], want)
 
 
-def test_an_image_of_the_right_size_is_normalised_to_the_same_bits() -> None:
-    image = photo().resize((50, 50))
-    preprocessing = Preprocessing("bicubic", 1.0, MEAN, STD)
-    got = run(session(with_image_input(pass_through(50, 18), preprocessing, 50)), image)
-    assert np.array_equal(got[0], preprocessing.transform(50)(image).numpy())
-
-
-@pytest.mark.parametrize("opset", [17, 18])
 @pytest.mark.parametrize("size", [(60, 45), (45, 170)])
-def test_a_batch_is_its_images(size: tuple[int, int], opset: int) -> None:
-    running = session(with_image_input(pass_through(32, opset), NATIVE, 32))
+def test_a_batch_is_its_images(size: tuple[int, int]) -> None:
+    running = session(with_image_input(pass_through(32, 17), NATIVE, 32))
     images = [photo().resize(size), photo().transpose(Image.Transpose.ROTATE_180).resize(size)]
     together = run(running, *images)
     assert np.array_equal(together, np.concatenate([run(running, image) for image in images]))
@@ -142,12 +127,10 @@ def test_logits_of_a_real_network_stay_what_they_were(source: Any) -> None:
     own = source.preprocessing
     plain, prepared = session(network), session(with_image_input(network, own, digits.SIDE))
     images = [source.image(index) for index in range(20)]
-    inputs = np.stack([own.transform(digits.SIDE)(image).numpy() for image in images])
-    want = plain.run(["logits"], {"image": inputs})[0]
-    got = np.concatenate([run(prepared, image) for image in images])
-    # One grey level of one pixel moves a logit by a hundredth of their range.
-    assert np.abs(got - want).max() < 0.02 * np.ptp(want)
-    assert (got.argmax(1) == want.argmax(1)).mean() > 0.9
+    for image in images:
+        want = plain.run(["logits"], {"image": own.transform(digits.SIDE)(image).numpy()[None]})[0]
+        # The same pixels; around the network, onnxruntime may fuse its operators in another way.
+        np.testing.assert_allclose(run(prepared, image), want, rtol=0, atol=1e-5)
 
 
 def test_the_file_says_what_it_takes() -> None:
@@ -164,11 +147,13 @@ def test_the_file_says_what_it_takes() -> None:
     assert list(model.opset_import) == list(network.opset_import)
     assert list(model.metadata_props) == list(network.metadata_props)
     assert {node.domain for node in model.graph.node} == {""}
-    # Preparation is a few kilobytes, and in the mode reference its one matrix.
-    weights = 4 * 224 * digits.SIDE
-    assert len(model.SerializeToString()) - len(before) < 6_000 + weights
+    # Preparation is some kilobytes of nodes, and in the mode reference a matrix of a row for each pixel.
     native = with_image_input(network, NATIVE, digits.SIDE)
-    assert len(native.SerializeToString()) - len(before) < 6_000
+    assert len(native.SerializeToString()) - len(before) < 20_000
+    assert sum(len(weight.raw_data) for weight in native.graph.initializer) - sum(
+        len(weight.raw_data) for weight in network.graph.initializer
+    ) < 500  # fmt: skip
+    assert len(model.SerializeToString()) - len(before) < 30_000 + 4 * 224 * digits.SIDE
 
 
 def test_a_fixed_batch_stays_fixed() -> None:
