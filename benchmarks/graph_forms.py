@@ -22,7 +22,8 @@ import timm
 from export_latency import FLOAT, measure, settled, side_of
 from torch import nn
 
-from anas_zoo.export import REWRITES, Target, export_onnx
+from anas_zoo.export import Target, export_onnx
+from anas_zoo.export.rewrites import REWRITES
 from anas_zoo.files import atomic_write
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling.machine import describe_machine
