@@ -263,8 +263,10 @@ def _upright_rgb(image: Image.Image, what: str) -> Image.Image:
     if upright.mode.startswith("I"):  # Pillow's own conversion would clip 16 bits to white
         values = np.asarray(upright).astype(np.int64)
         if values.size and (values.min() < 0 or values.max() > 65535):
-            raise ClassifyError(f"{what}: 32-bit pixel values; convert it to 8 or 16 bits first")
+            raise ClassifyError(f"{what}: pixel values outside 0 to 65535; convert it to 8 or 16 bits first")
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if upright.mode == "F":
+        raise ClassifyError(f"{what}: floating-point pixel values; convert it to 8 or 16 bits first")
     if upright.mode in ("P", "PA"):
         upright = upright.convert("RGBA")  # a palette's transparency converts in two steps only
     return upright.convert("RGB")
