@@ -1,4 +1,4 @@
-"""JSON and YAML from outside as plain values: limits that are checked before, and no way to say a thing twice.
+"""JSON and YAML from outside as plain values: limits checked before, and no way to say a thing twice.
 
 What is refused is what two readers could understand differently (a key that is there twice, NaN), what grows
 while it is read (aliases), what makes objects (tags), and what no file of ours needs (depth, size).
@@ -87,7 +87,7 @@ def parse_yaml(text: str) -> Any:
     if len(text) > MAX_YAML_BYTES:
         raise PlainDataError(f"larger than {MAX_YAML_BYTES} bytes, which no such file is")
     try:
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506  (a stricter SafeLoader)
+        return yaml.load(text, Loader=_PlainLoader)
     # Beside YAMLError: what int(), date() and the like make of a scalar that only looks like one of theirs.
     except (yaml.YAMLError, ValueError, OverflowError, AttributeError, RecursionError) as exc:
         raise PlainDataError(f"not valid YAML ({' '.join(str(exc).split())})") from exc
@@ -102,7 +102,7 @@ class _PlainLoader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}  # nodes of what an alias may stand for, by its identity
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         line = f"line {event.start_mark.line + 1}"
         is_alias = isinstance(event, yaml.AliasEvent)
         if not is_alias and event.tag is not None:

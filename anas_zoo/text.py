@@ -33,7 +33,7 @@ def printable(text: str) -> str:
 
 
 def markdown(text: object) -> str:
-    """``text`` as Markdown that shows exactly that, on one line: no link, no image, no HTML, no table cell."""
+    """``text`` as Markdown that shows exactly that, on one line: no link, no HTML, no table cell."""
     return _MARKUP.sub(lambda found: "\\" + found[0], printable(" ".join(str(text).split())))
 
 

@@ -14,6 +14,7 @@ from anas_zoo.space import LayerKind
 from anas_zoo.zoo.schemas import Name, Sha256
 
 __all__ = [
+    "MAX_FILES",
     "Accuracy",
     "Cost",
     "EntryReport",

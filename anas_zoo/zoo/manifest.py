@@ -17,7 +17,7 @@ __all__ = ["MANIFEST", "check_files", "check_manifest", "read_manifest", "write_
 
 MANIFEST = "manifest.json"
 
-# Formats that can run code when they are read. Nothing here opens one; other programs that look into an entry do.
+# Formats that can run code when they are read. Nothing here opens one, but others might.
 PICKLES = {
     *(".bin", ".ckpt", ".dill", ".h5", ".joblib", ".keras", ".mar", ".npy", ".npz", ".pickle", ".pkl", ".pt"),
     *(".pt2", ".pth", ".py", ".pyc", ".so", ".tar"),
@@ -41,8 +41,8 @@ def check_files(folder: Path) -> dict[str, Path]:
             raise EntryError(f"{shown} is no regular file; an entry is a flat folder of files, so remove it")
         if path.suffix.lower() in PICKLES:
             raise EntryError(
-                f"{shown} is of a kind that can run code when it is read (a pickle or the like); an entry has "
-                "none. It was not opened; remove it"
+                f"{shown} is of a kind that can run code when it is read (a pickle or the like); an entry "
+                "has none. It was not opened; remove it"
             )
         if path.stat().st_nlink > 1 and not _installed(folder):
             raise EntryError(
