@@ -38,7 +38,7 @@ def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str |
     try:
         if isinstance(source, Image.Image):
             return _upright_rgb(source, what)
-        if isinstance(source, str | Path):
+        if isinstance(source, str | Path) and not Path(source).is_dir():
             refuse_irregular(Path(source), DataError)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             _refuse_unusual(file, what)
