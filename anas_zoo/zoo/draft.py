@@ -18,6 +18,7 @@ from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Calibration, Subnet
 from anas_zoo.outside import refuse_irregular
 from anas_zoo.schema import parse
+from anas_zoo.text import printable
 from anas_zoo.zoo.config import weights_bytes
 from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, WEIGHTS, read_config
 from anas_zoo.zoo.evidence import EntryReport, FileInfo
@@ -121,12 +122,13 @@ def _header(path: Path, error: type[AnasError]) -> dict[str, str]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {name: f"{s.get_dtype()} {tuple(s.get_shape())}" for name, s in slices.items()}
+            return {printable(k): f"{s.get_dtype()} {tuple(s.get_shape())}" for k, s in slices.items()}
     except FileNotFoundError as exc:
         raise error(f"{path}: no such file") from exc
     except (safetensors.SafetensorError, OSError, ValueError) as exc:
+        reason = printable(" ".join(str(exc).split()))
         raise error(
-            f"{path}: truncated or no safetensors file ({exc}); get the entry again from its source"
+            f"{path}: truncated or no safetensors file ({reason}); get the entry again from its source"
         ) from exc
 
 
