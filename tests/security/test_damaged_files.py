@@ -1,4 +1,4 @@
-"""Whatever a file holds, a reader accepts it or refuses it in one line: nothing else, and nothing is written."""
+"""Whatever a file holds, a reader accepts it or refuses it in one line, and writes nothing."""
 
 from __future__ import annotations
 
