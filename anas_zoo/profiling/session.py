@@ -37,7 +37,8 @@ def open_session(path: Path, *, threads: int = 1, provider: str = "CPUExecutionP
     # Threads that spin after a run would steal the cores from the next session that is measured.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        # Without its fallback, which tries a damaged file twice and prints to stdout.
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider], enable_fallback=0)
     except Exception as exc:  # onnxruntime has fifteen unrelated exception types for a bad file
         reason = " ".join(str(exc).split())
         raise ExportError(f"{path}: onnxruntime cannot load it ({reason})") from exc

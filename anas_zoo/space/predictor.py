@@ -47,7 +47,7 @@ class AccuracyPredictor:
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(
-                str(self.path), options, providers=["CPUExecutionProvider"]
+                str(self.path), options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         except Exception as exc:  # onnxruntime's own exceptions have no common base
             reason = " ".join(str(exc).split())

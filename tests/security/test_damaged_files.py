@@ -35,5 +35,7 @@ def test_a_damaged_file_is_read_or_refused(name: str) -> None:
             assert not bug, told
 
     with tempfile.TemporaryDirectory() as outside:
-        assert outcome(surface, valid, Path(outside)) == (ACCEPTED, False)
+        folder = Path(outside, "folder")
+        folder.mkdir()
+        assert outcome(surface, valid, folder) == (ACCEPTED, False)
     check()
