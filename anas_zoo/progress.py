@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from anas_zoo.text import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -96,6 +98,7 @@ class _Screen:
         """Print a line; above the bars while there are some."""
         if self.silent:
             return
+        text = printable(text)
         progress = self._progress
         if progress is not None:
             progress.console.print(text, markup=False, highlight=False, soft_wrap=True)

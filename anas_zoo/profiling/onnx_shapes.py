@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.errors import ProfileError
+from anas_zoo.outside import refuse_external_data
 from anas_zoo.profiling.session import ERRORS_ONLY
 
 __all__ = ["input_shape", "read_graph", "run_for_shapes"]
@@ -20,6 +21,7 @@ def read_graph(path: Path) -> Any:
 
     if not path.is_file():
         raise ProfileError(f"{path}: no such ONNX file")
+    refuse_external_data(path, ProfileError)
     try:
         model = onnx.load_model(str(path), load_external_data=False)
     except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation

@@ -15,7 +15,7 @@ from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card
 from anas_zoo.zoo.draft import load_subnet, read_golden
 from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry
-from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.zoo.manifest import check_files, write_manifest
 from anas_zoo.zoo.verifying import check_golden_torch, check_onnx_files, verify
 
 __all__ = ["check_gates", "publish"]
@@ -52,12 +52,10 @@ def publish(draft: str | Path, to: str | Path) -> Path:
 def check_gates(draft: Path, entry: Entry) -> None:
     """Refuse a draft without complete and matching evidence.
 
-    Raises :class:`EntryError` beginning with the gate's name: consistency, licence, calibration, cost,
+    Raises :class:`EntryError` beginning with the gate's name: files, consistency, licence, calibration, cost,
     accuracy, weights, golden, parity.
     """
-    links = [name for name in entry.files if (draft / name).is_symlink()]
-    if links:
-        raise EntryError(f"gate 'files' of {draft}: {', '.join(links)} is a symbolic link; copy it there")
+    _named("files", draft, lambda: check_files(draft))
     for name, gate in _GATES.items():
         problem = gate(entry)
         if problem:

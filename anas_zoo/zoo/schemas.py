@@ -28,7 +28,9 @@ __all__ = [
 ]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MAX_CLASSES = 100_000  # ImageNet-21k has 21 843; a classifier of 1984 features and more has 800 MB
 Channels = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -56,7 +58,7 @@ class PretrainedConfig(Schema):
     crop_pct: float = Field(gt=0.0, le=1.0)
     crop_mode: Literal["center"] = "center"
     mean: Channels
-    std: Channels
+    std: tuple[Positive, Positive, Positive]
     num_classes: int = Field(ge=1)
     pool_size: None = None
     first_conv: Literal["stem.conv"] = "stem.conv"
@@ -109,7 +111,7 @@ class PreprocessingInfo(Schema):
     interpolation: Interpolation = "bicubic"
     crop_pct: float = Field(0.875, gt=0.0, le=1.0)
     mean: Channels = (0.485, 0.456, 0.406)
-    std: Channels = (0.229, 0.224, 0.225)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     colour: Literal["rgb"] = "rgb"
 
     @model_validator(mode="before")
@@ -154,7 +156,7 @@ class EntryConfig(Schema):
     """config.json: timm's schema, which serves timm and the Hub, and our own part beside it."""
 
     architecture: Literal["attentive_nas"] = "attentive_nas"
-    num_classes: int = Field(ge=1)
+    num_classes: int = Field(ge=1, le=MAX_CLASSES)
     num_features: int = Field(ge=1)
     global_pool: Literal["avg"] = "avg"
     label_names: tuple[str, ...] | None = None
