@@ -13,6 +13,7 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 
 __all__ = ["diff"]
 
+
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="An entry, as for anas show.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
@@ -54,4 +55,6 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int) and value >= 10_000:
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    return (
+        f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    )

@@ -45,7 +45,9 @@ def index(
     if source.startswith(HUB):
         author = source.removeprefix(HUB).strip("/")
         if not author or "/" in author:
-            raise EntryError(f"{source}: an organisation is needed, as hf://org; one model: anas pull {source}")
+            raise EntryError(
+                f"{source}: an organisation is needed, as hf://org; one model: anas pull {source}"
+            )
         if with_client:
             raise EntryError(
                 "--with-client needs the models' files; pull them into a folder and index that: anas pull "

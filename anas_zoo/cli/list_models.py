@@ -15,7 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["list_models"]
 
-HEADS = ["name", "px", "MFLOPs", "params (M)", "classes", "top-1 %", "ms", "weights", "licence", "same architecture"]
+HEADS = [
+    "name",
+    "px",
+    "MFLOPs",
+    "params (M)",
+    "classes",
+    "top-1 %",
+    "ms",
+    "weights",
+    "licence",
+    "same architecture",
+]
 
 
 def list_models(
@@ -35,7 +46,9 @@ def list_models(
     max_latency_ms: Annotated[
         float | None,
         typer.Option(
-            min=0, metavar="MS", help="At most this median for one image on one thread, where it was measured."
+            min=0,
+            metavar="MS",
+            help="At most this median for one image on one thread, where it was measured.",
         ),
     ] = None,
     licence: Annotated[
@@ -45,8 +58,8 @@ def list_models(
 ) -> None:
     """List models with size, cost, accuracy and latency; measured accuracy first, apart from published.
 
-    Within each kind of images the most accurate comes first. A model whose accuracy or latency nobody knows is
-    left out where a limit asks for it.
+    Within each kind of images the most accurate comes first. A model whose accuracy or latency nobody knows
+    is left out where a limit asks for it.
     """
     from anas_zoo.cli.entries import catalog_summary
     from anas_zoo.resources import resource_folder

@@ -33,7 +33,7 @@ def entries_in(folder: Path) -> list[Path]:
 
 
 def catalog_model(folder: Path, *, check_hashes: bool = False) -> CatalogModel:
-    """The entry in ``folder`` as a catalog knows it; raises :class:`EntryError` as :meth:`Entry.read` does."""
+    """The entry in ``folder`` as a catalog knows it; raises as :meth:`Entry.read` does."""
     entry = Entry.read(folder, check_hashes=check_hashes)
     published = (folder / MANIFEST).exists()
     return model_of(

@@ -1,8 +1,8 @@
 """index.html: a catalog as a page in one file, which needs no network and no program but a browser.
 
-Cards are HTML made here, and can be read without JavaScript; the two pictures are drawn in the browser, at the
-width that there is. Everything from entries is text or inert JSON, and a policy in the page's head lets the
-browser run nothing but the page's own scripts and fetch nothing at all.
+Cards are HTML made here, and can be read without JavaScript; the two pictures are drawn in the browser, at
+the width that there is. Everything from entries is text or inert JSON, and a policy in the page's head lets
+the browser run nothing but the page's own scripts and fetch nothing at all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write_gallery(
     parts = {
         "policy": policy(scripts=scripts.values(), styles=[style]),
         "style": style,
-        "title": text(f"Models of {index.source}"),
+        "title": text(f"Models: {index.source}"),
         "summary": text(_summary(index)),
         "source": text(rivals.source),
         "left_out": _left_out(index),
@@ -66,7 +66,7 @@ def _summary(index: Index) -> str:
     count, weighty = len(index.models), sum(model.has_weights for model in index.models)
     measured = sum(model.accuracy is not None for model in index.models)
     noun = "model" if count == 1 else "models"
-    return f"{count} {noun}, {weighty} with weights here, {measured} with accuracy measured by this project"
+    return f"{index.source}: {count} {noun}, {weighty} with weights, {measured} with measured accuracy"
 
 
 def _left_out(index: Index) -> str:
@@ -81,7 +81,9 @@ def _points(model: CatalogModel) -> dict[str, Any]:
     figures = []
     if model.accuracy is not None:
         data = data_name(model.accuracy.source, model.num_classes)
-        figures.append({"data": data, "series": "measured here", "measured": True, "top1": model.accuracy.top1_pct})
+        figures.append(
+            {"data": data, "series": "measured here", "measured": True, "top1": model.accuracy.top1_pct}
+        )
     for one in model.published:
         series = f"published, {one.weights or one.source}"
         data = data_name(one.dataset, model.num_classes)

@@ -48,27 +48,29 @@ def index_organisation(author: str, api: Api | None = None) -> Index:
     two architectures.
     """
     import httpx2
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    if api is None:
-        from huggingface_hub import HfApi
-
-        api = HfApi()
+    hub: Any = HfApi() if api is None else api
     models, left_out = [], {}
     try:
-        for info in api.list_models(author=author, expand=FIELDS):
+        for info in hub.list_models(author=author, expand=FIELDS):
             if MANIFEST not in {sibling.rfilename for sibling in info.siblings or ()}:
                 continue
             try:
-                models.append(_read(api, info.id, info.sha))
+                models.append(_read(hub, info.id, info.sha))
             except EntryError as exc:
                 left_out[info.id] = str(exc)
                 note(f"left out: {exc}")
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as exc:
         reason = " ".join(str(exc).split())
-        raise EntryError(f"hf://{author} cannot be read: {reason}; is the name right, and the network there?") from exc
+        raise EntryError(
+            f"hf://{author} cannot be read: {reason}; is the name right, and the network there?"
+        ) from exc
     if not models and not left_out:
-        raise EntryError(f"hf://{author} has no model with a {MANIFEST}; publish one: anas publish DRAFT --to hf://{author}/NAME")
+        raise EntryError(
+            f"hf://{author} has no model with a {MANIFEST}; publish one: anas publish DRAFT --to hf://{author}/NAME"
+        )
     return build_index(f"hf://{author}", check_names(models), left_out)
 
 
@@ -77,14 +79,20 @@ def _read(api: Api, repo: str, commit: str) -> CatalogModel:
     paths = {
         name: Path(api.hf_hub_download(repo, name, revision=commit)) for name in (MANIFEST, CONFIG, REPORT)
     }
-    manifest = parse(Manifest, read_json(paths[MANIFEST], error=EntryError), f"{where}/{MANIFEST}", error=EntryError)
+    manifest = parse(
+        Manifest, read_json(paths[MANIFEST], error=EntryError), f"{where}/{MANIFEST}", error=EntryError
+    )
     for name in (CONFIG, REPORT):
         digest = manifest.files.get(name)
         # The Hub's client checks the size of what it brings, not its content.
         if digest is None or sha256_file(paths[name]) != digest.sha256:
             raise EntryError(f"{where}: {name} is not the file that its {MANIFEST} lists (SHA-256 differs)")
-    config = parse(EntryConfig, read_json(paths[CONFIG], error=EntryError), f"{where}/{CONFIG}", error=EntryError)
-    report = parse(EntryReport, read_json(paths[REPORT], error=EntryError), f"{where}/{REPORT}", error=EntryError)
+    config = parse(
+        EntryConfig, read_json(paths[CONFIG], error=EntryError), f"{where}/{CONFIG}", error=EntryError
+    )
+    report = parse(
+        EntryReport, read_json(paths[REPORT], error=EntryError), f"{where}/{REPORT}", error=EntryError
+    )
     return model_of(
         config,
         report,

@@ -34,9 +34,7 @@ class Index(Schema):
     left_out: dict[str, str] = Field(default_factory=dict)
 
 
-def build_index(
-    source: str, models: list[CatalogModel], left_out: dict[str, str] | None = None
-) -> Index:
+def build_index(source: str, models: list[CatalogModel], left_out: dict[str, str] | None = None) -> Index:
     """The index of ``models``, whose names have been checked."""
     return Index(source=source, models=tuple(select(models)), left_out=left_out or {})
 

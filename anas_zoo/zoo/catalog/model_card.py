@@ -135,8 +135,8 @@ def _load(model: CatalogModel, source: str, try_it: str | None) -> str:
     if try_it is not None:
         parts.append(
             f'<p class="try"><a class="button" href="{text(try_it)}">Try it here</a> '
-            '<span class="offline" hidden>Browsers run models only in pages of a server, not in a file; in this '
-            "page's folder: <code>python -m http.server --bind 127.0.0.1 8000</code></span></p>"
+            '<span class="offline" hidden>Browsers run models only in pages of a server, not of a file; in '
+            "this page's folder: <code>python -m http.server --bind 127.0.0.1 8000</code></span></p>"
         )
     return "\n".join(parts)
 

@@ -45,7 +45,7 @@ class Limits:
 
 
 def select(models: Iterable[CatalogModel], limits: Limits | None = None) -> list[CatalogModel]:
-    """Those within ``limits``: measured ones first, then published, each kind of images by itself, best first.
+    """Those within ``limits``: measured ones first, then published, by their images, best first.
 
     Figures on different images are never ranked against each other, nor measured against published ones.
     Raises :class:`EntryError` for a licence that none of ``models`` has.
@@ -55,10 +55,8 @@ def select(models: Iterable[CatalogModel], limits: Limits | None = None) -> list
     licences = sorted({model.licence for model in listed if model.licence})
     if limits.licence is not None and hub_licence(limits.licence) not in licences:
         known = ", ".join(licences) or "none"
-        raise EntryError(
-            f"no model here has the licence {limits.licence!r}{nearest(hub_licence(limits.licence), licences)}; "
-            f"licences: {known}"
-        )
+        hint = nearest(hub_licence(limits.licence), licences)
+        raise EntryError(f"no model here has the licence {limits.licence!r}{hint}; licences: {known}")
     return sorted(filter(limits.keeps, listed), key=_order)
 
 

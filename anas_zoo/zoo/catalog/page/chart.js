@@ -71,14 +71,19 @@ function overlap(a, b) {
 function writeLabels(svg, placed, frame) {
   const taken = placed.map(({ px, py }) => ({ left: px - 6, right: px + 6, top: py - 6, bottom: py + 6 }));
   for (const { px, py, point } of placed.filter((one) => !one.point.dim)) {
-    const width = 6.4 * point.label.length, height = 13;
+    const text = make("text", { class: `label c-${point.colour}` }, svg, point.label);
+    const width = text.getComputedTextLength(), height = 13;
     const places = [[-width / 2, -21], [9, -6], [-width / 2, 9], [-width - 9, -6], [7, -19], [7, 7], [-width - 7, -19], [-width - 7, 7]];
     const boxes = places.map(([x, y]) => ({ left: px + x, right: px + x + width, top: py + y, bottom: py + y + height }));
     const free = boxes.find((box) => box.left >= frame.left && box.right <= frame.right && box.top >= frame.top &&
       box.bottom <= frame.bottom && !taken.some((other) => overlap(box, other)));
-    if (!free) continue;
+    if (!free) {
+      text.remove();
+      continue;
+    }
     taken.push(free);
-    make("text", { class: `label c-${point.colour}`, x: free.left, y: free.bottom - 3 }, svg, point.label);
+    text.setAttribute("x", free.left);
+    text.setAttribute("y", free.bottom - 3);
   }
 }
 

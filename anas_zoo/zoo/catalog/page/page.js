@@ -59,15 +59,11 @@ function open(place) {
   cards[place].querySelector("summary").focus({ preventScroll: true });
 }
 
-/** Short names: what all names have in common before their last underscore says nothing. */
-const common = (() => {
-  const heads = count(catalog.models.map((model) => model.name.slice(0, model.name.lastIndexOf("_") + 1)));
-  return catalog.models.length > 1 ? new Set(heads) : new Set();
-})();
-
+/** A name without its beginning up to the last underscore, where at least three names begin so. */
 function label(name) {
   const head = name.slice(0, name.lastIndexOf("_") + 1);
-  return head.length > 8 && common.has(head) ? name.slice(head.length) : name;
+  const alike = catalog.models.filter((model) => model.name.startsWith(head) && !model.name.slice(head.length).includes("_"));
+  return head.length > 8 && alike.length > 2 ? name.slice(head.length) : name;
 }
 
 /** Points over one cost; `costOf(model)` gives {x, says} or null. */
@@ -114,7 +110,7 @@ function offer() {
   $("choices").replaceChildren(...datasets.map((data) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = data;
+    button.textContent = button.title = data;
     button.setAttribute("aria-pressed", String(data === state.data));
     button.addEventListener("click", () => {
       state.data = data;
@@ -124,6 +120,15 @@ function offer() {
     });
     return button;
   }));
+}
+
+/** Pictures without a single model that was asked for are no answer: turn to the images that have one. */
+function turn(kept) {
+  const has = (data) => catalog.models.some((model, place) => kept[place] && model.figures.some((one) => one.data === data));
+  const other = has(state.data) ? undefined : datasets.find(has);
+  if (other === undefined) return;
+  state.data = other;
+  offer();
 }
 
 function draw() {
@@ -156,7 +161,10 @@ if (location.protocol === "file:") {
 }
 
 $("filter").hidden = cards.length < 2;
-$("filter").addEventListener("input", draw);
+$("filter").addEventListener("input", () => {
+  turn(wanted());
+  draw();
+});
 $("filter").addEventListener("submit", (event) => event.preventDefault());
 $("clear").addEventListener("click", () => {
   $("filter").reset();
