@@ -97,7 +97,7 @@ def _check_targets(draft: Path, entry: Entry) -> None:
     for name, info in entry.report.files.items():
         if info.parity is None or info.target not in list_targets():
             continue
-        target = Target.load(info.target)
+        target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
         check_file(draft / name, target)
         limits = target.tolerances
         if (
