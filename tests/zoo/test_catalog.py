@@ -75,13 +75,13 @@ def test_names_and_ids_lead_to_the_shelf() -> None:
 def test_one_name_of_two_architectures_is_refused(tmp_path: Path) -> None:
     copy_entry("digits_s", tmp_path / "one")
     copy_entry("digits_m", tmp_path / "two", config={"anas": {"name": "digits_s"}})
-    with pytest.raises(EntryError, match=r"'digits_s' names two architectures, a26\w+ in one and dda\w+ in two"):
+    with pytest.raises(
+        EntryError, match=r"'digits_s' names two architectures, a26\w+ in one and dda\w+ in two"
+    ):
         read_folder(tmp_path)
 
 
-def test_one_choice_in_two_structures_is_two_architectures(
-    tmp_path: Path, shelf: list[CatalogModel]
-) -> None:
+def test_one_choice_in_two_structures_is_two_architectures(tmp_path: Path, shelf: list[CatalogModel]) -> None:
     other = by_name(shelf, "digits_s").model_copy(update={"structure": "0" * 12, "location": "other"})
     with pytest.raises(EntryError, match="of the structure 000000000000 in other"):
         check_names([by_name(shelf, "digits_s"), other])

@@ -70,9 +70,15 @@ def test_the_page_says_how_to_get_them_from_the_hub(api: FolderApi, tmp_path: Pa
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (lambda f: (f / "report.json").write_text("{}"), "report.json is not the file that its manifest.json"),
+        (
+            lambda f: (f / "report.json").write_text("{}"),
+            "report.json is not the file that its manifest.json",
+        ),
         (lambda f: (f / "manifest.json").write_text("[]"), "expected a mapping"),
-        (lambda f: (f / "manifest.json").write_text('{"files": {"../x": {}}}'), "hf://org/small/manifest.json"),
+        (
+            lambda f: (f / "manifest.json").write_text('{"files": {"../x": {}}}'),
+            "hf://org/small/manifest.json",
+        ),
     ],
 )
 def test_an_unsound_entry_is_left_out_and_said(

@@ -12,7 +12,7 @@ from anas_zoo.zoo.manifest import write_manifest
 
 __all__ = ["HOSTILE", "change", "copy_entry", "hostile_catalog"]
 
-HOSTILE = "</script><img src=x onerror=\"window.hit=1\">\u2028\u202e{{json}}&lt;'"
+HOSTILE = '</script><img src=x onerror="window.hit=1">\u2028\u202e{{json}}&lt;\''
 
 
 def copy_entry(name: str, folder: Path, **changes: Any) -> Path:
