@@ -1,4 +1,4 @@
-"""The page of `anas index` in a real Chromium: pictures, filter, cards, hostile entries, and models to try."""
+"""The page of `anas index` in a real Chromium: pictures, filter, cards, hostile entries, models to try."""
 
 from __future__ import annotations
 

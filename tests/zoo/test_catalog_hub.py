@@ -93,7 +93,7 @@ def test_an_unsound_entry_is_left_out_and_said(
 
 def test_one_name_of_two_architectures_is_refused(api: FolderApi) -> None:
     copy_entry("digits_m", api.root / "org" / "other", config={"anas": {"name": "digits_s"}})
-    with pytest.raises(EntryError, match="in org/other and .* in org/small"):
+    with pytest.raises(EntryError, match=r"in org/other and .* in org/small"):
         index_organisation("org", api)
 
 
@@ -112,7 +112,7 @@ def test_what_the_hub_refuses_is_one_line(api: FolderApi, monkeypatch: pytest.Mo
         raise RepositoryNotFoundError("404\nNot here", response=httpx2.Response(404, request=request))
 
     monkeypatch.setattr(api, "list_models", refuse)
-    with pytest.raises(EntryError, match="hf://org cannot be read: .*Not here; is the name right") as error:
+    with pytest.raises(EntryError, match=r"hf://org cannot be read: .*Not here; is the name right") as error:
         index_organisation("org", api)
     assert "\n" not in str(error.value)
 
