@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,9 @@ class Block:
         """File and first command; what a reader would name it by."""
         return self.file, self.text.splitlines()[0].partition("  #")[0].strip()
 
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key[1][:50]}"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -44,11 +47,13 @@ class Run:
         needs: parts of the scratch checkout that must be there before (see the tests' scenes).
         stand_ins: texts of the block and what stands for them here: a placeholder's file, a smaller size.
         leaves: files that the block has to leave behind.
+        then: further blocks that go on where this one ends, as a reader would.
     """
 
     needs: tuple[str, ...] = ()
     stand_ins: tuple[tuple[str, str], ...] = ()
-    leaves: tuple[str, ...] = field(default=())
+    leaves: tuple[str, ...] = ()
+    then: tuple[tuple[tuple[str, str], Run], ...] = ()
 
 
 def documents() -> list[str]:
@@ -85,8 +90,7 @@ def run_block(block: Block, run: Run, checkout: Path, capsys: pytest.CaptureFixt
         assert printed in text, f"{block.key}: {printed!r} is no longer printed there"
         text = text.replace(printed, here)
     if block.language == "python":
-        done = _shell([sys.executable, "-c", text], checkout)
-        return done
+        return _shell([sys.executable, "-c", text], checkout)
     output = ""
     for line in _commands(text):
         words = shlex.split(line, comments=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from documents import Run
-from scenes import SEARCH, TRAIN
+from pathlib import Path
 
-__all__ = ["ELSEWHERE", "NOT_RUN", "RUN"]
+import pytest
+from documents import Block, Run, blocks_of, run_block, scratch_checkout
+from scenes import SCENES, SEARCH, TRAIN
+
+__all__ = ["ELSEWHERE", "NOT_RUN", "RUN", "all_runs", "run_printed"]
 
 Key = tuple[str, str]
 
@@ -19,6 +22,25 @@ IMAGE = ("IMAGE...", "three.png")
 ONE_MODEL = (
     "--images path/to/imagenet/train",
     "--images path/to/imagenet/train --model attentive_nas_a0 --calibration-images 16",
+)
+
+# Blocks that go on with what the block before them made.
+EVALUATED: tuple[Key, Run] = (
+    (
+        "docs/guide_checkpoint.md",
+        "anas evaluate runs/authors/attentive_nas_a0 --data path/to/imagenet --split test",
+    ),
+    Run(
+        stand_ins=(("--split test", "--split test --limit 8"),), leaves=("exported/model.ort-web-fp32.onnx",)
+    ),
+)
+USED: tuple[Key, Run] = (
+    ("docs/guide_data.md", "anas predict zoo/letters IMAGE..."),
+    Run(stand_ins=(IMAGE,), leaves=("gallery/index.json",)),
+)
+CHECKED: tuple[Key, Run] = (
+    ("docs/predictors.md", "anas predictor check glyphs.onnx runs/glyphs-2"),
+    Run(stand_ins=(("runs/glyphs-2", "runs/glyphs"),)),
 )
 
 RUN: dict[Key, Run] = {
@@ -41,7 +63,7 @@ RUN: dict[Key, Run] = {
     ): Run(
         ("runs/mine", "predictor.onnx"),
         (
-            ("--num-classes 10", "--num-classes 4 --subnets 14 --held-out 3 --repeats 5"),
+            ("--num-classes 10", "--num-classes 4 --subnets 16 --held-out 3 --repeats 8"),
             ("--max-latency-ms 2", "--max-latency-ms 200"),
             ("FILE", "predictor.onnx --evaluations 200"),
         ),
@@ -68,15 +90,7 @@ RUN: dict[Key, Run] = {
     (
         "docs/guide_checkpoint.md",
         "anas import authors CHECKPOINT --images path/to/imagenet/train --out runs/authors",
-    ): Run(("CHECKPOINT", "imagenet"), (ONE_MODEL,)),
-    (
-        "docs/guide_checkpoint.md",
-        "anas evaluate runs/authors/attentive_nas_a0 --data path/to/imagenet --split test --keep",
-    ): Run(
-        ("imported", "imagenet"),
-        (("--keep", "--keep --limit 8"),),
-        ("zoo/attentive_nas_a0/manifest.json",),
-    ),
+    ): Run(("CHECKPOINT", "imagenet"), (ONE_MODEL,), then=(EVALUATED,)),
     (
         "docs/guide_checkpoint.md",
         "anas search --space attentive_nas --predictor predictor.onnx --max-mflops 300 --out found",
@@ -91,13 +105,10 @@ RUN: dict[Key, Run] = {
         ("runs/mine",), (("--max-mflops 5", "--max-mflops 100"),), ("zoo/mine_0/manifest.json",)
     ),
     ("docs/guide_data.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
-        ("images",), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",)
+        ("images", "three.png"), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",), then=(USED,)
     ),
     ("docs/guide_data.md", "anas train --recipe small_images --data path/to/images --out runs/mine"): Run(
         ("images",), (QUICK_TRAIN, ANY_MFLOPS), ("zoo/mine_0/manifest.json",)
-    ),
-    ("docs/guide_data.md", "anas predict zoo/letters IMAGE..."): Run(
-        ("zoo/letters", "three.png"), (IMAGE,), ("gallery/index.json",)
     ),
     (
         "docs/export.md",
@@ -105,8 +116,9 @@ RUN: dict[Key, Run] = {
     ): Run(
         ("runs/mine, extracted",),
         (
-            (" --target ort-cpu-int8", ""),
-        ),  # which needs 100 training images, and tests/export quantize real ones
+            (" --target ort-cpu-int8", ""),  # it needs 100 training images; tests/export quantize real ones
+            ("validate digits_s", "validate runs/mine/subnets/mine_0"),  # whose file is of an older writer
+        ),
         ("exported",),
     ),
     ("docs/clients.md", ".venv/bin/python export/clients/python/classify.py models/digits_s --check"): Run(
@@ -117,11 +129,20 @@ RUN: dict[Key, Run] = {
         stand_ins=(
             (
                 "--space attentive_nas",
-                "--space digits --num-classes 10 --subnets 14 --held-out 3 --repeats 5",
+                "--space digits --num-classes 10 --subnets 16 --held-out 3 --repeats 8",
             ),
             ("check latency.json", "check latency.json --subnets 2"),
             ("attentive_nas_a0 arch.json", "digits_s digits_m"),
         )
+    ),
+    ("docs/latency.md", "import numpy as np"): Run(
+        ("here.json",), (("attentive_nas", "small_images"), ("latency.json", "here.json"))
+    ),
+    ("docs/predictors.md", "anas search runs/glyphs --evaluations 300"): Run(
+        ("runs/glyphs", "predictor.onnx"),
+        ((" 300 ", " 60 --algorithm random --images 60 "),),
+        ("glyphs.onnx",),
+        then=(CHECKED,),
     ),
     (
         "docs/predictors.md",
@@ -192,8 +213,6 @@ NOT_RUN: dict[Key, str] = {
     ("docs/cheap_evaluations.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --out runs/glyphs --resume"): GLYPHS,
-    ("docs/predictors.md", "anas search runs/glyphs --evaluations 300"): GLYPHS,
-    ("docs/predictors.md", "anas predictor check glyphs.onnx runs/glyphs-2"): GLYPHS,
     (
         "docs/predictors.md",
         "anas train --recipe glyphs --set train.sampling.quality=predictor --set train.sampling.predictor=glyphs.onnx --out runs/attentive",
@@ -213,7 +232,23 @@ NOT_RUN: dict[Key, str] = {
     ("docs/training.md", "#!/bin/bash"): GPUS,
     ("docs/clients.md", "npm ci --prefix export/clients/node"): NPM,
     ("docs/clients.md", "npm ci --prefix export/clients/web"): NPM,
-    ("docs/latency.md", "from anas_zoo.profiling.latency_model import LatencyModel"): (
-        "continues a program that has a space and codes; tests/profiling has every call"
-    ),
 }
+
+
+def all_runs() -> list[Key]:
+    """Every block that is run, those included that go on with another one."""
+    return [key for first, run in RUN.items() for key in (first, *(key for key, _ in run.then))]
+
+
+def run_printed(
+    block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run a block of :data:`RUN` in a scratch checkout at ``folder``, and those that go on with it."""
+    checkout = scratch_checkout(folder)
+    monkeypatch.chdir(checkout)
+    run = RUN[block.key]
+    for scene in run.needs:
+        SCENES[scene](checkout)
+    printed = {one.key: one for one in blocks_of(block.file)}
+    for key, each in ((block.key, run), *run.then):
+        run_block(printed[key], each, checkout, capsys)
