@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bar", "note", "silence", "stage", "track"]
+__all__ = ["Bar", "note", "silence", "stage", "track", "watched"]
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def silence() -> None:
     _screen.silent = True
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """Whether stderr is a terminal that can move its cursor."""
     if _screen.silent:
         return False
@@ -153,7 +153,7 @@ class Bar:
         self._id: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if _watched():
+        if watched():
             self._id = _screen.open(self._what, self._total)
         return self
 
