@@ -26,8 +26,8 @@ def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) ->
 
     Args:
         source: a name on the shelf (see :func:`anas_zoo.list_models`), an entry's folder, or
-            "hf-hub:org/name" (or "hf://org/name"), with "@revision" to pin one. A name wins over a folder of that name;
-            write "./name" for the folder. "attentive_nas" with ``arch=`` makes any architecture.
+            "hf-hub:org/name" (or "hf://org/name"), with "@revision" to pin one. A name wins over a folder of
+            that name; write "./name" for the folder. "attentive_nas" with ``arch=`` makes any architecture.
         pretrained: load the weights, after they were compared with the config's hash.
         **kwargs: what ``timm.create_model`` takes, such as ``num_classes`` or ``features_only``.
 

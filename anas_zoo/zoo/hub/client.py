@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,12 +79,16 @@ def hub_errors(address: HubAddress) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """No log lines of retries, and bars only where somebody watches."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from huggingface_hub.utils import logging as hub_logging
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
 
     before = hub_logging.get_verbosity()
     hide = not watched() and not are_progress_bars_disabled()
-    hub_logging.set_verbosity_error()
+    hub_logging.set_verbosity(logging.ERROR)
     if hide:
         disable_progress_bars()
     try:
@@ -162,13 +167,11 @@ def _of_http(exc: BaseException, address: HubAddress) -> HubError | None:
         return HubAccessError(f"{address}: nobody is logged in{said}; {LOGIN}")
     if status == 403:
         return HubAccessError(
-            f"{address}: not allowed{said}; use a token with write access to {address.repo_id.split('/')[0]}: "
-            "hf auth login"
+            f"{address}: not allowed{said}; use a token that may write for "
+            f"{address.repo_id.split('/')[0]}: hf auth login"
         )
     if status in (409, 412):
-        return HubConflictError(
-            f"{address} was changed by somebody else meanwhile{said}; look, and try again"
-        )
+        return HubConflictError(f"{address} was changed by somebody else{said}; look, and try again")
     if status in BUSY:
         return HubUnreachableError(f"{address}: the Hub is too busy or out of order ({status}{said})")
     return HubError(f"{address}: the Hub answered {status}{said}")

@@ -160,7 +160,7 @@ def _stale(branch: HubAddress, remote: _Remote, now: set[str]) -> tuple[str, ...
         if other:
             raise HubError(
                 f"{branch} holds {', '.join(other[:3])}{' and more' if len(other) > 3 else ''} but no "
-                f"{MANIFEST}, so it is no entry and is not overwritten; publish to another repository or branch"
+                f"{MANIFEST}, so it is no entry and is not overwritten; give another repository or branch"
             )
         return ()
     from tempfile import TemporaryDirectory
