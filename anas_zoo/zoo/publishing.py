@@ -180,7 +180,8 @@ def _check_targets(draft: Path, entry: Entry) -> None:
         if info.parity is None or info.target not in list_targets():
             continue
         target = Target.load(info.target)
-        check_file(draft / name, target)
+        if MANIFEST not in entry.files:  # what is published already was held to the target of its day
+            check_file(draft / name, target)
         limits = target.tolerances
         if (
             info.parity.max_abs_logit_diff > limits.max_abs_logit_diff.value

@@ -37,7 +37,7 @@ def resolve(address: HubAddress) -> HubAddress:
             if not is_offline():
                 # resolve_revision alone falls back to an old commit when the Hub does not answer.
                 api.repo_info(address.repo_id, revision=address.revision)
-            return str(api.resolve_revision(address.repo_id, revision=address.revision))
+            return api.resolve_revision(address.repo_id, revision=address.revision).resolved
 
     return address.at(patiently(ask))
 
