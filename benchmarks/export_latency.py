@@ -2,13 +2,13 @@
 
     python benchmarks/export_latency.py [--threads 1 2] [--rounds 30] [--out benchmarks/results]
 
-All files are open at once and take turns, round after round, so that a disturbance of the machine falls on all
-alike. In its turn a file is called several times, one image a call; the first call is not counted, since it
-meets caches full of another file's weights. One thread is timed by that thread's CPU time, two by the wall clock;
-a figure is the median over all calls. Weights are random, with batch norm calibrated on noise, since latency does not
-depend on them. The accuracies beside are published ones, measured by nobody here: the AttentiveNAS paper's
-(BN calibrated on training images, 256 → crop 224 → resize), and timm's results table and model cards at the
-side that is timed.
+All files are open at once and take turns, round after round, so that a disturbance of the machine falls on
+all alike. In its turn a file is called several times, one image a call; the first call is not counted, since
+it meets caches full of another file's weights. One thread is timed by that thread's CPU time, two by the wall
+clock; a figure is the median over all calls. Weights are random, with batch norm calibrated on noise, since
+latency does not depend on them. The accuracies beside are published ones, measured by nobody here: the
+AttentiveNAS paper's (BN calibrated on training images, 256 → crop 224 → resize), and timm's results table and
+model cards at the side that is timed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch import nn
 
 import anas_zoo  # noqa: F401  # timm learns of the models
 from anas_zoo.export import Target, export_onnx
+from anas_zoo.export.onnx_export import convert
 from anas_zoo.files import atomic_write
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.profiling.latency import prepare_call
@@ -50,6 +51,7 @@ SMALL, MEDIUM = "mobilenetv3_large_100", "efficientnet_b0"
 # Ours over a rival: the targets of the project, set on the authors' formulation, which took 1.42, 0.89, 1.73.
 TARGETS = {("a0", SMALL): 1.15, ("a2", MEDIUM): 0.75, ("a6", MEDIUM): 1.45}
 PLAIN = "torch.onnx.export"
+FLOAT, INT8 = "ort-cpu-fp32", "ort-cpu-int8"
 CALLS = 6  # of a file in its turn
 
 
@@ -82,8 +84,9 @@ def settled(network: nn.Module, side: int) -> nn.Module:
     return network.eval()
 
 
-def make_files(folder: Path, target: Target) -> dict[str, Path]:
+def make_files(folder: Path) -> dict[str, Path]:
     """Every file by its row's name."""
+    target, int8 = Target.load(FLOAT), Target.load(INT8)
     files = {}
     for name in OURS:
         stage(f"export {name}")
@@ -91,6 +94,10 @@ def make_files(folder: Path, target: Target) -> dict[str, Path]:
         assert isinstance(network, Subnet)
         files[name] = folder / f"{name}.onnx"
         export_onnx(network, files[name], target=target, resolution=side, metadata={})
+        files[f"{name}, {INT8}"] = folder / f"{name}.int8.onnx"
+        noise = torch.randn(128, 3, side, side, generator=torch.Generator().manual_seed(1))
+        content = convert(network, target=int8, resolution=side, metadata={}, calibration_images=noise)
+        files[f"{name}, {INT8}"].write_bytes(content)
         files[f"{name}, {PLAIN}"] = export_plainly(network, folder / f"{name}.plain.onnx", side)
     for name, (side, _, _) in RIVALS.items():
         stage(f"export {name}")
@@ -175,13 +182,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--target", default="ort-cpu-fp32")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     torch.manual_seed(0)
     top1_pct = OURS | {name: figure for name, (_, figure, _) in RIVALS.items()}
     with tempfile.TemporaryDirectory() as scratch:
-        files = make_files(Path(scratch), Target.load(args.target))
+        files = make_files(Path(scratch))
         found = {threads: measure(files, threads, args.rounds) for threads in args.threads}
     lines = [
         "# Latency of exported files",
@@ -197,6 +203,10 @@ def main() -> None:
     for threads, latency_ms in found.items():
         lines += ["", f"## {threads} thread{'s' if threads > 1 else ''} ({clock_name(threads)} clock)", ""]
         lines += table(latency_ms, top1_pct)
+        lines += ["", f"| {INT8} | ms | times as fast as float |", "|---|--:|--:|"]
+        for name in OURS:
+            ms = latency_ms[f"{name}, {INT8}"]
+            lines.append(f"| {name} | {ms:.2f} | {latency_ms[name] / ms:.2f} |")
         if threads == 1:
             lines += ["", "| target of the project | asked | measured |", "|---|--:|--:|"]
             lines += [

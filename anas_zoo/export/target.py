@@ -159,6 +159,10 @@ class Target(Schema):
             raise ConfigError(f"{path}: the target is named {target.name!r}, its file must be too")
         return target
 
+    def as_made(self, *, opset: int, form: InputForm) -> Target:
+        """This target as it was when a file was made: it may have moved on to another opset since."""
+        return self.model_copy(update={"opset": opset, "input": form})
+
     def with_input(self, form: InputForm | None) -> Target:
         """This target with another form of input; None leaves it as it is."""
         return self if form is None else self.model_copy(update={"input": form})

@@ -46,9 +46,7 @@ def validate_draft(
     subnet, preprocessing = load_subnet(draft), entry.config.anas.preprocessing.to_preprocessing()
     found, files = {}, dict(entry.report.files)
     for name, info in entry.report.files.items():
-        # As the file was made: a target may have moved on to another opset since.
-        made = {"opset": info.opset, "input": info.input}
-        target = Target.load(info.target).model_copy(update=made)
+        target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
         found[name] = validate_onnx(
             draft / name, subnet, images, labels, target=target, preprocessing=preprocessing
         )

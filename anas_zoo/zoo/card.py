@@ -168,8 +168,9 @@ def _latency(info: FileInfo) -> str:
 
 
 def _files(report: EntryReport) -> str:
+    refused = "".join(f"\n\nNot published: `{name}`. {_text(why)}" for name, why in report.refused.items())
     if not report.files:
-        return ""
+        return f"## Exported files{refused}" if refused else ""
     rows = []
     for name, info in sorted(report.files.items()):
         p = info.parity
@@ -181,11 +182,22 @@ def _files(report: EntryReport) -> str:
                 f"{p.max_abs_logit_diff:.2g}",
             ]
         size = f"{info.size_bytes / 1e6:.3g} MB"
-        rows.append([f"`{name}`", info.target, size, info.opset, *evidence, _latency(info)])
-    head = ["file", "target", "size", "opset", "its top-1", "agrees with torch", "largest logit difference",
-            "latency p50 / p95"]  # fmt: skip
-    note = "Each file was run in onnxruntime as it lies on disk; the batch size is free."
-    return f"## Exported files\n\n{note}\n\n" + _table(head, rows)
+        rows.append(
+            [f"`{name}`", info.target, size, info.opset, info.input, *evidence, _where(info), _latency(info)]
+        )
+    head = ["file", "target", "size", "opset", "input", "its top-1", "agrees with torch",
+            "largest logit difference", "ran in", "latency p50 / p95"]  # fmt: skip
+    note = "Each file was run as it lies on disk; the batch size is free."
+    return f"## Exported files\n\n{note}\n\n{_table(head, rows)}{refused}"
+
+
+def _where(info: FileInfo) -> str:
+    """What ran a file when it was validated, and whether that is what it is for."""
+    if info.parity is None:
+        return "not run"
+    lacking = info.parity.not_run_here
+    told = info.parity.runtime or "not stated"
+    return told if lacking is None else f"{told}; not run where it is meant to: {lacking}"
 
 
 def _preprocessing(config: EntryConfig) -> str:

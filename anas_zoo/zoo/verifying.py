@@ -99,8 +99,26 @@ def check_onnx_files(folder: Path, entry: Entry, images: Floats, golden: Floats)
         if info.sha256 != sha256_file(path):
             raise EntryError(f"{path}: SHA-256 is not the one in report.json; validate the file again")
         allowed = _tolerance(golden, info.parity)
-        differences[name] = _difference(run_onnx(path, images), golden, allowed, f"{name} in onnxruntime")
+        if info.input == "uint8-nhwc":
+            inputs, expected = _raw(folder, entry, images)
+        else:
+            inputs, expected = images, golden
+        differences[name] = _difference(run_onnx(path, inputs), expected, allowed, f"{name} in onnxruntime")
     return differences
+
+
+def _raw(folder: Path, entry: Entry, images: Floats) -> tuple[npt.NDArray[Any], Floats]:
+    """Raw images like the golden ones, and what torch says to them after the entry's preprocessing."""
+    import torch
+
+    from anas_zoo.export.raw_images import raw_and_reference
+    from anas_zoo.zoo.draft import load_subnet
+
+    preprocessing = entry.config.anas.preprocessing.to_preprocessing()
+    pixels, reference = raw_and_reference(torch.from_numpy(images), preprocessing)
+    with torch.no_grad():
+        logits: Floats = load_subnet(folder)(reference).numpy()
+    return pixels, logits
 
 
 def verify(folder: str | Path) -> Verification:

@@ -210,7 +210,12 @@ BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (lambda p: p.mkdir(), "bad.png is a folder"),
     "absent": (lambda p: None, "bad.png: no such file"),
     "32 bits": (
-        lambda p: Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(p, format="TIFF"), "32-bit pixel",
+        lambda p: Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(p, format="TIFF"),
+        "outside 0 to 65535",
+    ),
+    "floating point": (
+        lambda p: Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(p, format="TIFF"),
+        "floating-point pixel",
     ),
 }  # fmt: skip
 

@@ -15,9 +15,10 @@ from exported_digits import SPACE, calibrated, folded, images, smallest
 from onnx.reference import ReferenceEvaluator
 
 from anas_zoo.errors import ExportError
-from anas_zoo.export import REWRITES, newest_opset
+from anas_zoo.export import newest_opset
 from anas_zoo.export.folding import fold_batch_norm
 from anas_zoo.export.graph import write_graph
+from anas_zoo.export.rewrites import REWRITES
 from anas_zoo.nets import Subnet
 
 ARCHS = {

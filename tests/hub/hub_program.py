@@ -70,8 +70,8 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
+        with self._process:  # which closes its pipes and waits
+            self._process.stdin.close()
 
     def run(self, *args: str | Path) -> Done:
         assert self._process.stdin is not None
@@ -80,6 +80,10 @@ class Program:
         done = Done(**json.loads(self._process.stdout.readline()))
         assert WRITE_TOKEN not in done.out + done.err
         return done
+
+    def push(self, entry: Path, address: str) -> Done:
+        """Send an entry without the gates of ``anas publish``, which take a second."""
+        return self.run("push", entry, address)
 
     def ok(self, *args: str | Path) -> Any:
         """The JSON that a successful command prints."""

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from hub_program import Program, content_of, environment, repository, visible
 from hub_server import Hub
 from hub_store import StoredFile
 
-from anas_zoo.files import sha256_file
 from anas_zoo.zoo.manifest import write_manifest
 
 pytest_plugins = ["hub_fixtures"]
@@ -188,31 +186,16 @@ def test_an_entry_that_is_not_whole(
     assert hub.seen == []
 
 
-def test_a_draft_is_published_with_its_card(
-    hub: Hub, program: Program, address: str, entry: Path, tmp_path: Path
-) -> None:
-    draft = Path(shutil.copytree(entry, tmp_path / "draft"))
-    for name in ("manifest.json", "README.md"):
-        (draft / name).unlink()
-    (draft / "scratch.txt").write_text("not published")
-    said = program.run("publish", draft, "--to", address)
-    if "not a file for ort-cpu-fp32" in said.err:  # an entry of the shelf is held to the target of its day
-        pytest.fail("the shelf's digits_s is older than its target; publish the shelf again", pytrace=False)
-    assert said.code == 0, said.err
-    assert visible(hub, address).keys() == content_of(entry).keys()
-
-
 def test_addresses(program: Program, entry: Path) -> None:
     for bad in (
         "hf://digits",
         "hf://a/b/c",
         "hf://org/na me",
-        "hf://org/name@",
         "hf://org/name@../x",
         "hf://-a/b",
+        "hf://a/b--c",
     ):
-        said = program.run("publish", entry, "--to", bad).refusal if bad != "hf://org/name@" else ""
-        assert "hf://" in said or bad == "hf://org/name@"
+        assert "hf://org/name" in program.run("publish", entry, "--to", bad).refusal
 
 
 def test_who_may_not_write(hub: Hub, address: str, entry: Path, tmp_path: Path) -> None:
@@ -223,4 +206,3 @@ def test_who_may_not_write(hub: Hub, address: str, entry: Path, tmp_path: Path) 
     assert "use a token that may write for org: hf auth login" in said.refusal
     assert READ_TOKEN not in said.err
     assert hub.store.repositories.keys().isdisjoint({address.removeprefix("hf://")})
-    assert sha256_file(entry / "README.md")

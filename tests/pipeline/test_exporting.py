@@ -15,7 +15,7 @@ from anas_zoo.export import list_targets
 from anas_zoo.pipeline.deploy import validate_entry
 from anas_zoo.pipeline.exporting import export_entry, onnx_name
 from anas_zoo.resources import resource_folder
-from anas_zoo.zoo import Entry, entry_folder
+from anas_zoo.zoo import Entry, entry_folder, publish, verify, write_report
 
 SHELF = entry_folder("digits_s")
 NOT_HERE = {
@@ -151,3 +151,25 @@ def test_a_target_that_is_none(draft: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown rewrite 'gemm-haed' \(did you mean 'gemm-head'\?\)"):
         export_entry(draft, changed(tmp_path, "ort-cpu-fp32", rewrites=["gemm-haed"]))
     assert not list(draft.glob("*.onnx"))
+
+
+def test_files_of_every_form_publish_and_verify(draft: Path, tmp_path: Path) -> None:
+    """Raw images, half precision, another runtime: the gates, the card and the later check know them."""
+    export_entry(draft)
+    export_entry(draft, form="uint8-nhwc")
+    export_entry(draft, "ort-cuda-fp16")
+    report = Entry.read(draft).report
+    refused = {"model.ort-cpu-int8.onnx": "QuantizationError: slower | than float"}
+    write_report(draft, report.model_copy(update={"refused": refused}))
+    entry = publish(draft, tmp_path / "published" / "digits_s")
+    found = verify(entry).onnx_max_abs_diff
+    assert sorted(found) == [
+        "model.onnx",
+        "model.ort-cpu-fp32.uint8-nhwc.onnx",
+        "model.ort-cuda-fp16.onnx",
+    ]
+    assert found["model.ort-cpu-fp32.uint8-nhwc.onnx"] < 1e-4
+    card = (entry / "README.md").read_text()
+    assert "not run where it is meant to: this onnxruntime has no CUDAExecutionProvider" in card
+    assert "Not published: `model.ort-cpu-int8.onnx`. QuantizationError: slower \\| than float" in card
+    assert "uint8-nhwc" in card

@@ -9,8 +9,7 @@ or, with this file beside your own:
     for best in Classifier("path/to/entry")("photo.jpg"):
         print(best.label, best.probability_pct)
 
-ENTRY is the entry's folder, and nothing outside it is read but the images. This file may be copied to
-wherever it is of use: it is under the Apache License 2.0.
+ENTRY is the entry's folder; nothing outside it is read but the images. Apache License 2.0; copy it anywhere.
 """
 
 from __future__ import annotations
@@ -262,9 +261,11 @@ def _upright_rgb(image: Image.Image, what: str) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # Pillow's own conversion would clip 16 bits to white
         values = np.asarray(upright).astype(np.int64)
-        if values.size and (values.min() < 0 or values.max() > 65535):
-            raise ClassifyError(f"{what}: 32-bit pixel values; convert it to 8 or 16 bits first")
+        if not ((values >= 0) & (values <= 65535)).all():
+            raise ClassifyError(f"{what}: pixel values outside 0 to 65535; convert it to 8 or 16 bits first")
         return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+    if upright.mode == "F":
+        raise ClassifyError(f"{what}: floating-point pixel values; convert it to 8 or 16 bits first")
     if upright.mode in ("P", "PA"):
         upright = upright.convert("RGBA")  # a palette's transparency converts in two steps only
     return upright.convert("RGB")

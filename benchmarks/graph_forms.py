@@ -1,0 +1,116 @@
+"""What onnxruntime makes of an exported graph, where its time goes, and whether other forms are faster.
+
+    python benchmarks/graph_forms.py [--networks a0 a2 a6] [--rounds 30] [--out benchmarks/results]
+
+First the operators of onnxruntime's own optimized graph with the share of each kind of node in one-thread
+time, from its profile; then every rewrite of anas_zoo.export.rewrites against the plain graph, files taking
+turns of several calls as in export_latency.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import timm
+from export_latency import FLOAT, measure, settled, side_of
+from torch import nn
+
+from anas_zoo.export import Target, export_onnx
+from anas_zoo.export.rewrites import REWRITES
+from anas_zoo.files import atomic_write
+from anas_zoo.nets import Subnet
+from anas_zoo.profiling.machine import describe_machine
+from anas_zoo.profiling.session import runtime_version
+from anas_zoo.progress import stage
+
+PROFILED_CALLS = 30
+TYPICAL_PCT = 25  # percentile of a node's times that stands for it; a busy machine only adds to the others
+
+
+def kind_of(operator: str, node: str) -> str:
+    """A node's kind: its operator, and for convolutions and activations the layer's part."""
+    layer = re.sub(r"^stages\.\d+\.\d+\.", "", node)
+    layer = re.sub(r"(_nchwc|/.*|_token_?\d*)$", "", layer)
+    if operator in ("Conv", "QuickGelu", "Sigmoid", "Mul", "Gemm", "FusedGemm"):
+        return f"{operator} {re.sub(r'[._](conv|act|sigmoid|scale)$', '', layer)}"
+    return operator
+
+
+def shares(file: Path, side: int, scratch: Path) -> tuple[Counter[str], dict[str, float]]:
+    """(operators of the optimized graph, milliseconds by kind of node), one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    options.enable_profiling, options.profile_file_prefix = True, str(scratch / "profile")
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(0).standard_normal((1, 3, side, side), dtype=np.float32)
+    for _ in range(PROFILED_CALLS):
+        session.run(None, {"image": image})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            name = event["name"].removesuffix("_kernel_time")
+            times[event["args"]["op_name"], name].append(event["dur"] / 1e3)
+    by_kind: dict[str, float] = defaultdict(float)
+    for (operator, name), values in times.items():
+        by_kind[kind_of(operator, name)] += float(np.percentile(values, TYPICAL_PCT))
+    return Counter(operator for operator, _ in times), dict(by_kind)
+
+
+def network_of(name: str) -> nn.Module:
+    return settled(timm.create_model(f"attentive_nas_{name}"), side_of(name))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=["a0", "a2", "a6"])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    args = parser.parse_args()
+    target = Target.load(FLOAT)
+    lines = ["# Forms of the exported graph", "", "`python benchmarks/graph_forms.py`"]
+    lines += [f"on {describe_machine()}; {runtime_version()}, one thread, one image a call."]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch, files = Path(folder), {}
+        for name in args.networks:
+            stage(f"export {name}")
+            network, side = network_of(name), side_of(name)
+            assert isinstance(network, Subnet)
+            for form in ("plain", *REWRITES):
+                rewrites = () if form == "plain" else (form,)
+                files[f"{name} {form}"] = scratch / f"{name}.{form}.onnx"
+                changed = target.model_copy(update={"rewrites": rewrites})
+                path = files[f"{name} {form}"]
+                export_onnx(network, path, target=changed, resolution=side, metadata={})
+        for name in args.networks:
+            operators, by_kind = shares(files[f"{name} plain"], side_of(name), scratch)
+            total = sum(by_kind.values())
+            lines += ["", f"## {name}: where the time goes", ""]
+            lines += ["onnxruntime runs: " + ", ".join(f"{n} {op}" for op, n in operators.most_common()), ""]
+            lines += ["| nodes | ms | % |", "|---|--:|--:|"]
+            ordered = sorted(by_kind.items(), key=lambda item: -item[1])
+            lines += [
+                f"| {kind} | {ms:.2f} | {100 * ms / total:.1f} |"
+                for kind, ms in ordered
+                if ms > 0.005 * total
+            ]
+        times = measure(files, 1, args.rounds)
+    lines += ["", "## Rewrites, time over the plain graph's", "", f"| network | {' | '.join(REWRITES)} |"]
+    lines += ["|---|" + "--:|" * len(REWRITES)]
+    for name in args.networks:
+        ratios = [f"{times[f'{name} {form}'] / times[f'{name} plain']:.3f}" for form in REWRITES]
+        lines.append(f"| {name} | {' | '.join(ratios)} |")
+    args.out.mkdir(parents=True, exist_ok=True)
+    atomic_write(args.out / "graph_forms.md", "\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
