@@ -18,7 +18,7 @@ from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card, stated_licence
 from anas_zoo.zoo.draft import load_subnet, read_golden
 from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry
-from anas_zoo.zoo.hub import HubAddress, HubCommit, push
+from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
 from anas_zoo.zoo.manifest import MANIFEST, read_manifest, write_manifest
 from anas_zoo.zoo.relicensing import broken_terms
 from anas_zoo.zoo.verifying import check_golden_torch, check_onnx_files, verify
@@ -120,6 +120,7 @@ def publish_to_hub(source: str | Path, to: str, *, private: bool = False) -> Hub
     :func:`anas_zoo.zoo.hub.push` does.
     """
     address = HubAddress.parse(to)
+    check_destination(address)  # before the gates, which take a while
     with staged(source) as folder:
         entry = Entry.read(folder)
         message = f"Publish {entry.name} (architecture {entry.config.anas.arch_id}, {_licence_of(entry)})"
@@ -180,7 +181,8 @@ def _check_targets(draft: Path, entry: Entry) -> None:
         if info.parity is None or info.target not in list_targets():
             continue
         target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
-        check_file(draft / name, target)
+        if MANIFEST not in entry.files:  # what is published already was held to the target of its day
+            check_file(draft / name, target)
         limits = target.tolerances
         if (
             info.parity.max_abs_logit_diff > limits.max_abs_logit_diff.value

@@ -10,8 +10,10 @@ import contextlib
 import io
 import json
 import sys
+import types
 from pathlib import Path
 
+from huggingface_hub import file_download
 from huggingface_hub.utils import _http
 
 from anas_zoo.cli import app, main
@@ -23,6 +25,7 @@ QUICK = 0.01  # seconds; the real waits are 1 to 8
 
 def quicken() -> None:
     """Let retries wait for an instant only; how often they happen stays as it is."""
+    file_download.time = types.SimpleNamespace(sleep=lambda _: None)  # it only sleeps with it
     client.WAITS = tuple(QUICK for _ in client.WAITS)
     defaults = _http._http_backoff_base.__kwdefaults__
     defaults |= {"base_wait_time": QUICK, "max_wait_time": QUICK}

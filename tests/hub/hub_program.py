@@ -50,7 +50,7 @@ class Done:
         """The line of error of a command that failed as it should: without a result, without a traceback."""
         *notes, last = self.err.splitlines()
         assert (self.code, self.out) == (1, ""), (self.code, self.out, self.err)
-        assert not [note for note in notes if not note.startswith(("  ", "==>"))], notes
+        assert not [note for note in notes if "Traceback" in note or "Error" in note], notes
         assert last.startswith("anas: error: "), self.err
         return last.removeprefix("anas: error: ")
 

@@ -76,7 +76,7 @@ def test_a_branch_leaves_main_alone(hub: Hub, program: Program, address: str, en
     repo = repository(hub, address)
     assert (repo.branches["main"], repo.branches["trial"]) == (first["commit"], done["commit"])
     assert visible(hub, address, "trial") == content_of(entry)
-    said = program.run("publish", entry, "--to", f"{address}@{first['commit']}").refusal
+    said = program.push(entry, f"{address}@{first['commit']}").refusal
     assert f"a commit does not change; give a branch, as in {address}@main" in said
 
 
@@ -201,7 +201,7 @@ def test_addresses(program: Program, entry: Path) -> None:
 def test_who_may_not_write(hub: Hub, address: str, entry: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with Program(environment(hub, home, HF_TOKEN=READ_TOKEN), home) as reader:
-        said = reader.run("publish", entry, "--to", address)
+        said = reader.push(entry, address)
     assert "not allowed (you don't have the rights to write here)" in said.refusal
     assert "use a token that may write for org: hf auth login" in said.refusal
     assert READ_TOKEN not in said.err

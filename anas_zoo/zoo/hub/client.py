@@ -162,7 +162,8 @@ def _of_http(exc: BaseException, address: HubAddress) -> HubError | None:
             f"tags at {endpoint()}/{address.repo_id}"
         )
     if isinstance(exc, errors.RemoteEntryNotFoundError):
-        return HubNotFoundError(f"{address}: no such file there{said}; is it an entry of anas-zoo?")
+        name = exc.response.url.path.rpartition("/")[2]
+        return HubNotFoundError(f"{address}: there is no {name}; is it an entry of anas-zoo?")
     if status == 401:
         return HubAccessError(f"{address}: nobody is logged in{said}; {LOGIN}")
     if status == 403:

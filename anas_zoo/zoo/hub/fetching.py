@@ -79,6 +79,9 @@ def fetch(address: HubAddress, folder: Path, names: Collection[str] | None = Non
             f"{pinned}: offline mode is on and the cache lacks {', '.join(absent)}; unset HF_HUB_OFFLINE "
             "and try again"
         )
+    absent = [name for name in wanted if _cached(pinned, name) is None]
+    if absent:
+        raise EntryError(f"{pinned}: {MANIFEST} lists {', '.join(absent)}, which the Hub does not have there")
     for name, digest in wanted.items():
         _check_and_copy(pinned, name, folder, _has(digest), known=known[name])
     return pinned
@@ -93,20 +96,21 @@ def _cached(pinned: HubAddress, name: str) -> Path | None:
 
 
 def _check_and_copy(
-    pinned: HubAddress, name: str, folder: Path, is_right: Callable[[Path], bool], *, known: Path | None
+    pinned: HubAddress, name: str, folder: Path, is_right: Callable[[Path, Path], bool], *, known: Path | None
 ) -> None:
     """Put a checked copy of the file into ``folder``.
 
-    ``known`` is where the cache had it before this call. What was damaged there is downloaded once more;
-    what comes damaged from the Hub is an error.
+    ``is_right`` gets the file to look at and the place in the cache that it is from; ``known`` is where the
+    cache had it before this call. What was damaged there is downloaded once more; what comes damaged from
+    the Hub is an error.
     """
     path = known or _download(pinned, name)
-    if not is_right(path) and known is not None and not is_offline():
+    if not is_right(path, path) and known is not None and not is_offline():
         note(f"{name} in the cache is not what was published; downloading it again")
         path = _download(pinned, name, again=True)
     with disk_errors(folder / name):
         shutil.copyfile(path, folder / name)
-    if not is_right(folder / name):
+    if not is_right(folder / name, path):
         where = f"as it lies in the cache ({path})" if is_offline() else "as the Hub sends it"
         (folder / name).unlink()
         raise EntryError(
@@ -125,8 +129,8 @@ def _download(pinned: HubAddress, name: str, *, again: bool = False) -> Path:
     return patiently(download)
 
 
-def _has(digest: FileDigest) -> Callable[[Path], bool]:
-    return lambda path: path.stat().st_size == digest.bytes and sha256_file(path) == digest.sha256
+def _has(digest: FileDigest) -> Callable[[Path, Path], bool]:
+    return lambda path, _: path.stat().st_size == digest.bytes and sha256_file(path) == digest.sha256
 
 
 def blob_id(content: bytes) -> str:
@@ -134,10 +138,10 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _is_the_blob(path: Path) -> bool:
+def _is_the_blob(path: Path, cached: Path) -> bool:
     """Whether a small file is the one that the commit names, as far as the cache can tell.
 
     No manifest lists the manifest; but the cache calls a file by the hash that the Hub gave for it.
     """
-    name = path.resolve().name
+    name = cached.resolve().name
     return re.fullmatch(r"[0-9a-f]{40}", name) is None or blob_id(path.read_bytes()) == name

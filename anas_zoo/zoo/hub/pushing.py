@@ -32,7 +32,7 @@ from anas_zoo.zoo.manifest import MANIFEST, read_manifest
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
-__all__ = ["HubCommit", "push"]
+__all__ = ["HubCommit", "check_destination", "push"]
 
 MAIN = "main"
 
@@ -99,6 +99,17 @@ def push(folder: Path, address: HubAddress, *, private: bool = False, message: s
     note(f"sending {len(changed)} files, {size / 1e6:.2f} MB, to {branch}")
     commit = _commit(folder, branch, remote, changed, stale, message)
     return _done(branch, commit, changed, stale)
+
+
+def check_destination(address: HubAddress) -> None:
+    """Refuse what can be seen without asking the Hub: a commit as the destination, and offline mode.
+
+    Raises :class:`HubError`.
+    """
+    if is_offline():
+        raise HubOfflineError(f"publishing to {address} needs the Hub; unset HF_HUB_OFFLINE")
+    if address.pinned:
+        raise HubError(f"{address}: a commit does not change; give a branch, as in hf://{address.repo_id}@main")
 
 
 def _done(branch: HubAddress, commit: str, changed: tuple[str, ...], deleted: tuple[str, ...]) -> HubCommit:
