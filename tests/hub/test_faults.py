@@ -17,7 +17,11 @@ from anas_zoo.zoo.manifest import write_manifest
 pytest_plugins = ["hub_fixtures"]
 
 COMMIT, UPLOAD, PREUPLOAD = r"POST /api/.*/commit/", r"PUT /upload/", r"POST /api/.*/preupload/"
-BATCH, INFO, TREE = r"POST /.*info/lfs/", r"GET /api/models/[^/?]+/[^/?]+(/revision/|$)", r"GET /api/models/.*/tree/"
+BATCH, INFO, TREE = (
+    r"POST /.*info/lfs/",
+    r"GET /api/models/[^/?]+/[^/?]+(/revision/|$)",
+    r"GET /api/models/.*/tree/",
+)
 RESOLVE, LARGE = r"GET /[^?]*/resolve/", r"GET /large/"
 
 
