@@ -39,8 +39,8 @@ def test_everything_that_is_printed_works(hub: Hub, tmp_path: Path) -> None:
             assert done.code == 0, (line, done.err)
     assert content_of(tmp_path / "digits_s") == content_of(SHELF) == content_of(tmp_path / "digits_s_offline")
     for block in PYTHON:
-        done = subprocess.run(
+        run = subprocess.run(
             [sys.executable, "-c", block], env=environment(hub, home), cwd=tmp_path, text=True,
             capture_output=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert run.returncode == 0, run.stderr
