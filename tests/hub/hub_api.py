@@ -41,13 +41,15 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, value: Any, status: int = 200, **headers: str) -> Answer:
-        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
+    def of(cls, value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+        return cls(
+            status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})}
+        )
 
     @classmethod
     def error(cls, status: int, message: str, code: str = "") -> Answer:
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
-        return cls.of({"error": message}, status, **headers)
+        return cls.of({"error": message}, status, headers)
 
 
 Route = Callable[..., Answer]
@@ -218,7 +220,7 @@ class Api:
         if len(names) > start + PAGE:
             query = urllib.parse.urlencode({**request.query, "cursor": start + PAGE})
             more = {"Link": f'<{self.own}{request.path}?{query}>; rel="next"'}
-        return Answer.of(listed, **more)
+        return Answer.of(listed, headers=more)
 
     @route("POST", f"/api/models/{REPO}/paths-info/{REV}")
     def paths(self, request: Request, repo: str, rev: str) -> Answer:
@@ -262,7 +264,7 @@ class Api:
         (self._readable if mode == "read" else self._writable)(request, repo)
         url, expires = f"local://{self.store.xet}", int(time.time()) + 3600
         headers = {"X-Xet-Cas-Url": url, "X-Xet-Access-Token": "xet", "X-Xet-Token-Expiration": str(expires)}
-        return Answer.of({"casUrl": url, "accessToken": "xet", "exp": expires}, **headers)
+        return Answer.of({"casUrl": url, "accessToken": "xet", "exp": expires}, headers=headers)
 
     @route("GET", "/api/whoami-v2")
     def whoami(self, request: Request) -> Answer:

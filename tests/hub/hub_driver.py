@@ -12,6 +12,7 @@ import json
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import file_download
 from huggingface_hub.utils import _http
@@ -25,12 +26,13 @@ QUICK = 0.01  # seconds; the real waits are 1 to 8
 
 def quicken() -> None:
     """Let retries wait for an instant only; how often they happen stays as it is."""
-    file_download.time = types.SimpleNamespace(sleep=lambda _: None)  # it only sleeps with it
-    client.WAITS = tuple(QUICK for _ in client.WAITS)
-    defaults = _http._http_backoff_base.__kwdefaults__
-    defaults |= {"base_wait_time": QUICK, "max_wait_time": QUICK}
-    for function in (_http.http_backoff, _http.http_stream_backoff.__wrapped__):  # type: ignore[attr-defined]
-        function.__kwdefaults__ |= {"base_wait_time": QUICK, "max_wait_time": QUICK}
+    # It takes nothing but `sleep` from that module.
+    setattr(file_download, "time", types.SimpleNamespace(sleep=lambda _: None))  # noqa: B010
+    client.WAITS = (QUICK, QUICK)
+    waits = {"base_wait_time": QUICK, "max_wait_time": QUICK}
+    functions: list[Any] = [_http._http_backoff_base, _http.http_backoff, _http.http_stream_backoff]
+    for function in functions:
+        getattr(function, "__wrapped__", function).__kwdefaults__ |= waits
 
 
 def push(folder: Path, address: str) -> None:

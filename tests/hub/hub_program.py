@@ -58,10 +58,10 @@ class Done:
 class Program:
     """``anas`` in a process that is kept; its token must not be in anything that it says or writes."""
 
-    def __init__(self, env: dict[str, str], home: Path) -> None:
+    def __init__(self, env: dict[str, str], home: Path, cwd: Path = ROOT) -> None:
         self.home = home
         self._process = subprocess.Popen(
-            [sys.executable, str(DRIVER)], env=env, text=True, cwd=ROOT,
+            [sys.executable, str(DRIVER)], env=env, text=True, cwd=cwd,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 

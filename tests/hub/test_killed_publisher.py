@@ -1,4 +1,4 @@
-"""A publisher that is really killed, at every moment of its work, leaves the repository as it was or complete."""
+"""A publisher that is really killed, whenever that is, leaves the repository as it was or complete."""
 
 from __future__ import annotations
 

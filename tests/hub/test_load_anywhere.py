@@ -29,7 +29,8 @@ def check(what, create):
         assert torch.allclose(logits, golden["logits"], atol=1e-4), what
         small = create(pretrained=True, num_classes=3).eval()
         assert small(golden["images"]).shape == (len(logits), 3), what
-        assert torch.equal(small.forward_features(golden["images"]), model.forward_features(golden["images"])), what
+        features = [one.forward_features(golden["images"]) for one in (small, model)]
+        assert torch.equal(*features), what
         maps = create(pretrained=True, features_only=True).eval()(golden["images"])
         assert len(maps) > 1 and all(m.shape[0] == len(logits) for m in maps), what
     print(what)

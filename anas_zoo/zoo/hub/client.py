@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -188,6 +189,13 @@ def _of_transport(exc: BaseException, address: HubAddress) -> HubError | None:
     numbered = isinstance(exc, OSError) and exc.errno is not None and not isinstance(exc, ConnectionError)
     if library in ("httpx", "httpx2") or (isinstance(exc, ConnectionError | TimeoutError) and not numbered):
         why = _line(exc) or type(exc).__name__
+        refused = re.search(r"HTTP status client error \((\d+)", why)  # hf_xet's words for an answer
+        if refused and refused[1] in ("401", "403"):
+            return HubAccessError(
+                f"{address}: not allowed ({why}); use a token that may do this: hf auth login"
+            )
+        if refused and refused[1] not in ("408", "429"):
+            return HubError(f"{address}: the Hub refuses its large-file storage ({why})")
         return HubUnreachableError(
             f"{address}: no answer from {endpoint()} ({why}); check the network, or HF_ENDPOINT"
         )

@@ -83,12 +83,7 @@ def push(folder: Path, address: HubAddress, *, private: bool = False, message: s
     Raises :class:`HubConflictError` when somebody else committed meanwhile, and other kinds of
     :class:`HubError` for what the Hub refuses; the branch then is as it was.
     """
-    if is_offline():
-        raise HubOfflineError(f"publishing to {address} needs the Hub; unset HF_HUB_OFFLINE")
-    if address.pinned:
-        raise HubError(
-            f"{address}: a commit does not change; give a branch, as in hf://{address.repo_id}@main"
-        )
+    check_destination(address)
     branch = address.at(address.revision or MAIN)
     remote = patiently(lambda: _open(branch, private))
     stale = _stale(branch, remote, set(read_manifest(folder).files))
@@ -109,7 +104,9 @@ def check_destination(address: HubAddress) -> None:
     if is_offline():
         raise HubOfflineError(f"publishing to {address} needs the Hub; unset HF_HUB_OFFLINE")
     if address.pinned:
-        raise HubError(f"{address}: a commit does not change; give a branch, as in hf://{address.repo_id}@main")
+        raise HubError(
+            f"{address}: a commit does not change; give a branch, as in hf://{address.repo_id}@main"
+        )
 
 
 def _done(branch: HubAddress, commit: str, changed: tuple[str, ...], deleted: tuple[str, ...]) -> HubCommit:

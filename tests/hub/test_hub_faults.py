@@ -17,7 +17,11 @@ from anas_zoo.zoo.manifest import write_manifest
 pytest_plugins = ["hub_fixtures"]
 
 COMMIT, UPLOAD, PREUPLOAD = r"POST /api/.*/commit/", r"PUT /upload/", r"POST /api/.*/preupload/"
-BATCH, INFO, TREE = r"POST /.*info/lfs/", r"GET /api/models/[^/?]+/[^/?]+(/revision/|$)", r"GET /api/models/.*/tree/"
+BATCH, INFO, TREE = (
+    r"POST /.*info/lfs/",
+    r"GET /api/models/[^/?]+/[^/?]+(/revision/|$)",
+    r"GET /api/models/.*/tree/",
+)
 RESOLVE, LARGE = r"GET /[^?]*/resolve/", r"GET /large/"
 
 
@@ -71,8 +75,8 @@ def test_a_lost_answer_is_recognised(hub: Hub, program: Program, address: str, e
         (COMMIT, {"status": 429}, "as it was, so publish again later"),
         (UPLOAD, {"status": 500}, "as it was, so publish again later"),
         (UPLOAD, {"kind": "drop"}, "no answer from http://127.0.0.1:"),
-        (PREUPLOAD, {"status": 401, "message": "Invalid credentials"}, "does not accept this token (Invalid cred"),
-        (PREUPLOAD, {"status": 403, "message": "quota"}, "not allowed (quota); use a token that may write for org"),
+        (PREUPLOAD, {"status": 401, "message": "Invalid credentials"}, "does not accept this token (Inv"),
+        (PREUPLOAD, {"status": 403, "message": "quota"}, "not allowed (quota); use a token that may"),
         (COMMIT, {"status": 403, "message": "read only"}, "not allowed (read only)"),
         (UPLOAD, {"status": 403}, "not allowed"),
         (COMMIT, {"status": 400, "message": "no such object"}, "the Hub answered 400 (no such object)"),
