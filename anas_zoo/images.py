@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,8 +10,14 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from anas_zoo.errors import DataError
+from anas_zoo.outside import refuse_irregular
 
 __all__ = ["read_rgb"]
+
+# What cameras, phones and the web make. Of others Pillow reads one by running a program (EPS).
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+# Pillow's own limit, above which it only warns: 89 million pixels, 270 MB. A small file can claim any size.
+MAX_PIXELS = 2**30 // 4 // 3
 
 
 def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str | None = None) -> Image.Image:
@@ -33,7 +38,10 @@ def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str |
     try:
         if isinstance(source, Image.Image):
             return _upright_rgb(source, what)
+        if isinstance(source, str | Path) and not Path(source).is_dir():
+            refuse_irregular(Path(source), DataError)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            _refuse_unusual(file, what)
             return _upright_rgb(file, what)
     except FileNotFoundError as exc:
         raise DataError(f"{what}: no such file") from exc
@@ -41,10 +49,22 @@ def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str |
         raise DataError(f"{what} is a folder; give image files") from exc
     except UnidentifiedImageError as exc:
         raise DataError(f"{what}: not an image that Pillow can read") from exc
-    except (
-        OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError
-    ) as exc:  # fmt: skip
+    except DataError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+        raise DataError(f"{what}: more pixels than the limit of {MAX_PIXELS:,}; make it smaller") from exc
+    except Exception as exc:  # a damaged file fails in as many ways as Pillow has decoders
         raise DataError(f"{what}: unreadable image ({' '.join(str(exc).split())})") from exc
+
+
+def _refuse_unusual(file: Image.Image, what: str) -> None:
+    """Raise before any pixel is decoded."""
+    if file.format not in FORMATS:
+        raise DataError(f"{what}: an image in the format {file.format}; convert it to JPEG or PNG")
+    if file.width * file.height > MAX_PIXELS:
+        raise DataError(
+            f"{what}: {file.width} × {file.height} pixels, over the limit of {MAX_PIXELS:,}; make it smaller"
+        )
 
 
 def _upright_rgb(image: Image.Image, what: str) -> Image.Image:

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from anas_zoo.text import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bar", "note", "silence", "stage", "track"]
+__all__ = ["Bar", "note", "silence", "stage", "track", "watched"]
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ def silence() -> None:
     _screen.silent = True
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """Whether stderr is a terminal that can move its cursor."""
     if _screen.silent:
         return False
@@ -96,6 +98,7 @@ class _Screen:
         """Print a line; above the bars while there are some."""
         if self.silent:
             return
+        text = printable(text)
         progress = self._progress
         if progress is not None:
             progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -153,7 +156,7 @@ class Bar:
         self._id: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if _watched():
+        if watched():
             self._id = _screen.open(self._what, self._total)
         return self
 

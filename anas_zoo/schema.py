@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anas_zoo.errors import AnasError, ConfigError, nearest
+from anas_zoo.outside import refuse_irregular
+from anas_zoo.plain_data import MAX_JSON_BYTES, MAX_YAML_BYTES, PlainDataError, parse_json, parse_yaml
+from anas_zoo.text import hidden_characters, printable
 
 __all__ = ["Schema", "differences", "parse", "read_json", "read_yaml"]
 
-MAX_CONFIG_BYTES = 16 * 2**20  # configs are a few kB; a larger file is not one of ours
+LISTED = 5  # hidden characters that are told
 
 S = TypeVar("S", bound="Schema")
 
@@ -46,6 +47,8 @@ def parse(model: type[S], data: Any, source: str, *, error: type[AnasError] = Co
     """
     if not isinstance(data, dict):
         raise error(f"{source}: expected a mapping of keys to values, got {type(data).__name__}")
+    if hidden := list(_hidden(data)):
+        raise error(f"{source}: " + "; ".join(map(printable, hidden[:LISTED])))
     try:
         return model.model_validate(data)
     except ValidationError as exc:
@@ -67,35 +70,41 @@ def parse(model: type[S], data: Any, source: str, *, error: type[AnasError] = Co
         raise error(f"{source}: " + "; ".join(problems)) from exc
 
 
-def _read_text(path: Path, error: type[AnasError]) -> str:
+def _hidden(data: Any, where: str = "") -> Iterator[str]:
+    """A problem for each key or text in plain data that has characters which nobody sees."""
+    if isinstance(data, str):
+        if hidden := hidden_characters(data):
+            yield f"{where or 'file'}: has hidden characters ({hidden}), which no name or text here may have"
+    elif isinstance(data, Mapping):
+        for key, value in data.items():
+            yield from _hidden(str(key), "a key")
+            yield from _hidden(value, f"{where}.{key}" if where else str(key))
+    elif isinstance(data, list | tuple):
+        for place, value in enumerate(data):
+            if not isinstance(value, int | float):  # a split has a million of them
+                yield from _hidden(value, f"{where}[{place}]")
+
+
+def _read(path: Path, parse_text: Callable[[str], Any], most_bytes: int, error: type[AnasError]) -> Any:
+    refuse_irregular(path, error, most_bytes=most_bytes)
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise error(f"{path}: larger than {MAX_CONFIG_BYTES} bytes, which no config is")
-        return path.read_text(encoding="utf-8")
+        return parse_text(path.read_text(encoding="utf-8"))
+    except PlainDataError as exc:
+        raise error(f"{path}: {exc}") from exc
     except FileNotFoundError as exc:
         raise error(f"{path}: no such file") from exc
-    except IsADirectoryError as exc:
-        raise error(f"{path}: is a folder, a file is needed") from exc
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, ValueError) as exc:  # ValueError: not UTF-8, or a path with a null byte
         raise error(f"{path}: cannot be read ({exc})") from exc
 
 
 def read_json(path: Path, *, error: type[AnasError] = ConfigError) -> Any:
     """The content of a JSON file; raises ``error`` with the line of the first mistake."""
-    text = _read_text(path, error)
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise error(f"{path}: not valid JSON ({exc})") from exc
+    return _read(path, parse_json, MAX_JSON_BYTES, error)
 
 
 def read_yaml(path: Path, *, error: type[AnasError] = ConfigError) -> Any:
-    """The content of a YAML file of plain values (no tags); raises ``error`` with the place."""
-    text = _read_text(path, error)
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as exc:
-        raise error(f"{path}: not valid YAML ({' '.join(str(exc).split())})") from exc
+    """The content of a YAML file of plain values; raises ``error`` with the place."""
+    return _read(path, parse_yaml, MAX_YAML_BYTES, error)
 
 
 def differences(before: Any, now: Any, where: str = "") -> list[str]:

@@ -30,6 +30,7 @@ from anas_zoo.cli.predict import predict
 from anas_zoo.cli.predictor import predictor
 from anas_zoo.cli.profile import profile
 from anas_zoo.cli.publish import publish
+from anas_zoo.cli.pull import pull
 from anas_zoo.cli.search import search
 from anas_zoo.cli.serve import serve
 from anas_zoo.cli.show import show
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "validate": validate,
     "evaluate": evaluate,
     "publish": publish,
+    "pull": pull,
     "verify": verify,
     "list": list_models,
     "show": show,

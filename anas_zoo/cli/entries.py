@@ -6,35 +6,30 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.errors import EntryError
-
 if TYPE_CHECKING:
     from anas_zoo.zoo import Entry
     from anas_zoo.zoo.catalog import CatalogModel
 
-__all__ = ["catalog_summary", "find_entry", "local_folder", "summary"]
-
-HUB_PREFIXES = ("hf://", "hf-hub:")
-
-
-def local_folder(text: str, *, purpose: str) -> Path:
-    """``text`` as a folder of this machine; raises :class:`EntryError` for an address of the Hub."""
-    if text.startswith(HUB_PREFIXES):
-        raise EntryError(f"{purpose} {text}: the Hub is not there yet; give a folder of this machine")
-    return Path(text)
+__all__ = ["catalog_summary", "find_entry", "summary"]
 
 
 def find_entry(text: str) -> Path:
     """The folder that ``text`` names: a path (with a slash, or of a folder that exists), or a shelf's name.
 
     Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is said on stderr.
+    An entry of the Hub (hf://org/name) is brought into the user's cache first and checked there.
 
-    Raises :class:`EntryError` for an address of the Hub, :class:`anas_zoo.errors.NotOnShelfError` for an
-    unknown name, with the nearest known one.
+    Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, with the nearest known one, and
+    :class:`anas_zoo.errors.EntryError` for an entry that cannot be had or was altered.
     """
     from anas_zoo.zoo import entry_folder, list_models
+    from anas_zoo.zoo.hub import is_address
 
-    folder = local_folder(text, purpose="reading")
+    if is_address(text):
+        from anas_zoo.zoo import entry_from_hub
+
+        return entry_from_hub(text)
+    folder = Path(text)
     if os.sep in text or text in (".", ".."):
         return folder
     if text in list_models():

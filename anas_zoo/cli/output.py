@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from anas_zoo.text import printable
+
 __all__ = ["print_json", "print_lines", "print_pairs", "print_table"]
 
 
@@ -18,11 +20,12 @@ def print_json(value: Any) -> None:
 
 def print_lines(*lines: str) -> None:
     """Print lines of a result."""
-    typer.echo("\n".join(lines))
+    typer.echo("\n".join(map(printable, lines)))
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print ``rows`` under ``headers``, two spaces apart; columns of numbers stand to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     columns = list(zip(headers, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     numeric = [any(map(_is_number, column[1:])) for column in columns]

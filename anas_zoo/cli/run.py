@@ -14,6 +14,7 @@ from types import FrameType
 
 from anas_zoo.errors import AnasError, DiskFullError
 from anas_zoo.progress import note
+from anas_zoo.text import printable
 
 __all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main"]
 
@@ -64,7 +65,7 @@ def _signals_unwind() -> Iterator[list[int]]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
 
 
 def _fail(message: str, exit_code: int) -> int:

@@ -16,6 +16,7 @@ from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.wds import WdsSource
 from anas_zoo.errors import DataError, nearest
+from anas_zoo.text import hidden_characters, printable
 
 __all__ = ["ImageSource", "open_source", "with_preprocessing"]
 
@@ -54,6 +55,21 @@ class ImageSource(Protocol):
 
 
 def open_source(name: str | Path) -> ImageSource:
+    """The source of that name (see :func:`_open`), with names of classes that can be shown and published.
+
+    Raises :class:`DataError` as :func:`_open` does, and for a class whose name has hidden characters.
+    """
+    source = _open(name)
+    for label in source.label_names:
+        if hidden := hidden_characters(label):
+            raise DataError(
+                f"{source.name}: the class {printable(label)!r} has hidden characters in its name "
+                f"({hidden}), which no entry may have; rename it"
+            )
+    return source
+
+
+def _open(name: str | Path) -> ImageSource:
     """The source of that name.
 
     ``digits`` and ``glyphs`` are built in; ``hfds/NAME`` is a Hugging Face dataset, on the Hub or in a

@@ -6,7 +6,6 @@ key ends at the first dot of the file's name, as in WebDataset. Other files are 
 
 from __future__ import annotations
 
-import json
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.errors import DataError
+from anas_zoo.plain_data import parse_json
 
 __all__ = ["COMPRESSED", "TarIndex", "compressed_error", "index_tar", "name_at"]
 
@@ -137,8 +137,8 @@ def _label(path: Path, key: str, sample: _Sample) -> int:
         return int(text)
     if (content := sample.labels.get("json")) is not None:
         try:
-            data = json.loads(content)
-        except (ValueError, RecursionError) as exc:
+            data = parse_json(content.decode("utf-8"))
+        except ValueError as exc:  # of JSON, or of UTF-8
             raise DataError(f"{path}: {key}.json is not valid JSON ({exc})") from exc
         if isinstance(data, dict) and "label" in data:
             label = data["label"]

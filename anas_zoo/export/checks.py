@@ -12,6 +12,7 @@ import onnx
 from anas_zoo.errors import ExportError, InterfaceError, NonFiniteError
 from anas_zoo.export.graph import BATCH, INPUT, OUTPUT
 from anas_zoo.export.target import Target
+from anas_zoo.outside import refuse_external_data
 
 __all__ = ["check_file", "structural_problems"]
 
@@ -52,7 +53,10 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
     if not path.is_file():
         raise ExportError(f"{name}: no such ONNX file")
     try:
-        # Left outside, external data shows as such below instead of being followed to a foreign path.
+        refuse_external_data(path, ExportError)
+    except ExportError as exc:
+        raise ExportError(str(exc).replace(str(path), str(name), 1)) from exc
+    try:
         model = onnx.load_model(str(path), load_external_data=False)
     except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation
         raise ExportError(f"{name}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from anas_zoo.errors import ExportError
 from anas_zoo.export.graph import INPUT, OUTPUT
 from anas_zoo.export.target import OLDEST_OPSET, Target
+from anas_zoo.outside import refuse_external_data
 from anas_zoo.profiling.session import open_session, runtime_version
 
 __all__ = ["Runner", "newest_opset", "open_runner"]
@@ -84,6 +85,7 @@ def _onnxruntime(path: Path, provider: str, threads: int, not_run_here: str | No
 def _openvino(path: Path, threads: int) -> Runner:
     import openvino
 
+    refuse_external_data(path, ExportError)
     try:
         # Other processors compute in half precision by default, which is not what the file says.
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}

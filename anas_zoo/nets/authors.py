@@ -7,6 +7,7 @@ reads it with an inert stand-in for that one class; a file that asks for anythin
 from __future__ import annotations
 
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from anas_zoo.errors import CheckpointError
 from anas_zoo.nets.supernet import Supernet
+from anas_zoo.outside import refuse_irregular
 from anas_zoo.space import SearchSpace
 
 __all__ = ["load_authors_checkpoint"]
@@ -24,6 +26,8 @@ __all__ = ["load_authors_checkpoint"]
 # The one class of the authors' that their files hold; an OrderedDict takes its place because that is the
 # only mapping besides dict which the restricted unpickler lets have both items and attributes.
 CONFIG_CLASS = "utils.config.Config"
+MAX_BYTES = 4 * 2**30  # the authors' files have 0.2 GB
+MAX_CLASSES = 100_000
 LISTED = 10  # names told per kind of problem; the rest is counted
 
 _UNUSED = re.compile(r"\.bn_tracking\.\d+\.|\.num_batches_tracked$")
@@ -66,10 +70,13 @@ def load_authors_checkpoint(path: str | Path, *, num_classes: int | None = None)
 
 def _unpickle(path: Path) -> Any:
     """What the file holds, by torch's restricted unpickler; every failure is a CheckpointError."""
+    if path.exists() and not path.is_dir():
+        refuse_irregular(path, CheckpointError, most_bytes=MAX_BYTES)
     try:
         with path.open("rb") as file:
             if not file.read(1):
                 raise CheckpointError(f"{path}: the file is empty; download the checkpoint again")
+        _refuse_zip_bomb(path)
         with torch.serialization.safe_globals([(OrderedDict, CONFIG_CLASS)]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
@@ -90,6 +97,20 @@ def _unpickle(path: Path) -> Any:
             f"{path}: not a checkpoint that torch can read; it is truncated or another kind of file "
             f"({type(exc).__name__}: {text[:120]})"
         ) from exc
+
+
+def _refuse_zip_bomb(path: Path) -> None:
+    """torch's zip format stores its parts as they are, so a file is never smaller than what it holds."""
+    if not zipfile.is_zipfile(path):
+        return  # torch's old format
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+    if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+        raise CheckpointError(
+            f"{path}: a compressed zip file, which torch never writes; nothing was unpacked"
+        )
+    if sum(part.file_size for part in parts) > path.stat().st_size:
+        raise CheckpointError(f"{path}: a zip file whose parts overlap; nothing was unpacked")
 
 
 def _state_dict(content: Any, path: Path) -> dict[str, Any]:
@@ -113,6 +134,8 @@ def _count_classes(tensors: Mapping[str, Any], path: Path, wanted: int | None) -
     bias = tensors.get("classifier.linear.linear.bias")
     if not isinstance(bias, Tensor) or bias.ndim != 1 or len(bias) == 0:
         return wanted or 1000  # reported with everything else that is wrong
+    if len(bias) > MAX_CLASSES:
+        raise CheckpointError(f"{path}: its classifier has {len(bias)} classes, at most {MAX_CLASSES} are")
     if wanted is not None and wanted != len(bias):
         raise CheckpointError(f"{path}: its classifier has {len(bias)} classes, {wanted} were asked for")
     return len(bias)

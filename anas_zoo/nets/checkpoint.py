@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,11 +12,13 @@ from safetensors.torch import save
 from anas_zoo.errors import CheckpointError
 from anas_zoo.files import atomic_write, canonical_json
 from anas_zoo.nets.supernet import Supernet
+from anas_zoo.plain_data import parse_json
 from anas_zoo.space import SearchSpace
 
 __all__ = ["load_supernet", "save_supernet"]
 
 FORMAT = "anas-zoo supernet 1"
+MAX_CLASSES = 100_000
 
 
 def save_supernet(path: Path, supernet: Supernet, metadata: Mapping[str, str] | None = None) -> None:
@@ -46,13 +47,15 @@ def load_supernet(path: Path) -> Supernet:
             text = (file.metadata() or {}).get("anas", "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as exc:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({exc})") from exc
+        raise CheckpointError(f"{path} is not a readable safetensors file ({' '.join(str(exc).split())})") from exc
     try:
-        header = json.loads(text)
+        header = parse_json(text)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
             raise CheckpointError(f"{path} is no supernet of anas-zoo; train one with: anas train")
         space = SearchSpace.from_dict(header["space"], f"{path}: space")
-        num_classes = int(header["num_classes"])
+        num_classes = header["num_classes"]
+        if type(num_classes) is not int or not 0 < num_classes <= MAX_CLASSES:
+            raise ValueError(f"{str(num_classes)[:40]} classes")
     except (KeyError, TypeError, ValueError) as exc:
         raise CheckpointError(f"{path}: damaged header ({exc})") from exc
     with torch.device("meta"):
@@ -60,6 +63,11 @@ def load_supernet(path: Path) -> Supernet:
     expected = supernet.state_dict()
     problems = [f"missing {name!r}" for name in expected if name not in tensors]
     problems += [f"unexpected {name!r}" for name in tensors if name not in expected]
+    problems += [
+        f"{name!r} holds {tensors[name].dtype}, expected {target.dtype}"
+        for name, target in expected.items()
+        if name in tensors and tensors[name].dtype != target.dtype
+    ]
     problems += [
         f"{name!r} has shape {tuple(tensors[name].shape)}, expected {tuple(target.shape)}"
         for name, target in expected.items()

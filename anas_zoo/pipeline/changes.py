@@ -6,9 +6,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from anas_zoo.errors import ConfigError
+from anas_zoo.plain_data import PlainDataError, parse_yaml
 
 __all__ = ["with_changes"]
 
@@ -31,8 +30,8 @@ def with_changes(
         if not equals or not key:
             raise ConfigError(f"--set {text!r}: give KEY=VALUE, such as train.epochs=10")
         try:
-            wanted.append((key.strip(), yaml.safe_load(value)))
-        except yaml.YAMLError as exc:
+            wanted.append((key.strip(), parse_yaml(value)))
+        except PlainDataError as exc:
             raise ConfigError(f"--set {text!r}: the value is not valid YAML") from exc
     found = copy.deepcopy(dict(recipe))
     for key, value in wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -92,8 +93,13 @@ class RunFolder(Generic[R]):
 
     def entry_order(self) -> list[str]:
         """Names of the drafts from small to large."""
-        order: Any = read_json(self.drafts_folder / "order.json", error=OutputError)
-        return [str(name) for name in order]
+        path = self.drafts_folder / "order.json"
+        order: Any = read_json(path, error=OutputError)
+        if not isinstance(order, list) or not all(
+            isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) for name in order
+        ):
+            raise OutputError(f"{path}: not a list of names of drafts in this folder")
+        return order
 
     def use_threads(self) -> None:
         """Set torch's threads as the recipe says; results depend on their number in the last digits."""

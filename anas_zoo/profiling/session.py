@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.errors import ExportError
+from anas_zoo.outside import refuse_external_data
 
 __all__ = ["open_session", "runtime_version"]
 
@@ -16,7 +17,7 @@ def open_session(path: Path, *, threads: int = 1, provider: str = "CPUExecutionP
     """An ``onnxruntime.InferenceSession`` on the file, quiet, with exactly so many ``threads``.
 
     Raises :class:`anas_zoo.errors.ExportError` in one line when there is no such file, when it is no
-    (whole) ONNX file, or when this onnxruntime lacks the ``provider``.
+    (whole) ONNX file or has weights outside of it, or when this onnxruntime lacks the ``provider``.
     """
     import onnxruntime
 
@@ -28,6 +29,7 @@ def open_session(path: Path, *, threads: int = 1, provider: str = "CPUExecutionP
             f"this onnxruntime has no {provider}; it has: {', '.join(available)}; "
             "choose another target or install the onnxruntime package that brings it"
         )
+    refuse_external_data(path, ExportError)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

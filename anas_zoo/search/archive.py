@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any, Self
 
 from anas_zoo.errors import AnasError, SearchError
 from anas_zoo.files import canonical_json, disk_errors, write_json
+from anas_zoo.outside import refuse_irregular
+from anas_zoo.plain_data import parse_json
 from anas_zoo.schema import read_json
 from anas_zoo.search.evaluation import Evaluation, Record, record_from_dict
 
@@ -68,6 +69,7 @@ def read_records(path: Path) -> list[Record]:
 
     Raises :class:`SearchError` naming the line that is no evaluation.
     """
+    refuse_irregular(path, SearchError)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
@@ -75,8 +77,8 @@ def read_records(path: Path) -> list[Record]:
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            found.append(record_from_dict(json.loads(line)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, AnasError) as exc:
+            found.append(record_from_dict(parse_json(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, AnasError) as exc:
             last = number == len(text.splitlines()) and not text.endswith("\n")
             what = "cut in the middle of a line" if last else "not an evaluation"
             hint = "; the search that wrote it mends it when it goes on (--resume)" if last else ""
@@ -99,5 +101,5 @@ def read_front(path: Path) -> list[Evaluation]:
     data = read_json(path, error=SearchError)
     try:
         return [Evaluation.from_dict(item) for item in data["front"]]
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, AnasError) as exc:
         raise SearchError(f"{path}: not the front of a search ({exc!r})") from exc

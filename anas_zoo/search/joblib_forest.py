@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.errors import ConfigError
+from anas_zoo.outside import refuse_irregular
 
 __all__ = ["ForestTree", "read_joblib_forest"]
 
@@ -160,6 +161,7 @@ def read_joblib_forest(path: Path, features: int) -> list[ForestTree]:
     Plain joblib files, and those compressed with zlib or gzip. Nothing in the file is run.
     Raises :class:`ConfigError` for a file that is missing, damaged, or holds anything else.
     """
+    refuse_irregular(path, ConfigError, most_bytes=MAX_BYTES)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -10,14 +10,19 @@ from typing import Any
 from anas_zoo.errors import SpaceError, nearest
 from anas_zoo.files import canonical_json, sha256_bytes
 
-__all__ = ["Architecture"]
+__all__ = ["LIMITS", "Architecture"]
 
 _LISTS = ("width", "depth", "kernel_size", "expand_ratio")
 _KEYS = ("resolution", *_LISTS)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+# Bounds of what makes sense, far beyond any known network: a file that asks for more would only fill memory.
+MAX_PARTS = 64
+LIMITS = {"resolution": 4096, "width": 2**14, "depth": 64, "kernel_size": 63, "expand_ratio": 64}
+
+
+def _is_whole(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,18 @@ class Architecture:
             )
         problems = [f"missing key {key!r}" for key in _KEYS if key not in data]
         problems += [f"unknown key {key!r}{nearest(str(key), _KEYS)}" for key in data if key not in _KEYS]
-        if "resolution" in data and not _is_whole(data["resolution"]):
-            problems.append(f"resolution must be a positive integer, got {data['resolution']!r}")
+        if "resolution" in data and not _is_whole(data["resolution"], LIMITS["resolution"]):
+            given = repr(data["resolution"])[:60]
+            problems.append(
+                f"resolution must be a positive integer up to {LIMITS['resolution']}, got {given}"
+            )
         for key in _LISTS:
             value = data.get(key, [])
-            if not isinstance(value, list | tuple) or not all(_is_whole(v) for v in value):
-                problems.append(f"{key} must be a list of positive integers, got {value!r}")
+            most = LIMITS[key]
+            whole = isinstance(value, list | tuple) and len(value) <= MAX_PARTS
+            if not whole or not all(_is_whole(v, most) for v in value):
+                given = repr(value)[:60]
+                problems.append(f"{key} must be a list of positive integers up to {most}, got {given}")
         if problems:
             raise SpaceError("not an architecture: " + "; ".join(problems), problems)
         return cls(int(data["resolution"]), *(tuple(data[key]) for key in _LISTS))

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from anas_zoo.schema import Schema
+from anas_zoo.space.architecture import LIMITS
 from anas_zoo.space.structure import (
     HeadStructure,
     StageStructure,
@@ -31,7 +32,7 @@ def _odd(values: tuple[int, ...]) -> tuple[int, ...]:
     return values
 
 
-Choices = Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_ascending)]
+Choices = Annotated[tuple[int, ...], Field(min_length=1, max_length=1024), AfterValidator(_ascending)]
 OddChoices = Annotated[Choices, AfterValidator(_odd)]
 
 
@@ -72,6 +73,20 @@ class SpaceConfig(Schema):
     stem: StemConfig
     stages: tuple[StageConfig, ...] = Field(min_length=1, max_length=32)
     head: HeadConfig
+
+    @model_validator(mode="after")
+    def _within_what_an_architecture_may_be(self) -> Self:
+        chosen: list[tuple[str, tuple[int, ...]]] = [("resolution", self.resolution)]
+        chosen += [("width", self.stem.width), ("width", self.head.width)]
+        chosen += [
+            (key, getattr(s, key))
+            for s in self.stages
+            for key in ("width", "depth", "kernel_size", "expand_ratio")
+        ]
+        for key, values in chosen:
+            if values[-1] > LIMITS[key]:
+                raise ValueError(f"{key} goes up to {LIMITS[key]} at most, not {values[-1]}")
+        return self
 
     def structure(self) -> Structure:
         """The part that all architectures share."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.errors import ConfigError
+from anas_zoo.outside import refuse_external_data
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.space import SearchSpace
 
@@ -40,6 +41,7 @@ class AccuracyPredictor:
             raise ConfigError(
                 f"no predictor at {self.path}; give an ONNX file that was fitted on {space.name}"
             )
+        refuse_external_data(self.path, ConfigError)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4

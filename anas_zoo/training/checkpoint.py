@@ -7,7 +7,6 @@ the generators' state is these numbers; what is not (weights, momentum, counters
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 
 from anas_zoo.errors import CheckpointError
 from anas_zoo.files import atomic_write, canonical_json
+from anas_zoo.plain_data import parse_json
 from anas_zoo.progress import note
 from anas_zoo.schema import differences
 
@@ -128,7 +128,7 @@ class CheckpointFolder:
     def _read(self, path: Path) -> tuple[TrainState, dict[str, Tensor]]:
         try:
             with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {}).get("anas", "null"))
+                header = parse_json((file.metadata() or {}).get("anas", "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if header["format"] != FORMAT:
                 raise CheckpointError(f"{path} is no training checkpoint of this version of anas-zoo")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from anas_zoo.errors import TrainingError
 from anas_zoo.files import atomic_write, canonical_json, disk_errors
+from anas_zoo.plain_data import parse_json
 
 __all__ = ["MetricsWriter", "read_metrics"]
 
@@ -73,7 +73,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         if not line and number == len(lines):
             break
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             int(record["step"])
         except (ValueError, KeyError, TypeError) as exc:
             if number == len(lines):  # it has no line end: cut off in the middle

@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 
 from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
+from anas_zoo.text import markdown, markdown_code
 from anas_zoo.zoo.cost_table import graph_difference
 from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileInfo, Published
 from anas_zoo.zoo.schemas import EntryConfig, hub_licence
 from anas_zoo.zoo.snippets import loading_section, transform_lines
 
-__all__ = ["NOT_MEASURED", "model_card"]
+__all__ = ["NOT_MEASURED", "model_card", "stated_licence"]
 
 NOT_MEASURED = "published by the authors, not measured here"
 
@@ -44,14 +45,23 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _text(value: object) -> str:
-    """One line that cannot break a table."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+class _Ready(str):
+    """Markdown of our own making; every other text in a table is shown as it is, character by character."""
+
+
+def _cell(value: object) -> str:
+    return str(value) if isinstance(value, _Ready) else markdown(value)
+
+
+def stated_licence(card: str) -> list[str]:
+    """The lines of a card's front matter that say its licence to the Hub."""
+    head = card.split("\n---\n")[0].splitlines()[1:] if card.startswith("---\n") else []
+    return sorted(line.rstrip() for line in head if line.startswith("license"))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_text, line)) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
 def _front_matter(config: EntryConfig, report: EntryReport) -> str:
@@ -75,7 +85,7 @@ def _introduction(config: EntryConfig, report: EntryReport) -> str:
     what = (
         f"An image classifier with {config.num_classes} classes for {config.arch.resolution} × "
         f"{config.arch.resolution} RGB input: architecture `{own.arch_id}` of the search space "
-        f"`{own.space.name}`, a network of the AttentiveNAS family."
+        f"{markdown_code(own.space.name)}, a network of the AttentiveNAS family."
     )
     if own.weights is None:
         what += " **This folder holds no weights**, only what the network is and how to get them."
@@ -141,12 +151,15 @@ def _cost(report: EntryReport) -> str:
     if cost.fvcore_total is not None:
         rows.append(["fvcore's total, which also counts batch norm and pooling", f"{cost.fvcore_total:,}"])
     for operator, count in sorted((cost.fvcore_by_operator or {}).items()):
-        rows.append([f"fvcore, `{operator}`", f"{count:,}"])
+        rows.append([_Ready(f"fvcore, {markdown_code(operator)}"), f"{count:,}"])
     for name, graph in sorted((cost.onnx or {}).items()):
         parts = ", ".join(f"{operator} {count:,}" for operator, count in sorted(graph.by_operator.items()))
         why = graph_difference(cost, graph)
         rows.append(
-            [f"`{name}`, counted on its graph", f"{graph.macs:,} ({parts})" + (f": {why}" if why else "")]
+            [
+                _Ready(f"`{name}`, counted on its graph"),
+                f"{graph.macs:,} ({parts})" + (f": {why}" if why else ""),
+            ]
         )
     note = "Multiply-adds are those of convolutions and linear layers, as the paper counts FLOPs."
     return f"## Cost\n\n{note}\n\n" + _table(["what", "value"], rows)
@@ -162,7 +175,7 @@ def _latency(info: FileInfo) -> str:
 
 
 def _files(report: EntryReport) -> str:
-    refused = "".join(f"\n\nNot published: `{name}`. {_text(why)}" for name, why in report.refused.items())
+    refused = "".join(f"\n\nNot published: `{name}`. {markdown(why)}" for name, why in report.refused.items())
     if not report.files:
         return f"## Exported files{refused}" if refused else ""
     rows = []
@@ -177,7 +190,16 @@ def _files(report: EntryReport) -> str:
             ]
         size = f"{info.size_bytes / 1e6:.3g} MB"
         rows.append(
-            [f"`{name}`", info.target, size, info.opset, info.input, *evidence, _where(info), _latency(info)]
+            [
+                _Ready(f"`{name}`"),
+                info.target,
+                size,
+                info.opset,
+                info.input,
+                *evidence,
+                _where(info),
+                _latency(info),
+            ]
         )
     head = ["file", "target", "size", "opset", "input", "its top-1", "agrees with torch",
             "largest logit difference", "ran in", "latency p50 / p95"]  # fmt: skip
@@ -231,17 +253,21 @@ def _architecture(config: EntryConfig) -> str:
 def _lineage(config: EntryConfig) -> str:
     own, stated = config.anas, config.pretrained_cfg.license
     if own.weights is None:
-        terms = f"The authors' weights are under `{stated}`; " if stated else ""
+        terms = f"The authors' weights are under {markdown_code(stated)}; " if stated else ""
         return f"## Licence and lineage\n\n{terms}this description is part of anas-zoo (Apache-2.0)."
     w, c = own.weights, own.calibration
-    lines = [f"- Weights: **{_text(w.licence)}**; {_text(w.source)}."]
+    lines = [f"- Weights: **{markdown(w.licence)}**; {markdown(w.source)}."]
     if w.source_sha256:
         lines.append(f"- SHA-256 of the checkpoint they were taken from: `{w.source_sha256}`.")
     lines.append(f"- SHA-256 of `model.safetensors`: `{w.sha256}`.")
+    for one in w.lineage:
+        allowed = f"; another licence was allowed: {markdown(one.permission)}" if one.permission else ""
+        lines.append(f"- Made from {markdown(one.name)} (**{markdown(one.licence)}**, `{one.sha256}`){allowed}.")
     if c is not None:
         lines.append(
             f"- Batch norm was calibrated on {c.images} images in {c.batches} batches at {c.resolution} × "
             f"{c.resolution} (SHA-256 of the images: `{c.sha256}`)."
         )
-    lines.append(f"- Search space `{own.space.name}` (`{own.space.id}`), architecture `{own.arch_id}`.")
+    space = f"{markdown_code(own.space.name)} ({markdown_code(own.space.id)})"
+    lines.append(f"- Search space {space}, architecture `{own.arch_id}`.")
     return "## Licence and lineage\n\n" + "\n".join(lines)

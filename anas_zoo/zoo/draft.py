@@ -12,17 +12,21 @@ from pydantic import BaseModel
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from anas_zoo.errors import CheckpointError, EntryError
+from anas_zoo.errors import AnasError, CheckpointError, EntryError
 from anas_zoo.files import atomic_write, output_folder, sha256_bytes, sha256_file, write_json
 from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Calibration, Subnet
+from anas_zoo.outside import refuse_irregular
 from anas_zoo.schema import parse
+from anas_zoo.text import printable
 from anas_zoo.zoo.config import weights_bytes
 from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, WEIGHTS, read_config
 from anas_zoo.zoo.evidence import EntryReport, FileInfo
 from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["check_weights", "file_info", "load_subnet", "read_golden", "write_draft", "write_report"]
+
+MAX_GOLDEN = 64  # images; entries of ours have 8
 
 
 def write_draft(
@@ -109,15 +113,22 @@ def file_info(
     return parse(FileInfo, dict(data), path.name, error=EntryError)
 
 
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+def _header(path: Path, error: type[AnasError]) -> dict[str, str]:
+    """Type and shape of each tensor of a safetensors file, as "F32 (8, 10)"; no tensor is read.
+
+    safetensors itself sees to it that the tensors fill the file, each once, without gaps or overlaps.
+    """
+    refuse_irregular(path, error)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {printable(k): f"{s.get_dtype()} {tuple(s.get_shape())}" for k, s in slices.items()}
     except FileNotFoundError as exc:
-        raise CheckpointError(f"{path}: no such file") from exc
-    except (safetensors.SafetensorError, OSError) as exc:
-        raise CheckpointError(
-            f"{path}: truncated or no safetensors file ({exc}); get the entry again from its source"
+        raise error(f"{path}: no such file") from exc
+    except (safetensors.SafetensorError, OSError, ValueError) as exc:
+        reason = printable(" ".join(str(exc).split()))
+        raise error(
+            f"{path}: truncated or no safetensors file ({reason}); get the entry again from its source"
         ) from exc
 
 
@@ -132,10 +143,13 @@ def check_weights(folder: Path, config: EntryConfig) -> Path:
     unknown or of wrong shape; :class:`EntryError` when its hash is not the one of the config.
     """
     path = folder / WEIGHTS
-    found = _shapes(path)
+    found = _header(path, CheckpointError)
     with torch.device("meta"):
         network = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    wanted = {
+        name: f"{'F32' if tensor.is_floating_point() else 'I64'} {tuple(tensor.shape)}"
+        for name, tensor in network.state_dict().items()
+    }
     problems = []
     if missing := [name for name in wanted if name not in found]:
         problems.append(f"missing {_listed(missing)}")
@@ -143,7 +157,7 @@ def check_weights(folder: Path, config: EntryConfig) -> Path:
         problems.append(f"unknown {_listed(unknown)}")
     if wrong := [name for name in wanted if name in found and found[name] != wanted[name]]:
         told = [f"{name} {found[name]} instead of {wanted[name]}" for name in wrong]
-        problems.append(f"wrong shape: {_listed(told)}")
+        problems.append(f"wrong type or shape: {_listed(told)}")
     if problems:
         raise CheckpointError(
             f"{path} does not fit architecture {config.anas.arch_id}: " + "; ".join(problems)
@@ -179,22 +193,20 @@ def read_golden(folder: Path, config: EntryConfig) -> tuple[Tensor, Tensor]:
 
     Raises :class:`EntryError` when the file is absent, unreadable, or does not fit the config.
     """
-    path = folder / GOLDEN
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError as exc:
-        raise EntryError(f"{path}: no such file; a published entry carries golden images and logits") from exc
-    except (safetensors.SafetensorError, OSError) as exc:
-        raise EntryError(f"{path}: truncated or no safetensors file ({exc})") from exc
-    side = config.arch.resolution
-    images, logits = tensors.get("images"), tensors.get("logits")
-    if images is None or logits is None or not len(images):
-        raise EntryError(f"{path}: needs tensors 'images' and 'logits', has {', '.join(sorted(tensors))}")
-    if tuple(images.shape[1:]) != (3, side, side) or logits.shape != (len(images), config.num_classes):
+    path, side = folder / GOLDEN, config.arch.resolution
+    found = _header(path, EntryError)
+    fitting = (
+        {"images": f"F32 {(n, 3, side, side)}", "logits": f"F32 {(n, config.num_classes)}"}
+        for n in range(1, MAX_GOLDEN + 1)
+    )
+    if found not in fitting:  # before it is read: the network gets what the file says
+        told = ", ".join(f"{name} {what}" for name, what in found.items()) or "nothing"
         raise EntryError(
-            f"{path}: images (N, 3, {side}, {side}) and logits (N, {config.num_classes}) are needed, "
-            f"got {tuple(images.shape)} and {tuple(logits.shape)}"
+            f"{path}: images F32 (N, 3, {side}, {side}) and logits F32 (N, {config.num_classes}) are needed, "
+            f"N from 1 to {MAX_GOLDEN}; it has {told[:300]}"
         )
+    tensors = load_file(path)
+    images, logits = tensors["images"], tensors["logits"]
     if not (torch.isfinite(images).all() and torch.isfinite(logits).all()):
         raise EntryError(f"{path}: holds values that are not finite")
     return images, logits

@@ -14,6 +14,7 @@ from anas_zoo.space import LayerKind
 from anas_zoo.zoo.schemas import Name, Sha256
 
 __all__ = [
+    "MAX_FILES",
     "Accuracy",
     "Cost",
     "EntryReport",
@@ -176,8 +177,15 @@ class FileDigest(Schema):
     sha256: Sha256
 
 
+MAX_FILES = 64  # one for each target, and seven others
+
+
 def _plain_names(files: dict[str, FileDigest]) -> dict[str, FileDigest]:
-    bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]
+    if len(files) > MAX_FILES:
+        raise ValueError(f"{len(files)} files, at most {MAX_FILES} are in an entry")
+    if len({name.lower() for name in files}) < len(files):
+        raise ValueError("two names differ only in upper and lower case, which some disks cannot tell apart")
+    bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name)]
     if bad:
         raise ValueError(f"not the plain name of a file in this folder: {', '.join(map(repr, bad))}")
     return files

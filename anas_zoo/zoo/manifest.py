@@ -2,36 +2,73 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 
 from anas_zoo.errors import EntryError
 from anas_zoo.files import sha256_file, write_json
+from anas_zoo.resources import resource_folder
 from anas_zoo.schema import parse, read_json
-from anas_zoo.zoo.evidence import FileDigest, Manifest
+from anas_zoo.text import printable
+from anas_zoo.zoo.evidence import MAX_FILES, FileDigest, Manifest
 
-__all__ = ["MANIFEST", "check_manifest", "read_manifest", "write_manifest"]
+__all__ = ["MANIFEST", "check_files", "check_manifest", "read_manifest", "write_manifest"]
 
 MANIFEST = "manifest.json"
 
+# Formats that can run code when they are read. Nothing here opens one, but others might.
+PICKLES = {
+    *(".bin", ".ckpt", ".dill", ".h5", ".joblib", ".keras", ".mar", ".npy", ".npz", ".pickle", ".pkl", ".pt"),
+    *(".pt2", ".pth", ".py", ".pyc", ".so", ".tar"),
+}
+
+
+def check_files(folder: Path) -> dict[str, Path]:
+    """The files of an entry by name, after a look at what each of them is; nothing is opened.
+
+    Hidden ones (.gitattributes, a download's cache) are not the entry's. Raises :class:`EntryError` naming
+    what is a link, no regular file, or of a kind that can run code, and when there are far too many.
+    """
+    paths = list(itertools.islice(_visible(folder), MAX_FILES + 1))
+    if len(paths) > MAX_FILES:
+        raise EntryError(f"{folder} holds more than {MAX_FILES} files, which no entry does")
+    for path in paths:
+        shown = printable(str(path))
+        if path.is_symlink():
+            raise EntryError(f"{shown} is a symbolic link; an entry holds its files itself, so copy it there")
+        if not path.is_file():
+            raise EntryError(f"{shown} is no regular file; an entry is a flat folder of files, so remove it")
+        if path.suffix.lower() in PICKLES:
+            raise EntryError(
+                f"{shown} is of a kind that can run code when it is read (a pickle or the like); an entry "
+                "has none. It was not opened; remove it"
+            )
+        if path.stat().st_nlink > 1 and not _installed(folder):
+            raise EntryError(
+                f"{shown} is a hard link to a file that has another name elsewhere; an entry holds its files "
+                "itself, so copy it there"
+            )
+    return {path.name: path for path in sorted(paths)}
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _installed(folder: Path) -> bool:
+    """Whether it is of the package's own shelf, which installers link from their caches."""
+    return folder.resolve().parent == resource_folder("models").resolve()
+
 
 def _files_of(folder: Path) -> dict[str, Path]:
-    """The files of a flat folder; hidden ones (.gitattributes, a download's cache) are not the entry's."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == MANIFEST:
-            continue
-        if path.is_symlink():
-            raise EntryError(f"{path} is a symbolic link; an entry holds its files itself, so copy it there")
-        if not path.is_file():
-            raise EntryError(f"{path} is no regular file; an entry is a flat folder of files, so remove it")
-        found[path.name] = path
-    return found
+    return {name: path for name, path in check_files(folder).items() if name != MANIFEST}
 
 
 def write_manifest(folder: Path) -> Manifest:
     """Hash every file in ``folder`` and write manifest.json beside them.
 
-    Raises :class:`EntryError` for a symbolic link, a sub-folder or a name that is not plain.
+    Raises :class:`EntryError` as :func:`check_files` does, and for a name that is not plain.
     """
     digests = {
         name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)}

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from anas_zoo.errors import SpaceError
 from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnasInfo",
+    "Ancestor",
     "CalibrationInfo",
     "EntryConfig",
     "ModelArgs",
@@ -28,7 +35,9 @@ __all__ = [
 ]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+MAX_CLASSES = 100_000  # ImageNet-21k has 21 843; a classifier of 1984 features and more has 800 MB
 Channels = tuple[float, float, float]
+Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -56,7 +65,7 @@ class PretrainedConfig(Schema):
     crop_pct: float = Field(gt=0.0, le=1.0)
     crop_mode: Literal["center"] = "center"
     mean: Channels
-    std: Channels
+    std: tuple[Positive, Positive, Positive]
     num_classes: int = Field(ge=1)
     pool_size: None = None
     first_conv: Literal["stem.conv"] = "stem.conv"
@@ -78,13 +87,40 @@ class SpaceInfo(Schema):
     id: str
 
 
+class Ancestor(Schema):
+    """Weights that others were made from.
+
+    Attributes:
+        name: of the entry or the checkpoint.
+        sha256: of its file.
+        licence: SPDX name of the licence that they are under.
+        permission: who allowed what was made from them to have another licence, and where that can be
+            read; without it their licence decides.
+    """
+
+    name: str = Field(min_length=1)
+    sha256: Sha256
+    licence: str = Field(min_length=1)
+    permission: str | None = Field(None, min_length=1)
+
+
 class WeightsInfo(Schema):
-    """Where the weights come from and under which licence they may be used."""
+    """Where the weights come from and under which licence they may be used.
+
+    ``lineage`` lists all weights that these were made from, the oldest first.
+    """
 
     sha256: Sha256
     source: str = Field(min_length=1)
     source_sha256: Sha256 | None = None
     licence: str
+    lineage: tuple[Ancestor, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_lineage(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Entries published before there was a lineage keep their bytes."""
+        data: dict[str, Any] = serialise(self)
+        return {key: value for key, value in data.items() if key != "lineage" or value}
 
 
 class CalibrationInfo(Schema):
@@ -109,7 +145,7 @@ class PreprocessingInfo(Schema):
     interpolation: Interpolation = "bicubic"
     crop_pct: float = Field(0.875, gt=0.0, le=1.0)
     mean: Channels = (0.485, 0.456, 0.406)
-    std: Channels = (0.229, 0.224, 0.225)
+    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     colour: Literal["rgb"] = "rgb"
 
     @model_validator(mode="before")
@@ -154,7 +190,7 @@ class EntryConfig(Schema):
     """config.json: timm's schema, which serves timm and the Hub, and our own part beside it."""
 
     architecture: Literal["attentive_nas"] = "attentive_nas"
-    num_classes: int = Field(ge=1)
+    num_classes: int = Field(ge=1, le=MAX_CLASSES)
     num_features: int = Field(ge=1)
     global_pool: Literal["avg"] = "avg"
     label_names: tuple[str, ...] | None = None

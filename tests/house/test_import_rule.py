@@ -26,7 +26,10 @@ LAYERS = {
     "_timm_hook": 9,  # a part of the public surface
 }
 # layer 0: may use each other
-FOUNDATION = {"errors", "files", "geometry", "images", "progress", "resources", "schema"}
+FOUNDATION = {
+    *("errors", "files", "geometry", "images", "outside", "plain_data", "progress", "resources", "schema"),
+    "text",
+}
 
 
 def imports_of(tree: ast.Module, module: tuple[str, ...], is_package: bool) -> Iterator[tuple[int, str]]:

@@ -54,9 +54,9 @@ def test_from_dict_lists_all_that_is_wrong() -> None:
         "missing key 'width'",
         "missing key 'expand_ratio'",
         "unknown key 'widths' (did you mean 'width'?)",
-        "resolution must be a positive integer, got True",
-        "depth must be a list of positive integers, got ['3']",
-        "kernel_size must be a list of positive integers, got 3",
+        "resolution must be a positive integer up to 4096, got True",
+        "depth must be a list of positive integers up to 64, got ['3']",
+        "kernel_size must be a list of positive integers up to 63, got 3",
     ):
         assert part in text
     assert len(caught.value.violations) == 6

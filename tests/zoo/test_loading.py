@@ -134,7 +134,11 @@ def test_tensors_that_do_not_fit_are_named(entry: Path) -> None:
     save_file(tensors, entry / "model.safetensors")
     with pytest.raises(CheckpointError) as caught:
         create_model(entry, pretrained=True)
-    for part in ("missing stem.conv.weight", "unknown stranger", "classifier.bias (4,) instead of (10,)"):
+    for part in (
+        "missing stem.conv.weight",
+        "unknown stranger",
+        "classifier.bias F32 (4,) instead of F32 (10,)",
+    ):
         assert part in str(caught.value)
 
 

@@ -38,8 +38,8 @@ def test_every_missing_file_is_named(entry: Path, name: str) -> None:
 
 def test_all_problems_are_told_at_once(entry: Path) -> None:
     (entry / "README.md").unlink()
-    (entry / "extra.bin").write_bytes(b"x")
-    with pytest.raises(EntryError, match=r"README\.md is missing; extra\.bin is not in the manifest"):
+    (entry / "extra.txt").write_bytes(b"x")
+    with pytest.raises(EntryError, match=r"README\.md is missing; extra\.txt is not in the manifest"):
         verify(entry)
 
 
@@ -66,7 +66,7 @@ def test_a_manifest_cannot_name_a_path_that_leads_out(entry: Path, name: str) ->
     data: dict[str, Any] = json.loads((entry / MANIFEST).read_text())
     data["files"][name] = {"bytes": 1, "sha256": "0" * 64}
     (entry / MANIFEST).write_text(json.dumps(data))
-    with pytest.raises(EntryError, match="not the plain name"):
+    with pytest.raises(EntryError, match=r"not the plain name|hidden characters"):
         verify(entry)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.errors import ServeError
+from anas_zoo.text import printable
 from anas_zoo.zoo.serving.routes import PAGE, Routes
 
 __all__ = ["PageServer"]
@@ -70,7 +71,7 @@ class PageServer(ThreadingHTTPServer):
         """Say in one line what went wrong in a connection; a browser that left is nothing wrong."""
         error = sys.exception()
         if not isinstance(error, ConnectionError | TimeoutError):
-            print(f"anas: {type(error).__name__}: {error}", file=sys.stderr)
+            print(printable(f"anas: {type(error).__name__}: {error}"), file=sys.stderr)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,346 @@
+"""Every reader of files from outside, with a valid file for it and the way in which that is damaged."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import io
+import json
+import random
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from damage import damaged_bytes, damaged_json, damaged_lines, damaged_safetensors, damaged_yaml
+from onnx import TensorProto, helper
+from PIL import Image
+
+from anas_zoo.data.splits import Split
+from anas_zoo.data.tar_index import index_tar
+from anas_zoo.export import Target, check_file, export_onnx
+from anas_zoo.images import read_rgb
+from anas_zoo.nets import Supernet, load_authors_checkpoint
+from anas_zoo.nets.checkpoint import load_supernet, save_supernet
+from anas_zoo.nets.timm_models import _read_entry
+from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
+from anas_zoo.pipeline.recipe import Recipe
+from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.searching.folder import recorded_search
+from anas_zoo.profiling import open_session
+from anas_zoo.profiling.latency_model import LatencyModel
+from anas_zoo.profiling.onnx_shapes import read_graph
+from anas_zoo.resources import resource_folder
+from anas_zoo.schema import parse, read_json
+from anas_zoo.search.archive import read_front, read_records
+from anas_zoo.search.joblib_forest import read_joblib_forest
+from anas_zoo.space import AccuracyPredictor, SearchSpace
+from anas_zoo.training.metrics import read_metrics
+from anas_zoo.zoo import model_card
+from anas_zoo.zoo.draft import check_weights, load_subnet, read_golden
+from anas_zoo.zoo.entry import read_config, read_report
+from anas_zoo.zoo.manifest import read_manifest
+
+TESTS = Path(__file__).resolve().parents[1]
+for folder in ("nets", "profiling"):
+    sys.path.insert(0, str(TESTS / folder))
+
+from golden_network import hollow_state  # noqa: E402
+from latency_records import model_of  # noqa: E402
+
+__all__ = ["SURFACES", "Surface", "client"]
+
+ENTRY = resource_folder("models") / "digits_s"
+SPACE = SearchSpace.load("digits")
+
+
+@functools.cache
+def client() -> Any:
+    """The module export/clients/python/classify.py."""
+    path = resource_folder("export") / "clients" / "python" / "classify.py"
+    spec = importlib.util.spec_from_file_location("classify_under_attack", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One reader.
+
+    Attributes:
+        file: the name under which the damaged file lies in the folder.
+        seed: a valid content.
+        damage: changes it.
+        read: reads the folder's file; it may raise what the package or the client raises on purpose.
+        share: of the inputs of a fuzz run, for readers that take long.
+        beside: other files of the folder, as they are.
+    """
+
+    file: str
+    seed: Callable[[], bytes]
+    damage: Callable[[bytes, random.Random], bytes]
+    read: Callable[[Path], object]
+    share: float = 1.0
+    beside: tuple[str, ...] = ()
+
+
+def _entry_file(name: str) -> Callable[[], bytes]:
+    return lambda: (ENTRY / name).read_bytes()
+
+
+TARGET = Target.load("ort-cpu-fp32")
+
+
+@functools.cache
+def _exported() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        export_onnx(
+            load_subnet(ENTRY), path, target=TARGET, resolution=SPACE.smallest.resolution, metadata={}
+        )
+        return path.read_bytes()
+
+
+def _json(value: Any) -> Callable[[], bytes]:
+    return lambda: json.dumps(value).encode()
+
+
+def _card(folder: Path) -> str:
+    return model_card(read_config(folder), read_report(folder))
+
+
+def _space(path: Path) -> object:
+    space = SearchSpace.load(path)
+    return space.id, space.size, space.smallest.id, space.sample(np.random.default_rng(0))
+
+
+@functools.cache
+def _supernet() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "s.safetensors")
+        save_supernet(path, Supernet(SPACE, 10, generator=torch.Generator().manual_seed(0)))
+        return path.read_bytes()
+
+
+@functools.cache
+def _authors(*, legacy: bool) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"state_dict": hollow_state()}, buffer, _use_new_zipfile_serialization=not legacy)
+    return buffer.getvalue()
+
+
+@functools.cache
+def _predictor() -> bytes:
+    genes = SPACE.genes.count
+    weight = onnx.numpy_helper.from_array(np.ones((genes, 1), np.float32), "weight")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["codes", "weight"], ["top1_pct"])],
+        "predictor",
+        [helper.make_tensor_value_info("codes", TensorProto.FLOAT, [None, genes])],
+        [helper.make_tensor_value_info("top1_pct", TensorProto.FLOAT, [None, 1])],
+        [weight],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _picture(form: str) -> Callable[[], bytes]:
+    def made() -> bytes:
+        pixels = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format=form)
+        return buffer.getvalue()
+
+    return functools.cache(made)
+
+
+@functools.cache
+def _tar() -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in {
+            "a.png": _picture("PNG")(),
+            "a.cls": b"1",
+            "b.jpg": b"x",
+            "b.json": b'{"label": 0}',
+        }.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+RECORD = {
+    **{
+        "arch": SPACE.smallest.to_dict(),
+        "arch_id": SPACE.smallest.id,
+        "macs": 5,
+        "params": 6,
+        "size_bytes": 24,
+    },
+    **{"latency_ms": None, "top1_pct": 50.0, "images": 8, "round": 0},
+}
+LINES = b"".join(json.dumps(line).encode() + b"\n" for line in (RECORD, RECORD | {"error": "x"}, RECORD))
+SPLIT = {"source": "a", "source_sha256": "0" * 64, "seed": 1, "images": 9, "search": [1, 2], "test": [3]}
+SEARCH = {"settings": {"seed": 1}, "seed": 1, "space": SPACE.to_dict(), "begun_with": {"evaluations": 10}}
+RECIPES = resource_folder("export").parent / "anas_zoo" / "pipeline" / "recipes"
+PRESETS = Path(RECIPES.parents[1] / "space" / "presets")
+
+SURFACES: dict[str, Surface] = {
+    "config.json": Surface("config.json", _entry_file("config.json"), damaged_json, read_config),
+    "config.json, by timm": Surface("config.json", _entry_file("config.json"), damaged_json, _read_entry),
+    "report.json": Surface("report.json", _entry_file("report.json"), damaged_json, read_report),
+    "manifest.json": Surface("manifest.json", _entry_file("manifest.json"), damaged_json, read_manifest),
+    "report.json -> card": Surface(
+        "report.json", _entry_file("report.json"), damaged_json, _card, beside=("config.json",)
+    ),
+    "config.json -> card": Surface(
+        "config.json", _entry_file("config.json"), damaged_json, _card, beside=("report.json",)
+    ),
+    "target.yaml": Surface(
+        "ort-cpu-fp32.yaml",
+        lambda: (resource_folder("export") / "targets" / "ort-cpu-fp32.yaml").read_bytes(),
+        damaged_yaml,
+        lambda folder: Target.load(folder / "ort-cpu-fp32.yaml"),
+    ),
+    "recipe.yaml": Surface(
+        "r.yaml",
+        lambda: (RECIPES / "digits.yaml").read_bytes(),
+        damaged_yaml,
+        lambda f: Recipe.load(f / "r.yaml"),
+    ),
+    "space.yaml": Surface(
+        "s.yaml", lambda: (PRESETS / "digits.yaml").read_bytes(), damaged_yaml, lambda f: _space(f / "s.yaml")
+    ),
+    "split.json": Surface(
+        "split.json",
+        _json(SPLIT),
+        damaged_json,
+        lambda f: parse(Split, read_json(f / "split.json"), "split").train,
+    ),
+    "run.json": Surface(
+        "run.json",
+        lambda: json.dumps({"recipe": Recipe.load("digits").to_dict()}).encode(),
+        damaged_json,
+        Run.open,
+    ),
+    "search.json": Surface("search.json", _json(SEARCH), damaged_json, recorded_search),
+    "evaluations.jsonl": Surface(
+        "e.jsonl", lambda: LINES, damaged_lines, lambda f: read_records(f / "e.jsonl")
+    ),
+    "front.json": Surface(
+        "front.json", _json({"front": [RECORD]}), damaged_json, lambda f: read_front(f / "front.json")
+    ),
+    "metrics.jsonl": Surface(
+        "metrics.jsonl",
+        lambda: b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n',
+        damaged_lines,
+        read_metrics,
+    ),
+    "latency model": Surface(
+        "l.json",
+        lambda: json.dumps(model_of(SPACE).record.model_dump(mode="json")).encode(),
+        damaged_json,
+        lambda f: LatencyModel.load(f / "l.json", SPACE)([SPACE.smallest]),
+    ),
+    "model.safetensors": Surface(
+        "model.safetensors",
+        _entry_file("model.safetensors"),
+        damaged_safetensors,
+        lambda f: check_weights(f, read_config(ENTRY)),
+    ),
+    "golden.safetensors": Surface(
+        "golden.safetensors",
+        _entry_file("golden.safetensors"),
+        damaged_safetensors,
+        lambda f: read_golden(f, read_config(ENTRY)),
+    ),
+    "supernet.safetensors": Surface(
+        "s.safetensors", _supernet, damaged_safetensors, lambda f: load_supernet(f / "s.safetensors"), 0.3
+    ),
+    "authors' file, zip": Surface(
+        "s.pth",
+        lambda: _authors(legacy=False),
+        damaged_bytes,
+        lambda f: load_authors_checkpoint(f / "s.pth"),
+        0.02,
+    ),
+    "authors' file, old": Surface(
+        "s.pth",
+        lambda: _authors(legacy=True),
+        damaged_bytes,
+        lambda f: load_authors_checkpoint(f / "s.pth"),
+        0.02,
+    ),
+    "joblib forest": Surface(
+        "f.joblib",
+        lambda: (TESTS / "golden" / "forest_sklearn_0_23.joblib").read_bytes(),
+        damaged_bytes,
+        lambda f: read_joblib_forest(f / "f.joblib", SearchSpace.load("attentive_nas").genes.count),
+    ),
+    "model.onnx, checked": Surface(
+        "model.onnx",
+        _exported,
+        damaged_bytes,
+        lambda f: check_file(f / "model.onnx", TARGET),
+    ),
+    "model.onnx, its graph": Surface(
+        "model.onnx", _entry_file("model.onnx"), damaged_bytes, lambda f: read_graph(f / "model.onnx")
+    ),
+    "model.onnx, opened": Surface(
+        "model.onnx", _entry_file("model.onnx"), damaged_bytes, lambda f: open_session(f / "model.onnx"), 0.3
+    ),
+    "predictor.onnx": Surface(
+        "p.onnx",
+        _predictor,
+        damaged_bytes,
+        lambda f: AccuracyPredictor(f / "p.onnx", SPACE)([SPACE.smallest]),
+    ),
+    **{
+        f"image, {form}": Surface("i.img", _picture(form), damaged_bytes, lambda f: read_rgb(f / "i.img"))
+        for form in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP")
+    },
+    "tar shard": Surface("t.tar", _tar, damaged_bytes, lambda f: index_tar(f / "t.tar")),
+    "client: golden": Surface(
+        "golden.safetensors",
+        _entry_file("golden.safetensors"),
+        damaged_safetensors,
+        lambda f: client().read_safetensors(f / "golden.safetensors"),
+    ),
+    "client: config.json": Surface(
+        "config.json",
+        _entry_file("config.json"),
+        damaged_json,
+        lambda f: client().Classifier(f),
+        0.5,
+        ("report.json", "model.onnx"),
+    ),
+    "client: report.json": Surface(
+        "report.json",
+        _entry_file("report.json"),
+        damaged_json,
+        lambda f: client().Classifier(f),
+        0.5,
+        ("config.json", "model.onnx"),
+    ),
+    "client: image": Surface(
+        "i.img", _picture("PNG"), damaged_bytes, lambda f: client().read_rgb(f / "i.img")
+    ),
+    "fine-tuning's recipe": Surface(
+        "f.json",
+        lambda: json.dumps(FinetuneRecipe.load(None, {"data": "digits"}).to_dict()).encode(),
+        damaged_json,
+        lambda f: parse(FinetuneRecipe, read_json(f / "f.json"), "f.json"),
+    ),
+}
