@@ -49,6 +49,9 @@ RUN: dict[Key, Run] = {
     ("README.md", "import torch"): Run(),
     ("README.md", "import numpy as np, onnxruntime"): Run(),
     ("README.md", "import numpy as np"): Run(),
+    ("README.md", "anas export digits_s --target ort-web-fp32 --target ort-cuda-fp16 --out exported"): Run(
+        leaves=("exported/model.ort-cuda-fp16.onnx",)
+    ),
     ("README.md", "anas list"): Run(("three.png",), (IMAGE,)),
     ("README.md", "anas train --recipe small_images --data path/to/images --out runs/mine"): Run(
         ("images",),
