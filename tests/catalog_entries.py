@@ -12,7 +12,7 @@ from anas_zoo.zoo.manifest import write_manifest
 
 __all__ = ["HOSTILE", "change", "copy_entry", "hostile_catalog"]
 
-HOSTILE = '</script><img src=x onerror="window.hit=1">\u2028\u202e{{json}}&lt;\''
+HOSTILE = '</script><img src=x onerror="window.hit=1">{{json}}&lt;\''
 
 
 def copy_entry(name: str, folder: Path, **changes: Any) -> Path:
@@ -37,7 +37,7 @@ def _merged(data: Any, changes: Any) -> Any:
 
 
 def hostile_catalog(folder: Path) -> Path:
-    """Two sound entries whose free texts are markup, scripts and turned letters."""
+    """Two sound entries whose free texts are markup and scripts."""
     copy_entry(
         "digits_s",
         folder / "a 'folder' & <b>more<b>",

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from anas_zoo.cli import main
+from anas_zoo.zoo.serving.node import node_program
 
 __all__ = ["ROOT", "Block", "Run", "blocks_of", "documents", "run_block", "scratch_checkout"]
 
@@ -74,8 +75,8 @@ def scratch_checkout(folder: Path) -> Path:
         (folder / name).symlink_to(ROOT / name)
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
-    for name in ("python", "python3"):
-        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for name, real in {"python": sys.executable, "python3": sys.executable, "node": node_program()}.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec "{real}" "$@"\n')
         (programs / name).chmod(0o755)
     return folder
 
@@ -117,7 +118,7 @@ def _commands(text: str) -> Iterator[str]:
 
 def _shell(command: list[str], checkout: Path) -> str:
     programs = str(checkout / ".venv" / "bin")
-    own = str(Path(sys.executable).parent)  # torchrun, node
+    own = str(Path(sys.executable).parent)  # torchrun
     paths = os.pathsep.join([programs, own, os.environ["PATH"]])
     env = os.environ | {"PATH": paths, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, timeout=300)

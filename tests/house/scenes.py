@@ -1,4 +1,4 @@
-"""What a reader has before typing a printed block: small images, runs, checkpoints. Each is real, none is trained."""
+"""What a reader has before typing a printed block: images, runs, checkpoints; real and small."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from anas_zoo.cli import main
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
 
-TESTS = Path(__file__).resolve().parents[1]
-sys.path += [str(TESTS / name) for name in ("nets", "pipeline", "cli")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "nets"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 from golden_network import golden_state
 from letters import write_letters
 from searching_digits import write_predictor
@@ -27,7 +28,10 @@ from searching_digits import write_predictor
 __all__ = ["SCENES", "SEARCH", "TRAIN"]
 
 # Settings with which a training and a search take seconds; they change no command's meaning.
-TRAIN = "--set train.epochs=1 --set train.warmup_epochs=0 --set train.subnets_per_step=2 --set train.batch_size=16"
+TRAIN = (
+    "--set train.epochs=1 --set train.warmup_epochs=0 --set train.subnets_per_step=2 "
+    "--set train.batch_size=16"
+)
 SEARCH = (
     "--set search.evaluations=6 --set search.calibration_images=32 --set search.calibration_batch_size=16 "
     '--set "search.surrogate={initial: 4, batch: 2, population: 8, generations: 2}"'
@@ -61,10 +65,6 @@ def _extracted(checkout: Path) -> None:
     assert main(["search", "runs/mine"]) == 0
     assert main(["extract", "runs/mine", "--max-mflops", "100"]) == 0
     assert main(["export", "runs/mine/subnets/mine_0"]) == 0
-
-
-def _glyphs(checkout: Path) -> None:
-    _run(checkout, "runs/glyphs", "glyphs", None, 47)
 
 
 def _digits_run(checkout: Path) -> None:
@@ -109,7 +109,9 @@ def _entry(checkout: Path) -> None:
 
 
 def _forest(checkout: Path) -> None:
-    shutil.copyfile(TESTS / "golden" / "forest_sklearn_0_23.joblib", checkout / "FILE.joblib")
+    shutil.copyfile(
+        Path(__file__).parents[1] / "golden" / "forest_sklearn_0_23.joblib", checkout / "FILE.joblib"
+    )
 
 
 SCENES: dict[str, Callable[[Path], None]] = {
@@ -118,7 +120,6 @@ SCENES: dict[str, Callable[[Path], None]] = {
     "runs/mine": _mine,
     "runs/mine, extracted": _extracted,
     "runs/digits": _digits_run,
-    "runs/glyphs": _glyphs,
     "predictor.onnx": _predictor,
     "CHECKPOINT": _checkpoint,
     "here.json": _latency,

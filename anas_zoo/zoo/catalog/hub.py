@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from anas_zoo.errors import EntryError
+from anas_zoo.errors import EntryError, HubError
 from anas_zoo.files import sha256_file
 from anas_zoo.progress import note
 from anas_zoo.schema import parse, read_json
@@ -16,6 +16,8 @@ from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
 from anas_zoo.zoo.catalog.names import other_names
 from anas_zoo.zoo.entry import CONFIG, REPORT
 from anas_zoo.zoo.evidence import EntryReport, Manifest
+from anas_zoo.zoo.hub.address import HubAddress
+from anas_zoo.zoo.hub.client import hub_api, hub_errors
 from anas_zoo.zoo.manifest import MANIFEST
 from anas_zoo.zoo.schemas import EntryConfig
 
@@ -44,29 +46,22 @@ def index_organisation(author: str, api: Api | None = None) -> Index:
         author: organisation or user.
         api: default is huggingface_hub's, at the endpoint that HF_ENDPOINT names.
 
-    Raises :class:`EntryError` when the Hub cannot be read, holds no entry of ``author``, or has one name for
-    two architectures.
+    Raises :class:`HubError` when the Hub cannot be read, :class:`EntryError` when it holds no entry of
+    ``author`` or has one name for two architectures.
     """
-    import httpx2
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    hub: Any = HfApi() if api is None else api
+    hub: Any = hub_api() if api is None else api
     models, left_out = [], {}
-    try:
+    with hub_errors(HubAddress(author)):
         for info in hub.list_models(author=author, expand=FIELDS):
             if MANIFEST not in {sibling.rfilename for sibling in info.siblings or ()}:
                 continue
             try:
                 models.append(_read(hub, info.id, info.sha))
+            except HubError:
+                raise
             except EntryError as exc:
                 left_out[info.id] = str(exc)
                 note(f"left out: {exc}")
-    except (HfHubHTTPError, httpx2.HTTPError, OSError) as exc:
-        reason = " ".join(str(exc).split())
-        raise EntryError(
-            f"hf://{author} cannot be read: {reason}; is the name right, and the network there?"
-        ) from exc
     if not models and not left_out:
         raise EntryError(
             f"hf://{author} has no model with a {MANIFEST}; publish one: anas publish DRAFT --to hf://{author}/NAME"

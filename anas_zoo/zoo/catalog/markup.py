@@ -6,23 +6,17 @@ import base64
 import hashlib
 import html
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["code_block", "inert_json", "policy", "table", "text"]
+from anas_zoo.text import printable
 
-# Control characters, and what turns the direction of reading so that a name looks like another one.
-UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+__all__ = ["code_block", "inert_json", "policy", "table", "text"]
 
 
 def text(value: object) -> str:
     """``value`` as text of HTML or of an attribute in quotes, in one line."""
-    plain = "".join(
-        " " if letter.isspace() else "�" if unicodedata.category(letter) in UNSEEN else letter
-        for letter in str(value)
-    )
-    return html.escape(plain)
+    return html.escape(printable(" ".join(str(value).split())))
 
 
 def inert_json(value: Any) -> str:
