@@ -43,7 +43,7 @@ def refuse_irregular(path: Path, error: type[AnasError], *, most_bytes: int | No
 def refuse_external_data(path: Path, error: type[AnasError]) -> None:
     """Raise ``error`` for an ONNX file with weights outside of it.
 
-    Runtimes follow such a path while they open the file, older onnxruntimes to anywhere on the machine; so
+    Runtimes follow such a path while they open the file, and how far depends on their version; so
     the bytes are looked through before, without a parser that might read them differently.
     """
     refuse_irregular(path, error)

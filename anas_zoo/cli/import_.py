@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from anas_zoo.cli.options import JsonOption
-from anas_zoo.cli.output import print_json, print_lines
+from anas_zoo.cli.output import print_json, print_lines, print_table
 
 __all__ = ["import_"]
 
@@ -18,7 +18,9 @@ def import_(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")],
     images: Annotated[
         Path,
-        typer.Option("--images", metavar="DIR", help="Training images that calibrate batch norm."),
+        typer.Option(
+            "--images", metavar="DIR", help="Images that calibrate batch norm, and measure accuracy."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new folder of the entries.")],
     model: Annotated[
@@ -40,6 +42,12 @@ def import_(
     calibration_images: Annotated[
         int, typer.Option("--calibration-images", min=2, metavar="N", help="Images to calibrate on at most.")
     ] = 2048,
+    evaluation_images: Annotated[
+        int,
+        typer.Option(
+            "--evaluation-images", min=0, metavar="N", help="Images to measure accuracy on at most."
+        ),
+    ] = 1000,
     preprocessing: Annotated[
         Literal["native", "reference"],
         typer.Option(help="Mode that the entries are calibrated in and keep; see docs/preprocessing.md."),
@@ -48,8 +56,8 @@ def import_(
 ) -> None:
     """Turn the AttentiveNAS authors' supernet into calibrated, exported entries (no code of it is run).
 
-    The entries carry the licence of the authors' weights, CC-BY-NC-4.0, and no measured accuracy: that
-    needs labelled test images.
+    The entries carry the licence of the authors' weights, CC-BY-NC-4.0. Accuracy is measured where the images
+    lie in folders named by class, as WordNet ids or as ImageNet's descriptions; see docs/authors.md.
     """
     from anas_zoo.errors import SearchError
     from anas_zoo.pipeline.extract import find_architecture
@@ -63,16 +71,25 @@ def import_(
             raise SearchError(f"--arch {text}: give --search DIR, the folder of the search that evaluated it")
         folder = search or Path()
         searched.append(find_architecture(text, folder, space))
-    folders = import_authors(
+    imported = import_authors(
         checkpoint,
         images,
         out,
         models=model,
         searched=searched,
         max_images=calibration_images,
+        max_evaluated=evaluation_images,
         preprocessing=preprocessing,
     )
     if as_json:
-        print_json({"entries": [str(folder) for folder in folders]})
-    else:
-        print_lines(*(f"imported {folder}" for folder in folders), f"  look at one: anas show {folders[0]}")
+        print_json(imported.to_dict())
+        return
+    print_lines(imported.coverage.describe(), *(f"imported {folder}" for folder in imported.folders))
+    rows = [
+        [name, a.preprocessing, f"{a.top1_pct:.2f}", str(a.images), a.split]
+        for name, found in imported.accuracies.items()
+        for a in found
+    ]
+    if rows:
+        print_table(["entry", "preprocessing", "top-1 %", "images", "split"], rows)
+    print_lines(f"  look at one: anas show {imported.folders[0]}")

@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from anas_zoo.nets.supernet import Supernet
 from anas_zoo.outside import refuse_irregular
 from anas_zoo.space import SearchSpace
 
-__all__ = ["load_authors_checkpoint"]
+__all__ = ["KeyCoverage", "load_authors_checkpoint", "read_authors_checkpoint"]
 
 # The one class of the authors' that their files hold; an OrderedDict takes its place because that is the
 # only mapping besides dict which the restricted unpickler lets have both items and attributes.
@@ -30,13 +31,61 @@ MAX_BYTES = 4 * 2**30  # the authors' files have 0.2 GB
 MAX_CLASSES = 100_000
 LISTED = 10  # names told per kind of problem; the rest is counted
 
-_UNUSED = re.compile(r"\.bn_tracking\.\d+\.|\.num_batches_tracked$")
 _SHORTCUT = re.compile(r"^blocks\.\d+\.shortcut\.conv\.conv\.weight$")
+# Why a tensor of theirs is not taken.
+_REASONS = {
+    "statistics of subnets that they trained alone": re.compile(r"\.bn_tracking\.\d+\."),
+    "counters of batches": re.compile(r"\.num_batches_tracked$"),
+    "shortcuts of blocks that never change their width": _SHORTCUT,
+}
 _NORM_TENSORS = ("weight", "bias", "running_mean", "running_var")
 
 
+@dataclass(frozen=True)
+class KeyCoverage:
+    """What became of every tensor of a checkpoint. Of those that are needed none is missing.
+
+    Attributes:
+        used: the authors' names of the tensors that were taken.
+        unused: those that no architecture uses, by the reason.
+        absent: tensors that such a file usually has, that no architecture uses, and that are not there.
+        other: what the file holds beside its tensors; it was not looked at.
+    """
+
+    used: tuple[str, ...]
+    unused: dict[str, tuple[str, ...]]
+    absent: tuple[str, ...]
+    other: tuple[str, ...]
+
+    def describe(self) -> str:
+        """One line for people."""
+        told = ", ".join(f"{len(names)} {reason}" for reason, names in self.unused.items() if names)
+        unused = sum(map(len, self.unused.values()))
+        return (
+            f"{len(self.used) + unused} tensors in the file: {len(self.used)} used, {unused} not used"
+            f"{f' ({told})' if told else ''}, 0 missing"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for machines."""
+        return {
+            "used": list(self.used),
+            "unused": {reason: list(names) for reason, names in self.unused.items()},
+            "missing": [],
+            "absent_and_not_needed": list(self.absent),
+            "other": list(self.other),
+        }
+
+
 def load_authors_checkpoint(path: str | Path, *, num_classes: int | None = None) -> Supernet:
-    """The supernet (space ``attentive_nas``) of a checkpoint of the AttentiveNAS or AlphaNet authors.
+    """The supernet of :func:`read_authors_checkpoint`, without the account of its tensors."""
+    return read_authors_checkpoint(path, num_classes=num_classes)[0]
+
+
+def read_authors_checkpoint(
+    path: str | Path, *, num_classes: int | None = None
+) -> tuple[Supernet, KeyCoverage]:
+    """The supernet (space ``attentive_nas``) of the AttentiveNAS or AlphaNet authors, and what was used.
 
     Reads torch's old and zip formats; a dict with ``"state_dict"`` or a bare state dict; keys with or
     without ``module.``. Running statistics are loaded as they are: recalibrate what you extract.
@@ -50,7 +99,8 @@ def load_authors_checkpoint(path: str | Path, *, num_classes: int | None = None)
     then every missing, misshapen, unexpected and non-finite one is listed by the authors' name.
     """
     path = Path(path)
-    tensors = _state_dict(_unpickle(path), path)
+    content = _unpickle(path)
+    tensors = _state_dict(content, path)
     classes = _count_classes(tensors, path, num_classes)
     with torch.device("meta"):  # shapes only: the weights come from the file, not from a random generator
         supernet = Supernet(SearchSpace.load("attentive_nas"), classes)
@@ -65,7 +115,24 @@ def load_authors_checkpoint(path: str | Path, *, num_classes: int | None = None)
     for theirs, ours in names.items():
         state[ours] = tensors[theirs].detach().to(torch.float32, copy=True).contiguous()
     supernet.load_state_dict(state, assign=True)
-    return supernet
+    return supernet, _coverage(content, tensors, names)
+
+
+def _coverage(
+    content: Mapping[str, Any], tensors: Mapping[str, Any], names: Mapping[str, str]
+) -> KeyCoverage:
+    unused: dict[str, list[str]] = {reason: [] for reason in _REASONS}
+    for name in tensors:
+        if name not in names:
+            unused[next(reason for reason, of in _REASONS.items() if of.search(name))].append(name)
+    blocks = {name.split(".")[1] for name in names if name.startswith("blocks.")}
+    shortcuts = [f"blocks.{block}.shortcut.conv.conv.weight" for block in sorted(blocks, key=int)]
+    return KeyCoverage(
+        used=tuple(names),
+        unused={reason: tuple(found) for reason, found in unused.items()},
+        absent=tuple(name for name in shortcuts if name not in tensors),
+        other=tuple(str(key) for key in content if key != "state_dict") if "state_dict" in content else (),
+    )
 
 
 def _unpickle(path: Path) -> Any:
@@ -182,7 +249,7 @@ def _check(tensors: Mapping[str, Any], shapes: Mapping[str, torch.Size], path: P
     unexpected = [
         name
         for name in tensors
-        if name not in shapes and not _UNUSED.search(name) and not _SHORTCUT.match(name)
+        if name not in shapes and not any(reason.search(name) for reason in _REASONS.values())
     ]
     misshapen, foreign, infinite = [], [], []
     for name, shape in shapes.items():

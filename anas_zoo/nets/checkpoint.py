@@ -47,7 +47,9 @@ def load_supernet(path: Path) -> Supernet:
             text = (file.metadata() or {}).get("anas", "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as exc:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({' '.join(str(exc).split())})") from exc
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({' '.join(str(exc).split())})"
+        ) from exc
     try:
         header = parse_json(text)
         if not isinstance(header, dict) or header.get("format") != FORMAT:

@@ -33,7 +33,7 @@ from anas_zoo.zoo.images import preprocess
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.manifest import MANIFEST
 
-__all__ = ["Evaluated", "Runtime", "evaluate"]
+__all__ = ["Evaluated", "Runtime", "accuracies_on", "evaluate"]
 
 Runtime = Literal["torch", "onnxruntime"]
 Floats = npt.NDArray[np.float32]
@@ -116,23 +116,48 @@ def evaluate(
     classes = classes_in(source, entry)
     split, chosen = choose_images(source, run, split, limit)
     recorded = entry.config.anas.preprocessing
-    accuracies = []
-    for mode in modes or (recorded.mode,):
-        prepare = np.asarray if network.raw else _preparation(recorded, mode, runtime)
-        top1, top5 = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
-        accuracies.append(
-            Accuracy(
-                source=source.title,
-                split=split,
-                images=len(chosen),
-                top1_pct=100.0 * top1 / len(chosen),
-                top5_pct=100.0 * top5 / len(chosen) if entry.config.num_classes > MANY_CLASSES else None,
-                preprocessing=mode,
-            )
-        )
+    accuracies = [
+        _measured(entry, network, source, classes, split, chosen, mode, runtime)
+        for mode in modes or (recorded.mode,)
+    ]
     if keep:
         write_report(folder, _noted(entry.report, accuracies))
     return Evaluated(entry.name, recorded, network.name, tuple(accuracies))
+
+
+def accuracies_on(
+    folder: Path, source: ImageSource, chosen: Sequence[int], split: str, modes: Sequence[Mode]
+) -> list[Accuracy]:
+    """The accuracy of an entry's weights, in torch on the CPU, on the images ``chosen``; one for each mode.
+
+    Raises as :func:`evaluate` does.
+    """
+    entry = Entry.read(folder)
+    network, classes = _network(entry, "torch", None, "cpu"), classes_in(source, entry)
+    return [_measured(entry, network, source, classes, split, chosen, mode, "torch") for mode in modes]
+
+
+def _measured(
+    entry: Entry,
+    network: _Network,
+    source: ImageSource,
+    classes: Indices,
+    split: str,
+    chosen: Sequence[int],
+    mode: Mode,
+    runtime: Runtime,
+) -> Accuracy:
+    recorded = entry.config.anas.preprocessing
+    prepare = np.asarray if network.raw else _preparation(recorded, mode, runtime)
+    top1, top5 = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
+    return Accuracy(
+        source=source.title,
+        split=split,
+        images=len(chosen),
+        top1_pct=100.0 * top1 / len(chosen),
+        top5_pct=100.0 * top5 / len(chosen) if entry.config.num_classes > MANY_CLASSES else None,
+        preprocessing=mode,
+    )
 
 
 def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:

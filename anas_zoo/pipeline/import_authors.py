@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from torch import Tensor
 
-from anas_zoo.data import FolderSource, ImageSource, eval_tensor, open_source, with_preprocessing
+from anas_zoo.data import ImageSource, eval_tensor, open_source, with_preprocessing
 from anas_zoo.errors import DataError, EntryError, nearest
 from anas_zoo.files import atomic_write, output_folder, refuse_occupied, sha256_file
 from anas_zoo.geometry import Mode
-from anas_zoo.nets import Supernet, calibrate_bn, load_authors_checkpoint
+from anas_zoo.nets import KeyCoverage, Supernet, calibrate_bn, read_authors_checkpoint
+from anas_zoo.pipeline.authors_labels import ImageRoles, class_names, image_roles
 from anas_zoo.pipeline.deploy import validate_draft
+from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.exporting import export_entry
-from anas_zoo.pipeline.images_at import spread
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES, cost_of
 from anas_zoo.profiling import profile_flops
 from anas_zoo.progress import Bar, note
 from anas_zoo.space import Architecture
-from anas_zoo.zoo import Entry, EntryReport, build_config, model_card, write_draft
+from anas_zoo.zoo import Accuracy, Entry, EntryReport, build_config, model_card, write_draft, write_report
 from anas_zoo.zoo.entry import CARD
 from anas_zoo.zoo.manifest import write_manifest
 from anas_zoo.zoo.relicensing import AUTHORS_LICENCE, AUTHORS_SOURCE
 from anas_zoo.zoo.schemas import Ancestor
 from anas_zoo.zoo.weightless import load_published
 
-__all__ = ["import_authors"]
+__all__ = ["Imported", "import_authors"]
 
 CALIBRATION_BATCH = 64  # keeps seven networks at up to 288×288 within a few GB
 PREFIX = "attentive_nas_"
 DEFAULT_MODELS = tuple(f"{PREFIX}a{i}" for i in range(7))
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What :func:`import_authors` made.
+
+    Attributes:
+        folders: one for each entry.
+        coverage: what became of every tensor of the checkpoint.
+        calibration_images: how many images batch norm was measured on.
+        accuracies: by name of the entry, its own mode of preprocessing first; empty where no labels fit.
+    """
+
+    folders: tuple[Path, ...]
+    coverage: KeyCoverage
+    calibration_images: int
+    accuracies: dict[str, tuple[Accuracy, ...]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for machines."""
+        return {
+            "entries": [str(folder) for folder in self.folders],
+            "coverage": self.coverage.to_dict(),
+            "calibration_images": self.calibration_images,
+            "accuracies": {
+                name: [accuracy.model_dump(mode="json") for accuracy in found]
+                for name, found in self.accuracies.items()
+            },
+        }
 
 
 def import_authors(
@@ -42,22 +73,23 @@ def import_authors(
     models: Sequence[str] | None = None,
     searched: Sequence[Architecture] = (),
     max_images: int = 2048,
+    max_evaluated: int = 1000,
     preprocessing: Mode = "native",
-) -> list[Path]:
-    """Extract, calibrate, profile, export and validate architectures from a checkpoint.
+) -> Imported:
+    """Extract, calibrate, profile, export, validate and evaluate architectures from a checkpoint.
 
     Args:
         checkpoint: the AttentiveNAS or AlphaNet authors' file; none of its code is run.
-        images: a folder of training images, with or without class folders; they calibrate batch norm. Where
-            it has a test part of its own, that is left out.
+        images: a folder of images, with or without class folders. Training images calibrate batch norm; its
+            test part, or without one every fifth image, measures accuracy where its classes are known.
         out: the new folder; one entry per model appears in it, all of them or none.
         models: names of published models; default is a0 to a6, or none beside ``searched`` ones.
         searched: other architectures of the space, called attentive_nas_ID.
-        max_images: how many images to use at most, evenly spread.
+        max_images: how many images to calibrate on at most, evenly spread.
+        max_evaluated: how many images to measure accuracy on at most, in both modes; 0 for none.
         preprocessing: the mode that the networks are calibrated in and the entries record.
 
-    Returns the entries' folders. They carry no accuracy, since that takes labelled test images, and
-    publishing refuses them until it was measured.
+    Without labels the entries carry no accuracy, and publishing refuses them until it was measured.
     Raises :class:`CheckpointError`, :class:`DataError`, :class:`EntryError` for an unknown name, and
     :class:`OutputError` when ``out`` is taken.
     """
@@ -73,25 +105,51 @@ def import_authors(
     names += found
     source = open_source(images)
     source = with_preprocessing(source, source.preprocessing.in_mode(preprocessing))
-    supernet = load_authors_checkpoint(checkpoint)
+    supernet, coverage = read_authors_checkpoint(checkpoint)
+    note(coverage.describe())
     digest = sha256_file(checkpoint)
-    chosen = spread(_not_for_testing(source), max_images)
-    note(f"calibrating on {len(chosen)} images of {images}")
+    labels = class_names(source, supernet.num_classes)
+    roles = image_roles(
+        source, labelled=labels is not None, max_calibration=max_images, max_evaluation=max_evaluated
+    )
+    if not roles.calibration:
+        raise DataError(f"all images of {source.name} are for testing; give training images")
+    note(f"calibrating on {len(roles.calibration)} images of {images}, {_evaluating(roles, labels)}")
+    accuracies = {}
     with output_folder(out) as staging, Bar("import", total=len(names)) as bar:
         for name in names:
             bar.describe(f"import {name}")
-            _write(staging / name, name, archs[name], supernet, digest, source, chosen)
+            folder = staging / name
+            _write(folder, name, archs[name], supernet, digest, source, roles, labels)
+            accuracies[name] = _evaluate(folder, source, roles)
+            _finish(folder)
             bar.advance()
-    return [out / name for name in names]
+    return Imported(tuple(out / name for name in names), coverage, len(roles.calibration), accuracies)
 
 
-def _not_for_testing(source: ImageSource) -> list[int]:
-    """The images that the publisher did not set aside for testing; raises when there are none."""
-    every = np.arange(len(source.labels))
-    left = every if source.test_indices is None else np.setdiff1d(every, source.test_indices)
-    if not len(left):
-        raise DataError(f"all images of {source.name} are for testing; give training images")
-    return [int(index) for index in left]
+def _evaluating(roles: ImageRoles, labels: Sequence[str] | None) -> str:
+    if roles.evaluation:
+        return f"evaluating on {len(roles.evaluation)} others ({roles.split})"
+    reason = "its class folders are not the network's classes" if labels is None else "none are asked for"
+    return f"evaluating on none ({reason})"
+
+
+def _evaluate(folder: Path, source: ImageSource, roles: ImageRoles) -> tuple[Accuracy, ...]:
+    """Measure a draft in both modes of preprocessing and note it in its report, its own mode first."""
+    if not roles.evaluation:
+        return ()
+    own = source.preprocessing.mode
+    modes: tuple[Mode, Mode] = (own, "reference" if own == "native" else "native")
+    first, other = accuracies_on(folder, source, roles.evaluation, roles.split, modes)
+    report = Entry.read(folder).report
+    write_report(folder, report.model_copy(update={"accuracy": first, "further_accuracy": (other,)}))
+    return first, other
+
+
+def _finish(folder: Path) -> None:
+    entry = Entry.read(folder)
+    atomic_write(folder / CARD, model_card(entry.config, entry.report))
+    write_manifest(folder)
 
 
 def _batches(source: ImageSource, indices: Sequence[int], resolution: int) -> Iterator[Tensor]:
@@ -107,18 +165,18 @@ def _write(
     supernet: Supernet,
     digest: str,
     source: ImageSource,
-    chosen: Sequence[int],
+    roles: ImageRoles,
+    labels: tuple[str, ...] | None,
 ) -> None:
+    chosen = roles.calibration
     subnet = supernet.extract(arch)
     calibrate_bn(subnet, _batches(source, chosen, arch.resolution))
-    labels = source.label_names if isinstance(source, FolderSource) else ()
     config = build_config(
         subnet,
         name=name,
         space=supernet.space,
         preprocessing=source.preprocessing,
-        # The folder's classes are the network's only where their number says so.
-        label_names=labels if len(labels) == subnet.num_classes else None,
+        label_names=labels,
         licence=AUTHORS_LICENCE,
         source=f"{AUTHORS_SOURCE}; batch norm calibrated on the user's images",
         source_sha256=digest,
@@ -131,6 +189,3 @@ def _write(
     write_draft(folder, subnet, config, report, golden)
     export_entry(folder)
     validate_draft(folder, golden, None)
-    entry = Entry.read(folder)
-    atomic_write(folder / CARD, model_card(entry.config, entry.report))
-    write_manifest(folder)

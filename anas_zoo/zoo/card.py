@@ -45,6 +45,13 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+_WHAT_WAS_SEEN = {
+    "test": "Measured once, in torch, on images that neither training nor search has seen:",
+    "held out of calibration": "Measured once, in torch, on images that batch norm was not calibrated on. "
+    "Whether the weights were trained on them, nobody knows here:",
+}
+
+
 class _Ready(str):
     """Markdown of our own making; every other text in a table is shown as it is, character by character."""
 
@@ -97,7 +104,7 @@ def _accuracy(config: EntryConfig, report: EntryReport) -> str:
     if report.accuracy is not None:
         a = report.accuracy
         lines += [
-            "Measured once, in torch, on images that neither training nor search has seen:",
+            _WHAT_WAS_SEEN.get(a.split, _WHAT_WAS_SEEN["test"]),
             "",
             _measured([a]),
         ]
@@ -262,7 +269,8 @@ def _lineage(config: EntryConfig) -> str:
     lines.append(f"- SHA-256 of `model.safetensors`: `{w.sha256}`.")
     for one in w.lineage:
         allowed = f"; another licence was allowed: {markdown(one.permission)}" if one.permission else ""
-        lines.append(f"- Made from {markdown(one.name)} (**{markdown(one.licence)}**, `{one.sha256}`){allowed}.")
+        terms = f"**{markdown(one.licence)}**, `{one.sha256}`"
+        lines.append(f"- Made from {markdown(one.name)} ({terms}){allowed}.")
     if c is not None:
         lines.append(
             f"- Batch norm was calibrated on {c.images} images in {c.batches} batches at {c.resolution} × "

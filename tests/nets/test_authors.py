@@ -15,7 +15,7 @@ import torch
 from golden_network import SHAPES, authors_config, golden_state, hollow_state
 
 from anas_zoo.errors import CheckpointError
-from anas_zoo.nets import load_authors_checkpoint
+from anas_zoo.nets import load_authors_checkpoint, read_authors_checkpoint
 
 MIX = "last_conv.feature_mix_layer.conv.conv.weight"
 
@@ -93,6 +93,21 @@ def test_what_no_architecture_uses_may_be_absent(tmp_path: Path) -> None:
     }
     assert len(state) < 1468 - 30
     load_authors_checkpoint(_save(state, tmp_path / "lean.pth"))
+
+
+def test_every_tensor_of_the_file_is_accounted_for(tmp_path: Path) -> None:
+    state = hollow_state()
+    del state["blocks.1.shortcut.conv.conv.weight"]
+    path = _save({"epoch": 3, "state_dict": state}, tmp_path / "a.pth")
+    supernet, coverage = read_authors_checkpoint(path)
+    unused = [name for names in coverage.unused.values() for name in names]
+    assert sorted([*coverage.used, *unused]) == sorted(state)
+    wanted = [name for name in supernet.state_dict() if not name.endswith("num_batches_tracked")]
+    assert len(coverage.used) == len(wanted)
+    assert coverage.absent == ("blocks.1.shortcut.conv.conv.weight",)
+    assert coverage.other == ("epoch",)
+    assert f"1467 tensors in the file: {len(wanted)} used, {len(unused)} not used" in coverage.describe()
+    assert coverage.to_dict()["missing"] == []
 
 
 def test_the_number_of_classes_is_the_classifiers(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from anas_zoo import create_model
 from anas_zoo.data import DigitsSource, FolderSource, eval_tensor
 from anas_zoo.errors import CheckpointError, DataError, EntryError, OutputError
 from anas_zoo.files import sha256_bytes
+from anas_zoo.pipeline.authors_labels import class_names, image_roles
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
@@ -38,7 +39,7 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
     write_images(images / "val" / "some", 3)
     a0 = SearchSpace.load("attentive_nas").smallest
     searched = replace(a0, width=(*a0.width[:-1], 1984))
-    folders = import_authors(
+    imported = import_authors(
         tmp_path / "s.pth",
         images,
         tmp_path / "out",
@@ -46,10 +47,12 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
         searched=[searched],
         max_images=5,
     )
-    assert folders == [
+    folders = imported.folders
+    assert folders == (
         tmp_path / "out" / "attentive_nas_a0",
         tmp_path / "out" / f"attentive_nas_{searched.id}",
-    ]
+    )
+    assert imported.accuracies == {folder.name: () for folder in folders}
     assert Entry.read(folders[1]).config.arch == searched
     entry = Entry.read(folders[0])
     assert entry.config.anas.weights is not None
@@ -76,7 +79,7 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
 def test_the_mode_of_preprocessing_is_calibrated_for_and_recorded(tmp_path: Path) -> None:
     torch.save(golden_state(), tmp_path / "s.pth")
     images = FolderSource(write_images(tmp_path / "images"))
-    (folder,) = import_authors(
+    imported = import_authors(
         tmp_path / "s.pth",
         tmp_path / "images",
         tmp_path / "out",
@@ -84,6 +87,7 @@ def test_the_mode_of_preprocessing_is_calibrated_for_and_recorded(tmp_path: Path
         max_images=4,
         preprocessing="reference",
     )
+    (folder,) = imported.folders
     entry = Entry.read(folder)
     own = images.preprocessing.in_mode("reference")
     assert entry.config.anas.preprocessing.to_preprocessing() == own
@@ -108,3 +112,79 @@ def test_wrong_inputs_are_refused_before_anything_is_written(tmp_path: Path) -> 
     (out / "mine").touch()
     with pytest.raises(OutputError, match="already holds"):
         import_authors(tmp_path / "text.pth", images, out)
+
+
+def write_classes(root: Path, names: list[str], each: int) -> Path:
+    """Class folders of digits, each with its own digit."""
+    digits = DigitsSource()
+    for label, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for number, index in enumerate((digits.labels == label).nonzero()[0][:each]):
+            digits.image(int(index)).resize((200, 180)).save(root / name / f"{number}.png")
+    return root
+
+
+@pytest.mark.slow
+def test_labelled_images_measure_accuracy_and_the_entry_can_be_published(tmp_path: Path) -> None:
+    torch.save(golden_state(), tmp_path / "s.pth")
+    root = write_classes(tmp_path / "images", ["n01440764", "n01443537", "n02086240"], 5)
+    imported = import_authors(tmp_path / "s.pth", root, tmp_path / "out", models=["attentive_nas_a0"])
+    assert imported.calibration_images == 12  # every fifth of each class is held out
+    (folder,) = imported.folders
+    entry = Entry.read(folder)
+    report, labels = entry.report, entry.config.label_names
+    assert labels is not None
+    assert len(labels) == 1000
+    assert labels.index("n02086240") == 155  # Shih-Tzu
+    assert report.accuracy is not None
+    assert imported.accuracies == {"attentive_nas_a0": (report.accuracy, *report.further_accuracy)}
+    assert [a.preprocessing for a in imported.accuracies["attentive_nas_a0"]] == ["native", "reference"]
+    assert (report.accuracy.images, report.accuracy.split) == (3, "held out of calibration")
+    # The same number by hand: image 4 of each class, by the network as it was published.
+    source = FolderSource(root)
+    images = eval_tensor(source, [4, 9, 14], source.preprocessing, 192)
+    with torch.no_grad():
+        best = create_model(folder, pretrained=True).eval()(images).argmax(1)
+    hits = int((best == torch.tensor([0, 1, 155])).sum())
+    assert report.accuracy.top1_pct == pytest.approx(100 * hits / 3)
+    card = (folder / "README.md").read_text()
+    assert "nobody knows here" in card
+    assert "neither training nor search has seen" not in card
+    published = publish(folder, tmp_path / "published" / "attentive_nas_a0")
+    weights = Entry.read(published).config.anas.weights
+    assert weights is not None
+    assert weights.licence == "CC-BY-NC-4.0"
+
+
+def test_classes_are_known_by_wordnet_id_by_description_or_by_their_number(tmp_path: Path) -> None:
+    def names_of(*folders: str, classes: int = 1000) -> tuple[str, ...] | None:
+        root = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        for folder in folders:
+            (root / folder).mkdir(parents=True)
+            DigitsSource().image(0).save(root / folder / "0.png")
+        return class_names(FolderSource(root), classes)
+
+    by_id, by_words = names_of("n01440764"), names_of("tench, Tinca tinca", "goldfish, Carassius auratus")
+    assert by_id is not None
+    assert by_words is not None
+    assert by_id[:2] == ("n01440764", "n01443537")
+    assert by_words[:2] == ("tench, Tinca tinca", "goldfish, Carassius auratus")
+    assert names_of("n00000001", "n01440764") is None
+    assert names_of("crane", "goldfish, Carassius auratus") is None  # two classes are called crane
+    assert names_of("a", "b") is None
+    assert names_of("b", "a", classes=2) == ("a", "b")
+
+
+def test_no_image_is_calibrated_on_and_evaluated(tmp_path: Path) -> None:
+    source = FolderSource(write_classes(tmp_path / "one", ["a", "b"], 11))
+    roles = image_roles(source, labelled=True, max_calibration=100, max_evaluation=100)
+    assert not set(roles.calibration) & set(roles.evaluation)
+    assert len(roles.calibration) + len(roles.evaluation) == 22
+    assert sorted(source.labels[roles.evaluation]) == [0, 0, 1, 1]
+    unlabelled = image_roles(source, labelled=False, max_calibration=100, max_evaluation=100)
+    assert (len(unlabelled.calibration), unlabelled.evaluation) == (22, [])
+    write_classes(tmp_path / "two" / "train", ["a", "b"], 4)
+    write_classes(tmp_path / "two" / "val", ["a", "b"], 3)
+    parts = image_roles(FolderSource(tmp_path / "two"), labelled=True, max_calibration=5, max_evaluation=4)
+    assert (len(parts.calibration), len(parts.evaluation), parts.split) == (5, 4, "test")
+    assert max(parts.calibration) < 8 <= min(parts.evaluation)

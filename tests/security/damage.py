@@ -1,4 +1,4 @@
-"""What a hostile or damaged file looks like: valid ones, changed at random by the bytes or by their structure."""
+"""What a hostile or damaged file looks like: valid ones, changed at random by bytes or by structure."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _damaged_value(seed: Any, rng: random.Random) -> Any:
 
 
 def damaged_json(seed: bytes, rng: random.Random) -> bytes:
-    """Plain data with other values, types, keys and depths; sometimes text that is no JSON, or says things twice."""
+    """Plain data with other values, types, keys and depths; sometimes no JSON, or said twice."""
     if rng.random() < 0.3:
         return damaged_bytes(seed, rng)
     text = json.dumps(_damaged_value(json.loads(seed), rng), indent=rng.choice((None, 1)))
@@ -126,7 +126,11 @@ def damaged_yaml(seed: bytes, rng: random.Random) -> bytes:
     """The same in YAML, with tags and aliases."""
     if rng.random() < 0.3:
         return damaged_bytes(seed, rng)
-    text = yaml.dump(_damaged_value(yaml.safe_load(seed), rng), allow_unicode=False)
+    value = _damaged_value(yaml.safe_load(seed), rng)
+    try:
+        text = yaml.dump(value, allow_unicode=False)
+    except RecursionError:  # PyYAML's own writer; what JSON writes is YAML too
+        text = json.dumps(value)
     match rng.randrange(6):
         case 0:
             text = text.replace(

@@ -22,9 +22,9 @@ from types import FrameType
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from surfaces import ENTRY, SURFACES, Surface, client  # noqa: E402
+from surfaces import ENTRY, SURFACES, Surface, client
 
-from anas_zoo.errors import AnasError  # noqa: E402
+from anas_zoo.errors import AnasError
 
 __all__ = ["outcome"]
 

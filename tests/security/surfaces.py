@@ -182,14 +182,15 @@ def _tar() -> bytes:
 
 
 RECORD = {
-    **{
-        "arch": SPACE.smallest.to_dict(),
-        "arch_id": SPACE.smallest.id,
-        "macs": 5,
-        "params": 6,
-        "size_bytes": 24,
-    },
-    **{"latency_ms": None, "top1_pct": 50.0, "images": 8, "round": 0},
+    "arch": SPACE.smallest.to_dict(),
+    "arch_id": SPACE.smallest.id,
+    "macs": 5,
+    "params": 6,
+    "size_bytes": 24,
+    "latency_ms": None,
+    "top1_pct": 50.0,
+    "images": 8,
+    "round": 0,
 }
 LINES = b"".join(json.dumps(line).encode() + b"\n" for line in (RECORD, RECORD | {"error": "x"}, RECORD))
 SPLIT = {"source": "a", "source_sha256": "0" * 64, "seed": 1, "images": 9, "search": [1, 2], "test": [3]}

@@ -213,7 +213,7 @@ class Classifier:
         return path, record
 
     def _start(self, threads: int) -> Any:
-        if LOCATION.search(_read(self.file)):  # onnxruntimes of before 2026 follow it to anywhere
+        if LOCATION.search(_read(self.file)):  # how far they are followed depends on the version
             raise ClassifyError(f"{self.file}: some of its weights lie outside the file, which is refused")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -1,0 +1,79 @@
+"""Labelled images for the authors' checkpoints: which class a folder is, and which images nothing decides on.
+
+Their files name no classes. ImageNet's are known by WordNet id and by description; other networks have the
+classes of the folders in the order of their names, as torchvision's ImageFolder numbers them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from anas_zoo.data import ImageSource
+from anas_zoo.pipeline.images_at import spread
+
+__all__ = ["HELD_OUT", "ImageRoles", "class_names", "image_roles"]
+
+HELD_OUT = "held out of calibration"
+HELD_OUT_SHARE = 5  # without a test part, every fifth image
+IMAGENET_CLASSES = 1000
+_WORDNET = re.compile(r"n\d{8}")
+
+
+def class_names(source: ImageSource, num_classes: int) -> tuple[str, ...] | None:
+    """The network's classes, in its order, among which all of ``source``'s are; None where none are known."""
+    found = source.label_names
+    if num_classes == IMAGENET_CLASSES:
+        from timm.data import ImageNetInfo
+
+        imagenet = ImageNetInfo()
+        ids = tuple(imagenet.label_names())
+        if len(found) and set(found) <= set(ids):
+            return ids
+        words = tuple(str(imagenet.index_to_description(index)) for index in range(IMAGENET_CLASSES))
+        if len(found) > 1 and set(found) <= {word for word in words if words.count(word) == 1}:
+            return words
+        if all(map(_WORDNET.fullmatch, found)):
+            return None  # WordNet's, but not the 1000 of the challenge
+    return found if len(found) == num_classes and len(found) > 1 else None
+
+
+@dataclass(frozen=True)
+class ImageRoles:
+    """Numbers of the images of a source, by what they are for; no image is in both.
+
+    Attributes:
+        calibration: to measure batch norm on.
+        evaluation: to measure accuracy on; empty where no labels fit.
+        split: what the evaluation images are.
+    """
+
+    calibration: list[int]
+    evaluation: list[int]
+    split: str
+
+
+def image_roles(
+    source: ImageSource, *, labelled: bool, max_calibration: int, max_evaluation: int
+) -> ImageRoles:
+    """Evaluate on the source's own test part, else on every fifth image of each class, evenly spread.
+
+    Args:
+        source: where the images come from.
+        labelled: whether its classes are the network's.
+        max_calibration: images to calibrate on at most.
+        max_evaluation: images to evaluate at most; 0 for none, and all are there for calibration.
+    """
+    every = np.arange(len(source.labels))
+    test = source.test_indices
+    rest = every if test is None else np.setdiff1d(every, test)
+    split = "test"
+    evaluated = test if test is not None else every[:0]
+    if test is None and labelled and max_evaluation:
+        by_class = rest[np.argsort(source.labels[rest], kind="stable")]
+        evaluated, split = np.sort(by_class[HELD_OUT_SHARE - 1 :: HELD_OUT_SHARE]), HELD_OUT
+        rest = np.setdiff1d(rest, evaluated)
+    chosen = evaluated[np.argsort(source.labels[evaluated], kind="stable")].tolist() if labelled else []
+    return ImageRoles(spread(rest.tolist(), max_calibration), sorted(spread(chosen, max_evaluation)), split)
