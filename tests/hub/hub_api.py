@@ -199,17 +199,17 @@ class Api:
 
     @route("GET", f"/api/models/{REPO}(/revision/{REV})?")
     def info(self, request: Request, repo: str, rev: str = "main") -> Answer:
-        found = self._readable(request, repo)
-        commit = found.at(rev)
-        return Answer.of(
-            {
-                "_id": "0" * 24, "id": repo, "modelId": repo, "author": repo.split("/")[0], "sha": commit.oid,
-                "private": found.private, "gated": False, "disabled": False, "downloads": 0, "likes": 0,
-                "tags": [], "lastModified": "2026-01-01T00:00:00.000Z",
-                "createdAt": "2026-01-01T00:00:00.000Z",
-                "siblings": [{"rfilename": name} for name in sorted(commit.files)],
-            }
-        )  # fmt: skip
+        return Answer.of(_info(repo, self._readable(request, repo), rev))
+
+    @route("GET", "/api/models")
+    def listing(self, request: Request) -> Answer:
+        author = request.query.get("author", "")
+        shown = {
+            name: found
+            for name, found in sorted(self.store.repositories.items())
+            if name.startswith(f"{author}/") and (request.token is not None or not found.private)
+        }
+        return Answer.of([_info(name, found, "main") for name, found in shown.items()])
 
     @route("GET", f"/api/models/{REPO}/tree/{REV}")
     def tree(self, request: Request, repo: str, rev: str) -> Answer:
@@ -270,6 +270,17 @@ class Api:
     def whoami(self, request: Request) -> Answer:
         self._may_write(request)
         return Answer.of({"type": "user", "name": "user", "orgs": [{"name": "org"}]})
+
+
+def _info(repo: str, found: Repository, rev: str) -> dict[str, Any]:
+    commit = found.at(rev)
+    return {
+        "_id": "0" * 24, "id": repo, "modelId": repo, "author": repo.split("/")[0], "sha": commit.oid,
+        "private": found.private, "gated": False, "disabled": False, "downloads": 0, "likes": 0,
+        "tags": [], "lastModified": "2026-01-01T00:00:00.000Z",
+        "createdAt": "2026-01-01T00:00:00.000Z",
+        "siblings": [{"rfilename": name} for name in sorted(commit.files)],
+    }  # fmt: skip
 
 
 def _described(name: str, file: StoredFile) -> dict[str, Any]:
