@@ -75,7 +75,7 @@ def _print_plan(plan: Plan, to: str, private: bool) -> None:
         *(f"  {name.ljust(width)}  {size:>12,} bytes" for name, size in plan.files.items()),
         f"  {'total'.ljust(width)}  {total:>12,} bytes",
         "",
-        plan.card.rstrip("\n"),
+        *plan.card.splitlines(),
     )
 
 
