@@ -189,14 +189,35 @@ RUN: dict[Key, Run] = {
 }
 
 CLIENTS, BROWSER = "tests/clients/test_clients_doc.py", "tests/clients/test_browser.py"
+HUB = "tests/hub/test_hub_doc.py"
 # Blocks that another test runs, with what it looks for in the document or types itself.
 ELSEWHERE: dict[Key, str] = {
     ("docs/clients.md", "node export/clients/node/classify.mjs models/digits_s --check"): CLIENTS,
     ("docs/clients.md", "anas serve digits_s"): BROWSER,
     ("docs/guide_models.md", "anas serve digits_m"): BROWSER,
+    **{
+        ("docs/hub.md", first): HUB
+        for first in (
+            "hf auth login",
+            "anas publish runs/demo/zoo/digits_s --to hf://you/digits_s --dry-run",
+            "anas publish runs/demo/zoo/digits_s --to hf://you/digits_s --private",
+            "anas pull hf://you/digits_s --out digits_s",
+            "anas verify digits_s",
+            "anas pull hf://you/digits_s@main --out digits_s_main",
+            "HF_HUB_OFFLINE=1 anas pull hf://you/digits_s --out digits_s_offline",
+            "import anas_zoo",
+        )
+    },
+    ("README.md", "anas publish runs/mine/subnets/mine_0 --to hf://org/name --dry-run"): HUB,
+    ("docs/guide_models.md", "anas index hf://org --out hub-gallery"): HUB,
+    ("docs/guide_models.md", "anas pull hf://org/digits_m --out digits_m"): HUB,
+    ("docs/guide_checkpoint.md", "anas publish runs/mine/subnets/mine_0 --to hf://org/mine_0 --dry-run"): HUB,
+    (
+        "docs/guide_data.md",
+        "anas publish runs/letters/subnets/digits_l_finetuned --to hf://org/letters --private",
+    ): HUB,
 }
 
-HUB = "needs a Hub"
 GLYPHS = "tens of minutes: the glyphs recipe; the same commands run on smaller data in other blocks"
 NPM = "npm needs the registry; make setup has run it where the tests of the clients run"
 GPUS = "needs GPUs, a cluster or ImageNet"
@@ -209,13 +230,6 @@ NOT_RUN: dict[Key, str] = {
     ("README.md", "anas demo --recipe small_images --data path/to/images --out runs/mine"): (
         "all stages in one go; the next block of the README runs them one by one, tests/pipeline the demo"
     ),
-    ("docs/guide_models.md", "anas index hf://org --out hub-gallery"): HUB,
-    ("docs/guide_models.md", "anas pull hf://org/digits_m --out digits_m"): HUB,
-    ("docs/guide_checkpoint.md", "anas publish runs/mine/subnets/mine_0 --to hf://org/mine_0 --dry-run"): HUB,
-    (
-        "docs/guide_data.md",
-        "anas publish runs/letters/subnets/digits_l_finetuned --to hf://org/letters --private",
-    ): HUB,
     ("docs/cheap_evaluations.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --out runs/glyphs --resume"): GLYPHS,
