@@ -16,6 +16,7 @@ from anas_zoo.schema import Schema
 
 __all__ = ["Split", "SplitRecipe", "make_split"]
 
+MAX_IMAGES = 10**8  # whose parts are worked out in memory, a byte for each image
 NAMED = 10  # classes that an error names
 
 
@@ -61,7 +62,7 @@ class Split(Schema):
     source: str
     source_sha256: str
     seed: int
-    images: int = Field(ge=1)
+    images: int = Field(ge=1, le=MAX_IMAGES)
     search: tuple[int, ...]
     test: tuple[int, ...]
 

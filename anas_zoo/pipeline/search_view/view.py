@@ -149,6 +149,6 @@ def short_name(name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """``text`` without what no page or picture can show: control and invisible characters, halves of them."""
-    bad = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    """``text`` without what no page or picture can show: control characters, halves of characters."""
+    bad = {"Cc", "Cs"}
     return "".join("\ufffd" if unicodedata.category(char) in bad else char for char in text)
