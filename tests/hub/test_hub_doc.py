@@ -1,4 +1,4 @@
-"""Commands and Python of docs/hub.md, and what README and the guides say to the Hub, run as printed on loopback."""
+"""What docs/hub.md, README and the guides say to the Hub runs as it is printed, on a loopback one."""
 
 from __future__ import annotations
 
