@@ -124,7 +124,6 @@ RUN: dict[Key, Run] = {
         ("runs/mine, extracted",),
         (
             (" --target ort-cpu-int8", ""),  # it needs 100 training images; tests/export quantize real ones
-            ("validate digits_s", "validate runs/mine/subnets/mine_0"),  # whose file is of an older writer
         ),
         ("exported",),
     ),
