@@ -13,7 +13,7 @@ STAMP   := $(VENV)/.installed
 SOURCES := pyproject.toml requirements/constraints.txt
 
 # The packages of the JavaScript clients, which their tests run; npm comes with the development tools.
-CLIENTS := $(patsubst %,export/clients/%/node_modules/.package-lock.json,node web)
+CLIENTS := $(patsubst %,%/node_modules/.package-lock.json,export/clients/node export/clients/web tests/hub/js)
 
 # One process per core; the tests of a file share what they made, so they stay together.
 PARALLEL := -n auto --dist loadfile
@@ -73,5 +73,5 @@ $(STAMP): $(SOURCES)
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
 
 # npm writes its copy of the lock file last, so that copy says that the installation is complete.
-export/clients/%/node_modules/.package-lock.json: export/clients/%/package-lock.json | $(STAMP)
+%/node_modules/.package-lock.json: %/package-lock.json | $(STAMP)
 	$(BIN)/python -m anas_zoo.zoo.serving $(@D:/node_modules=)

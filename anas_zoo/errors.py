@@ -21,7 +21,13 @@
     ├── ServeError            a page that cannot be served (no npm, a port that is taken)
     └── EntryError            a published entry that is incomplete, altered or refused
         ├── NotOnShelfError   a model name that no entry has
-        └── NoWeightsError    a model whose weights are not distributed
+        ├── NoWeightsError    a model whose weights are not distributed
+        └── HubError          what the Hugging Face Hub refused, or an address that is none
+            ├── HubAccessError     not logged in there, or not allowed
+            ├── HubNotFoundError   no such repository, revision or file
+            ├── HubConflictError   somebody else changed the repository meanwhile
+            ├── HubUnreachableError  no answer, a broken connection, or a Hub that is too busy
+            └── HubOfflineError    offline mode, and the cache lacks what is needed
 
 The command line prints the message as one line and exits with ``exit_code``; whoever uses the
 library can catch :class:`AnasError` for all of them.
@@ -43,6 +49,12 @@ __all__ = [
     "DiskFullError",
     "EntryError",
     "ExportError",
+    "HubAccessError",
+    "HubConflictError",
+    "HubError",
+    "HubNotFoundError",
+    "HubOfflineError",
+    "HubUnreachableError",
     "InterfaceError",
     "NoWeightsError",
     "NonFiniteError",
@@ -151,6 +163,30 @@ class NotOnShelfError(EntryError):
 
 class NoWeightsError(EntryError):
     """The model is known but its weights are not on the shelf."""
+
+
+class HubError(EntryError):
+    """Something that the Hugging Face Hub refused, or an address that cannot be one of its."""
+
+
+class HubAccessError(HubError):
+    """Nobody is logged in to the Hub, or who is may not do this."""
+
+
+class HubNotFoundError(HubError):
+    """The Hub has no such repository, revision or file, or does not show it to this user."""
+
+
+class HubConflictError(HubError):
+    """The repository was changed by somebody else while this was under way."""
+
+
+class HubUnreachableError(HubError):
+    """The Hub gave no answer, the connection broke, or it is too busy; trying again may help."""
+
+
+class HubOfflineError(HubError):
+    """Offline mode is on and the cache lacks what is needed."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from anas_zoo.text import printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bar", "note", "silence", "stage", "track"]
+__all__ = ["Bar", "note", "silence", "stage", "track", "watched"]
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def silence() -> None:
     _screen.silent = True
 
 
-def _watched() -> bool:
+def watched() -> bool:
     """Whether stderr is a terminal that can move its cursor."""
     if _screen.silent:
         return False
@@ -156,7 +156,7 @@ class Bar:
         self._id: TaskID | None = None
 
     def __enter__(self) -> Self:
-        if _watched():
+        if watched():
             self._id = _screen.open(self._what, self._total)
         return self
 

@@ -16,18 +16,21 @@ import typer
 
 from anas_zoo.cli.bench import bench
 from anas_zoo.cli.demo import demo
+from anas_zoo.cli.diff import diff
 from anas_zoo.cli.evaluate import evaluate
 from anas_zoo.cli.export import export
 from anas_zoo.cli.extract import extract
 from anas_zoo.cli.finetune import finetune
 from anas_zoo.cli.groups import HELP_NAMES, HintingGroup, UsageError, register
 from anas_zoo.cli.import_ import import_
+from anas_zoo.cli.index import index
 from anas_zoo.cli.latency import latency
 from anas_zoo.cli.list_models import list_models
 from anas_zoo.cli.predict import predict
 from anas_zoo.cli.predictor import predictor
 from anas_zoo.cli.profile import profile
 from anas_zoo.cli.publish import publish
+from anas_zoo.cli.pull import pull
 from anas_zoo.cli.search import search
 from anas_zoo.cli.serve import serve
 from anas_zoo.cli.show import show
@@ -49,9 +52,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "validate": validate,
     "evaluate": evaluate,
     "publish": publish,
+    "pull": pull,
     "verify": verify,
     "list": list_models,
     "show": show,
+    "diff": diff,
+    "index": index,
     "predict": predict,
     "serve": serve,
     "bench": bench,

@@ -6,37 +6,49 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.errors import EntryError
-
 if TYPE_CHECKING:
     from anas_zoo.zoo import Entry
+    from anas_zoo.zoo.catalog import CatalogModel
 
-__all__ = ["find_entry", "local_folder", "summary"]
-
-HUB_PREFIXES = ("hf://", "hf-hub:")
-
-
-def local_folder(text: str, *, purpose: str) -> Path:
-    """``text`` as a folder of this machine; raises :class:`EntryError` for an address of the Hub."""
-    if text.startswith(HUB_PREFIXES):
-        raise EntryError(f"{purpose} {text}: the Hub is not there yet; give a folder of this machine")
-    return Path(text)
+__all__ = ["catalog_summary", "find_entry", "summary"]
 
 
 def find_entry(text: str) -> Path:
     """The folder that ``text`` names: a path (with a slash, or of a folder that exists), or a shelf's name.
 
-    Raises :class:`EntryError` for an address of the Hub, :class:`anas_zoo.errors.NotOnShelfError` for an
-    unknown name, with the nearest known one.
+    Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is said on stderr.
+    An entry of the Hub (hf://org/name) is brought into the user's cache first and checked there.
+
+    Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, with the nearest known one, and
+    :class:`anas_zoo.errors.EntryError` for an entry that cannot be had or was altered.
     """
     from anas_zoo.zoo import entry_folder, list_models
+    from anas_zoo.zoo.hub import is_address
 
-    folder = local_folder(text, purpose="reading")
+    if is_address(text):
+        from anas_zoo.zoo import entry_from_hub
+
+        return entry_from_hub(text)
+    folder = Path(text)
     if os.sep in text or text in (".", ".."):
         return folder
-    if text not in list_models() and folder.is_dir():
+    if text in list_models():
+        return entry_folder(text)
+    if folder.is_dir():
         return folder
-    return entry_folder(text)
+    return entry_folder(_known_as(text))
+
+
+def _known_as(text: str) -> str:
+    """The shelf's name for another name or the id of its architecture; ``text`` where it is neither."""
+    from anas_zoo.progress import note
+    from anas_zoo.zoo.catalog import resolve_name
+
+    name = resolve_name(text)
+    if name is None:
+        return text
+    note(f"  {text} is the architecture of {name}")
+    return name
 
 
 def summary(entry: Entry) -> dict[str, Any]:
@@ -62,4 +74,27 @@ def summary(entry: Entry) -> dict[str, Any]:
         "top1_kind": "measured" if accuracy else "published" if published else None,
         "has_weights": entry.has_weights,
         "weights_licence": weights.licence if weights else config.pretrained_cfg.license,
+    }
+
+
+def catalog_summary(model: CatalogModel) -> dict[str, Any]:
+    """:func:`summary` of an entry in a catalog, with what it was measured on, its latency and other names."""
+    quickest = model.quickest
+    return {
+        "name": model.name,
+        "arch_id": model.id,
+        "resolution": model.resolution,
+        "num_classes": model.num_classes,
+        "macs": model.macs,
+        "params": model.params,
+        "top1_pct": model.top1_pct,
+        "top1_kind": model.top1_kind,
+        "top1_data": model.data,
+        "latency_ms": None if quickest is None else quickest[1].p50_ms,
+        "latency_file": None if quickest is None else quickest[0],
+        "latency_machine": None if quickest is None else quickest[1].machine,
+        "has_weights": model.has_weights,
+        "weights_licence": model.licence,
+        "other_names": list(model.other_names),
+        "folder": model.location,
     }

@@ -1,45 +1,119 @@
-"""``anas list``: the shelf as a table."""
+"""``anas list``: the shelf, or a folder of entries, as a table."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
+if TYPE_CHECKING:
+    from anas_zoo.zoo.catalog import CatalogModel
+
 __all__ = ["list_models"]
 
+HEADS = [
+    "name",
+    "px",
+    "MFLOPs",
+    "params (M)",
+    "classes",
+    "top-1 %",
+    "ms",
+    "weights",
+    "licence",
+    "same architecture",
+]
 
-def list_models(as_json: JsonOption = False) -> None:
-    """List the models of the shelf with their size, cost and accuracy."""
-    from anas_zoo import zoo
-    from anas_zoo.cli.entries import summary
 
-    names = zoo.list_models()
-    entries = [zoo.Entry.read(zoo.entry_folder(name), check_hashes=False) for name in names]
-    models = sorted(map(summary, entries), key=lambda model: (model["num_classes"], model["macs"]))
-    if as_json:
-        print_json(models)
-        return
-    headers = ["name", "px", "MFLOPs", "params (M)", "classes", "top-1 %", "", "weights", "their licence"]
-    print_table(headers, [_row(model) for model in models])
-    print_lines(
-        "",
-        "px: side of the input. MFLOPs: millions of multiply-adds at that size.",
-        "top-1 'published': by the authors of the weights, not measured here. See one: anas show NAME",
+def list_models(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--in", metavar="DIR", help="List the entries in this folder instead of the shelf."),
+    ] = None,
+    max_mflops: Annotated[
+        float | None, typer.Option(min=0, metavar="X", help="At most so many millions of multiply-adds.")
+    ] = None,
+    min_top1: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=100, metavar="PCT", help="At least this top-1, measured; published where nothing was."
+        ),
+    ] = None,
+    max_latency_ms: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="MS",
+            help="At most this median for one image on one thread, where it was measured.",
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Weights of this licence alone, such as apache-2.0.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List models with size, cost, accuracy and latency; measured accuracy first, apart from published.
+
+    Within each kind of images the most accurate comes first. A model whose accuracy or latency nobody knows
+    is left out where a limit asks for it.
+    """
+    from anas_zoo.cli.entries import catalog_summary
+    from anas_zoo.resources import resource_folder
+    from anas_zoo.zoo.catalog import Limits, read_folder, select
+
+    limits = Limits(
+        max_mflops=max_mflops, min_top1_pct=min_top1, max_latency_ms=max_latency_ms, licence=licence
     )
+    known = read_folder(folder or resource_folder("models"))
+    models = select(known, limits)
+    if as_json:
+        print_json([catalog_summary(model) for model in models])
+        return
+    if not models:
+        print_lines(f"none of {len(known)} models is within these limits")
+        return
+    for number, (title, rows) in enumerate(_groups(models).items()):
+        print_lines(*([""] if number else []), title)
+        print_table(HEADS, rows)
+    print_lines("", *_legend(models))
 
 
-def _row(model: dict[str, Any]) -> list[str]:
-    top1 = model["top1_pct"]
+def _groups(models: list[CatalogModel]) -> dict[str, list[list[str]]]:
+    """Rows by what their accuracy is worth; figures of different kinds stand in tables of their own."""
+    groups: dict[str, list[list[str]]] = {}
+    for model in models:
+        title = "top-1 not known"
+        if model.top1_kind == "measured":
+            title = f"top-1 measured on {model.data}"
+        elif model.top1_kind == "published":
+            title = f"top-1 published for {model.data}, not measured here"
+        groups.setdefault(title, []).append(_row(model))
+    return groups
+
+
+def _row(model: CatalogModel) -> list[str]:
+    quickest = model.quickest
     return [
-        model["name"],
-        str(model["resolution"]),
-        f"{model['macs'] / 1e6:.2f}",
-        f"{model['params'] / 1e6:.3f}",
-        str(model["num_classes"]),
-        "-" if top1 is None else f"{top1:.1f}",
-        model["top1_kind"] or "",
-        "yes" if model["has_weights"] else "no",
-        model["weights_licence"] or "-",
+        model.name,
+        str(model.resolution),
+        f"{model.macs / 1e6:.2f}",
+        f"{model.params / 1e6:.3f}",
+        str(model.num_classes),
+        "-" if model.top1_pct is None else f"{model.top1_pct:.2f}",
+        "-" if quickest is None else f"{quickest[1].p50_ms:.3g}",
+        "yes" if model.has_weights else "no",
+        model.licence or "-",
+        ", ".join(model.other_names),
     ]
+
+
+def _legend(models: list[CatalogModel]) -> list[str]:
+    lines = ["px: side of the input. MFLOPs: millions of multiply-adds at that size."]
+    machines = sorted({model.quickest[1].machine for model in models if model.quickest is not None})
+    if machines:
+        lines.append(f"ms: median for one image, one thread, on {' or '.join(machines)}.")
+    return [*lines, "See one: anas show NAME. Compare two: anas diff NAME NAME"]

@@ -21,7 +21,10 @@ __all__ = [
 ]
 
 EntryArgument = Annotated[
-    str, typer.Argument(metavar="ENTRY", help="A model of the shelf (see: anas list) or an entry's folder.")
+    str,
+    typer.Argument(
+        metavar="ENTRY", help="A model of the shelf (see: anas list), a folder, or hf://org/name."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run (see: anas train).")]

@@ -1,29 +1,95 @@
-"""``anas publish``: a draft becomes an entry, if every gate lets it pass."""
+"""``anas publish``: a draft becomes an entry, here or on the Hub, if every gate lets it pass."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
 
+if TYPE_CHECKING:
+    from anas_zoo.zoo.hub import HubCommit
+    from anas_zoo.zoo.publishing import Plan
+
 __all__ = ["publish"]
 
 
 def publish(
-    draft: Annotated[str, typer.Argument(metavar="ENTRY", help="The draft's folder; it is left as it is.")],
-    to: Annotated[str, typer.Option("--to", metavar="DIR", help="The new folder that becomes the entry.")],
+    draft: Annotated[
+        str, typer.Argument(metavar="ENTRY", help="A draft's or an entry's folder; it is left as it is.")
+    ],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="DIR|hf://ORG/NAME[@BRANCH]", help="A new folder, or the Hub."),
+    ],
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the Hub's repository a private one.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check every gate, show files and card, and write nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a draft as a new entry folder, or refuse and say which evidence is missing."""
+    """Publish a draft as a new folder, or on the Hugging Face Hub in one commit; or refuse and say which
+    evidence is missing.
+    """
     from anas_zoo import zoo
-    from anas_zoo.cli.entries import find_entry, local_folder
+    from anas_zoo.cli.entries import find_entry
+    from anas_zoo.errors import OutputError
+    from anas_zoo.zoo.hub import HubAddress, is_address
 
-    source, target = find_entry(draft), local_folder(to, purpose="publishing to")
-    folder = zoo.publish(source, target)
-    if as_json:
-        print_json({"folder": str(folder)})
+    on_hub = is_address(to)
+    if private and not on_hub:
+        raise OutputError(f"--private is for repositories of the Hub, and {to} is a folder; leave it out")
+    if on_hub:
+        HubAddress.parse(to)  # before the gates, which take a while
+    source = find_entry(draft)
+    if dry_run:
+        plan = zoo.plan_publication(source)
+        if as_json:
+            print_json({"dry_run": True, "to": to, "private": private, **plan.to_dict()})
+        else:
+            _print_plan(plan, to, private)
+    elif on_hub:
+        commit = zoo.publish_to_hub(source, to, private=private)
+        if as_json:
+            print_json(commit.to_dict())
+        else:
+            _print_commit(commit)
     else:
-        print_lines(f"published {folder}", f"  check it at any time: anas verify {folder}")
+        folder = zoo.publish(source, Path(to))
+        if as_json:
+            print_json({"folder": str(folder)})
+        else:
+            print_lines(f"published {folder}", f"  check it at any time: anas verify {folder}")
+
+
+def _print_plan(plan: Plan, to: str, private: bool) -> None:
+    width = max(map(len, plan.files))
+    total = sum(plan.files.values())
+    print_lines(
+        f"would publish {plan.name} to {to}{' (private)' if private else ''}, under {plan.licence}:",
+        *(f"  {name.ljust(width)}  {size:>12,} bytes" for name, size in plan.files.items()),
+        f"  {'total'.ljust(width)}  {total:>12,} bytes",
+        "",
+        *plan.card.splitlines(),
+    )
+
+
+def _print_commit(commit: HubCommit) -> None:
+    if not commit.changed and not commit.deleted:
+        print_lines(f"nothing to publish: {commit.address} holds exactly this entry")
+    else:
+        print_lines(f"published {commit.address}")
+        print_lines(*(f"  wrote {name}" for name in commit.changed))
+        if commit.deleted:
+            print_lines(*(f"  removed {name}" for name in commit.deleted))
+    repo = commit.address.partition("@")[0]
+    print_lines(
+        f"  commit {commit.commit}",
+        f"  {commit.url}",
+        f"  get it anywhere: anas pull {repo}@{commit.commit[:40]} --out DIR",
+    )

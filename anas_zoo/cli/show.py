@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
-from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
+from anas_zoo.cli.output import print_json, print_lines, print_pairs
+from anas_zoo.cli.show_evidence import print_accuracies, print_cost, print_exported
 
 if TYPE_CHECKING:
     from anas_zoo.zoo import Entry, EntryReport
@@ -17,9 +18,11 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Show an entry: its architecture, what was measured, its files, and how to load it."""
     from anas_zoo.cli.entries import find_entry, summary
     from anas_zoo.zoo import Entry
+    from anas_zoo.zoo.catalog.model import content_key
+    from anas_zoo.zoo.catalog.names import other_names
 
     found = Entry.read(find_entry(entry))
-    facts = summary(found)
+    facts = summary(found) | {"other_names": list(other_names(content_key(found.config), found.name))}
     sizes = {name: (found.folder / name).stat().st_size for name in found.files}
     loading = _loading_lines(entry, found)
     if as_json:
@@ -38,9 +41,9 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     print_pairs("network", _network(found, facts))
     print_pairs("input", _input(found))
     print_pairs("numbers", _numbers(facts, found.report))
-    if found.report.files:
-        print_lines("", "exported files")
-        print_table(*_exported(found.report))
+    print_accuracies(found.report)
+    print_cost(found.report)
+    print_exported(found.report)
     print_pairs("files", {name: f"{size:,} bytes" for name, size in sizes.items()})
     print_lines("", "to load it", *(f"  {line}" for line in loading))
 
@@ -49,6 +52,8 @@ def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
     config = entry.config
     arch = config.arch.to_dict()
     pairs = {"architecture": f"{config.anas.arch_id} of the space {config.anas.space.name}"}
+    if facts["other_names"]:
+        pairs["also known as"] = ", ".join(facts["other_names"])
     pairs |= {key.replace("_", " "): str(value) for key, value in arch.items()}
     labels = config.label_names
     pairs["classes"] = str(config.num_classes) + (f": {_shortened(labels)}" if labels else "")
@@ -99,37 +104,6 @@ def _numbers(facts: dict[str, Any], report: EntryReport) -> dict[str, str]:
     else:
         pairs["top-1"] = "not measured"
     return pairs
-
-
-def _exported(report: EntryReport) -> tuple[list[str], list[list[str]]]:
-    headers = [
-        "file",
-        "target",
-        "opset",
-        "bytes",
-        "top-1 %",
-        "largest logit diff",
-        "p50 ms",
-        "p95 ms",
-        "threads",
-    ]
-    rows = []
-    for name, info in report.files.items():
-        parity, latency = info.parity, info.latency[0] if info.latency else None
-        rows.append(
-            [
-                name,
-                info.target,
-                str(info.opset),
-                str(info.size_bytes),
-                "-" if parity is None or parity.top1_pct is None else f"{parity.top1_pct:.2f}",
-                "-" if parity is None else f"{parity.max_abs_logit_diff:.1e}",
-                "-" if latency is None else f"{latency.p50_ms:.3f}",
-                "-" if latency is None else f"{latency.p95_ms:.3f}",
-                "-" if latency is None else str(latency.threads),
-            ]
-        )
-    return headers, rows
 
 
 def _loading_lines(name: str, entry: Entry) -> list[str]:

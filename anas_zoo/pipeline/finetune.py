@@ -134,6 +134,7 @@ def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
             lineage=f"fine-tuned by anas-zoo from {origin.name} (weights sha256 {origin.weights_sha256}), "
             f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence})",
             source_sha256=origin.weights_sha256,
+            ancestors=origin.lineage,
         )
         export_entry(draft)
         validate_on_test_images(draft, run.test_images)

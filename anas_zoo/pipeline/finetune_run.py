@@ -20,13 +20,13 @@ from anas_zoo.errors import DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import ImagesAt, spread
-from anas_zoo.pipeline.relicensing import licence_of_derived
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
 from anas_zoo.schema import Schema, parse
 from anas_zoo.zoo import Entry, PreprocessingInfo
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS
 from anas_zoo.zoo.lacking import how_to_get_weights
-from anas_zoo.zoo.schemas import SpaceInfo
+from anas_zoo.zoo.relicensing import licence_of_derived
+from anas_zoo.zoo.schemas import Ancestor, SpaceInfo
 
 __all__ = ["FinetuneRun", "Origin"]
 
@@ -40,6 +40,13 @@ class Origin(Schema):
     licence: str
     space: SpaceInfo
     preprocessing: PreprocessingInfo
+    ancestors: tuple[Ancestor, ...] = ()
+
+    @property
+    def lineage(self) -> tuple[Ancestor, ...]:
+        """What becomes of the entry's weights is made from all these, the oldest first."""
+        own = Ancestor(name=self.name, sha256=self.weights_sha256, licence=self.licence)
+        return (*self.ancestors, own)
 
     @classmethod
     def of(cls, entry: Entry) -> Origin:
@@ -60,6 +67,7 @@ class Origin(Schema):
             licence=own.weights.licence,
             space=own.space,
             preprocessing=own.preprocessing,
+            ancestors=own.weights.lineage,
         )
 
 

@@ -25,11 +25,12 @@ from anas_zoo.space import Architecture
 from anas_zoo.zoo import Accuracy, Entry, EntryReport, build_config, model_card, write_draft, write_report
 from anas_zoo.zoo.entry import CARD
 from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.zoo.relicensing import AUTHORS_LICENCE, AUTHORS_SOURCE
+from anas_zoo.zoo.schemas import Ancestor
 from anas_zoo.zoo.weightless import load_published
 
 __all__ = ["Imported", "import_authors"]
 
-LICENCE = "CC-BY-NC-4.0"
 CALIBRATION_BATCH = 64  # keeps seven networks at up to 288×288 within a few GB
 PREFIX = "attentive_nas_"
 DEFAULT_MODELS = tuple(f"{PREFIX}a{i}" for i in range(7))
@@ -176,10 +177,10 @@ def _write(
         space=supernet.space,
         preprocessing=source.preprocessing,
         label_names=labels,
-        licence=LICENCE,
-        source="the authors' supernet checkpoint, imported by anas-zoo; batch norm calibrated on the user's "
-        "images",
+        licence=AUTHORS_LICENCE,
+        source=f"{AUTHORS_SOURCE}; batch norm calibrated on the user's images",
         source_sha256=digest,
+        lineage=[Ancestor(name="the authors' checkpoint", sha256=digest, licence=AUTHORS_LICENCE)],
     )
     report = EntryReport(
         name=name, arch_id=arch.id, cost=cost_of(profile_flops(subnet, arch.resolution), arch.resolution)

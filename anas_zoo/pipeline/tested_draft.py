@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from anas_zoo.data import ImageSource
@@ -11,7 +12,7 @@ from anas_zoo.profiling import FlopsReport, profile_flops
 from anas_zoo.search.evaluator import accuracy_pct, logits_of
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Accuracy, Cost, EntryReport, build_config, write_draft
-from anas_zoo.zoo.schemas import SpaceInfo
+from anas_zoo.zoo.schemas import Ancestor, SpaceInfo
 
 __all__ = ["GOLDEN_IMAGES", "cost_of", "write_tested_draft"]
 
@@ -34,6 +35,7 @@ def write_tested_draft(
     licence: str,
     lineage: str,
     source_sha256: str,
+    ancestors: Sequence[Ancestor] = (),
 ) -> None:
     """Measure ``subnet`` and write it as the draft ``folder``.
 
@@ -47,6 +49,7 @@ def write_tested_draft(
         licence: SPDX name of the licence of the weights.
         lineage: where the weights come from, for people.
         source_sha256: hash of the weights that they were made from.
+        ancestors: the published weights among those that they were made from, the oldest first.
 
     Raises as :func:`anas_zoo.zoo.build_config` and :func:`anas_zoo.zoo.write_draft` do.
     """
@@ -63,6 +66,7 @@ def write_tested_draft(
         licence=licence,
         source=lineage,
         source_sha256=source_sha256,
+        lineage=ancestors,
     )
     report = EntryReport(
         name=name,

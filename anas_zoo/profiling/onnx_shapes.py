@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 
 def read_graph(path: Path) -> Any:
-    """The ``onnx.ModelProto`` of a file; raises :class:`ProfileError` when it is none."""
+    """The ``onnx.ModelProto`` of a file, its batch set free; raises :class:`ProfileError` when it is none."""
     import onnx
 
     if not path.is_file():
@@ -28,6 +28,10 @@ def read_graph(path: Path) -> Any:
         raise ProfileError(f"{path}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
     if not model.graph.node:  # an empty or foreign file often parses as an empty model
         raise ProfileError(f"{path}: not a whole ONNX file (it has no graph)")
+    for value in (*model.graph.input, *model.graph.output):  # costs are told per image
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) and dims[0].dim_value > 1:
+            dims[0].dim_param = "batch"
     return model
 
 
@@ -54,8 +58,6 @@ def input_shape(graph: Any, path: Path, size: tuple[int, int]) -> Shape:
     shape = [dim.dim_value if dim.HasField("dim_value") else 0 for dim in dims]
     if len(shape) != 4:
         raise ProfileError(f"{path}: its input has {len(shape)} dimensions, images have 4")
-    if shape[0] > 1:
-        raise ProfileError(f"{path}: its batch is fixed at {shape[0]}, the count is for one image")
     places = (1, 2) if shape[3] in (1, 3) and shape[1] not in (1, 3) else (2, 3)
     if min(size) < 1:
         raise ProfileError(f"an image's sides are at least 1 pixel, got {size[0]}×{size[1]}")

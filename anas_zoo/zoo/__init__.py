@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from anas_zoo.zoo.card import model_card
     from anas_zoo.zoo.config import build_config
     from anas_zoo.zoo.draft import file_info, load_subnet, write_draft, write_report
+    from anas_zoo.zoo.hub import Pulled, entry_from_hub, pull
     from anas_zoo.zoo.loading import create_model
     from anas_zoo.zoo.predict import Classifier, Prediction
-    from anas_zoo.zoo.publishing import publish
+    from anas_zoo.zoo.publishing import Plan, plan_publication, publish, publish_to_hub
     from anas_zoo.zoo.verifying import Verification, verify
 
 __all__ = [
@@ -29,18 +30,24 @@ __all__ = [
     "FileInfo",
     "Manifest",
     "ParityInfo",
+    "Plan",
     "Prediction",
     "PreprocessingInfo",
     "Published",
+    "Pulled",
     "Verification",
     "build_config",
     "create_model",
     "entry_folder",
+    "entry_from_hub",
     "file_info",
     "list_models",
     "load_subnet",
     "model_card",
+    "plan_publication",
     "publish",
+    "publish_to_hub",
+    "pull",
     "verify",
     "write_draft",
     "write_report",
@@ -48,14 +55,20 @@ __all__ = [
 
 _LAZY = {
     "Classifier": "predict",
+    "Plan": "publishing",
     "Prediction": "predict",
+    "Pulled": "hub",
     "Verification": "verifying",
     "build_config": "config",
     "create_model": "loading",
+    "entry_from_hub": "hub",
     "file_info": "draft",
     "load_subnet": "draft",
     "model_card": "card",
+    "plan_publication": "publishing",
     "publish": "publishing",
+    "publish_to_hub": "publishing",
+    "pull": "hub",
     "verify": "verifying",
     "write_draft": "draft",
     "write_report": "draft",

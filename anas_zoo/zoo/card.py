@@ -14,7 +14,7 @@ from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileInfo, Published
 from anas_zoo.zoo.schemas import EntryConfig, hub_licence
 from anas_zoo.zoo.snippets import loading_section, transform_lines
 
-__all__ = ["NOT_MEASURED", "model_card"]
+__all__ = ["NOT_MEASURED", "model_card", "stated_licence"]
 
 NOT_MEASURED = "published by the authors, not measured here"
 
@@ -58,6 +58,12 @@ class _Ready(str):
 
 def _cell(value: object) -> str:
     return str(value) if isinstance(value, _Ready) else markdown(value)
+
+
+def stated_licence(card: str) -> list[str]:
+    """The lines of a card's front matter that say its licence to the Hub."""
+    head = card.split("\n---\n")[0].splitlines()[1:] if card.startswith("---\n") else []
+    return sorted(line.rstrip() for line in head if line.startswith("license"))
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -261,6 +267,10 @@ def _lineage(config: EntryConfig) -> str:
     if w.source_sha256:
         lines.append(f"- SHA-256 of the checkpoint they were taken from: `{w.source_sha256}`.")
     lines.append(f"- SHA-256 of `model.safetensors`: `{w.sha256}`.")
+    for one in w.lineage:
+        allowed = f"; another licence was allowed: {markdown(one.permission)}" if one.permission else ""
+        terms = f"**{markdown(one.licence)}**, `{one.sha256}`"
+        lines.append(f"- Made from {markdown(one.name)} ({terms}){allowed}.")
     if c is not None:
         lines.append(
             f"- Batch norm was calibrated on {c.images} images in {c.batches} batches at {c.resolution} × "

@@ -9,7 +9,7 @@ from anas_zoo.errors import EntryError
 from anas_zoo.files import sha256_bytes
 from anas_zoo.schema import parse
 from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
-from anas_zoo.zoo.schemas import EntryConfig, PreprocessingInfo, SpaceInfo, hub_licence
+from anas_zoo.zoo.schemas import Ancestor, EntryConfig, PreprocessingInfo, SpaceInfo, hub_licence
 
 if TYPE_CHECKING:
     from anas_zoo.data import Preprocessing
@@ -85,6 +85,7 @@ def build_config(
     licence: str,
     source: str,
     source_sha256: str | None = None,
+    lineage: Sequence[Ancestor] = (),
 ) -> EntryConfig:
     """The config of a subnet with its weights.
 
@@ -99,6 +100,8 @@ def build_config(
         licence: SPDX name of the licence of the weights, such as "Apache-2.0"; never defaulted.
         source: where the weights come from, for people.
         source_sha256: hash of the checkpoint that they were taken from.
+        lineage: the published weights that these were made from, the oldest first; their licences bind
+            this one when the entry is published.
 
     Raises :class:`EntryError` that lists every part that does not fit the others.
     """
@@ -111,6 +114,7 @@ def build_config(
         "source": source,
         "source_sha256": source_sha256,
         "licence": licence,
+        "lineage": [ancestor.model_dump() for ancestor in lineage],
     }
     return compose_config(
         name=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from torch import nn
 from anas_zoo.errors import EntryError, NoWeightsError
 from anas_zoo.zoo.draft import check_weights, restore_calibration
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS, read_config
+from anas_zoo.zoo.hub import HubAddress, fetch, is_address
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
 __all__ = ["create_model"]
 
 GENERIC = "attentive_nas"  # the entry point of any architecture; it is no entry
-HUB, LOCAL = "hf-hub:", "local-dir:"
+LOCAL = "local-dir:"
 
 
 def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) -> nn.Module:
@@ -24,14 +26,15 @@ def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) ->
 
     Args:
         source: a name on the shelf (see :func:`anas_zoo.list_models`), an entry's folder, or
-            "hf-hub:org/name", with "@revision" to pin one. A name wins over a folder of that name;
-            write "./name" for the folder. "attentive_nas" with ``arch=`` makes any architecture.
+            "hf-hub:org/name" (or "hf://org/name"), with "@revision" to pin one. A name wins over a folder of
+            that name; write "./name" for the folder. "attentive_nas" with ``arch=`` makes any architecture.
         pretrained: load the weights, after they were compared with the config's hash.
         **kwargs: what ``timm.create_model`` takes, such as ``num_classes`` or ``features_only``.
 
     Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, :class:`NoWeightsError` for
     weights that are not there, :class:`anas_zoo.errors.CheckpointError` for a file that does not load,
-    :class:`EntryError` for a folder that is no entry or was altered.
+    :class:`EntryError` for a folder that is no entry or was altered, :class:`anas_zoo.errors.HubError` for
+    what the Hub refuses.
     """
     import timm
 
@@ -39,7 +42,26 @@ def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) ->
 
     if source == GENERIC:
         return timm.create_model(GENERIC, pretrained=pretrained, **kwargs)  # type: ignore[no-any-return]
-    folder = _folder_of(source)
+    if is_address(str(source)):
+        return _from_hub(HubAddress.parse(str(source)), pretrained, kwargs)
+    return _from_folder(_folder_of(source), pretrained, kwargs)
+
+
+def _from_hub(address: HubAddress, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:
+    """The model of checked copies: what lies in the Hub's cache may have changed since it was written."""
+    with tempfile.TemporaryDirectory(prefix="anas-hub-") as temporary:
+        folder = Path(temporary)
+        pinned = fetch(address, folder, names=[CONFIG, WEIGHTS] if pretrained else [CONFIG])
+        model = _from_folder(folder, pretrained, kwargs)
+    cfg = getattr(model, "pretrained_cfg", None)
+    if isinstance(cfg, dict):
+        cfg |= {"file": None, "hf_hub_id": f"{pinned.repo_id}@{pinned.revision}", "source": "hf-hub"}
+    return model
+
+
+def _from_folder(folder: Path, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:
+    import timm
+
     config = read_config(folder)
     if pretrained:
         if not (folder / WEIGHTS).exists():
@@ -55,8 +77,6 @@ def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) ->
 
 def _folder_of(source: str | Path) -> Path:
     text = str(source)
-    if text.startswith(HUB):
-        return _download(text.removeprefix(HUB))
     if text.startswith(LOCAL):
         return Path(text.removeprefix(LOCAL))
     if text in list_models():
@@ -64,15 +84,3 @@ def _folder_of(source: str | Path) -> Path:
     if isinstance(source, Path) or "/" in text or "\\" in text or Path(text).is_dir():
         return Path(text)
     return entry_folder(text)  # raises, with the nearest name
-
-
-def _download(repo: str) -> Path:
-    """The files of a Hub entry that loading needs, all of one commit."""
-    from huggingface_hub import snapshot_download
-
-    repo_id, _, revision = repo.partition("@")
-    try:
-        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=[CONFIG, WEIGHTS]))
-    except (OSError, ValueError, RuntimeError) as exc:  # the Hub's own errors are all of these kinds
-        reason = " ".join(str(exc).split())
-        raise EntryError(f"hf-hub:{repo} cannot be downloaded: {reason}") from exc

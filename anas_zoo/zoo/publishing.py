@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from anas_zoo.errors import AnasError, EntryError
 from anas_zoo.export import Target, check_file, list_targets
 from anas_zoo.files import atomic_write, disk_errors, output_folder, refuse_occupied
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.space import count_by_walking, params_as_authors_count
-from anas_zoo.zoo.card import model_card
+from anas_zoo.zoo.card import model_card, stated_licence
 from anas_zoo.zoo.draft import load_subnet, read_golden
 from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry
-from anas_zoo.zoo.manifest import check_files, write_manifest
+from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
+from anas_zoo.zoo.manifest import MANIFEST, check_files, read_manifest, write_manifest
+from anas_zoo.zoo.relicensing import broken_terms
 from anas_zoo.zoo.verifying import check_golden_torch, check_onnx_files, verify
 
-__all__ = ["check_gates", "publish"]
+__all__ = ["Plan", "check_gates", "plan_publication", "publish", "publish_to_hub", "staged"]
 
 NO_LICENCE = {"", "unknown", "none", "unlicensed", "tbd", "todo"}
 
@@ -39,14 +44,92 @@ def publish(draft: str | Path, to: str | Path) -> Path:
     entry = Entry.read(draft)
     check_gates(draft, entry)
     with output_folder(to) as staging:
-        # What the gates have seen and nothing else: a draft may hold notes and leftovers.
-        for name in (CONFIG, REPORT, WEIGHTS, GOLDEN, *entry.report.files):
-            with disk_errors(staging / name):
-                shutil.copyfile(draft / name, staging / name)
+        _fill(staging, entry)
+    return to
+
+
+def _fill(staging: Path, entry: Entry) -> None:
+    """Put what is published of ``entry`` into the empty folder ``staging``, and verify it there."""
+    # What the gates have seen and nothing else: a draft may hold notes and leftovers.
+    names = [CONFIG, REPORT, WEIGHTS, GOLDEN, *entry.report.files]
+    if published := MANIFEST in entry.files:  # keeps its bytes, so that it stays the same entry everywhere
+        names = [MANIFEST, *read_manifest(entry.folder).files]
+    for name in names:
+        with disk_errors(staging / name):
+            shutil.copyfile(entry.folder / name, staging / name)
+    if not published:
         atomic_write(staging / CARD, model_card(entry.config, entry.report))
         write_manifest(staging)
-        verify(staging)  # the copies, not the originals, are what is published
-    return to
+    verify(staging)  # the copies, not the originals, are what is published
+
+
+@contextlib.contextmanager
+def staged(source: str | Path) -> Iterator[Path]:
+    """A temporary folder with the entry as it would be published, after every gate.
+
+    Raises :class:`EntryError` that names the gate which refused.
+    """
+    entry = Entry.read(source)
+    check_gates(entry.folder, entry)
+    with tempfile.TemporaryDirectory(prefix="anas-publish-") as temporary:
+        _fill(Path(temporary), entry)
+        yield Path(temporary)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What publishing would write.
+
+    Attributes:
+        name: the entry's name.
+        licence: of the weights.
+        files: size in bytes of every file.
+        card: the text of README.md.
+    """
+
+    name: str
+    licence: str
+    files: dict[str, int]
+    card: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for machines."""
+        return asdict(self)
+
+
+def plan_publication(source: str | Path) -> Plan:
+    """What :func:`publish` or :func:`publish_to_hub` would write; nothing is written and nobody is asked.
+
+    Raises :class:`EntryError` that names the gate which refused.
+    """
+    with staged(source) as folder:
+        entry = Entry.read(folder)
+        files = {name: (folder / name).stat().st_size for name in entry.files}
+        return Plan(entry.name, _licence_of(entry), files, (folder / CARD).read_text(encoding="utf-8"))
+
+
+def publish_to_hub(source: str | Path, to: str, *, private: bool = False) -> HubCommit:
+    """Publish a draft or an entry on the Hub, in one commit or not at all.
+
+    Args:
+        source: the folder of a draft, or of an entry that is published already.
+        to: ``hf://org/name[@branch]``; the repository and the branch are made when they do not exist.
+        private: make the repository a private one.
+
+    Raises :class:`EntryError` that names the gate which refused, and as
+    :func:`anas_zoo.zoo.hub.push` does.
+    """
+    address = HubAddress.parse(to)
+    check_destination(address)  # before the gates, which take a while
+    with staged(source) as folder:
+        entry = Entry.read(folder)
+        message = f"Publish {entry.name} (architecture {entry.config.anas.arch_id}, {_licence_of(entry)})"
+        return push(folder, address, private=private, message=message)
+
+
+def _licence_of(entry: Entry) -> str:
+    weights = entry.config.anas.weights
+    return weights.licence if weights is not None else ""
 
 
 def check_gates(draft: Path, entry: Entry) -> None:
@@ -96,7 +179,8 @@ def _check_targets(draft: Path, entry: Entry) -> None:
         if info.parity is None or info.target not in list_targets():
             continue
         target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
-        check_file(draft / name, target)
+        if MANIFEST not in entry.files:  # what is published already was held to the target of its day
+            check_file(draft / name, target)
         limits = target.tolerances
         if (
             info.parity.max_abs_logit_diff > limits.max_abs_logit_diff.value
@@ -126,6 +210,12 @@ def _licence(entry: Entry) -> str:
         return "config.json states no weights; an entry without weights is not published, only listed"
     if weights.licence.strip().lower() in NO_LICENCE:
         return f"the weights' licence is {weights.licence!r}; state one, such as Apache-2.0 or CC-BY-4.0"
+    if broken := broken_terms(weights):
+        return "; ".join(broken)
+    if CARD in entry.files and MANIFEST in entry.files:
+        stated = stated_licence((entry.folder / CARD).read_text(encoding="utf-8", errors="replace"))
+        if stated != stated_licence(model_card(entry.config, entry.report)):
+            return f"{CARD} states another licence than {CONFIG}; publish the draft again"
     return ""
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from anas_zoo.errors import SpaceError
 from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnasInfo",
+    "Ancestor",
     "CalibrationInfo",
     "EntryConfig",
     "ModelArgs",
@@ -80,13 +87,40 @@ class SpaceInfo(Schema):
     id: str
 
 
+class Ancestor(Schema):
+    """Weights that others were made from.
+
+    Attributes:
+        name: of the entry or the checkpoint.
+        sha256: of its file.
+        licence: SPDX name of the licence that they are under.
+        permission: who allowed what was made from them to have another licence, and where that can be
+            read; without it their licence decides.
+    """
+
+    name: str = Field(min_length=1)
+    sha256: Sha256
+    licence: str = Field(min_length=1)
+    permission: str | None = Field(None, min_length=1)
+
+
 class WeightsInfo(Schema):
-    """Where the weights come from and under which licence they may be used."""
+    """Where the weights come from and under which licence they may be used.
+
+    ``lineage`` lists all weights that these were made from, the oldest first.
+    """
 
     sha256: Sha256
     source: str = Field(min_length=1)
     source_sha256: Sha256 | None = None
     licence: str
+    lineage: tuple[Ancestor, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_lineage(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Entries published before there was a lineage keep their bytes."""
+        data: dict[str, Any] = serialise(self)
+        return {key: value for key, value in data.items() if key != "lineage" or value}
 
 
 class CalibrationInfo(Schema):

@@ -11,6 +11,7 @@ from command_line import files_below, refused, succeeded
 from PIL import Image
 
 import anas_zoo
+from anas_zoo.resources import resource_folder
 
 Change = Callable[[Path], Any]
 
@@ -126,15 +127,19 @@ def test_publish(draft: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
             "no model named 'attentive_nas_a9' on the shelf (did you mean 'attent",
         ),
         (["show", "./nowhere"], "nowhere: no such folder"),
-        (["show", "hf://some/model"], "hf://some/model: the Hub is not there yet"),
-        (["show", "hf-hub:some/model"], "the Hub is not there yet"),
+        (["show", "hf://model"], "'hf://model' is no address of the Hub; write hf://org/name"),
+        (["show", "hf-hub:some/model@"], "'' cannot be a branch, tag or commit; write hf://some/model@main"),
         (["verify", "attentive"], "no model named 'attentive' on the shelf"),
         (["predict", "attentive_nas_a0", "image.png"], "attentive_nas_a0 has no weights on the shelf"),
         (["predict", "{entry}", "absent.png"], "absent.png: no such file"),
         (["predict", "{entry}", "image.png", "text.png"], "text.png: not an image that Pillow can read"),
         (["predict", "{entry}", "image.png", "cut.png"], "cut.png: unreadable image"),
         (["predict", "{entry}", "."], "is a folder"),
-        (["publish", "{draft}", "--to", "hf://some/model"], "publishing to hf://some/model: the Hub is not"),
+        (["publish", "{draft}", "--to", "hf://model"], "'hf://model' is no address of the Hub"),
+        (["publish", "{draft}", "--to", "out", "--private"], "--private is for repositories of the Hub"),
+        (["pull", "./nowhere", "--out", "out"], "nowhere: no such folder"),
+        (["pull", "{draft}", "--out", "out"], "manifest.json: no such file"),
+        (["pull", "{entry}", "--out", "."], "already holds"),
         (["publish", "{draft}", "--to", "."], "already holds"),
         (["publish", "{draft}", "--to", "image.png"], "is a file"),
         (["publish", "{draft}", "--to", "image.png/entry"], "cannot write"),
@@ -213,3 +218,76 @@ def test_a_spoilt_entry_is_refused_in_one_line(
     more: dict[str, list[str | Path]] = {"publish": ["--to", image.parent / "out"], "predict": [image]}
     assert said in refused(capsys, command, folder, *more.get(command, []))
     assert files_below(image.parent) == before
+
+
+def test_list_keeps_limits_and_lists_folders(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = json.loads(
+        succeeded(capsys, "list", "--max-mflops", "0.3", "--max-latency-ms", "0.06", "--json")
+    )
+    assert [(model["name"], model["top1_kind"]) for model in models] == [("digits_s", "measured")]
+    assert succeeded(capsys, "list", "--min-top1", "99.9") == "none of 12 models is within these limits\n"
+    text = succeeded(capsys, "list", "--licence", "CC-BY-NC-4.0")
+    assert text.startswith("top-1 published for ImageNet-1k, not measured here\n")
+    assert "alphanet_a0, smallest of attentive_nas" in text
+    (one,) = json.loads(succeeded(capsys, "list", "--in", entry.parent / "tiny", "--json"))
+    assert (one["name"], one["top1_data"], one["folder"]) == ("tiny", "noise", "tiny")
+    assert "licences: apache-2.0, cc-by-nc-4.0" in refused(capsys, "list", "--licence", "mit")
+    assert "no such folder" in refused(capsys, "list", "--in", "nowhere")
+
+
+def test_another_name_of_an_architecture_leads_to_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    assert succeeded(capsys, "show", "alphanet_a0").startswith("attentive_nas_a0  (")
+    assert json.loads(succeeded(capsys, "show", "a2681620ba22", "--json"))["summary"]["name"] == "digits_s"
+
+
+def test_diff(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = succeeded(capsys, "diff", "attentive_nas_a0", "attentive_nas_a1")
+    assert text.startswith("attentive_nas_a0 and attentive_nas_a1: two architectures, ")
+    lines = {line.split("  ")[0]: line.split() for line in text.splitlines()}
+    assert lines["macs"][1:] == ["203,389,568", "279,238,816"]
+    assert lines["width[head]"][1:] == ["1792", "1984"]
+    assert "depth" not in text
+    data = json.loads(succeeded(capsys, "diff", "digits_s", entry, "--json"))
+    assert data["same_architecture"] is True  # of another number of classes
+    assert {"part": "architecture", "what": "num_classes", "a": 10, "b": 4} in data["differences"]
+    same = json.loads(succeeded(capsys, "diff", "digits_s", "smallest of digits", "--json"))
+    assert (same["differences"], same["same_architecture"]) == ([], True)
+
+
+def test_show_tells_everything_of_the_files(
+    entry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(entry, tmp_path / "copy"))
+    (copy / "manifest.json").unlink()
+    report = json.loads((copy / "report.json").read_text())
+    report["files"]["model.onnx"] |= {"input": "uint8-nhwc", "target": "tensorrt-fp16"}
+    report["files"]["model.onnx"]["parity"]["not_run_here"] = "no such runtime"
+    report["refused"] = {"model.int8.onnx": "slower than float"}
+    report["further_accuracy"] = [report["accuracy"] | {"top5_pct": 88.25, "source": "elsewhere"}]
+    (copy / "report.json").write_text(json.dumps(report))
+    lines = [line.split() for line in succeeded(capsys, "show", copy).splitlines()]
+    told = next(words for words in lines if words[:1] == ["model.onnx"])
+    assert told[:4] == ["model.onnx", "tensorrt-fp16", "fp16", "uint8-nhwc"]
+    assert ["model.onnx:", "no", "such", "runtime"] in lines
+    assert ["model.int8.onnx:", "slower", "than", "float"] in lines
+    assert any(words[1:5] == ["88.25", "measured", "16", "elsewhere"] for words in lines)
+
+
+def test_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shelf = resource_folder("models")
+    data = json.loads(succeeded(capsys, "index", shelf, "--out", tmp_path / "out", "--json"))
+    assert data == {"folder": str(tmp_path / "out"), "models": 12, "left_out": {}}
+    assert sorted(files_below(tmp_path / "out")) == ["index.html", "index.json"]
+    index = json.loads((tmp_path / "out" / "index.json").read_text())
+    assert [model["name"] for model in index["models"]][:2] == ["digits_l", "digits_m"]
+    assert "already holds" in refused(capsys, "index", shelf, "--out", tmp_path / "out")
+    for source, said in [
+        ("hf://org/name", "an organisation is needed"),
+        ("hf://", "an organisation is needed"),
+        ("nowhere", "no such folder"),
+    ]:
+        assert said in refused(capsys, "index", source, "--out", tmp_path / "other")
+    assert "pull them into a folder" in refused(
+        capsys, "index", "hf://org", "--with-client", "--out", tmp_path / "other"
+    )
+    assert not (tmp_path / "other").exists()

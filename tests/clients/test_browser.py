@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -15,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import running_chromium
 from javascript import need_packages
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits, load_sample_image
 
@@ -28,33 +28,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 SHELF = resource_folder("models")
 PROGRAM = [sys.executable, "-m", "anas_zoo.cli"]
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 PATIENCE_MS = 60_000
-
-
-def find_chromium() -> str:
-    named = os.environ.get("CHROMIUM")
-    found = [path for name in ([named] if named else CHROMIUM_NAMES) if (path := shutil.which(name))]
-    if not found:
-        pytest.fail(
-            "no Chromium: install it (Debian: apt install chromium) or name one with CHROMIUM=PATH; "
-            "to leave these tests out: pytest -m 'not browser'",
-            pytrace=False,
-        )
-    return found[0]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = find_chromium()
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+    with running_chromium() as running:
         yield running
-        running.close()
 
 
 @contextmanager

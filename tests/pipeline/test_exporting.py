@@ -173,3 +173,21 @@ def test_files_of_every_form_publish_and_verify(draft: Path, tmp_path: Path) -> 
     assert "not run where it is meant to: this onnxruntime has no CUDAExecutionProvider" in card
     assert "Not published: `model.ort-cpu-int8.onnx`. QuantizationError: slower \\| than float" in card
     assert "uint8-nhwc" in card
+
+
+def test_a_fixed_batch(draft: Path, tmp_path: Path) -> None:
+    """Eight golden images in batches of three: the last one is filled up."""
+    file = export_entry(draft, changed(tmp_path, "ort-cpu-fp32", batch=3))
+    assert file.info.parity is not None
+    assert file.info.parity.images == 8
+    assert file.info.parity.batch_sizes == ()
+    assert file.info.parity.top1_agreement_pct == 100.0
+
+
+def test_weights_whose_hash_does_not_match_are_not_exported(draft: Path) -> None:
+    content = bytearray((draft / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (draft / "model.safetensors").write_bytes(bytes(content))
+    with pytest.raises(EntryError, match=r"SHA-256 differs"):
+        export_entry(draft)
+    assert not list(draft.glob("*.onnx"))

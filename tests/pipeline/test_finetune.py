@@ -29,11 +29,11 @@ from anas_zoo.pipeline.finetune import finetune, with_new_classifier
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.images_at import spread
-from anas_zoo.pipeline.relicensing import licence_of_derived
 from anas_zoo.schema import read_json
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
 from anas_zoo.zoo.draft import read_golden
+from anas_zoo.zoo.relicensing import licence_of_derived
 
 SMALL = entry_folder("digits_s")
 CHANCE_PCT = 100 / len(LETTERS)

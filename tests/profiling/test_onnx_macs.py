@@ -196,6 +196,14 @@ def in_a_branch(node: Any) -> Any:
     return helper.make_node("If", ["image"], ["logits"], then_branch=branch, else_branch=branch)
 
 
+def test_a_fixed_batch_counts_per_image(tmp_path: Path) -> None:
+    free, fixed = (
+        counted(tmp_path / "x.onnx", model([conv()], {"k": (4, 3, 3, 3)}, image=(batch, 3, 8, 8)))
+        for batch in ("b", 4)
+    )
+    assert free == fixed
+
+
 @pytest.mark.parametrize(
     ("node", "image", "message"),
     [
@@ -204,7 +212,6 @@ def in_a_branch(node: Any) -> Any:
         (in_a_branch(conv()), ("b", 3, 8, 8), "nobody knows: Conv in a branch;"),
         (in_a_branch(conv("Einsum")), ("b", 3, 8, 8), "nobody knows: Einsum;"),
         (conv("Mul"), ("b", 3, 8, 8), "no convolution and no matrix product"),
-        (conv(), (4, 3, 8, 8), "batch is fixed at 4"),
         (conv(), ("b", 3, 8), "3 dimensions, images have 4"),
         (conv(), ("b", "c", 8, 8), "number of channels"),
         (conv(), ("b", 3, 2, 2), "onnxruntime cannot run it on an image 1×3×2×2"),

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from anas_zoo.errors import EntryError, OutputError
 from anas_zoo.files import sha256_file
-from anas_zoo.zoo import Entry, publish, verify
+from anas_zoo.zoo import Entry, plan_publication, publish, verify
+from anas_zoo.zoo.publishing import staged
 
 pytest_plugins = ["zoo_fixtures"]
 
@@ -55,6 +56,41 @@ def test_notes_in_a_draft_are_not_published(draft: Path, tmp_path: Path) -> None
     publish(draft, tmp_path / "out")
     assert not (tmp_path / "out" / "notes.txt").exists()
     assert not (tmp_path / "out" / ".hidden").exists()
+
+
+def test_what_goes_to_the_hub_is_what_goes_to_a_folder(published: Path, draft: Path) -> None:
+    before = {path.name: path.read_bytes() for path in draft.iterdir()}
+    for source in (draft, published):
+        with staged(source) as folder:
+            staging = folder
+            files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert files == {path.name: path.read_bytes() for path in published.iterdir()}
+        assert not staging.exists()
+    assert {path.name: path.read_bytes() for path in draft.iterdir()} == before
+
+
+def test_a_plan_writes_nothing(draft: Path, published: Path) -> None:
+    plan = plan_publication(draft)
+    assert (plan.name, plan.licence) == ("digits_s", "Apache-2.0")
+    assert plan.files == {path.name: path.stat().st_size for path in published.iterdir()}
+    assert plan.card == (published / "README.md").read_text(encoding="utf-8")
+    assert not (draft / "README.md").exists()
+
+
+AUTHORS = {"name": "the authors' checkpoint", "sha256": "0" * 64, "licence": "CC-BY-NC-4.0"}
+
+
+def test_the_licence_of_an_ancestor_binds(draft: Path, tmp_path: Path) -> None:
+    edit(draft / "config.json", lambda c: c["anas"]["weights"].update(lineage=[AUTHORS]))
+    with pytest.raises(
+        EntryError, match=r"gate 'licence'.*under CC-BY-NC-4\.0, so they cannot be under Apache"
+    ):
+        publish(draft, tmp_path / "out")
+    permitted = AUTHORS | {"permission": "the authors, by letter"}
+    edit(draft / "config.json", lambda c: c["anas"]["weights"].update(lineage=[permitted]))
+    card = (publish(draft, tmp_path / "out") / "README.md").read_text(encoding="utf-8")
+    assert "Made from the authors' checkpoint (**CC-BY-NC-4.0**" in card
+    assert "another licence was allowed: the authors, by letter" in card
 
 
 def report(change: Callable[[Any], object]) -> Callable[[Path], None]:

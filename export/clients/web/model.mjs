@@ -9,8 +9,17 @@ const MAX_THREADS = 4;
 const REPEATS = 20;
 const PATIENCE_MS = 200;
 
+/** Where the entry lies: ../entry/, or for ?entry=NAME, on pages of many models, ../entries/NAME/. */
+function entryFolder() {
+  const name = new URLSearchParams(globalThis.location.search).get("entry");
+  if (name === null) return "../entry/";
+  // A plain name, as in a manifest: nothing that leads to another folder or another site.
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) throw new ClientError("the address names no entry");
+  return `../entries/${name}/`;
+}
+
 async function fetchEntry(name) {
-  const response = await fetch(new URL(`../entry/${name}`, import.meta.url)).catch(() => null);
+  const response = await fetch(new URL(entryFolder() + name, import.meta.url)).catch(() => null);
   if (!response?.ok) throw new ClientError(`${name} cannot be read; is anas serve still running?`);
   return response;
 }

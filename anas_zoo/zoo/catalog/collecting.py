@@ -1,0 +1,83 @@
+"""The entries in a folder, and whether their names mean one thing each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from anas_zoo.errors import EntryError
+from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
+from anas_zoo.zoo.catalog.names import other_names
+from anas_zoo.zoo.entry import CONFIG, Entry
+from anas_zoo.zoo.manifest import MANIFEST, read_manifest
+
+__all__ = ["catalog_model", "check_names", "entries_in", "read_folder"]
+
+
+def entries_in(folder: Path) -> list[Path]:
+    """The folders of entries: ``folder`` itself where it is one, else those in it, by name.
+
+    Raises :class:`EntryError` where there is none.
+    """
+    if not folder.is_dir():
+        raise EntryError(f"{folder}: no such folder; give one that holds entries")
+    if (folder / CONFIG).is_file():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob(f"*/{CONFIG}") if not path.parent.name.startswith("."))
+    if not found:
+        raise EntryError(
+            f"{folder} holds no entry, which is a folder with a {CONFIG}; publish one into it: "
+            f"anas publish DRAFT --to {folder}/NAME"
+        )
+    return found
+
+
+def catalog_model(folder: Path, *, check_hashes: bool = False) -> CatalogModel:
+    """The entry in ``folder`` as a catalog knows it; raises as :meth:`Entry.read` does."""
+    entry = Entry.read(folder, check_hashes=check_hashes)
+    published = (folder / MANIFEST).exists()
+    return model_of(
+        entry.config,
+        entry.report,
+        location=folder.resolve().name,
+        files=read_manifest(folder).files if published else {},
+        names=entry.files,
+        other_names=other_names(content_key(entry.config), entry.name),
+    )
+
+
+def read_folder(folder: Path, *, check_hashes: bool = False) -> list[CatalogModel]:
+    """All entries in ``folder``, by the folders' names, with what they share said.
+
+    Raises :class:`EntryError` for one that cannot be read, for a folder without any, and for one name of two
+    architectures.
+    """
+    return check_names(catalog_model(path, check_hashes=check_hashes) for path in entries_in(folder))
+
+
+def check_names(models: Iterable[CatalogModel]) -> list[CatalogModel]:
+    """``models``, each with all names of its architecture.
+
+    Two names of one architecture are said at both; raises :class:`EntryError` for one name of two
+    architectures, with the places where they lie.
+    """
+    listed = list(models)
+    first: dict[str, CatalogModel] = {}
+    for model in listed:
+        known = first.setdefault(model.name, model)
+        if known.content != model.content:
+            raise EntryError(
+                f"{model.name!r} names two architectures, {_described(known, model)} in {known.location} and "
+                f"{_described(model, known)} in {model.location}; publish one of them under another name"
+            )
+    return [_with_names(model, listed) for model in listed]
+
+
+def _described(model: CatalogModel, other: CatalogModel) -> str:
+    return model.id if model.id != other.id else f"{model.id} of the structure {model.structure}"
+
+
+def _with_names(model: CatalogModel, models: Sequence[CatalogModel]) -> CatalogModel:
+    same = [one.name for one in models if one.content == model.content and one.name != model.name]
+    names = dict.fromkeys([*same, *(name for name in model.other_names if name not in same)])
+    return model.model_copy(update={"other_names": tuple(names)})

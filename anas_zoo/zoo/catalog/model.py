@@ -1,0 +1,199 @@
+"""What a catalog knows of one entry: the same for a folder of this machine and for one on the Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from anas_zoo.files import canonical_json, sha256_bytes
+from anas_zoo.geometry import InputForm
+from anas_zoo.profiling import LatencyReport
+from anas_zoo.schema import Schema
+from anas_zoo.space import Structure, count_by_walking
+from anas_zoo.zoo.entry import WEIGHTS
+from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileDigest, FileInfo, Published
+from anas_zoo.zoo.schemas import EntryConfig
+
+__all__ = ["CatalogModel", "ExportedFile", "content_key", "model_of", "structure_id"]
+
+IMAGENET_CLASSES = 1000
+
+
+def structure_id(structure: Structure) -> str:
+    """Short content hash of what an architecture's choices leave open: strides, activations, head."""
+    return sha256_bytes(canonical_json(structure.model_dump(mode="json")).encode())[:12]
+
+
+class ExportedFile(Schema):
+    """One exported file: what it is for, and what was measured of it."""
+
+    name: str
+    target: str
+    precision: str
+    input: InputForm
+    bytes: int
+    top1_pct: float | None
+    not_run_here: str | None
+    latency: tuple[LatencyReport, ...]
+
+
+class CatalogModel(Schema):
+    """One entry of a catalog; all of it comes from its config, report and manifest.
+
+    Attributes:
+        id: content id of the architecture; equal for entries of one architecture, whatever their names.
+        structure: content id of the structure that the choices are put into.
+        name: as the entry calls itself.
+        location: where it lies in the catalog: a folder's name, or ``org/name`` on the Hub.
+        commit: that was read, on the Hub.
+        other_names: under which the same architecture is known as well.
+        accuracy: measured on a test split; None when nobody has.
+        published: figures of other people, not measured.
+        macs: multiply-adds, exact.
+        licence: of the weights, as the Hub spells it.
+        files: size and hash of every file; empty for drafts, which have no manifest.
+        refused: files that were made and not kept, and why.
+    """
+
+    id: str
+    structure: str
+    name: str
+    location: str
+    commit: str | None = None
+    other_names: tuple[str, ...] = ()
+    space: str
+    arch: dict[str, Any]
+    resolution: int
+    num_classes: int
+    macs: int
+    params: int
+    accuracy: Accuracy | None = None
+    further_accuracy: tuple[Accuracy, ...] = ()
+    published: tuple[Published, ...] = ()
+    licence: str | None = None
+    source: str | None = None
+    has_weights: bool
+    preprocessing: str
+    exported: tuple[ExportedFile, ...] = ()
+    refused: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, FileDigest] = Field(default_factory=dict)
+
+    @property
+    def content(self) -> tuple[str, str]:
+        """What makes it this network and no other, apart from weights and number of classes."""
+        return self.id, self.structure
+
+    @property
+    def top1_pct(self) -> float | None:
+        """Measured here, or else published, or None: see :attr:`top1_kind`."""
+        if self.accuracy is not None:
+            return self.accuracy.top1_pct
+        return self.published[0].top1_pct if self.published else None
+
+    @property
+    def top1_kind(self) -> str | None:
+        """'measured', 'published' or None."""
+        return "measured" if self.accuracy is not None else "published" if self.published else None
+
+    @property
+    def data(self) -> str | None:
+        """The images that :attr:`top1_pct` is on; only figures on the same images can be compared."""
+        if self.accuracy is not None:
+            return data_name(self.accuracy.source, self.num_classes)
+        return data_name(self.published[0].dataset, self.num_classes) if self.published else None
+
+    @property
+    def quickest(self) -> tuple[str, LatencyReport] | None:
+        """File and latency of one image on one thread, of the file that takes least."""
+        timed = [
+            (file.name, one)
+            for file in self.exported
+            for one in file.latency
+            if one.batch_size == 1 and one.threads == 1
+        ]
+        return min(timed, key=lambda pair: pair[1].p50_ms, default=None)
+
+
+def data_name(source: str, num_classes: int) -> str:
+    """One name for the images of ImageNet-1k, however a source spells them; others keep their own."""
+    plain = "".join(letter for letter in source.lower() if letter.isalnum())
+    return "ImageNet-1k" if num_classes == IMAGENET_CLASSES and "imagenet" in plain else source
+
+
+def content_key(config: EntryConfig) -> tuple[str, str]:
+    """:attr:`CatalogModel.content` of an entry's config."""
+    return config.anas.arch_id, structure_id(config.model_args.structure)
+
+
+def model_of(
+    config: EntryConfig,
+    report: EntryReport,
+    *,
+    location: str,
+    files: Mapping[str, FileDigest],
+    names: tuple[str, ...] | None = None,
+    commit: str | None = None,
+    other_names: tuple[str, ...] = (),
+) -> CatalogModel:
+    """What a catalog knows of an entry.
+
+    Args:
+        config: its config.json.
+        report: its report.json.
+        location: see :class:`CatalogModel`.
+        files: of its manifest.
+        names: of the files that are there; default is those of the manifest.
+        commit: that was read, on the Hub.
+        other_names: of the same architecture.
+    """
+    own, weights = config.anas, config.anas.weights
+    macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
+    key = content_key(config)
+    published = [*([report.published] if report.published else []), *report.also_published]
+    return CatalogModel(
+        id=key[0],
+        structure=key[1],
+        name=own.name,
+        location=location,
+        commit=commit,
+        other_names=other_names,
+        space=own.space.name,
+        arch=config.arch.to_dict(),
+        resolution=config.arch.resolution,
+        num_classes=config.num_classes,
+        macs=macs,
+        params=params,
+        accuracy=report.accuracy,
+        further_accuracy=report.further_accuracy,
+        published=tuple(published),
+        licence=config.pretrained_cfg.license,
+        source=None if weights is None else weights.source,
+        has_weights=WEIGHTS in (files if names is None else names),
+        preprocessing=own.preprocessing.mode,
+        exported=tuple(_exported(name, info) for name, info in sorted(report.files.items())),
+        refused=report.refused,
+        files=dict(files),
+    )
+
+
+def _exported(name: str, info: FileInfo) -> ExportedFile:
+    parity = info.parity
+    return ExportedFile(
+        name=name,
+        target=info.target,
+        precision=precision(info),
+        input=info.input,
+        bytes=info.size_bytes,
+        top1_pct=None if parity is None else parity.top1_pct,
+        not_run_here=None if parity is None else parity.not_run_here,
+        latency=info.latency,
+    )
+
+
+def precision(info: FileInfo) -> str:
+    """'int8' of a quantized file, else what its target's name ends in, or float32."""
+    if info.quantization is not None:
+        return "int8"
+    return next((part for part in ("fp16", "bf16", "int8") if part in info.target.split("-")), "fp32")

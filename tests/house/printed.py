@@ -1,0 +1,275 @@
+"""Which printed blocks are run, with which stand-ins, and why the others are not; reviewed one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from documents import Block, Run, blocks_of, run_block, scratch_checkout
+from scenes import SCENES, SEARCH, TRAIN
+
+__all__ = ["ELSEWHERE", "NOT_RUN", "RUN", "all_runs", "run_printed"]
+
+Key = tuple[str, str]
+
+QUICK_TRAIN = ("--data path/to/images", f"--data path/to/images {TRAIN} {SEARCH}")
+QUICK_FINETUNE = (
+    "--data path/to/images",
+    "--data path/to/images --set train.epochs=2 --set train.batch_size=8 "
+    "--set train.evaluation.every_epochs=2",
+)
+ANY_MFLOPS = ("--max-mflops 20", "--max-mflops 100")
+IMAGE = ("IMAGE...", "three.png")
+ONE_MODEL = (
+    "--images path/to/imagenet/train",
+    "--images path/to/imagenet/train --model attentive_nas_a0 --calibration-images 16",
+)
+
+# Blocks that go on with what the block before them made.
+EVALUATED: tuple[Key, Run] = (
+    (
+        "docs/guide_checkpoint.md",
+        "anas evaluate runs/authors/attentive_nas_a0 --data path/to/imagenet --split test",
+    ),
+    Run(
+        stand_ins=(("--split test", "--split test --limit 8"),), leaves=("exported/model.ort-web-fp32.onnx",)
+    ),
+)
+USED: tuple[Key, Run] = (
+    ("docs/guide_data.md", "anas predict zoo/letters IMAGE..."),
+    Run(stand_ins=(IMAGE,), leaves=("gallery/index.json",)),
+)
+CHECKED: tuple[Key, Run] = (
+    ("docs/predictors.md", "anas predictor check glyphs.onnx runs/glyphs-2"),
+    Run(stand_ins=(("runs/glyphs-2", "runs/digits"),)),
+)
+
+RUN: dict[Key, Run] = {
+    ("README.md", "import anas_zoo, timm"): Run(),
+    ("README.md", "import torch"): Run(),
+    ("README.md", "import numpy as np, onnxruntime"): Run(),
+    ("README.md", "import numpy as np"): Run(),
+    ("README.md", "anas export digits_s --target ort-web-fp32 --target ort-cuda-fp16 --out exported"): Run(
+        leaves=("exported/model.ort-cuda-fp16.onnx",)
+    ),
+    ("README.md", "anas list"): Run(("three.png",), (IMAGE,)),
+    ("README.md", "anas train --recipe small_images --data path/to/images --out runs/mine"): Run(
+        ("images",),
+        (QUICK_TRAIN, ("--max-mflops 5 --max-mflops 10", "--max-mflops 100")),
+        ("zoo/mine_0/model.onnx",),
+    ),
+    ("README.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
+        ("images",), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",)
+    ),
+    (
+        "README.md",
+        "anas search runs/mine --max-mflops 5 --max-mflops 10 --resolution 32,40 --out runs/small",
+    ): Run(
+        ("runs/mine", "predictor.onnx"),
+        (
+            ("--num-classes 10", "--num-classes 4 --subnets 16 --held-out 3 --repeats 8"),
+            ("--max-latency-ms 2", "--max-latency-ms 200"),
+            ("FILE", "predictor.onnx --evaluations 200"),
+        ),
+        ("runs/small/front.json", "runs/fast/front.json", "attentive_nas_search/front.json"),
+    ),
+    (
+        "README.md",
+        "anas import authors CHECKPOINT --images path/to/some/training/images --out runs/authors",
+    ): Run(
+        ("CHECKPOINT", "imagenet"),
+        (
+            (
+                "path/to/some/training/images",
+                "path/to/imagenet/train --model attentive_nas_a0 --calibration-images 16",
+            ),
+        ),
+        ("runs/authors/attentive_nas_a0/model.onnx",),
+    ),
+    ("docs/guide_models.md", "anas list"): Run(),
+    ("docs/guide_models.md", "anas index models --out gallery"): Run(leaves=("gallery/index.html",)),
+    ("docs/guide_models.md", "anas predict digits_m IMAGE..."): Run(("three.png",), (IMAGE,)),
+    ("docs/guide_models.md", "import anas_zoo"): Run(),
+    ("docs/guide_models.md", "node export/clients/node/classify.mjs models/digits_m IMAGE..."): Run(
+        ("three.png",), (IMAGE,)
+    ),
+    ("docs/guide_models.md", "import numpy as np"): Run(),
+    (
+        "docs/guide_checkpoint.md",
+        "anas import authors CHECKPOINT --images path/to/imagenet/train --out runs/authors",
+    ): Run(("CHECKPOINT", "imagenet"), (ONE_MODEL,), then=(EVALUATED,)),
+    (
+        "docs/guide_checkpoint.md",
+        "anas search --space attentive_nas --predictor predictor.onnx --max-mflops 300 --out found",
+    ): Run(
+        ("CHECKPOINT", "imagenet", "predictor.onnx"),
+        (
+            ("--out found", "--out found --evaluations 64"),
+            ("ARCH_ID", "2da0ac9b74d9 --calibration-images 16"),  # a search begins with the ends of its space
+        ),
+    ),
+    ("docs/guide_checkpoint.md", "anas search runs/mine --max-mflops 5 --out runs/small"): Run(
+        ("runs/mine",), (("--max-mflops 5", "--max-mflops 100"),), ("zoo/mine_0/manifest.json",)
+    ),
+    ("docs/guide_data.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
+        ("images", "three.png"), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",), then=(USED,)
+    ),
+    ("docs/guide_data.md", "anas train --recipe small_images --data path/to/images --out runs/mine"): Run(
+        ("images",), (QUICK_TRAIN, ANY_MFLOPS), ("zoo/mine_0/manifest.json",)
+    ),
+    (
+        "docs/export.md",
+        "anas export runs/mine/subnets/mine_0 --target ort-cpu-fp32 --target ort-cpu-int8",
+    ): Run(
+        ("runs/mine, extracted",),
+        (
+            (" --target ort-cpu-int8", ""),  # it needs 100 training images; tests/export quantize real ones
+        ),
+        ("exported",),
+    ),
+    ("docs/clients.md", ".venv/bin/python export/clients/python/classify.py models/digits_s --check"): Run(
+        stand_ins=(("'/tmp/three.png'", "'three.png'"), ("digits_s /tmp/three.png", "digits_s three.png"))
+    ),
+    ("docs/clients.md", "import sys"): Run(("three.png",), (("/tmp/three.png", "three.png"),)),
+    ("docs/latency.md", "anas latency fit --space attentive_nas --out latency.json"): Run(
+        stand_ins=(
+            (
+                "--space attentive_nas",
+                "--space digits --num-classes 10 --subnets 16 --held-out 3 --repeats 8",
+            ),
+            ("check latency.json", "check latency.json --subnets 2"),
+            ("attentive_nas_a0 arch.json", "digits_s digits_m"),
+        )
+    ),
+    ("docs/latency.md", "import numpy as np"): Run(
+        ("here.json",), (("attentive_nas", "small_images"), ("latency.json", "here.json"))
+    ),
+    ("docs/predictors.md", "anas search runs/glyphs --evaluations 300"): Run(
+        ("runs/digits", "predictor.onnx"),
+        (("runs/glyphs", "runs/digits"), (" 300 ", " 60 --algorithm random --images 60 ")),
+        ("glyphs.onnx",),
+        then=(CHECKED,),
+    ),
+    (
+        "docs/predictors.md",
+        "anas search --space attentive_nas --predictor predictor.onnx --max-mflops 300 --out found",
+    ): Run(("predictor.onnx",), (("--out found", "--out found --evaluations 200"),), ("found/front.json",)),
+    ("docs/predictors.md", "from anas_zoo.space import AccuracyPredictor, SearchSpace"): Run(
+        ("predictor.onnx",)
+    ),
+    (
+        "docs/predictors.md",
+        "anas predictor convert FILE.joblib --space attentive_nas --out predictor.onnx",
+    ): Run(("FILE.joblib",), (("--out found", "--out found --evaluations 200"),), ("found/front.json",)),
+    ("docs/preprocessing.md", "from anas_zoo.zoo import Entry"): Run(
+        stand_ins=(('"DIR"', '"models/digits_s"'),)
+    ),
+    ("docs/preprocessing.md", "anas evaluate digits_s --data digits --preprocessing both"): Run(
+        ("runs/mine, extracted",),
+        (
+            ("DIR --data IMAGES", "runs/mine/subnets/mine_0 --data path/to/images"),
+            ("RUN/subnets/NAME", "runs/mine/subnets/mine_0"),
+        ),
+    ),
+    ("docs/search.md", "anas search RUN --max-mflops 5 --max-mflops 10"): Run(
+        ("runs/mine", "predictor.onnx", "here.json"),
+        (
+            ("RUN", "runs/mine"),
+            ("--max-latency-ms 8 --resolution 224,256", "--max-latency-ms 200 --resolution 32,40"),
+            ("FILE", "predictor.onnx --evaluations 200"),
+        ),
+    ),
+    ("docs/search.md", "torchrun --nproc-per-node 2 -m anas_zoo.cli search RUN"): Run(
+        ("runs/digits",), (("RUN", "runs/digits"),), ("runs/digits/search/front.json",)
+    ),
+    ("docs/training.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
+        ("images",), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",)
+    ),
+}
+
+CLIENTS, BROWSER = "tests/clients/test_clients_doc.py", "tests/clients/test_browser.py"
+HUB = "tests/hub/test_hub_doc.py"
+# Blocks that another test runs, with what it looks for in the document or types itself.
+ELSEWHERE: dict[Key, str] = {
+    ("docs/clients.md", "node export/clients/node/classify.mjs models/digits_s --check"): CLIENTS,
+    ("docs/clients.md", "anas serve digits_s"): BROWSER,
+    ("docs/guide_models.md", "anas serve digits_m"): BROWSER,
+    **{
+        ("docs/hub.md", first): HUB
+        for first in (
+            "hf auth login",
+            "anas publish runs/demo/zoo/digits_s --to hf://you/digits_s --dry-run",
+            "anas publish runs/demo/zoo/digits_s --to hf://you/digits_s --private",
+            "anas pull hf://you/digits_s --out digits_s",
+            "anas verify digits_s",
+            "anas pull hf://you/digits_s@main --out digits_s_main",
+            "HF_HUB_OFFLINE=1 anas pull hf://you/digits_s --out digits_s_offline",
+            "import anas_zoo",
+        )
+    },
+    ("README.md", "anas publish runs/mine/subnets/mine_0 --to hf://org/name --dry-run"): HUB,
+    ("docs/guide_models.md", "anas index hf://org --out hub-gallery"): HUB,
+    ("docs/guide_models.md", "anas pull hf://org/digits_m --out digits_m"): HUB,
+    ("docs/guide_checkpoint.md", "anas publish runs/mine/subnets/mine_0 --to hf://org/mine_0 --dry-run"): HUB,
+    (
+        "docs/guide_data.md",
+        "anas publish runs/letters/subnets/digits_l_finetuned --to hf://org/letters --private",
+    ): HUB,
+}
+
+GLYPHS = "tens of minutes: the glyphs recipe; the same commands run on smaller data in other blocks"
+NPM = "npm needs the registry; make setup has run it where the tests of the clients run"
+GPUS = "needs GPUs, a cluster or ImageNet"
+
+NOT_RUN: dict[Key, str] = {
+    (
+        "README.md",
+        "make demo",
+    ): "the whole project: continuous integration runs make test, tests/pipeline the demo",
+    ("README.md", "anas demo --recipe small_images --data path/to/images --out runs/mine"): (
+        "all stages in one go; the next block of the README runs them one by one, tests/pipeline the demo"
+    ),
+    ("docs/cheap_evaluations.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
+    ("docs/training.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
+    ("docs/training.md", "anas train --out runs/glyphs --resume"): GLYPHS,
+    (
+        "docs/predictors.md",
+        "anas train --recipe glyphs --set train.sampling.quality=predictor "
+        "--set train.sampling.predictor=glyphs.onnx --out runs/attentive",
+    ): GLYPHS,
+    (
+        "docs/predictors.md",
+        "python3.8 -m venv throw-away",
+    ): "installs a Python and packages of 2020 from a registry",
+    ("docs/predictors.md", "# convert.py"): "runs inside those packages of 2020",
+    ("docs/sampling_ablation.md", "python benchmarks/sampling_ablation.py --out runs/ablation --jobs 2"): (
+        "two hours on two cores: how the page's numbers were made"
+    ),
+    (
+        "docs/training.md",
+        "torchrun --standalone --nproc-per-node 8 -m anas_zoo.cli train "
+        "--recipe imagenet_attentivenas --data /data/imagenet --out runs/imagenet --set train.accumulation=8",
+    ): GPUS,
+    ("docs/training.md", "#!/bin/bash"): GPUS,
+    ("docs/clients.md", "npm ci --prefix export/clients/node"): NPM,
+    ("docs/clients.md", "npm ci --prefix export/clients/web"): NPM,
+}
+
+
+def all_runs() -> list[Key]:
+    """Every block that is run, those included that go on with another one."""
+    return [key for first, run in RUN.items() for key in (first, *(key for key, _ in run.then))]
+
+
+def run_printed(
+    block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run a block of :data:`RUN` in a scratch checkout at ``folder``, and those that go on with it."""
+    checkout = scratch_checkout(folder)
+    monkeypatch.chdir(checkout)
+    run = RUN[block.key]
+    for scene in run.needs:
+        SCENES[scene](checkout)
+    printed = {one.key: one for one in blocks_of(block.file)}
+    for key, each in ((block.key, run), *run.then):
+        run_block(printed[key], each, checkout, capsys)

@@ -1,0 +1,129 @@
+"""What a reader has before typing a printed block: images, runs, checkpoints; real and small."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from anas_zoo.cli import main
+from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.pipeline import Recipe, Run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "nets"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+from golden_network import golden_state
+from letters import write_letters
+from searching_digits import write_predictor
+
+__all__ = ["SCENES", "SEARCH", "TRAIN"]
+
+# Settings with which a training and a search take seconds; they change no command's meaning.
+TRAIN = (
+    "--set train.epochs=1 --set train.warmup_epochs=0 --set train.subnets_per_step=2 "
+    "--set train.batch_size=16"
+)
+SEARCH = (
+    "--set search.evaluations=6 --set search.calibration_images=32 --set search.calibration_batch_size=16 "
+    '--set "search.surrogate={initial: 4, batch: 2, population: 8, generations: 2}"'
+)
+
+
+def _images(checkout: Path) -> None:
+    write_letters(checkout / "path/to/images", per_class=20)
+
+
+def _three(checkout: Path) -> None:
+    Image.fromarray(load_digits().images[3].astype("uint8") * 15).save(checkout / "three.png")
+
+
+def _run(checkout: Path, name: str, recipe: str, data: str | None, classes: int) -> None:
+    """A run whose supernet nobody trained: searching it is as much work."""
+    settings = shlex.split(f"{TRAIN} {SEARCH}")[1::2]
+    run = Run.start(checkout / name, Recipe.load(recipe, data=data, settings=settings))
+    supernet = Supernet(run.space, classes, generator=torch.Generator().manual_seed(0))
+    save_supernet(run.supernet_file, supernet, {})
+
+
+def _mine(checkout: Path) -> None:
+    if not (checkout / "path").exists():
+        _images(checkout)
+    _run(checkout, "runs/mine", "small_images", str(checkout / "path/to/images"), 4)
+
+
+def _extracted(checkout: Path) -> None:
+    _mine(checkout)
+    assert main(["search", "runs/mine"]) == 0
+    assert main(["extract", "runs/mine", "--max-mflops", "100"]) == 0
+    assert main(["export", "runs/mine/subnets/mine_0"]) == 0
+
+
+def _digits_run(checkout: Path) -> None:
+    _run(checkout, "runs/digits", "digits", None, 10)
+
+
+def _predictor(checkout: Path) -> None:
+    write_predictor(checkout / "predictor.onnx", "attentive_nas")
+
+
+def _checkpoint(checkout: Path) -> None:
+    torch.save({"state_dict": golden_state()}, checkout / "CHECKPOINT")
+
+
+@cache
+def _measured() -> bytes:
+    """A latency model of the small images' space, measured here and once."""
+    sizes = ["--num-classes", "4", "--subnets", "16", "--held-out", "3", "--repeats", "8"]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "here.json"
+        assert main(["latency", "fit", "--space", "small_images", "--out", str(path), *sizes]) == 0
+        return path.read_bytes()
+
+
+def _latency(checkout: Path) -> None:
+    (checkout / "here.json").write_bytes(_measured())
+
+
+def _imagenet(checkout: Path) -> None:
+    """A thousand classes, one tiny image in each."""
+    images = [Image.fromarray(image.astype("uint8") * 15) for image in load_digits().images[:8]]
+    for part in ("train", "val"):
+        for number in range(1000):
+            folder = checkout / "path/to/imagenet" / part / f"{number:04}"
+            folder.mkdir(parents=True)
+            images[number % 8].save(folder / "0.png")
+
+
+def _entry(checkout: Path) -> None:
+    """A published entry of the reader's own."""
+    shutil.copytree(checkout / "models/digits_m", checkout / "zoo/letters")
+
+
+def _forest(checkout: Path) -> None:
+    shutil.copyfile(
+        Path(__file__).parents[1] / "golden" / "forest_sklearn_0_23.joblib", checkout / "FILE.joblib"
+    )
+
+
+SCENES: dict[str, Callable[[Path], None]] = {
+    "images": _images,
+    "three.png": _three,
+    "runs/mine": _mine,
+    "runs/mine, extracted": _extracted,
+    "runs/digits": _digits_run,
+    "predictor.onnx": _predictor,
+    "CHECKPOINT": _checkpoint,
+    "here.json": _latency,
+    "imagenet": _imagenet,
+    "zoo/letters": _entry,
+    "FILE.joblib": _forest,
+}
