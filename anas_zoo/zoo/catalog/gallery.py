@@ -23,6 +23,7 @@ __all__ = ["PAGE", "write_gallery"]
 
 PAGE = "index.html"
 HERE = Path(__file__).parent / "page"
+IMAGENET_CLASSES = 1000  # of the classifiers in rivals.yaml
 
 
 def write_gallery(
@@ -51,7 +52,9 @@ def write_gallery(
         "source": text(rivals.source),
         "left_out": _left_out(index),
         "cards": "\n".join(cards),
-        "json": inert_json({"models": [_points(model) for model in index.models], "rivals": _rivals(rivals)}),
+        "json": inert_json(
+            {"models": [_points(model, rivals) for model in index.models], "rivals": _rivals(rivals)}
+        ),
         **scripts,
     }
     # In one pass: what is filled in is not looked through for further fields.
@@ -76,7 +79,7 @@ def _left_out(index: Index) -> str:
     return f"<section><h2>Left out</h2><p>Entries that cannot be used:</p><ul>{items}</ul></section>"
 
 
-def _points(model: CatalogModel) -> dict[str, Any]:
+def _points(model: CatalogModel, rivals: Rivals) -> dict[str, Any]:
     """What the pictures and the filter know of a model."""
     figures = []
     if model.accuracy is not None:
@@ -95,14 +98,29 @@ def _points(model: CatalogModel) -> dict[str, Any]:
         "weights": model.has_weights,
         "mflops": model.macs / 1e6,
         "figures": figures,
-        "latency": [
-            {"on": _conditions(one.machine, one.threads), "ms": one.p50_ms, "file": file.name}
-            for file in model.exported
-            for one in file.latency
-            if one.batch_size == 1
-        ],
+        "latency": _own_latency(model) or _latency_of_architecture(model, rivals),
         "words": " ".join(words).lower(),
     }
+
+
+def _own_latency(model: CatalogModel) -> list[dict[str, Any]]:
+    return [
+        {"on": _conditions(one.machine, one.threads), "ms": one.p50_ms, "file": file.name}
+        for file in model.exported
+        for one in file.latency
+        if one.batch_size == 1
+    ]
+
+
+def _latency_of_architecture(model: CatalogModel, rivals: Rivals) -> list[dict[str, Any]]:
+    """What was measured of the same architecture with random weights, which latency does not depend on."""
+    if model.num_classes != IMAGENET_CLASSES:
+        return []
+    return [
+        {"on": _conditions(one.machine, one.threads), "ms": one.p50_ms, "file": "random weights"}
+        for one in rivals.architectures.get(model.id, ())
+        if one.batch_size == 1
+    ]
 
 
 def _conditions(machine: str, threads: int) -> str:

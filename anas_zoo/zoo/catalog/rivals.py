@@ -35,11 +35,19 @@ class Rival(Schema):
 
 
 class Rivals(Schema):
-    """rivals.yaml."""
+    """rivals.yaml.
+
+    Attributes:
+        dataset: what the rivals' accuracies were published for.
+        source: where.
+        models: the rivals.
+        architectures: latency of architectures with random weights, by id, for entries without a timed file.
+    """
 
     dataset: str
     source: str
     models: tuple[Rival, ...]
+    architectures: dict[str, tuple[RivalLatency, ...]] = Field(default_factory=dict)
 
 
 def load_rivals(path: Path | None = None) -> Rivals:
