@@ -192,6 +192,7 @@ HUB = "tests/hub/test_hub_doc.py"
 # Blocks that another test runs, with what it looks for in the document or types itself.
 ELSEWHERE: dict[Key, str] = {
     ("docs/clients.md", "node export/clients/node/classify.mjs models/digits_s --check"): CLIENTS,
+    ("README.md", "anas serve digits_s"): BROWSER,
     ("docs/clients.md", "anas serve digits_s"): BROWSER,
     ("docs/guide_models.md", "anas serve digits_m"): BROWSER,
     **{

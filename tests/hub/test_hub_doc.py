@@ -77,5 +77,5 @@ def test_what_readme_and_guides_print_works(tmp_path: Path) -> None:
             assert done.code == 0, (line, done.err)
     assert content_of(tmp_path / "digits_m") == content_of(ROOT / "models" / "digits_m")
     index = json.loads((tmp_path / "hub-gallery" / "index.json").read_text())
-    found = {entry["name"] for entry in index["entries"]}
+    found = {entry["name"] for entry in index["models"]}
     assert found == {"digits_s", "digits_m"}
