@@ -54,7 +54,7 @@ def test_the_entries_are_complete_and_verified(finished: tuple[Path, DemoResult]
         parity = report.files["model.onnx"].parity
         assert parity is not None
         assert parity.images == len(test_labels)
-        assert parity.batch_sizes == (1, 2, 7)
+        assert parity.batch_sizes == (1, 2, 3, 7, 32)
         assert parity.top1_pct == pytest.approx(report.accuracy.top1_pct)
         assert report.files["model.onnx"].latency[0].p50_ms > 0
         assert report.cost is not None
