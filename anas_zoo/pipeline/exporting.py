@@ -95,6 +95,29 @@ def export_entry(
     return Exported(path, info)
 
 
+@dataclass(frozen=True)
+class _Images:
+    """What a file is compared on, and for int8 what its ranges come from."""
+
+    compared: Tensor
+    labels: Tensor | None = None
+    calibration: Tensor | None = None
+    source: str = ""
+
+
+def _images(folder: Path, config: EntryConfig, target: Target, data: str | None) -> _Images:
+    golden = read_golden(folder, config)[0]
+    if target.quantization is None:
+        return _Images(golden)
+    calibration, source = _calibration_images(folder, config, target.quantization.images, data)
+    run = run_of_draft(folder)
+    if run is None:
+        return _Images(golden, None, calibration, source)
+    prepared = with_preprocessing(run.source, config.anas.preprocessing.to_preprocessing())
+    scored = ImagesAt(prepared, run.split.search).that_fit(config.arch.resolution)
+    return _Images(scored(config.arch.resolution), scored.labels, calibration, source)
+
+
 def _first_that_passes(
     folder: Path, config: EntryConfig, subnet: Subnet, target: Target, path: Path, data: str | None
 ) -> FileInfo:
@@ -102,37 +125,25 @@ def _first_that_passes(
 
     Raises what the last try raises.
     """
-    if target.quantization is None:
-        return _export(folder, config, subnet, target, path, data)
-    *others, last = target.quantization.choices()
-    for choice in others:
+    images = _images(folder, config, target, data)
+    choices = [None] if target.quantization is None else target.quantization.choices()
+    *others, last = [target.model_copy(update={"quantization": choice}) for choice in choices]
+    for tried in others:
         try:
-            tried = target.model_copy(update={"quantization": choice})
-            return _export(folder, config, subnet, tried, path, data)
+            return _export(config, subnet, tried, path, images)
         except ParityError as exc:
-            note(f"{', '.join(choice.keep_float) or 'nothing'} in float: {exc}")
-    return _export(folder, config, subnet, target.model_copy(update={"quantization": last}), path, data)
+            assert tried.quantization is not None
+            note(f"{', '.join(tried.quantization.keep_float) or 'nothing'} in float: {exc}")
+    return _export(config, subnet, last, path, images)
 
 
-def _export(
-    folder: Path, config: EntryConfig, subnet: Subnet, target: Target, path: Path, data: str | None
-) -> FileInfo:
-    side, how = config.arch.resolution, target.quantization
-    preprocessing = config.anas.preprocessing.to_preprocessing()
-    images, labels, calibration, quantization = read_golden(folder, config)[0], None, None, None
-    if how is not None:
-        calibration, source = _calibration_images(folder, config, how.images, data)
-        run = run_of_draft(folder)
-        if run is not None:
-            mine = with_preprocessing(run.source, preprocessing)
-            scored = ImagesAt(mine, run.split.search).that_fit(side)
-            images, labels = scored(side), scored.labels
-    metadata = _metadata(config)
+def _export(config: EntryConfig, subnet: Subnet, target: Target, path: Path, images: _Images) -> FileInfo:
+    side, how, quantization = config.arch.resolution, target.quantization, None
 
     def fast_enough(file: Path) -> None:
         nonlocal quantization
         assert how is not None
-        assert calibration is not None
+        assert images.calibration is not None
         speedup = _speedup(file, subnet, target, side)
         if speedup < how.min_speedup.value:
             raise QuantizationError(
@@ -140,9 +151,9 @@ def _export(
                 f"{how.min_speedup.value:g} is needed: {' '.join(how.min_speedup.reason.split())}"
             )
         quantization = QuantizationInfo(
-            images=len(calibration),
-            source=source,
-            sha256=sha256_bytes(calibration.contiguous().numpy().tobytes()),
+            images=len(images.calibration),
+            source=images.source,
+            sha256=sha256_bytes(images.calibration.contiguous().numpy().tobytes()),
             method=how.method,
             keep_float=how.keep_float,
             speedup=speedup,
@@ -153,11 +164,11 @@ def _export(
         path,
         target=target,
         resolution=side,
-        metadata=metadata,
-        images=images,
-        labels=labels,
-        preprocessing=preprocessing,
-        calibration_images=calibration,
+        metadata=_metadata(config),
+        images=images.compared,
+        labels=images.labels,
+        preprocessing=config.anas.preprocessing.to_preprocessing(),
+        calibration_images=images.calibration,
         gate=None if how is None else fast_enough,
     )
     return file_info(
