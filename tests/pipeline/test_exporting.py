@@ -134,6 +134,20 @@ def test_int8_says_how_it_was_made(draft: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_int8_tries_every_set_of_float_parts(
+    draft: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, as long as the accuracy is missed; here none can keep it."""
+    strict = {"value": 0.0, "reason": "rounding alone is more than this"}
+    tolerances = {"max_abs_logit_diff": strict, "min_top1_agreement_pct": strict}
+    with pytest.raises(ParityError, match="at most 0 is allowed"):
+        export_entry(draft, changed(tmp_path, "ort-cpu-int8", tolerances=tolerances), data="digits")
+    tried = [line.split(" in float:")[0] for line in capsys.readouterr().err.splitlines()]
+    assert [line.strip() for line in tried] == ["se", "se, stem, stages.0, stages.1"]
+    assert "ParityError" in Entry.read(draft).report.refused["model.mine.onnx"]
+
+
+@pytest.mark.slow
 def test_int8_that_is_not_worth_it_leaves_the_reason(draft: Path, tmp_path: Path) -> None:
     with pytest.raises(QuantizationError, match=r"as fast as float on this machine, at least 1000 is needed"):
         export_entry(draft, int8(tmp_path, 1000.0), data="digits")
