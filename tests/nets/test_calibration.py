@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from anas_zoo.errors import CalibrationError
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
+from anas_zoo.nets.calibration import _even
 from anas_zoo.space import SearchSpace
 
 DIGITS = SearchSpace.load("digits")
@@ -39,6 +43,62 @@ def test_the_statistics_are_the_mean_over_the_batches() -> None:
     var = torch.stack([m.var((0, 2, 3)) for m in maps]).mean(0)
     torch.testing.assert_close(norm.running_mean, mean, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(norm.running_var, var, rtol=1e-4, atol=1e-6)
+
+
+def _activations(subnet: Subnet, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return subnet.get_submodule("stem.conv")(images)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("sizes", [[128, 1], [1, 128], [100, 29], [64, 64, 1], [128, 128, 3]])
+def test_every_image_counts_the_same_however_they_are_cut(sizes: list[int]) -> None:
+    """Not the last image as much as the 128 before it."""
+    generator = torch.Generator().manual_seed(4)
+    # Images differ in scale and offset, so that it matters which ones count.
+    scale = torch.rand(sum(sizes), 1, 1, 1, generator=generator) * 3 + 0.2
+    images = torch.randn(sum(sizes), 3, 16, 16, generator=generator) * scale + scale
+    cut, whole = SUPERNET.extract(ARCH), SUPERNET.extract(ARCH)
+    calibrate_bn(cut, images.split(sizes))
+    calibrate_bn(whole, [images])
+    norm = cut.get_submodule("stem.bn")
+    assert isinstance(norm, nn.BatchNorm2d)
+    mean = _activations(whole, images).mean((0, 2, 3))
+    torch.testing.assert_close(norm.running_mean, mean, rtol=1e-3, atol=1e-4)
+    for name, value in _statistics(cut).items():
+        wanted = _statistics(whole)[name]
+        assert float((value - wanted).norm() / wanted.norm()) < 0.03, name
+    assert cut.calibration.sha256 == whole.calibration.sha256  # type: ignore[union-attr]
+
+
+@given(
+    images=st.integers(1, 200),
+    cuts=st.lists(st.integers(1, 70), min_size=1, max_size=40),
+)
+def test_batches_are_evened_out(images: int, cuts: list[int]) -> None:
+    """The same images in order, in batches that are never larger than the largest given, nor tiny."""
+    numbers = torch.arange(images).view(-1, 1, 1, 1)
+    ends = [end for end in itertools.accumulate(cuts) if end < images]
+    parts = numbers.tensor_split(ends)
+    largest = max(8, *map(len, parts))
+    made = list(_even(iter(parts)))
+    assert torch.equal(torch.cat(made), numbers)
+    assert max(map(len, made)) <= largest
+    assert len(made) == 1 or min(map(len, made)) >= 4
+
+
+@pytest.mark.parametrize("sizes", [[8, 8], [128, 128, 128], [64]])
+def test_equal_batches_stay_as_they_are(sizes: list[int]) -> None:
+    """So that the published procedure, a cumulative average over batches of one size, gives the same."""
+    images = torch.arange(sum(sizes)).view(-1, 1, 1, 1)
+    assert [len(batch) for batch in _even(images.split(sizes))] == sizes
+
+
+def test_single_images_calibrate_as_a_batch_of_them() -> None:
+    images = torch.cat(_batches(2))
+    one, two = SUPERNET.extract(ARCH), SUPERNET.extract(ARCH)
+    calibrate_bn(one, images.split(1))
+    calibrate_bn(two, images.split(8))
+    assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
 
 
 def test_the_record_says_what_was_used() -> None:
@@ -99,6 +159,8 @@ def test_what_is_no_calibration() -> None:
         calibrate_bn(subnet, [_batches()[0][:0]])
     with pytest.raises(CalibrationError, match="non-finite"):
         calibrate_bn(subnet, [torch.full((2, 3, 16, 16), float("inf"))])
+    with pytest.raises(CalibrationError, match=r"of one shape, got \(3, 16, 16\) and \(3, 12, 12\)"):
+        calibrate_bn(subnet, [_batches()[0], torch.zeros(8, 3, 12, 12)])
     assert not subnet.is_calibrated()
 
 
