@@ -25,7 +25,7 @@ from anas_zoo.export.target import KINDS, Quantization
 from anas_zoo.files import atomic_write
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.images_at import ImagesAt, spread
+from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.progress import stage
 from anas_zoo.zoo import load_subnet
 
@@ -51,7 +51,7 @@ class Study:
         assert target.quantization is not None
         self.how = target.quantization
         source, split = run.source, run.split
-        self.calibration: Tensor = ImagesAt(source, spread(split.train, self.how.images))(side)
+        self.calibration: Tensor = ImagesAt(source, split.train).some(self.how.images)(side)
         scored = ImagesAt(source, split.search)
         self.images, self.labels = scored(side).numpy(), scored.labels.numpy()
         noise = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))

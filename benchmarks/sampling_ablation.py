@@ -133,7 +133,7 @@ def fit_predictor(args: argparse.Namespace) -> None:
     It is scored on the search split; what it costs is not counted in the budget of its users.
     """
     from anas_zoo.pipeline import Recipe, Run
-    from anas_zoo.pipeline.images_at import ImagesAt, spread
+    from anas_zoo.pipeline.images_at import ImagesAt
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.search import SubnetEvaluator
     from anas_zoo.search.predictor_file import write_predictor
@@ -150,7 +150,7 @@ def fit_predictor(args: argparse.Namespace) -> None:
     if not run.supernet_folder.exists():
         train_stage(run)
     run.use_threads()
-    space, images = run.space, ImagesAt(run.source, spread(run.split.search, PREDICTOR_IMAGES))
+    space, images = run.space, ImagesAt(run.source, run.split.search).some(PREDICTOR_IMAGES)
     evaluate = SubnetEvaluator(
         run.supernet,
         calibration=run.calibration_images,

@@ -32,7 +32,8 @@ def evaluate(
         typer.Option(help="See docs/preprocessing.md. Default: the mode that the entry records."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="At most N images, evenly spread over the part.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="At most N images of it, balanced over the classes."),
     ] = None,
     runtime: Annotated[
         Literal["torch", "onnxruntime"],

@@ -6,7 +6,7 @@ from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.memory import MemoryImages
-from anas_zoo.data.part import PartOf, balanced_order
+from anas_zoo.data.part import PartOf, balanced_choice, balanced_order
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.sources import ImageSource, open_source, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
@@ -32,6 +32,7 @@ __all__ = [
     "TrainData",
     "WdsSource",
     "augment",
+    "balanced_choice",
     "balanced_order",
     "draw_affine",
     "eval_tensor",

@@ -1,4 +1,4 @@
-"""A part of a source as a source of its own, and the order in which to take a few of its images."""
+"""A part of a source as a source of its own, and the choice of a few of its images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.files import sha256_bytes
 
-__all__ = ["PartOf", "balanced_order"]
+__all__ = ["PartOf", "balanced_choice", "balanced_order"]
 
 
 class PartOf:
@@ -53,3 +53,22 @@ def balanced_order(labels: npt.NDArray[np.int64], seed: Sequence[int]) -> npt.ND
     _, starts, counts = np.unique(labels[by_class], return_index=True, return_counts=True)
     turn = np.arange(len(labels)) - np.repeat(starts, counts)  # how manyth of its class
     return np.asarray(by_class[np.lexsort((rng.permutation(len(labels)), turn))], dtype=np.int64)
+
+
+def balanced_choice(
+    indices: Sequence[int] | npt.NDArray[np.integer],
+    labels: npt.NDArray[np.int64],
+    count: int,
+    seed: Sequence[int],
+) -> list[int]:
+    """At most ``count`` of ``indices``, the classes as even as can be, in an order that mixes them.
+
+    Args:
+        indices: numbers of images.
+        labels: the class of every image of their source, by number.
+        count: of a smaller count the images are among those of a larger one.
+        seed: words that the choice follows from.
+    """
+    numbers = np.asarray(indices, dtype=np.int64)
+    chosen: list[int] = numbers[balanced_order(labels[numbers], seed)[:count]].tolist()
+    return chosen

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anas_zoo.data import ImageSource
-from anas_zoo.pipeline.images_at import spread
+from anas_zoo.data import ImageSource, balanced_choice
+from anas_zoo.pipeline.images_at import CALIBRATION, SCORING
 
 __all__ = ["HELD_OUT", "ImageRoles", "class_names", "image_roles"]
 
@@ -58,7 +58,9 @@ class ImageRoles:
 def image_roles(
     source: ImageSource, *, labelled: bool, max_calibration: int, max_evaluation: int
 ) -> ImageRoles:
-    """Evaluate on the source's own test part, else on every fifth image of each class, evenly spread.
+    """Evaluate on the source's own test part, else on every fifth image of each class.
+
+    Where fewer are wanted, they are balanced over the classes, the same ones every time.
 
     Args:
         source: where the images come from.
@@ -75,5 +77,9 @@ def image_roles(
         by_class = rest[np.argsort(source.labels[rest], kind="stable")]
         evaluated, split = np.sort(by_class[HELD_OUT_SHARE - 1 :: HELD_OUT_SHARE]), HELD_OUT
         rest = np.setdiff1d(rest, evaluated)
-    chosen = evaluated[np.argsort(source.labels[evaluated], kind="stable")].tolist() if labelled else []
-    return ImageRoles(spread(rest.tolist(), max_calibration), sorted(spread(chosen, max_evaluation)), split)
+    chosen = evaluated if labelled else every[:0]
+    return ImageRoles(
+        balanced_choice(rest, source.labels, max_calibration, [0, CALIBRATION]),
+        sorted(balanced_choice(chosen, source.labels, max_evaluation, [0, SCORING])),
+        split,
+    )

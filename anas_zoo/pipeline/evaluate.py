@@ -89,7 +89,7 @@ def evaluate(
         data: name of a source of images; the draft of a run has the run's by default.
         split: the part of them; default is the test part, or all images where there is none.
         modes: of preprocessing; default is the one of its config.
-        limit: so many images at most, evenly spread over the part.
+        limit: that many images at most, balanced over the classes.
         runtime: torch and the weights, or onnxruntime, numpy and Pillow with an exported file.
         file: which one of the exported files; default is model.onnx.
         device: of torch.

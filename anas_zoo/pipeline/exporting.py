@@ -8,14 +8,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from anas_zoo.data import ImageSource, open_source, with_preprocessing
+from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.errors import EntryError, ExportError, ParityError, QuantizationError
 from anas_zoo.export import Target, export_onnx
 from anas_zoo.files import canonical_json, sha256_bytes, write_json
 from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.draft_run import run_of_draft
-from anas_zoo.pipeline.images_at import ImagesAt, spread
+from anas_zoo.pipeline.images_at import CALIBRATION, ImagesAt
 from anas_zoo.profiling import count_onnx_macs, measure_latency
 from anas_zoo.progress import note
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
@@ -212,7 +212,7 @@ def _calibration_images(
             f"{folder} is not in a run, so its training images are not known; give --data with images of the "
             "same kind to calibrate int8 on"
         )
-    chosen = spread(indices, count)
+    chosen = balanced_choice(indices, source.labels, count, [0, CALIBRATION])
     prepared = with_preprocessing(source, config.anas.preprocessing.to_preprocessing())
     return ImagesAt(prepared, chosen)(
         config.arch.resolution

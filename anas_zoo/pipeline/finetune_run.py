@@ -11,15 +11,16 @@ checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.data import ImageSource, open_source, with_preprocessing
+from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.errors import DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
-from anas_zoo.pipeline.images_at import ImagesAt, spread
+from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
 from anas_zoo.schema import Schema, parse
 from anas_zoo.zoo import Entry, PreprocessingInfo
@@ -137,9 +138,13 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
         return with_preprocessing(open_source(self.recipe.data), self.origin.preprocessing.to_preprocessing())
 
     def calibration_images(self, count: int) -> ImagesAt:
-        """``count`` images of the training split, evenly spread over it: the same ones every time."""
-        return ImagesAt(self.source, spread(self.split.train, count))
+        """``count`` images of the training split: balanced over the classes, fixed by the seed."""
+        return self._some(self.split.train, count, CALIBRATION)
 
     def search_images(self, count: int) -> ImagesAt:
-        """``count`` images of the search split, evenly spread over it."""
-        return ImagesAt(self.source, spread(self.split.search, count))
+        """``count`` images of the search split: balanced over the classes, fixed by the seed."""
+        return self._some(self.split.search, count, SCORING)
+
+    def _some(self, indices: Sequence[int], count: int, use: int) -> ImagesAt:
+        chosen = balanced_choice(indices, self.source.labels, count, [self.recipe.seed, use])
+        return ImagesAt(self.source, chosen)

@@ -7,18 +7,20 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from anas_zoo.data import AugmentationRecipe, ImageSource, augment, draw_affine, eval_tensor
+from anas_zoo.data import (
+    AugmentationRecipe,
+    ImageSource,
+    augment,
+    balanced_choice,
+    draw_affine,
+    eval_tensor,
+)
 from anas_zoo.data.tensors import images_in_memory
 
-__all__ = ["ImagesAt", "ViewsAt", "spread"]
+__all__ = ["CALIBRATION", "SCORING", "ImagesAt", "ViewsAt"]
 
 BATCH = 256  # images that are classified at a time
-
-
-def spread(indices: Sequence[int], count: int) -> list[int]:
-    """At most ``count`` of ``indices``, evenly spread over them: the same ones every time."""
-    count = min(count, len(indices))
-    return [indices[i * len(indices) // count] for i in range(count)]
+CALIBRATION, SCORING = 11, 12  # last words of the seeds by which images are chosen: what they are for
 
 
 class ImagesAt:
@@ -46,15 +48,14 @@ class ImagesAt:
             yield eval_tensor(self._source, part, self._source.preprocessing, resolution)
 
     def that_fit(self, resolution: int) -> ImagesAt:
-        """These images, or as many of them, evenly spread, as fit in memory at a resolution."""
+        """These images, or as many of them, balanced over the classes, as fit in memory at a resolution."""
         limit = images_in_memory(resolution)
-        if len(self._indices) <= limit:
-            return self
-        return ImagesAt(self._source, spread(self._indices, limit))
+        return self if len(self._indices) <= limit else self.some(limit)
 
-    def first(self, count: int) -> ImagesAt:
-        """The first ``count`` of these images."""
-        return ImagesAt(self._source, self._indices[:count])
+    def some(self, count: int) -> ImagesAt:
+        """At most ``count`` of these images, balanced over the classes: the same ones every time."""
+        chosen = balanced_choice(self._indices, self._source.labels, count, [0, SCORING])
+        return ImagesAt(self._source, chosen)
 
 
 class ViewsAt:

@@ -85,7 +85,7 @@ def import_authors(
         out: the new folder; one entry per model appears in it, all of them or none.
         models: names of published models; default is a0 to a6, or none beside ``searched`` ones.
         searched: other architectures of the space, called attentive_nas_ID.
-        max_images: how many images to calibrate on at most, evenly spread.
+        max_images: how many images to calibrate on at most, balanced over the classes.
         max_evaluated: how many images to measure accuracy on at most, in both modes; 0 for none.
         preprocessing: the mode that the networks are calibrated in and the entries record.
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.data import ImageSource
+from anas_zoo.data import ImageSource, balanced_choice
 from anas_zoo.errors import DataError, nearest
-from anas_zoo.pipeline.images_at import spread
+from anas_zoo.pipeline.images_at import SCORING
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.zoo import Entry
 
@@ -59,13 +59,13 @@ def classes_in(source: ImageSource, entry: Entry) -> Indices:
 def choose_images(
     source: ImageSource, run: RunFolder[Any] | None, split: str | None, limit: int | None
 ) -> tuple[str, list[int]]:
-    """The name of a part of ``source`` and numbers of its images, at most ``limit``, evenly spread.
+    """The name of a part of ``source`` and numbers of its images, at most ``limit``.
 
     Args:
         source: where the images come from.
         run: whose split is meant, if the images are those of it.
         split: test, train, search (of a run) or all; default is test, or all where there is no such part.
-        limit: None for all of the part.
+        limit: None for all of the part; fewer are balanced over the classes, the same ones every time.
 
     Raises :class:`DataError` for a part that is not there or empty.
     """
@@ -75,7 +75,9 @@ def choose_images(
         raise DataError(f"{source.name} has no part {split!r}; give --split {' or '.join(parts)}")
     if not len(parts[split]):
         raise DataError(f"the part {split!r} of {source.name} has no images; give another --split")
-    return split, spread(parts[split], limit or len(parts[split]))
+    if limit is None or limit >= len(parts[split]):
+        return split, list(parts[split])
+    return split, balanced_choice(parts[split], source.labels, limit, [0, SCORING])
 
 
 def _parts(source: ImageSource, run: RunFolder[Any] | None) -> dict[str, Sequence[int]]:

@@ -23,7 +23,7 @@ from anas_zoo.data import PartOf, balanced_order
 from anas_zoo.errors import OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
-from anas_zoo.pipeline.images_at import ImagesAt, ViewsAt
+from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt, ViewsAt
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
 from anas_zoo.schema import parse
@@ -33,7 +33,6 @@ from anas_zoo.space import SearchSpace
 __all__ = ["Run"]
 
 NAMES_OF_THREE = ("s", "m", "l")
-CALIBRATION, SCORING = 11, 12  # tell the uses of the seed apart
 
 
 class Run(RunFolder[Recipe]):

@@ -80,4 +80,4 @@ def write_tested_draft(
         ),
         cost=cost_of(profile, resolution),
     )
-    write_draft(folder, subnet, config, report, test_images.first(GOLDEN_IMAGES)(resolution))
+    write_draft(folder, subnet, config, report, test_images.some(GOLDEN_IMAGES)(resolution))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
+from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData, balanced_choice
 from anas_zoo.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.nets import Supernet, save_supernet
-from anas_zoo.pipeline.images_at import ImagesAt, spread
+from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.pipeline.training_picture import draw_training
@@ -112,8 +112,10 @@ def train_stage(run: Run, workers: Workers = HERE) -> None:
 def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]]:
     """Accuracy on the search split of the smallest, the largest and a few fixed subnets, calibrated."""
     recipe, split = run.recipe.train.evaluation, run.split
-    calibration = ImagesAt(run.source, spread(split.train, recipe.calibration_images))
-    images = ImagesAt(run.source, spread(split.search, recipe.images))
+    labels, seed = run.source.labels, run.recipe.seed
+    calibrated_on = balanced_choice(split.train, labels, recipe.calibration_images, [seed, CALIBRATION])
+    scored = balanced_choice(split.search, labels, recipe.images, [seed, SCORING])
+    calibration, images = ImagesAt(run.source, calibrated_on), ImagesAt(run.source, scored)
     evaluator = SubnetEvaluator(
         supernet,
         calibration=calibration,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anas_zoo.data import DigitsSource, ImageSource, PartOf, balanced_order
+from anas_zoo.data import DigitsSource, ImageSource, PartOf, balanced_choice, balanced_order
 
 
 def test_a_part_shows_its_own_images_and_no_others() -> None:
@@ -40,3 +40,20 @@ def test_the_seed_decides_the_order() -> None:
     labels = DigitsSource().labels
     assert (balanced_order(labels, [0]) != balanced_order(labels, [1])).any()
     assert len(set(labels[balanced_order(labels, [0])[:10]])) == 10
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 70), st.integers(0, 3), st.data())
+def test_a_choice_is_balanced_whatever_the_order(
+    labels: list[int], count: int, seed: int, data: st.DataObject
+) -> None:
+    every = np.array(labels)
+    indices = data.draw(st.lists(st.integers(0, len(labels) - 1), unique=True, min_size=1))
+    chosen = balanced_choice(indices, every, count, [seed])
+    assert len(chosen) == len(set(chosen)) == min(count, len(indices))
+    assert set(chosen) <= set(indices)
+    there = np.bincount(every[indices], minlength=5)
+    taken = np.bincount(every[chosen], minlength=5) if chosen else np.zeros(5, int)
+    # A class has fewer than another only where it has no more.
+    assert all(taken[label] == there[label] for label in range(5) if taken[label] < taken.max() - 1)
+    assert chosen == balanced_choice(indices, every, count, [seed])
+    assert chosen == balanced_choice(indices, every, count + 1, [seed])[:count]

@@ -13,14 +13,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anas_zoo.data import DigitsSource, eval_tensor
+from anas_zoo.data import DigitsSource, balanced_choice, eval_tensor
 from anas_zoo.errors import DataError, EntryError, NoWeightsError
 from anas_zoo.export.image_input import with_image_input
 from anas_zoo.geometry import Mode
 from anas_zoo.pipeline.evaluate import evaluate
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
-from anas_zoo.pipeline.images_at import spread
+from anas_zoo.pipeline.images_at import SCORING
+from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.zoo import Classifier, Entry, entry_folder, file_info, load_subnet, model_card, write_report
 from anas_zoo.zoo.evidence import Accuracy, EntryReport
 
@@ -59,7 +60,7 @@ def as_reference(folder: Path) -> Path:
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
 def test_accuracies_are_those_counted_by_hand(runtime: str) -> None:
     found = evaluate(SMALL, "digits", modes=("native", "reference"), limit=LIMIT, runtime=runtime)  # type: ignore[arg-type]
-    indices = spread(range(1797), LIMIT)
+    indices = balanced_choice(range(1797), DigitsSource().labels, LIMIT, [0, SCORING])
     assert [a.preprocessing for a in found.accuracies] == ["native", "reference"]
     for accuracy in found.accuracies:
         top1, top5 = by_hand(indices, accuracy.preprocessing)
@@ -70,13 +71,29 @@ def test_accuracies_are_those_counted_by_hand(runtime: str) -> None:
     assert found.runtime == ("torch" if runtime == "torch" else "model.onnx")
 
 
+@pytest.mark.parametrize("limit", [60, 100])
+def test_a_limit_leaves_no_class_out(limit: int) -> None:
+    """Equidistant images of interleaved classes were all of one class."""
+
+    class Interleaved(DigitsSource):
+        def __init__(self) -> None:
+            super().__init__()
+            order = np.lexsort((self.labels, np.arange(1797) // 10))
+            self.labels, self._pixels = np.arange(1797) % 10, self._pixels[order]
+
+    source = Interleaved()
+    _, chosen = choose_images(source, None, None, limit)
+    assert np.bincount(source.labels[chosen]).tolist() == [limit // 10] * 10
+
+
 def test_the_recorded_mode_is_the_default(draft: Path) -> None:
     (native,) = evaluate(draft, limit=LIMIT).accuracies
     as_reference(draft)
     (reference,) = evaluate(draft, limit=LIMIT).accuracies
     assert (native.preprocessing, reference.preprocessing) == ("native", "reference")
     test = FinetuneRun.open(draft.parent.parent).split.test
-    assert reference.top1_pct == pytest.approx(by_hand(spread(test, LIMIT), "reference")[0])
+    measured = balanced_choice(test, DigitsSource().labels, LIMIT, [0, SCORING])
+    assert reference.top1_pct == pytest.approx(by_hand(measured, "reference")[0])
     # Its native form is what timm does with the config: here another crop than the entry had.
     other = evaluate(draft, limit=LIMIT, modes=("native",)).accuracies[0]
     assert other.preprocessing == "native"

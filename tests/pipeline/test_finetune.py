@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from letters import LETTERS, QUICK, quick, write_letters
 
-from anas_zoo.data import FolderSource, Preprocessing, eval_tensor
+from anas_zoo.data import FolderSource, Preprocessing, balanced_choice, eval_tensor
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import ConfigError, DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.nets import Subnet
@@ -28,7 +28,7 @@ from anas_zoo.pipeline.deploy import table_row, validate_entry
 from anas_zoo.pipeline.finetune import finetune, with_new_classifier
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
-from anas_zoo.pipeline.images_at import spread
+from anas_zoo.pipeline.images_at import CALIBRATION, SCORING
 from anas_zoo.schema import read_json
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
@@ -179,12 +179,13 @@ def test_a_reference_entry_is_fine_tuned_in_its_mode(few: Path, tmp_path: Path) 
     entry = reference_entry(tmp_path / "reference")
     run = FinetuneRun.start(tmp_path / "run", quick(few), entry)
     own = Preprocessing("bilinear", 0.875, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "reference")
+    labels = run.source.labels
     for images, part in (
         (run.test_images, run.split.test),
-        (run.search_images(9), run.split.search),
-        (run.calibration_images(9), run.split.train),
+        (run.search_images(9), balanced_choice(run.split.search, labels, 9, [0, SCORING])),
+        (run.calibration_images(9), balanced_choice(run.split.train, labels, 9, [0, CALIBRATION])),
     ):
-        expected = eval_tensor(FolderSource(few), spread(part, len(images.labels)), own, 6)
+        expected = eval_tensor(FolderSource(few), part, own, 6)
         assert torch.equal(images(6), expected)
     native = eval_tensor(FolderSource(few), run.split.test, own.in_mode("native"), 6)
     assert not torch.allclose(run.test_images(6), native, atol=0.1)
@@ -200,7 +201,7 @@ def test_what_is_fine_tuned_from_a_reference_entry_says_so(few: Path, tmp_path: 
     assert report.accuracy is not None
     assert report.accuracy.preprocessing == "reference"
     golden, _ = read_golden(draft, config)
-    assert torch.equal(golden, run.test_images(6)[: len(golden)])
+    assert torch.equal(golden, run.test_images.some(len(golden))(6))
     # Validation prepares the images as the config says, so it measures the accuracy of the report.
     assert validate_entry(draft)["model.onnx"].torch_top1_pct == pytest.approx(report.accuracy.top1_pct)
     assert "## Preprocessing (`reference`)" in (publish(draft, tmp_path / "entry") / "README.md").read_text()

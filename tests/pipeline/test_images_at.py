@@ -1,24 +1,11 @@
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from anas_zoo.data import DigitsSource, tensors
 from anas_zoo.errors import DataError
-from anas_zoo.pipeline.images_at import ImagesAt, spread
-
-
-@given(st.integers(1, 50), st.integers(1, 60))
-def test_spread_is_even_and_in_order(there: int, wanted: int) -> None:
-    found = spread(range(there), wanted)
-    assert len(found) == min(there, wanted)
-    assert found == sorted(set(found))
-    gaps = [b - a for a, b in itertools.pairwise(found)]
-    assert not gaps or max(gaps) - min(gaps) <= 1
+from anas_zoo.pipeline.images_at import ImagesAt
 
 
 def test_images_that_do_not_fit_in_memory_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +19,13 @@ def test_images_that_do_not_fit_in_memory_come_in_parts(monkeypatch: pytest.Monk
         large(8)
     assert torch.equal(torch.cat(list(large.batches(8))), expected)
     some = large.that_fit(8)
-    assert torch.equal(some(8), expected[::2])
-    assert torch.equal(some.labels, whole.labels[::2])
-    assert torch.equal(large.first(5)(8), expected[:5])
+    assert some.labels.bincount().tolist() == [30] * 10
+    assert some(8).shape == (300, 3, 8, 8)
+    assert torch.equal(some(8), large.that_fit(8)(8))
+
+
+def test_some_images_are_of_all_classes() -> None:
+    """Those of a folder lie class by class, so the first ones are all of one."""
+    source = DigitsSource()
+    by_class = sorted(range(len(source.labels)), key=lambda index: source.labels[index])
+    assert sorted(ImagesAt(source, by_class).some(10).labels.tolist()) == list(range(10))

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from anas_zoo import create_model
-from anas_zoo.data import DigitsSource, FolderSource, eval_tensor
+from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
 from anas_zoo.errors import CheckpointError, DataError, EntryError, OutputError
 from anas_zoo.files import sha256_bytes
 from anas_zoo.pipeline.authors_labels import class_names, image_roles
+from anas_zoo.pipeline.images_at import CALIBRATION
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
@@ -60,7 +61,8 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
     assert entry.config.anas.calibration is not None
     assert entry.config.anas.calibration.images == 5
     training = FolderSource(images / "train")  # the test part is left out
-    calibrated_on = eval_tensor(training, [0, 1, 2, 3, 4], training.preprocessing, 192)
+    chosen = balanced_choice(range(6), training.labels, 5, [0, CALIBRATION])
+    calibrated_on = eval_tensor(training, chosen, training.preprocessing, 192)
     assert entry.config.anas.calibration.sha256 == sha256_bytes(calibrated_on.numpy().tobytes())
     assert entry.report.accuracy is None
     assert entry.report.cost is not None
@@ -92,7 +94,8 @@ def test_the_mode_of_preprocessing_is_calibrated_for_and_recorded(tmp_path: Path
     own = images.preprocessing.in_mode("reference")
     assert entry.config.anas.preprocessing.to_preprocessing() == own
     assert entry.config.anas.calibration is not None
-    calibrated_on = eval_tensor(images, [0, 1, 3, 4], own, 192)
+    chosen = balanced_choice(range(len(images.labels)), images.labels, 4, [0, CALIBRATION])
+    calibrated_on = eval_tensor(images, chosen, own, 192)
     assert entry.config.anas.calibration.sha256 == sha256_bytes(calibrated_on.numpy().tobytes())
     assert torch.equal(read_golden(folder, entry.config)[0], calibrated_on)
     assert "## Preprocessing (`reference`)" in (folder / "README.md").read_text()

@@ -9,11 +9,11 @@ from letters import write_letters
 from PIL import Image
 from tiny_recipe import tiny_recipe
 
-from anas_zoo.data import FolderSource
+from anas_zoo.data import FolderSource, balanced_choice
 from anas_zoo.errors import CheckpointError, DataError
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.images_at import spread
+from anas_zoo.pipeline.images_at import CALIBRATION
 from anas_zoo.pipeline.train import train_stage
 from anas_zoo.schema import read_yaml
 from anas_zoo.space import SearchSpace
@@ -60,7 +60,7 @@ def test_streamed_images_train_too_and_unreadable_ones_are_counted(tmp_path: Pat
         return Run.start(tmp_path / name, tiny_recipe(data=str(images), train=changes))
 
     run, strict = start("run", 10), start("strict", 2)
-    measured = spread(run.split.train, 2)
+    measured = balanced_choice(run.split.train, run.source.labels, 2, [run.recipe.seed, CALIBRATION])
     for index in [index for index in run.split.train if index not in measured][5:8]:
         path = FolderSource(images).file(index)
         path.write_bytes(bytes(path.stat().st_size))  # of the same size: found only when it is read
