@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anas_zoo.search.evaluation import Evaluation
+from anas_zoo.search.front import best_within
 from anas_zoo.search.limits import Range
 from anas_zoo.search.objectives import OBJECTIVES
 
@@ -61,12 +62,10 @@ class Reference:
 
 
 def answers_of(evaluations: Sequence[Evaluation], budgets: Sequence[tuple[str, float]]) -> list[Answer]:
-    """The most accurate within each (cost, limit); of equals the cheapest, then the smallest id."""
+    """The best within each (cost, limit), by :func:`anas_zoo.search.front.preference`."""
     found = []
     for cost, limit in budgets:
         if cost not in OBJECTIVES:
             raise ValueError(f"no cost {cost!r}")
-        inside = [e for e in evaluations if e.value(cost) <= limit]
-        best = max(inside, key=lambda e: (e.top1_pct, -e.value(cost), e.arch.id), default=None)
-        found.append(Answer(cost, limit, best))
+        found.append(Answer(cost, limit, best_within(evaluations, cost, limit)))
     return found

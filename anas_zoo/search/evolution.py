@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from anas_zoo.search.algorithm import Algorithm
+from anas_zoo.search.front import preference
 from anas_zoo.search.problem import Codes, Problem
 from anas_zoo.search.recipe import EvolutionRecipe
 from anas_zoo.space import crossover, mutate
@@ -81,8 +82,9 @@ class Evolution(Algorithm):
         high = values.max() if limit is None or limit.max is None else limit.max
         width = max((high - low) / BINS, 1e-12)
         best: dict[int, int] = {}
+        order = preference(costs[0])
         for place, value in enumerate(values):
             number = int((value - low) / width)
-            if number not in best or items[place].top1_pct > items[best[number]].top1_pct:
+            if number not in best or order(items[place]) < order(items[best[number]]):
                 best[number] = place
         return problem.space.encode(items[place].arch for place in best.values())

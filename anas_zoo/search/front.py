@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,16 @@ from anas_zoo.errors import SearchError
 from anas_zoo.search.evaluation import Evaluation
 from anas_zoo.search.objectives import OBJECTIVES
 
-__all__ = ["DEFAULT_OBJECTIVES", "best_under", "losses_of", "nondominated", "pareto_front", "pick_subnets"]
+__all__ = [
+    "DEFAULT_OBJECTIVES",
+    "best_under",
+    "best_within",
+    "losses_of",
+    "nondominated",
+    "pareto_front",
+    "pick_subnets",
+    "preference",
+]
 
 DEFAULT_OBJECTIVES = ("top1_pct", "macs")
 
@@ -42,25 +51,36 @@ def pareto_front(
 ) -> list[Evaluation]:
     """Those that nothing beats: no other is as good in every objective, and better in one.
 
-    From small to large in the first cost; of several that are equal in all objectives the smallest id stays,
-    so the front does not depend on the order of the evaluations.
+    From small to large in the first cost; of several that are equal in all objectives the one that
+    :func:`preference` puts first stays, so the front does not depend on the order of the evaluations.
     """
-    items = sorted(evaluations, key=lambda e: e.arch.id)
-    front = [items[place] for place in nondominated(losses_of(items, objectives))]
     cost = next((name for name in objectives if not OBJECTIVES[name].maximise), "macs")
-    return sorted(front, key=lambda e: (e.value(cost), -e.top1_pct, e.arch.id))
+    items = sorted(evaluations, key=preference(cost))
+    front = [items[place] for place in nondominated(losses_of(items, objectives))]
+    return sorted(front, key=lambda e: (e.value(cost), preference(cost)(e)))
+
+
+def preference(cost: str) -> Callable[[Evaluation], tuple[float, float, str]]:
+    """A key that sorts the best first: the most accurate, then the cheapest, then the smallest id."""
+    return lambda e: (-e.top1_pct, e.value(cost), e.arch.id)
+
+
+def best_within(evaluations: Iterable[Evaluation], cost: str, limit: float) -> Evaluation | None:
+    """The first by :func:`preference` of those whose ``cost`` is at most ``limit``; None without any."""
+    inside = [item for item in evaluations if item.value(cost) <= limit]
+    return min(inside, key=preference(cost), default=None)
 
 
 def best_under(evaluations: Iterable[Evaluation], max_macs: int) -> Evaluation:
-    """The most accurate within ``max_macs``; of equals the cheapest. Raises :class:`SearchError`."""
+    """:func:`best_within` ``max_macs`` multiply-adds. Raises :class:`SearchError` when nothing is."""
     items = list(evaluations)
-    inside = [item for item in items if item.macs <= max_macs]
-    if not inside:
+    best = best_within(items, "macs", max_macs)
+    if best is None:
         least = min((item.macs for item in items), default=0)
         raise SearchError(
             f"nothing evaluated is within {max_macs / 1e6:g} MFLOPs; the cheapest has {least / 1e6:g}"
         )
-    return max(inside, key=lambda e: (e.top1_pct, -e.macs, e.arch.id))
+    return best
 
 
 def pick_subnets(evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from anas_zoo.errors import SearchError
 from anas_zoo.files import sha256_file
-from anas_zoo.search.archive import read_evaluations
+from anas_zoo.search.archive import read_records
+from anas_zoo.search.evaluation import Evaluation
 from anas_zoo.search.predictor_file import fitted_arch_ids
 from anas_zoo.search.predictor_fit import mean_by_arch
 from anas_zoo.search.predictor_quality import PredictionQuality, measure_predictions
@@ -57,10 +58,10 @@ def read_measured(path: Path, space: SearchSpace) -> MeasuredArchive:
 
     Raises :class:`SearchError` when it cannot be read, has no accuracy at all, or is of another space.
     """
-    evaluations = read_evaluations(path)
-    measured = [item for item in evaluations if getattr(item, "error", None) is None]
+    records = read_records(path)
+    measured = [record for record in records if isinstance(record, Evaluation)]
     if not measured:
-        raise SearchError(f"{path} has no evaluation with an accuracy ({len(evaluations)} without)")
+        raise SearchError(f"{path} has no evaluation with an accuracy ({len(records)} without)")
     for item in measured:
         if wrong := space.violations(item.arch):
             raise SearchError(
@@ -70,7 +71,7 @@ def read_measured(path: Path, space: SearchSpace) -> MeasuredArchive:
     return MeasuredArchive(
         archs=tuple(item.arch for item in measured),
         top1_pct=tuple(item.top1_pct for item in measured),
-        failed=len(evaluations) - len(measured),
+        failed=len(records) - len(measured),
         sha256=sha256_file(path),
     )
 

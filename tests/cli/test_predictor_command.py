@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import yaml
 from command_line import files_below, refused, succeeded
 
 from anas_zoo.search import Archive, Evaluation
+from anas_zoo.search.evaluation import Failure
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
 DIGITS = SearchSpace.load("digits")
@@ -59,6 +61,23 @@ def test_fit_reports_what_it_never_saw(
     assert out.read_bytes() == again.read_bytes()
     predicted = AccuracyPredictor(out, DIGITS)([DIGITS.smallest, DIGITS.largest])
     assert predicted[1] - predicted[0] > 4
+
+
+def test_failed_evaluations_are_counted(
+    search: Path, fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(9)
+    with Archive(search / "evaluations.jsonl") as archive:
+        archive.add(
+            Failure(arch, 1000, 100, "out of memory") for arch in DIGITS.decode(DIGITS.sample_codes(rng, 3))
+        )
+    out = tmp_path / "p.onnx"
+    text = succeeded(capsys, "predictor", "fit", search, "--out", out, *RIDGE)
+    assert "fitted on all 60 architectures (3 failed evaluations left out)" in text
+    said = {item.key: item.value for item in onnx.load(out).metadata_props}
+    assert (said["evaluations"], said["failed_evaluations"]) == ("60", "3")
+    checked = json.loads(succeeded(capsys, "predictor", "check", fitted, search, "--json"))
+    assert (checked["failed_evaluations"], checked["all"]["archs"]) == (3, 60)
 
 
 def test_the_archive_may_be_named_in_three_ways(

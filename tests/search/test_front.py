@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from anas_zoo.errors import SearchError
 from anas_zoo.search import Archive, Evaluation, best_under, pareto_front, pick_subnets, write_front
+from anas_zoo.search.answer import Answer, answers_of
 from anas_zoo.search.archive import read_evaluations, read_front
 from anas_zoo.space import Architecture
 
@@ -68,6 +69,32 @@ def test_best_under_a_budget() -> None:
     assert best_under(items, 1000).macs == 30
     with pytest.raises(SearchError, match=r"within 5e-06 MFLOPs; the cheapest has 1e-05"):
         best_under(items, 5)
+
+
+@given(points, st.integers(1, 60), st.sampled_from([("top1_pct", "macs"), ("top1_pct", "params")]))
+def test_front_and_answers_choose_alike(
+    found: list[tuple[int, float, int]], limit: int, objectives: tuple[str, str]
+) -> None:
+    """Of equal ones the front kept the smallest id, and what was answered and extracted had the largest."""
+    items = [evaluation(*point) for point in found]
+    cost = objectives[1]
+    (answer,) = answers_of(items, [(cost, limit)])
+    inside = [item for item in pareto_front(items, objectives) if item.value(cost) <= limit]
+    assert answer.best == (inside[-1] if inside else None)
+    assert answers_of(items[::-1], [(cost, limit)]) == [answer]
+    if cost == "macs" and answer.best is not None:
+        assert best_under(items, limit) == answer.best
+
+
+def test_of_equal_ones_the_smallest_id_is_taken() -> None:
+    twins = [evaluation(10, 90.0, tag) for tag in (1, 2, 3)]
+    first = min(twins, key=lambda e: e.arch.id)
+    assert pareto_front(twins) == [first]
+    assert best_under(twins, 10) == first
+    assert answers_of(twins, [("macs", 10), ("params", 10)]) == [
+        Answer("macs", 10, first),
+        Answer("params", 10, first),
+    ]
 
 
 def test_archive_and_front_are_read_back(tmp_path: Path) -> None:
