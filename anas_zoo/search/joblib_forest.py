@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from anas_zoo.errors import ConfigError
 from anas_zoo.outside import refuse_irregular
+from anas_zoo.text import printable
 
 __all__ = ["ForestTree", "read_joblib_forest"]
 
@@ -108,7 +109,7 @@ class _Reader(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> type[_Inert]:
         if (module, name) not in _STAND_INS:
-            raise _Refused(f"it asks for {module}.{name}")
+            raise _Refused(f"it asks for {printable(f'{module}.{name}')}")
         return _STAND_INS[module, name]
 
     def _make(self) -> None:

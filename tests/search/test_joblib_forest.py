@@ -12,7 +12,7 @@ import joblib  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from anas_zoo.errors import ConfigError
@@ -154,6 +154,7 @@ def test_what_is_no_such_forest_is_refused(tmp_path: Path) -> None:
 
 
 @given(place=st.integers(0, OLD_FOREST.stat().st_size - 1), byte=st.integers(0, 255), is_cut=st.booleans())
+@example(place=13, byte=10, is_cut=False)  # a name with a line feed in it
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_an_error_or_still_a_forest(
     place: int, byte: int, is_cut: bool, tmp_path: Path
