@@ -63,7 +63,7 @@ def open_source(name: str | Path) -> ImageSource:
     for label in source.label_names:
         if hidden := hidden_characters(label):
             raise DataError(
-                f"{source.name}: the class {printable(label)!r} has hidden characters in its name "
+                f"{source.name}: the class '{printable(label)}' has hidden characters in its name "
                 f"({hidden}), which no entry may have; rename it"
             )
     return source
