@@ -17,7 +17,7 @@ def import_(
     kind: Annotated[Literal["authors"], typer.Argument(help="Whose checkpoint it is.")],
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")],
     images: Annotated[
-        Path,
+        str,
         typer.Option(
             "--images", metavar="DIR", help="Images that calibrate batch norm, and measure accuracy."
         ),

@@ -1,35 +1,38 @@
-"""A folder with one sub-folder of images per class, through timm's reader."""
+"""A folder with one sub-folder of images per class, or with such folders for training and testing."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.data.class_folders import LOOSE, LeftOut, Listing, is_hidden, is_image, list_images
+from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
 from anas_zoo.images import read_rgb
+from anas_zoo.progress import note
 
 __all__ = ["FolderSource"]
 
-TRAIN = "train"
-HELD_OUT = ("val", "validation", "test")  # by rank
 NAMED = 3  # classes that an error names
 
 
 class FolderSource:
-    """Images under ``root``; the sub-folder's name is the class. Without sub-folders: one class.
+    """Images under ``root``; the class is the first folder below it, however deep an image lies.
 
-    ImageNet's layout is understood: where ``root`` has a folder ``train`` of class folders beside a folder
-    ``val``, ``validation`` or ``test``, the images of train come first and those of the other are the test
-    part. Of several, the first of that order which has class folders is the test part, and the rest is not
-    read: of the usual train, val and test, the last one has no public labels.
+    Where a folder called train holds class folders, the class is the first folder below that. Its images come
+    first, those of the folder called val, or else test, are the test part, and nothing else is read (see
+    anas_zoo/data/part_names.py for the spellings). A folder of any one part may also be alone. Images without
+    class folders have no labels: there are no classes, and all ``labels`` are -1.
 
-    Raises :class:`DataError` when there are no images, when the held-out part has no class folders, and when
+    What is left out is counted and said in one line. Raises :class:`DataError` when there are no images, when
+    it is not clear what is a part and what is a class, when the held-out part has no class folders, and when
     the classes of the two parts differ.
     """
 
@@ -40,19 +43,24 @@ class FolderSource:
         self.name = str(root)
         self.title = f"images of the folder {root.name!r}"
         self._root = root
-        held_out = _held_out_part(root)
-        self._readers = [_reader(part) for part in ([root / TRAIN, held_out] if held_out else [root])]
-        first = self._readers[0]
+        listings = _in_parts(root) or {"": _unparted(root)}
+        first, *held_out = listings.values()
         if held_out:
-            _compare_classes(root, held_out.name, first.class_to_idx, self._readers[1].class_to_idx)
-        by_index = sorted(first.class_to_idx.items(), key=lambda item: item[1])
-        self.label_names = tuple(name for name, _ in by_index)
+            _compare_classes(root, *((part, listing.classes) for part, listing in listings.items()))
+        self.label_names = tuple(first.classes)
+        self._files = [
+            f"{part}/{file}" if part else file for part, listing in listings.items() for file in listing.files
+        ]
+        number = {_text(name): label for label, name in enumerate(first.classes)}
+        folders = (file.partition("/")[0] for listing in listings.values() for file in listing.files)
         self.labels: npt.NDArray[np.int64] = np.array(
-            [label for reader in self._readers for _, label in reader.samples], dtype=np.int64
+            [number.get(_text(folder), -1) for folder in folders], dtype=np.int64
         )
         self.test_indices: npt.NDArray[np.int64] | None = None
         if held_out:
-            self.test_indices = np.arange(len(first), len(self.labels), dtype=np.int64)
+            self.test_indices = np.arange(len(first.files), len(self.labels), dtype=np.int64)
+        if left_out := _left_out(listings.values()).describe():
+            note(f"{root}: left out: {left_out}")
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the file that cannot be read."""
@@ -60,53 +68,118 @@ class FolderSource:
 
     def file(self, index: int) -> Path:
         """Where image ``index`` lies."""
-        count = len(self._readers[0])
-        reader, row = (self._readers[0], index) if index < count else (self._readers[1], index - count)
-        return Path(reader.filename(row, absolute=True))
+        return self._root / self._files[index]
 
     def fingerprint(self) -> str:
         """Hash of the files' relative names, sizes and labels (contents are not read)."""
-        rows = []
-        for index, label in enumerate(self.labels):
-            file = self.file(index)
-            rows.append([str(file.relative_to(self._root)), file.stat().st_size, int(label)])
+        rows = [
+            [file, (self._root / file).stat().st_size, label]
+            for file, label in zip(self._files, self.labels.tolist(), strict=True)
+        ]
         return sha256_bytes(canonical_json(rows).encode())
 
 
-def _reader(folder: Path) -> Any:
-    from timm.data import create_dataset
+def _unparted(root: Path) -> Listing:
+    """All images under ``root``, with its folders as classes."""
+    listing = list_images(root)
+    if not listing.files and not listing.loose:
+        raise _no_images(root, listing)
+    if not listing.files:
+        return Listing(listing.loose, [], [], listing.left_out)
+    _refuse_parts_as_classes(root, listing)
+    within = {file.split("/")[1] for file in listing.files if file.count("/") > 1}
+    if len(listing.classes) == 1 and len(within) > 1:
+        only = listing.classes[0]
+        note(f"{root}: one class, {only!r}; if the folders in it are the classes, give {root / only}")
+    return listing
 
+
+def _in_parts(root: Path) -> dict[str, Listing]:
+    """The images of the parts by the name of their folder, train first; empty where there are no parts."""
+    folders = _folders(root)
+    called = [name for name in folders if part_called(name)]
+    listings = {name: list_images(root / name) for name in called if _folders(root / name)}
+    # One with images of its own alone is a class, or has no labels.
+    listings = {name: listing for name, listing in listings.items() if listing.files or not listing.loose}
+    if not listings:
+        return {}
+    parts = by_part(listings, str(root))
+    held_out = [parts[part] for part in HELD_OUT if part in parts]
+    for name in called:
+        if name not in listings and (part_called(name) == TRAIN or not held_out):
+            instead = next(iter(listings))
+            raise DataError(
+                f"{root / name} has no class folders; sort its images into {root / name}/CLASS/, or give "
+                f"{root / instead} to use that part alone"
+            )
+    if TRAIN in parts and held_out:
+        held_out = [name for name in held_out if listings[name].files] or held_out
+        chosen = [parts[TRAIN], held_out[0]]
+    else:
+        chosen = [next(iter(listings))]
+        if beside := [name for name in folders if name not in chosen and _has_images(root / name)]:
+            raise DataError(
+                f"{root}: {chosen[0]!r} has class folders, as a part of a collection has, and beside it "
+                f"{', '.join(map(repr, beside[:NAMED]))} has images; call the parts train and val, give "
+                f"{root / chosen[0]} to use it alone, or rename it where it is a class"
+            )
+    for name in chosen:
+        if not listings[name].files:
+            raise _no_images(root / name, listings[name])
+    if loose := sum(is_image(path.name) and path.is_file() for path in root.iterdir()):
+        listings[chosen[0]].left_out.add(LOOSE, count=loose)
+    note_parts(str(root), chosen, [name for name in folders if name not in chosen])
+    return {name: listings[name] for name in chosen}
+
+
+def _no_images(folder: Path, listing: Listing) -> DataError:
+    text = _left_out([listing]).describe()
+    there = f"; left out: {text}" if text else ""
+    return DataError(f"no images found under {folder}; expected {folder}/CLASS/IMAGE.jpg{there}")
+
+
+def _folders(folder: Path) -> list[str]:
+    """The names of the folders in a folder, in order, without hidden ones."""
     try:
-        # Without search_split=False timm takes a class called "val" for the whole collection.
-        return create_dataset("", root=str(folder), search_split=False).reader
-    except RuntimeError as exc:  # timm: "Found 0 images in subfolders of: ..."
-        raise DataError(f"no images found under {folder}; expected {folder}/CLASS/IMAGE.jpg") from exc
+        return sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
+    except OSError as exc:
+        raise DataError(f"{folder}: cannot be read ({exc.strerror})") from exc
 
 
-def _has_folders(folder: Path) -> bool:
-    return folder.is_dir() and any(path.is_dir() for path in folder.iterdir())
+def _has_images(folder: Path) -> bool:
+    listing = list_images(folder)
+    return bool(listing.files or listing.loose)
 
 
-def _held_out_part(root: Path) -> Path | None:
-    """The folder of the test part; None where ``root`` is not laid out in parts."""
-    if not _has_folders(root / TRAIN):
-        return None
-    parts = [root / name for name in HELD_OUT if (root / name).is_dir()]
-    if not parts:
-        return None
-    for part in parts:
-        if _has_folders(part):
-            return part
-    raise DataError(
-        f"{parts[0]} has no class folders; sort its images into {parts[0]}/CLASS/, or give {root / TRAIN} "
-        "to use the training part alone"
-    )
+def _refuse_parts_as_classes(root: Path, listing: Listing) -> None:
+    """Held-out images become no class and are not trained on where a part's name is not quite known."""
+    deep = {tuple(file.split("/")[:2]) for file in listing.files if file.count("/") > 1}
+    nested = {name for name, _ in deep}
+    train = [name for name in listing.classes if part_in(name) == TRAIN]
+    held_out = [name for name in listing.classes if part_in(name) in HELD_OUT]
+    if (train and held_out) and (
+        len(train + held_out) == len(listing.classes) or nested.issuperset((train[0], held_out[0]))
+    ):
+        raise DataError(
+            f"{root}: {train[0]!r} and {held_out[0]!r} look like the parts of a collection; call them train "
+            "and val, each with one sub-folder per class, give one of them alone, or rename them if they are "
+            "classes"
+        )
+    for name in sorted(nested):
+        inner = {part_called(second): second for first, second in sorted(deep) if first == name}
+        if TRAIN in inner and (test := inner.get("val", inner.get("test"))):
+            raise DataError(
+                f"{root / name} holds {inner[TRAIN]!r} and {test!r}; the parts come first, then the classes: "
+                f"{root / inner[TRAIN] / name}, {root / test / name}"
+            )
 
 
-def _compare_classes(root: Path, held_out: str, train: dict[str, int], test: dict[str, int]) -> None:
-    if train == test:
+def _compare_classes(root: Path, train: tuple[str, list[str]], held_out: tuple[str, list[str]]) -> None:
+    """``train`` and ``held_out`` are each the name of a part and its classes."""
+    known = [{_text(name) for name in classes} for _, classes in (train, held_out)]
+    if known[0] == known[1]:
         return
-    where = [(TRAIN, sorted(train.keys() - test.keys())), (held_out, sorted(test.keys() - train.keys()))]
+    where = [(train[0], sorted(known[0] - known[1])), (held_out[0], sorted(known[1] - known[0]))]
     differing = [
         f"only in {part}: {', '.join(map(repr, names[:NAMED]))}"
         + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
@@ -114,6 +187,20 @@ def _compare_classes(root: Path, held_out: str, train: dict[str, int], test: dic
         if names
     ]
     raise DataError(
-        f"{root}: {TRAIN} has {len(train)} classes and {held_out} has {len(test)}, which must be the same; "
-        + "; ".join(differing)
+        f"{root}: {train[0]} has {len(known[0])} classes and {held_out[0]} has {len(known[1])}, which must "
+        "be the same; " + "; ".join(differing)
     )
+
+
+def _text(name: str) -> str:
+    """A class's name in the encoding by which names are compared; a Mac writes é as two characters."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _left_out(listings: Iterable[Listing]) -> LeftOut:
+    everything = LeftOut()
+    for listing in listings:
+        everything.update(listing.left_out)
+        if listing.loose:
+            everything.add(LOOSE, count=len(listing.loose))
+    return everything

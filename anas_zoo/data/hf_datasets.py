@@ -1,4 +1,4 @@
-"""Hugging Face datasets, from the Hub or from a folder, through timm's ``hfds/`` reader."""
+"""Hugging Face datasets, from the Hub or from a folder, named as timm's ``hfds/`` reader names them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.data.hf_labels import (
+    class_names_of,
+    class_numbers,
+    is_unpublished,
+    refuse_missing,
+    refuse_strange,
+)
+from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
@@ -16,51 +24,54 @@ from anas_zoo.images import read_rgb
 
 __all__ = ["HfDatasetSource"]
 
-TRAIN = "train"
-HELD_OUT = ("validation", "test")  # by rank
 # Names that are preferred where the types of the columns leave a choice.
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
+LABEL_TYPES = ("int", "bool", "string")  # parts of the types' names, such as uint8, by rank
+NAMED = 5  # configurations that an error names
 
 
 class HfDatasetSource:
-    """The dataset ``dataset``: its train part, and its validation part (else its test part) as test part.
+    """The dataset ``NAME`` or ``NAME:CONFIG``: its train part, and its validation or test part.
 
-    A test part whose labels were not published (all of them negative) counts as none. The image column is
-    the one of the feature type Image, the label column the one of the type ClassLabel, or else one of whole
-    numbers that is called label. Where several fit, the usual name decides: image or img; label, labels or
-    fine_label.
+    Parts go by the spellings of anas_zoo/data/part_names.py. A test part whose labels were not published (all
+    of them negative) counts as none. The image column is the one of the feature type Image, the label column
+    the one of the type ClassLabel, or else one of whole numbers, booleans or strings that is called label;
+    strings are classes in the order of the alphabet. Where several fit, the usual name decides: image or img;
+    label, labels or fine_label.
 
     Raises :class:`DataError` when the package ``datasets`` is missing, when the dataset cannot be loaded or
-    has no train part, when its columns are not of that kind, and when an image of it has no label.
+    has no train part, when its columns are not of that kind, when an image of it has no label, and when a
+    class is in the test part only.
     """
 
     preprocessing = IMAGENET
 
     def __init__(self, dataset: str) -> None:
         self.name = f"hfds/{dataset}"
-        local = Path(dataset)
-        self.title = f"Hugging Face dataset {local.name if local.exists() else dataset!r}"
-        info = _load(dataset)
-        parts = list(info)
+        place, config = _place_and_config(dataset)
+        title = f"{Path(place).name}{config and ':'}{config}" if Path(place).exists() else repr(dataset)
+        self.title = f"Hugging Face dataset {title}"
+        info = _load(place, config)
+        parts = by_part(info, self.name)
         if TRAIN not in parts:
-            raise DataError(f"{self.name}: no part called {TRAIN!r}; it has: {', '.join(parts)}")
-        self.licence = info[TRAIN].info.license or "unknown"
-        self._image_column, label_column = _columns(self.name, info[TRAIN].features)
-        names = [TRAIN, *[part for part in HELD_OUT if part in parts][:1]]
-        labels = [_labels(info[part], label_column, f"{self.name}, part {part!r}") for part in names]
-        if len(names) == 2 and len(labels[1]) and (labels[1] < 0).all():
-            del names[1], labels[1]
-        self.label_names = _label_names(info[TRAIN].features[label_column], labels)
-        for part, values in zip(names, labels, strict=True):
-            wrong = np.flatnonzero((values < 0) | (values >= len(self.label_names)))
-            if len(wrong) or not len(values):
-                what = f"image {wrong[0]} has the label {values[wrong[0]]}" if len(wrong) else "no images"
-                raise DataError(
-                    f"{self.name}, part {part!r}: {what}; expected labels 0 to {len(self.label_names) - 1}"
-                )
+            raise DataError(f"{self.name}: no part called {TRAIN!r}; it has: {', '.join(info)}")
+        names = [parts[part] for part in (TRAIN, *HELD_OUT) if part in parts][:2]
+        features = info[names[0]].features
+        self.licence = info[names[0]].info.license or "unknown"
+        self._image_column, label_column = _columns(self.name, features)
+        columns = [_column(info[part], label_column) for part in names]
+        if len(names) == 2 and is_unpublished(columns[1]):
+            del names[1], columns[1]
+        for part, column in zip(names, columns, strict=True):
+            refuse_missing(column, f"{self.name}, part {part!r}")
+        self.label_names = class_names_of(self.name, features[label_column], columns)
+        labels = [class_numbers(column, self.label_names) for column in columns]
+        for part, column, numbers in zip(names, columns, labels, strict=True):
+            refuse_strange(column, numbers, self.label_names, f"{self.name}, part {part!r}")
+        note_parts(self.name, names, [part for part in info if part not in names])
         self._parts = names
-        self._readers = [_reader(dataset, part, self._image_column, label_column) for part in names]
+        self._stored = [_undecoded(info[part], self._image_column) for part in names]
         self.labels: npt.NDArray[np.int64] = np.concatenate(labels)
         self.test_indices: npt.NDArray[np.int64] | None = None
         if len(names) == 2:
@@ -68,53 +79,80 @@ class HfDatasetSource:
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the dataset and the index."""
-        count = len(self._readers[0])
+        count = len(self._stored[0])
         part, row = (0, index) if index < count else (1, index - count)
         what = f"{self.name}: image {index} ({self._parts[part]}, row {row})"
+        stored = self._stored[part][row][self._image_column] or {}
+        if stored.get("bytes"):
+            return read_rgb(stored["bytes"], name=what)
+        if not stored.get("path"):
+            raise DataError(f"{what}: cannot be opened (the row holds no image)")
         try:
-            file, _ = self._readers[part][row]
-        except (OSError, AssertionError, TypeError) as exc:  # timm's reader asserts that there is something
-            reason = getattr(exc, "strerror", None) or "the row holds no image"
-            raise DataError(f"{what}: cannot be opened ({reason})") from exc
-        with file:
-            return read_rgb(file, name=what)
+            with Path(stored["path"]).open("rb") as file:
+                return read_rgb(file, name=what)
+        except OSError as exc:
+            raise DataError(f"{what}: cannot be opened ({exc.strerror})") from exc
 
     def fingerprint(self) -> str:
         """Hash of the parts, the class names, the labels, and the sizes of the images that are stored inside.
 
         The hash that ``datasets`` itself gives depends on where its cache lies.
         """
-        sizes = [_image_bytes(reader.dataset, self._image_column) for reader in self._readers]
+        sizes = [_image_bytes(part, self._image_column) for part in self._stored]
         head = canonical_json([self._parts, [len(part) for part in sizes], list(self.label_names)])
         return sha256_bytes(head.encode() + np.concatenate(sizes).tobytes() + self.labels.tobytes())
 
 
-def _load(dataset: str) -> Any:
+def _place_and_config(dataset: str) -> tuple[str, str]:
+    """The folder or the name on the Hub, and the configuration, "" where none is given."""
+    if ":" not in dataset or Path(dataset).exists():
+        return dataset, ""
+    place, _, config = dataset.rpartition(":")
+    return place, config
+
+
+def _load(place: str, config: str) -> Any:
     """All parts of a dataset by name, images not decoded."""
     try:
         import datasets
     except ImportError as exc:
         raise DataError(
-            f"hfds/{dataset} needs the package 'datasets'; type: pip install 'anas-zoo[hf-datasets]'"
+            f"hfds/{place} needs the package 'datasets'; type: pip install 'anas-zoo[hf-datasets]'"
         ) from exc
     try:
-        return datasets.load_dataset(dataset)
+        return datasets.load_dataset(place, config or None)
     except Exception as exc:  # it goes through several libraries, each with errors of its own
+        # "Config name is missing", "BuilderConfig 'x' not found"
+        named = isinstance(exc, ValueError) and "Config" in str(exc)
+        if named and (known := _configurations(place)) and config not in known:
+            given = f"no configuration {config!r}" if config else f"{len(known)} configurations"
+            raise DataError(
+                f"hfds/{place} has {given}; give one of: "
+                + ", ".join(f"hfds/{place}:{name}" for name in known[:NAMED])
+                + (f" and {len(known) - NAMED} more" if len(known) > NAMED else "")
+            ) from exc
         told = exc.__cause__ if isinstance(exc, datasets.exceptions.DatasetGenerationError) else None
         reason = " ".join(str(told or exc).split())[:300]
         raise DataError(
-            f"hfds/{dataset}: cannot be loaded ({reason}); give hfds/ and the name of a dataset on the Hub "
+            f"hfds/{place}: cannot be loaded ({reason}); give hfds/ and the name of a dataset on the Hub "
             "or a folder of its files"
         ) from exc
 
 
-def _reader(dataset: str, part: str, image_column: str, label_column: str) -> Any:
-    from timm.data import create_dataset
+def _configurations(place: str) -> list[str]:
+    import datasets
 
-    # The parts are in the cache by now.
-    return create_dataset(
-        f"hfds/{dataset}", split=part, input_key=image_column, target_key=label_column
-    ).reader
+    try:
+        return list(datasets.get_dataset_config_names(place))
+    except Exception:  # as in _load, whose own error is then told
+        return []
+
+
+def _undecoded(part: Any, image_column: str) -> Any:
+    """A part whose images are given as they are stored: all sources decode them in one way."""
+    import datasets
+
+    return part.cast_column(image_column, datasets.Image(decode=False))
 
 
 def _columns(name: str, features: Any) -> tuple[str, str]:
@@ -124,10 +162,18 @@ def _columns(name: str, features: Any) -> tuple[str, str]:
     images = [column for column, kind in features.items() if isinstance(kind, datasets.Image)]
     labels = [column for column, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
     if not labels:
-        labels = [c for c in LABEL_COLUMNS if c in features and "int" in getattr(features[c], "dtype", "")]
+        plain = [c for c in LABEL_COLUMNS if c in features and isinstance(features[c], datasets.Value)]
+        by_type = ([c for c in plain if kind in features[c].dtype] for kind in LABEL_TYPES)
+        labels = next(filter(None, by_type), [])
     known = ", ".join(features)
     image = _only(name, images, IMAGE_COLUMNS, "image column (feature type Image)", known)
-    return image, _only(name, labels, LABEL_COLUMNS, "label column (feature type ClassLabel)", known)
+    return image, _only(
+        name,
+        labels,
+        LABEL_COLUMNS,
+        "label column (ClassLabel, or numbers, booleans or strings called label)",
+        known,
+    )
 
 
 def _only(name: str, found: list[str], usual: tuple[str, ...], what: str, known: str) -> str:
@@ -144,18 +190,9 @@ def _only(name: str, found: list[str], usual: tuple[str, ...], what: str, known:
     )
 
 
-def _labels(part: Any, column: str, what: str) -> npt.NDArray[np.int64]:
-    values = part.select_columns([column]).with_format("arrow")[:].column(column)
-    if values.null_count:
-        raise DataError(f"{what}: {values.null_count} of {len(values)} images have no label")
-    return np.asarray(values.to_numpy(), dtype=np.int64)
-
-
-def _label_names(feature: Any, labels: list[npt.NDArray[np.int64]]) -> tuple[str, ...]:
-    names = getattr(feature, "names", None)
-    if names is not None:
-        return tuple(names)
-    return tuple(str(label) for label in range(max(int(part.max(initial=-1)) for part in labels) + 1))
+def _column(part: Any, column: str) -> Any:
+    """A column as Arrow holds it; nothing else is read."""
+    return part.select_columns([column]).with_format("arrow")[:].column(column)
 
 
 def _image_bytes(part: Any, column: str) -> npt.NDArray[np.int64]:

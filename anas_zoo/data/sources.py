@@ -16,11 +16,13 @@ from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.wds import WdsSource
 from anas_zoo.errors import DataError, nearest
+from anas_zoo.progress import note
 from anas_zoo.text import hidden_characters, printable
 
 __all__ = ["ImageSource", "open_source", "with_preprocessing"]
 
 BUILT_IN = ("digits", "glyphs")
+KINDS = {"hfds": "the Hugging Face dataset", "wds": "the tar shards"}
 
 
 class ImageSource(Protocol):
@@ -63,7 +65,7 @@ def open_source(name: str | Path) -> ImageSource:
     for label in source.label_names:
         if hidden := hidden_characters(label):
             raise DataError(
-                f"{source.name}: the class {printable(label)!r} has hidden characters in its name "
+                f"{source.name}: the class '{printable(label)}' has hidden characters in its name "
                 f"({hidden}), which no entry may have; rename it"
             )
     return source
@@ -74,12 +76,15 @@ def _open(name: str | Path) -> ImageSource:
 
     ``digits`` and ``glyphs`` are built in; ``hfds/NAME`` is a Hugging Face dataset, on the Hub or in a
     folder; ``wds/PATH`` are tar shards in the WebDataset layout; anything else is a folder of images (see
-    :class:`FolderSource`). What lies in a folder that is itself called ``wds`` is ``./wds/...``.
+    :class:`FolderSource`). A folder that has one of these names is ``./NAME``; it is said where there is one.
 
     Raises :class:`DataError` that says what there is.
     """
     text = str(name)
     kind, _, rest = text.partition("/")
+    if (meaning := _meaning(text)) and Path(text).exists():
+        as_kind = f", or {kind}/{text} for what it holds of that kind" if rest else ""
+        note(f"{text} is {meaning}; for the folder of that name, give ./{text}{as_kind}")
     if text == "digits":
         return DigitsSource()
     if text == "glyphs":
@@ -97,7 +102,20 @@ def _open(name: str | Path) -> ImageSource:
             f"no data source {text!r}{hint}; give 'digits', 'glyphs', hfds/NAME (a Hugging Face dataset), "
             "wds/PATH (tar shards) or a folder with one sub-folder of images per class"
         )
-    return FolderSource(path)
+    source = FolderSource(path)
+    if _meaning(source.name):  # what Path makes of ./digits
+        source.name = f"./{source.name}"
+    return source
+
+
+def _meaning(text: str) -> str:
+    """What a name means that no folder can be opened by, in words; "" for any other."""
+    kind, _, rest = text.partition("/")
+    if text in BUILT_IN:
+        return "the built-in source"
+    if rest and kind in KINDS:
+        return f"{KINDS[kind]} {rest}"
+    return ""
 
 
 def with_preprocessing(source: ImageSource, preprocessing: Preprocessing) -> ImageSource:

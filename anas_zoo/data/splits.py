@@ -88,9 +88,10 @@ def make_split(source: ImageSource, recipe: SplitRecipe, *, seed: int) -> Split:
 
     Where the source has a test part, that is the test part, and only the rest is cut.
 
-    Raises :class:`DataError` naming the classes with too few images or none in the source's test part, or
-    when none is left to train on.
+    Raises :class:`DataError` where there are images of fewer than two classes, naming the classes with too
+    few images or none in the source's test part, or when none is left to train on.
     """
+    _refuse_one_class(source)
     own_test = source.test_indices
     if own_test is None:
         own = np.arange(len(source.labels))
@@ -118,6 +119,20 @@ def make_split(source: ImageSource, recipe: SplitRecipe, *, seed: int) -> Split:
     if not split.train:
         raise DataError("no images are left to train on; use smaller search and test fractions")
     return split
+
+
+def _refuse_one_class(source: ImageSource) -> None:
+    present = np.unique(source.labels)
+    if not source.label_names:
+        raise DataError(
+            f"{source.name} has no class folders, so its images have no labels; give a folder with one "
+            "sub-folder of images per class"
+        )
+    if len(present) < 2:
+        raise DataError(
+            f"{source.name} has one class, {source.label_names[present[0]]!r}; a classifier needs two or "
+            "more: give a folder with one sub-folder of images per class"
+        )
 
 
 def _members(labels: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.int64]]]:

@@ -1,7 +1,9 @@
 """Where the images of one tar shard lie: a pass over its headers, so that any of them can be read alone.
 
-A sample is KEY.jpg (jpeg, png, webp) with KEY.cls (a whole number as text) or KEY.json with "label"; its
-key ends at the first dot of the file's name, as in WebDataset. Other files are passed over.
+A sample is KEY.jpg (jpeg, png, webp) with KEY.cls (a whole number as text) or KEY.json with "label". Its
+key ends at the last dot of the file's name, so that keys may have dots. In WebDataset it ends at the first
+one: what is not a whole sample by itself, such as KEY.seg.png, belongs to the sample KEY where there is one,
+and is passed over like all other files.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class TarIndex(NamedTuple):
 class _Sample:
     image: tuple[int, int] | None = None  # offset, size
     labels: dict[str, bytes] = field(default_factory=dict)  # content of KEY.cls and KEY.json
+    problem: str = ""  # why it cannot be used, if it is a sample
 
 
 def index_tar(path: Path) -> TarIndex:
@@ -70,7 +73,11 @@ def index_tar(path: Path) -> TarIndex:
     except (tarfile.TarError, OSError, ValueError, EOFError) as exc:
         reason = " ".join(str(exc).split())
         raise DataError(f"{path}: truncated or not a tar ({reason}); copy or download it again") from exc
-    rows = [(*_image(path, key, sample), _label(path, key, sample)) for key, sample in samples.items()]
+    rows = [
+        (*_image(path, key, sample), _label(path, key, sample))
+        for key, sample in samples.items()
+        if not _belongs_to_another(key, samples)
+    ]
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     return TarIndex(*(np.ascontiguousarray(column) for column in table.T))
 
@@ -101,27 +108,48 @@ def compressed_error(path: Path, command: str) -> DataError:
 
 def _add(path: Path, file: BinaryIO, member: tarfile.TarInfo, samples: dict[str, _Sample]) -> None:
     folder, _, base = member.name.rpartition("/")
-    stem, _, kind = base.partition(".")
+    stem, _, kind = base.rpartition(".")
     kind = kind.lower()
-    if not stem or (kind not in IMAGES and kind not in LABELS) or member.isdir():
+    if base.startswith(".") or not stem or (kind not in IMAGES and kind not in LABELS) or member.isdir():
         return
-    if not member.isreg() or member.issparse():
-        raise DataError(f"{path}: {member.name} is a link or sparse; pack it again with: tar --dereference")
     key = f"{folder}/{stem}" if folder else stem
     sample = samples.setdefault(key, _Sample())
-    if kind in sample.labels or (kind in IMAGES and sample.image is not None):
+    if not member.isreg() or member.issparse():
+        sample.problem = f"{member.name} is a link or sparse; pack it again with: tar --dereference"
+    elif kind in sample.labels or (kind in IMAGES and sample.image is not None):
         what = "two images" if kind in IMAGES else f"two files {key}.{kind}"
-        raise DataError(f"{path}: {what} of the key {key!r}; each key of a shard is one sample")
-    if kind in IMAGES:
+        sample.problem = f"{what} of the key {key!r}; each key of a shard is one sample"
+    elif kind in IMAGES:
         sample.image = (member.offset_data, member.size)
     elif member.size > MAX_LABEL_BYTES:
-        raise DataError(f"{path}: {member.name} has {member.size} bytes, which no label has")
+        sample.problem = f"{member.name} has {member.size} bytes, which no label has"
     else:
         file.seek(member.offset_data)  # tarfile seeks itself before it reads on
         sample.labels[kind] = file.read(member.size)
 
 
+def _belongs_to_another(key: str, samples: dict[str, _Sample]) -> bool:
+    """Whether ``key`` is no sample, and what is before one of its dots is a whole one."""
+    folder, _, stem = key.rpartition("/")
+    words = stem.split(".")
+    if len(words) == 1 or _is_whole(key, samples[key]):
+        return False
+    shorter = (".".join(words[:count]) for count in range(1, len(words)))
+    found = (name for name in (f"{folder}/{stem}" if folder else stem for stem in shorter) if name in samples)
+    return any(_is_whole(name, samples[name]) for name in found)
+
+
+def _is_whole(key: str, sample: _Sample) -> bool:
+    try:
+        _label(Path(), key, sample)
+    except DataError:
+        return False
+    return sample.image is not None
+
+
 def _image(path: Path, key: str, sample: _Sample) -> tuple[int, int]:
+    if sample.problem:
+        raise DataError(f"{path}: {sample.problem}")
     if sample.image is None:
         raise DataError(f"{path}: {key!r} has a label and no image; expected {key}.jpg, .jpeg, .png or .webp")
     return sample.image

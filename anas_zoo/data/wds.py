@@ -15,18 +15,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.data.class_folders import is_hidden
+from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.data.tar_index import COMPRESSED, compressed_error, index_tar, name_at
 from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
 from anas_zoo.images import read_rgb
-from anas_zoo.progress import track
+from anas_zoo.progress import note, track
 
 __all__ = ["WdsSource"]
 
-TRAIN = "train"
-HELD_OUT = ("val", "test")  # by rank
-PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 CLASS_NAMES = ("classnames.txt", "classes.txt")
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MAX_SHARDS = 100_000
@@ -36,9 +35,10 @@ class WdsSource:
     """The images of one .tar, of a folder of them, or of a pattern such as ``train-{0000..0003}.tar``.
 
     Shards are told apart by a word of their name (``train-0000.tar``, ``val-0000.tar``,
-    ``imagenet1k-validation-00.tar``) or by the sub-folder they are in (``train/``, ``val/``): train first,
-    and the other part is the test part; with both val and test, val is, as in :class:`FolderSource`. Without
-    such words all shards are one part, in the order of their names. Class names are the lines of
+    ``imagenet1k-validation-00.tar``) or by the sub-folder they are in (``train/``, ``val/``), spelled as in
+    anas_zoo/data/part_names.py: train first, and the other part is the test part; with both val and test, val
+    is, as in :class:`FolderSource`. Without such words all shards are one part, in the order of their names.
+    What is not read is said. Class names are the lines of
     ``classnames.txt`` or ``classes.txt`` beside the shards, else "0", "1" and so on.
 
     The index is made when the source is opened, by a pass over all headers, and kept in memory (28 bytes an
@@ -105,13 +105,14 @@ def _find_shards(path: str) -> tuple[Path, list[Path]]:
     """The folder that a path means, and its shards in order."""
     place = Path(path)
     if place.is_dir():
-        folders = [place, *(place / name for name in (TRAIN, "val", "valid", "validation", "test"))]
-        files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
-        for file in files:
-            _refuse_compressed(file)
-        shards = [file for file in files if file.suffix == ".tar"]
+        folders = [sub for sub in sorted(place.iterdir()) if sub.is_dir() and not is_hidden(sub.name)]
+        inner = {sub.name: tars for sub in folders if part_called(sub.name) and (tars := _tars(sub))}
+        parts = by_part(inner, str(place)).values()
+        shards = [*_tars(place), *(shard for name in parts for shard in inner[name])]
         if not shards:
             raise DataError(f"no .tar files in {place}, nor in {place / TRAIN}")
+        if others := [sub.name for sub in folders if sub.name not in inner and any(sub.glob("*.tar"))]:
+            note(f"wds/{path}: not read: the shards in {', '.join(others)}")
         return place, shards
     shards = [Path(name) for name in _expand(path)]
     _refuse_compressed(shards[0])
@@ -123,6 +124,14 @@ def _find_shards(path: str) -> tuple[Path, list[Path]]:
             "a pattern such as train-{0000..0003}.tar"
         )
     return shards[0].parent, shards
+
+
+def _tars(folder: Path) -> list[Path]:
+    """The shards that lie in a folder, in order, none of them compressed."""
+    files = [file for file in sorted(folder.iterdir()) if not is_hidden(file.name)]
+    for file in files:
+        _refuse_compressed(file)
+    return [file for file in files if file.suffix == ".tar"]
 
 
 def _expand(pattern: str) -> list[str]:
@@ -150,9 +159,8 @@ def _refuse_compressed(file: Path) -> None:
 def _part(shard: Path, folder: Path) -> str | None:
     """The part that a shard's name, or else its sub-folder's, says; the last such word counts."""
     for text in (shard.stem, shard.parent.name if shard.parent != folder else ""):
-        words = [word for word in re.findall(r"[a-z]+", text.lower()) if word in PARTS]
-        if words:
-            return PARTS[words[-1]]
+        if part := part_in(text):
+            return part
     return None
 
 
@@ -164,12 +172,13 @@ def _parts(path: str, shards: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     if len(parts) == 1:
         return list(shards), []
     if None in parts or TRAIN not in parts:
-        other = parts.get(None) or shards
-        raise DataError(
-            f"{path}: {other[0].name} is neither of train nor of val, while other shards say so in their "
-            "names; rename it, or give the shards as a pattern such as train-{0000..0003}.tar"
-        )
-    return parts[TRAIN], next(parts[name] for name in HELD_OUT if name in parts)
+        what = "there are shards of val and of test, and none of train; rename those to train on"
+        if other := parts.get(None):
+            what = f"{other[0].name} is neither of train nor of val, while other shards say so; rename it"
+        raise DataError(f"{path}: {what}, or give the shards as a pattern such as train-{{0000..0003}}.tar")
+    held_out, *others = (name for name in HELD_OUT if name in parts)
+    note_parts(f"wds/{path}", (TRAIN, held_out), others)
+    return parts[TRAIN], parts[held_out]
 
 
 def _class_names(folder: Path, classes: int) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Labelled images for the authors' checkpoints: which class a folder is, and which images nothing decides on.
 
 Their files name no classes. ImageNet's are known by WordNet id and by description; other networks have the
-classes of the folders in the order of their names, as torchvision's ImageFolder numbers them.
+classes of the folders in the order in which torchvision's ImageFolder numbers them (10 before 2, B before a).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anas_zoo.data import ImageSource, balanced_choice
+from anas_zoo.data import FolderSource, ImageSource, balanced_choice
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING
 
 __all__ = ["HELD_OUT", "ImageRoles", "class_names", "image_roles"]
@@ -37,7 +37,10 @@ def class_names(source: ImageSource, num_classes: int) -> tuple[str, ...] | None
             return words
         if all(map(_WORDNET.fullmatch, found)):
             return None  # WordNet's, but not the 1000 of the challenge
-    return found if len(found) == num_classes and len(found) > 1 else None
+    if len(found) != num_classes or len(found) < 2:
+        return None
+    # Other sources have an order of their own, which is not that of the names.
+    return tuple(sorted(found)) if isinstance(source, FolderSource) else found
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
-from anas_zoo.errors import DataError, EntryError, NoWeightsError, OutputError
+from anas_zoo.errors import EntryError, NoWeightsError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
@@ -93,7 +93,6 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
         if not (folder / MARKER).is_file():
             refuse_occupied(folder)
             # Whatever is wrong with the images shows before anything is written.
-            run._check_classes()
             split = run._make_split()
             run._begin({"format": 1, "kind": "finetune", **run._identity()}, split)
             return run
@@ -120,14 +119,6 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
     def _identity(self) -> dict[str, Any]:
         """What a later call must have in common to go on with this run."""
         return {"recipe": self.recipe.to_dict(), "entry": self.origin.model_dump(mode="json")}
-
-    def _check_classes(self) -> None:
-        names = self.source.label_names
-        if len(names) < 2:
-            raise DataError(
-                f"{self.recipe.data} has one class, {names[0]!r}; a classifier needs two or more: give a "
-                "folder with one sub-folder of images per class"
-            )
 
     @cached_property
     def source(self) -> ImageSource:

@@ -67,7 +67,7 @@ class Imported:
 
 def import_authors(
     checkpoint: Path,
-    images: Path,
+    images: str | Path,
     out: Path,
     *,
     models: Sequence[str] | None = None,

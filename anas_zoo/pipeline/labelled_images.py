@@ -29,6 +29,11 @@ def classes_in(source: ImageSource, entry: Entry) -> Indices:
     for images that do not fit, and for names that are unknown or ambiguous.
     """
     names, config = source.label_names, entry.config
+    if not names:
+        raise DataError(
+            f"{source.name} has no class folders, so its images have no labels; sort them into one "
+            "sub-folder per class"
+        )
     known = config.label_names
     if known is None:
         if len(names) != config.num_classes:

@@ -95,7 +95,7 @@ def _interrupt(*_: object) -> float:
         (["./none", "--data", "{images}"], 1, "none: no such folder"),
         (["digits_s"], 1, "give --data DIR"),
         (["digits_s", "--data", "digit"], 1, "no data source 'digit' (did you mean 'digits'?)"),
-        (["digits_s", "--data", "{images}/L"], 1, "has one class"),
+        (["digits_s", "--data", "{images}/L"], 1, "has no class folders"),
         (["digits_s", "--data", "{images}", "--recipe", "none.yaml"], 1, "none.yaml: no such file"),
         (["digits_s", "--data", "{images}", "--set", "train.epoch=1"], 1, "did you mean 'epochs'?"),
         (["digits_s", "--data", "{images}", "--seed", "-1"], 2, "Invalid value for '--seed'"),

@@ -106,6 +106,10 @@ def test_a_folder_of_image_files_is_a_dataset_too(tmp_path: Path) -> None:
         ),
         (("image", "labels"), {"image": datasets.Image(), "mask": datasets.Image(), "labels": CLASSES}),
         (("image", "label"), {"image": datasets.Image(), "label": datasets.Value("uint8")}),
+        (
+            ("image", "label"),
+            {"image": datasets.Image(), "label": datasets.Value("int64"), "labels": datasets.Value("bool")},
+        ),
     ],
 )
 def test_columns_are_found_by_their_type(
@@ -169,6 +173,125 @@ def test_labels_that_cannot_be_trained_on_are_refused(
     with pytest.raises(DataError, match=message) as caught:
         HfDatasetSource(str(folder))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "names"),
+    [
+        ("string", ["wolf", "cat", "wolf", "dog"], ("cat", "dog", "wolf")),
+        ("large_string", ["10", "9", "10", "9"], ("10", "9")),
+        ("bool", [True, False, True, True], ("False", "True")),
+        ("int16", [2, 0, 1, 2], ("0", "1", "2")),
+    ],
+)
+def test_labels_may_be_strings_booleans_or_numbers(
+    tmp_path: Path, kind: str, labels: list[Any], names: tuple[str, ...]
+) -> None:
+    features = {"image": datasets.Image(), "label": datasets.Value(kind)}
+    images = digits(range(4))["image"]
+    folder = write_part(tmp_path / "d", "train", {"image": images, "label": labels}, features)
+    write_part(folder, "test", {"image": images[:2], "label": labels[:2]}, features)
+    source = HfDatasetSource(str(folder))
+    assert source.label_names == names
+    assert source.labels.tolist() == [names.index(str(label)) for label in labels + labels[:2]]
+    assert source.labels.dtype == np.int64
+    assert source.test_indices is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "train", "test", "message"),
+    [
+        ("string", ["a", None, ""], ["a"], "part 'train': 2 of 3 images have no label"),
+        (
+            "string",
+            ["a", "b"],
+            ["b", "c"],
+            "part 'test': image 1 has the label 'c'; .* training part: 'a', 'b'",
+        ),
+        ("bool", [True, None], [True], "part 'train': 1 of 2 images have no label"),
+        ("int64", [0, 10**9], [0], "a label is 1000000000, which is no class number"),
+        (
+            "float32",
+            [0.0, 1.0],
+            [0.0],
+            "no label column .*numbers, booleans or strings called label.*: image, label",
+        ),
+    ],
+)
+def test_plain_labels_that_cannot_be_trained_on_are_refused(
+    tmp_path: Path, kind: str, train: list[Any], test: list[Any], message: str
+) -> None:
+    features = {"image": datasets.Image(), "label": datasets.Value(kind)}
+    images = digits(range(3))["image"]
+    folder = write_part(tmp_path / "d", "train", {"image": images[: len(train)], "label": train}, features)
+    write_part(folder, "test", {"image": images[: len(test)], "label": test}, features)
+    with pytest.raises(DataError, match=message) as caught:
+        HfDatasetSource(str(folder))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_test_part_of_empty_strings_is_none(tmp_path: Path) -> None:
+    features = {"image": datasets.Image(), "label": datasets.Value("string")}
+    images = digits(range(2))["image"]
+    folder = write_part(tmp_path / "d", "train", {"image": images, "label": ["a", "b"]}, features)
+    write_part(folder, "test", {"image": images, "label": [None, ""]}, features)
+    assert HfDatasetSource(str(folder)).test_indices is None
+
+
+def write_named_parts(folder: Path, parts: dict[str, range], config: str = "default") -> Path:
+    """A dataset whose card gives its parts the names that they have here."""
+    card = folder / "README.md"
+    lines = card.read_text().splitlines()[:-1] if card.exists() else ["---", "configs:"]
+    lines += [f"- config_name: {config}", "  data_files:"]
+    for number, (part, indices) in enumerate(parts.items()):
+        write_part(folder, f"{config}{number}", digits(indices), FEATURES)
+        lines += [f"  - split: {part}", f"    path: {config}{number}-*.parquet"]
+    card.write_text("\n".join([*lines, "---"]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out"),
+    [("Train", "Valid"), ("TRAIN", "dev"), ("training", "Testing"), ("train", "val"), ("train", "eval")],
+)
+def test_the_parts_have_several_spellings(tmp_path: Path, train: str, held_out: str) -> None:
+    folder = write_named_parts(tmp_path / "d", {held_out: range(10, 14), train: range(10)})
+    source = HfDatasetSource(str(folder))
+    assert source.labels.tolist() == DIGITS.labels[:14].tolist()
+    assert source.test_indices is not None
+    assert source.test_indices.tolist() == list(range(10, 14))
+    assert source.image(13).tobytes() == DIGITS.image(13).resize((12, 12)).tobytes()
+
+
+def test_parts_that_are_not_read_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = {"train": range(10), "dev": range(10, 12), "test": range(12, 14), "extra": range(2)}
+    folder = write_named_parts(tmp_path / "d", parts)
+    HfDatasetSource(str(folder))
+    said = "training images are from train; the test part is dev; not read: test, extra"
+    assert f"hfds/{folder}: {said}\n" in capsys.readouterr().err
+
+
+def test_a_part_in_two_spellings_is_refused(tmp_path: Path) -> None:
+    folder = write_named_parts(tmp_path / "d", {"train": range(2), "dev": range(2), "valid": range(2)})
+    with pytest.raises(DataError, match=r"'dev' and 'valid' are two spellings of the same part"):
+        HfDatasetSource(str(folder))
+
+
+def test_a_configuration_is_named_after_a_colon(tmp_path: Path) -> None:
+    folder = write_named_parts(tmp_path / "d", {"train": range(3)}, "small")
+    write_named_parts(folder, {"train": range(9), "test": range(9, 12)}, "large")
+    source = open_source(f"hfds/{folder}:large")
+    assert source.name == f"hfds/{folder}:large"
+    assert source.title == "Hugging Face dataset d:large"
+    assert source.labels.tolist() == DIGITS.labels[:12].tolist()
+    assert len(open_source(f"hfds/{folder}:small").labels) == 3
+    known = f"give one of: hfds/{folder}:small, hfds/{folder}:large"
+    with pytest.raises(DataError, match=rf"hfds/{folder} has 2 configurations; {known}"):
+        open_source(f"hfds/{folder}")
+    with pytest.raises(DataError, match=rf"has no configuration 'huge'; {known}"):
+        open_source(f"hfds/{folder}:huge")
+    colon = write_part(tmp_path / "a:b", "train", digits(range(2)), FEATURES)
+    assert len(open_source(f"hfds/{colon}").labels) == 2
 
 
 def test_datasets_that_cannot_be_loaded_say_why(tmp_path: Path) -> None:

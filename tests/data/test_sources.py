@@ -53,6 +53,44 @@ def test_the_name_decides_the_source(tmp_path: Path) -> None:
         open_source(f"wds/{tmp_path}/shards.tar")
 
 
+@pytest.mark.parametrize("name", ["digits", "glyphs"])
+def test_a_folder_called_like_a_built_in_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not isinstance(open_source(name), FolderSource)
+    assert capsys.readouterr().err == ""
+    write_digits(Path(name), per_class=1, classes=2)
+    assert not isinstance(open_source(name), FolderSource)
+    said = f"{name} is the built-in source; for the folder of that name, give ./{name}\n"
+    assert capsys.readouterr().err == said
+    for given in (f"./{name}", f"{name}/", tmp_path / name):
+        source = open_source(given)
+        assert isinstance(source, FolderSource)
+        assert isinstance(open_source(source.name), FolderSource)  # a source's name opens it again
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_called_like_a_kind_of_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_digits(Path("wds/images"), per_class=1, classes=2)
+    with tarfile.open("images", "w") as tar:
+        for name, content in {"k.png": encoded(0), "k.cls": b"0"}.items():
+            (tmp_path / name).write_bytes(content)
+            tar.add(tmp_path / name, name)
+    assert isinstance(open_source("wds/images"), WdsSource)
+    assert capsys.readouterr().err == (
+        "wds/images is the tar shards images; for the folder of that name, give ./wds/images, "
+        "or wds/wds/images for what it holds of that kind\n"
+    )
+    source = open_source("./wds/images")
+    assert isinstance(source, FolderSource)
+    assert isinstance(open_source(source.name), FolderSource)
+    assert capsys.readouterr().err == ""
+
+
 def test_unknown_sources_say_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"did you mean 'digits'.*'glyphs'.*hfds/NAME.*wds/PATH.*folder"):
         open_source("digit")

@@ -68,7 +68,7 @@ def test_the_digits_split_is_the_one_of_the_published_models(seed: int, fraction
 
 
 @given(
-    counts=st.lists(st.integers(3, 60), min_size=1, max_size=8),
+    counts=st.lists(st.integers(3, 60), min_size=2, max_size=8),
     seed=st.integers(0, 2**32 - 1),
     search=st.floats(0.05, 0.4),
     test=st.floats(0.05, 0.4),
@@ -85,7 +85,7 @@ def test_parts_are_disjoint_complete_and_stratified(
 
 
 @given(
-    counts=st.lists(st.integers(6, 60), min_size=1, max_size=8),
+    counts=st.lists(st.integers(6, 60), min_size=2, max_size=8),
     seed=st.integers(0, 2**32 - 1),
     per_class=st.integers(1, 5) | st.none(),
     test=st.integers(1, 4),
@@ -167,9 +167,15 @@ def test_a_test_part_without_some_class_is_refused() -> None:
         make_split(source, SplitRecipe(), seed=0)
 
 
+@pytest.mark.parametrize(("counts", "test"), [([9], None), ([9], 2), ([9, 0, 0], None)])
+def test_images_of_one_class_are_refused(counts: list[int], test: int | None) -> None:
+    with pytest.raises(DataError, match="labels has one class, 'a'; a classifier needs two or more"):
+        make_split(labelled(counts, test), SplitRecipe(), seed=0)
+
+
 def test_a_split_that_leaves_nothing_to_train_on_is_refused() -> None:
     with pytest.raises(DataError, match="no images are left to train on"):
-        make_split(labelled([3]), SplitRecipe(search_fraction=0.5, test_fraction=0.49), seed=0)
+        make_split(labelled([3, 3]), SplitRecipe(search_fraction=0.5, test_fraction=0.49), seed=0)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,9 @@ def test_one_tar(tmp_path: Path) -> None:
         ("my-test-train{}.tar", "my-test-valid{}.tar"),
         ("train/{}.tar", "val/{}.tar"),
         ("train/shard-{}.tar", "test/shard-{}.tar"),
+        ("Train/{}.tar", "Valid/{}.tar"),
+        ("Training-{}.tar", "TESTING-{}.tar"),
+        ("my-training-{}.tar", "my-dev-{}.tar"),
     ],
 )
 def test_parts_by_name_or_folder(tmp_path: Path, train: str, val: str) -> None:
@@ -73,10 +76,43 @@ def test_parts_by_name_or_folder(tmp_path: Path, train: str, val: str) -> None:
     assert split.test == tuple(range(40, 80))
 
 
-def test_of_several_held_out_parts_val_is_the_test_part(tmp_path: Path) -> None:
+def test_of_several_held_out_parts_val_is_the_test_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for number, part in enumerate(("test", "train", "val")):
         write_tar(tmp_path / f"{part}-0.tar", samples(range(10 * number, 10 * number + 10)))
+    write_tar(tmp_path / "extra" / "0.tar", samples(range(2)))
+    (tmp_path / "._train-0.tar").write_bytes(b"what a Mac left")
     shows(WdsSource(str(tmp_path)), [*range(10, 20), *range(20, 30)])
+    said = (
+        "not read: the shards in extra",
+        "training images are from train; the test part is val; not read: test",
+    )
+    assert capsys.readouterr().err == "".join(f"wds/{tmp_path}: {text}\n" for text in said)
+
+
+def test_keys_may_have_dots(tmp_path: Path) -> None:
+    files: Files = {}
+    for index in range(12):
+        key = f"n0144{index % 3}.{index:04d}.v1" if index % 2 else f"a.b/{index}"
+        files[f"{key}.png"] = encoded(index)
+        files[f"{key}.cls"] = str(DIGITS.labels[index]).encode()
+    shows(WdsSource(str(write_tar(tmp_path / "a.tar", files))), list(range(12)))
+
+
+def test_further_files_of_a_sample_are_no_samples(tmp_path: Path) -> None:
+    further = {
+        "x.seg.png": encoded(7),  # an image of another kind
+        "x.seg.jpg": encoded(7, form="jpeg"),
+        "x.meta.json": b'{"width": 12}',
+        "x.raw.cls": b"cat",
+        "x.big.json": b"1" * (2**20 + 1),
+    }
+    one: Files = {"x.png": encoded(1), "x.cls": b"1"}
+    for number, files in enumerate((one | further, further | one)):
+        shows(WdsSource(str(write_tar(tmp_path / f"{number}.tar", files))), [1])
+    two = one | {"x.2.png": encoded(2), "x.2.json": b'{"label": 2}'}  # a copy is a sample of its own
+    shows(WdsSource(str(write_tar(tmp_path / "two.tar", two))), [1, 2])
 
 
 def test_a_pattern_names_the_shards(tmp_path: Path) -> None:
@@ -143,6 +179,9 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
 
 ONE = {"k.png": encoded(0), "k.cls": b"0"}
 BROKEN: dict[str, tuple[Files | list[tuple[str, bytes]], str]] = {
+    "no label, dots": (ONE | {"a.b.png": encoded(0)}, r"'a\.b' has no label; expected a\.b\.cls"),
+    "no image, dots": (ONE | {"a.b.cls": b"0"}, r"'a\.b' has a label and no image"),
+    "other words": ({"k.img.png": encoded(0), "k.target.cls": b"0"}, r"'k\.img' has no label"),
     "no label": ({"k.png": encoded(0)}, r"'k' has no label; expected k\.cls"),
     "json without label": (
         {"k.png": encoded(0), "k.json": b'{"text": 1}'},
@@ -228,6 +267,14 @@ WRONG_FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no train": (
         lambda p: (write_tar(p / "val-0.tar", ONE), write_tar(p / "more.tar", ONE)),
         r"more\.tar is neither of train nor of val",
+    ),
+    "val and test": (
+        lambda p: (write_tar(p / "val-0.tar", ONE), write_tar(p / "test-0.tar", ONE)),
+        r"shards of val and of test, and none of train; .* such as train-\{0000\.\.0003\}",
+    ),
+    "two spellings": (
+        lambda p: [write_tar(p / part / "0.tar", ONE) for part in ("train", "val", "valid")],
+        r"'val' and 'valid' are two spellings of the same part",
     ),
     "val is empty": (
         lambda p: (write_tar(p / "train-0.tar", ONE), write_tar(p / "val-0.tar", {})),

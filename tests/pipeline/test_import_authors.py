@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torchvision.datasets import ImageFolder
 
 from anas_zoo import create_model
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
@@ -176,6 +177,16 @@ def test_classes_are_known_by_wordnet_id_by_description_or_by_their_number(tmp_p
     assert names_of("crane", "goldfish, Carassius auratus") is None  # two classes are called crane
     assert names_of("a", "b") is None
     assert names_of("b", "a", classes=2) == ("a", "b")
+
+
+def test_classes_of_folders_are_numbered_as_torchvision_does(tmp_path: Path) -> None:
+    root = write_classes(tmp_path / "images", ["2", "10", "1", "a", "B", "é", "n1.5"], 1)
+    names = class_names(FolderSource(root), 7)
+    assert names == tuple(ImageFolder(root).classes)
+    assert names == ("1", "10", "2", "B", "a", "n1.5", "é")
+    digits = DigitsSource()
+    digits.label_names = tuple("9876543210")  # no folder: an order of its own
+    assert class_names(digits, 10) == digits.label_names
 
 
 def test_no_image_is_calibrated_on_and_evaluated(tmp_path: Path) -> None:
