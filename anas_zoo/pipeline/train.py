@@ -29,7 +29,7 @@ from anas_zoo.training.metrics import FILE as METRICS
 
 __all__ = ["HERE", "open_train_data", "train_stage"]
 
-# Training reads views of up to this much more than the largest resolution, so that a zoom stays sharp.
+# What a view shows has up to this many times the pixels of the largest resolution, so that a zoom stays sharp.
 MARGIN = 1.15
 HERE = Workers(torch.device("cpu"))
 
@@ -54,7 +54,7 @@ def open_train_data(run: RunFolder[Any], workers: Workers, *, resolution: int) -
     return MemoryImages(
         source,
         train,
-        side=round(resolution * MARGIN),
+        side=round(resolution * MARGIN / source.preprocessing.visible(resolution)),
         share=share,
         augmentation=recipe.augmentation,
         device=workers.device,
