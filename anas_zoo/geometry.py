@@ -28,7 +28,7 @@ __all__ = [
 InputForm = Literal["float32-nchw", "uint8-nhwc"]
 Mode = Literal["native", "reference"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
-# What becomes of transparent parts: laid on white; or dropped, so that what lies under them shows, often black.
+# What becomes of transparent parts: laid on white; or dropped, so that what lies under them shows.
 Transparency = Literal["white", "dropped"]
 
 REFERENCE_RESIZE, REFERENCE_CROP = 256, 224

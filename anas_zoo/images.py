@@ -147,11 +147,11 @@ def _upright(image: Image.Image, what: str) -> Image.Image:
     if not upright.has_transparency_data:
         return upright.convert("RGB")
     rgba = upright.convert("RGBA")
-    return rgba if rgba.getextrema()[3] != (255, 255) else rgba.convert("RGB")
+    return rgba if rgba.getchannel("A").getextrema() != (255, 255) else rgba.convert("RGB")
 
 
 def _clear_colour(image: Image.Image) -> tuple[int, ...] | None:
-    """The one colour of a grey or RGB PNG that its tRNS chunk makes transparent, in the bits of its pixels."""
+    """The colour of a grey or RGB PNG that its tRNS chunk makes transparent, in the bits of its pixels."""
     value = image.info.get("transparency")
     if image.mode not in ("1", "L", "RGB", "I", "I;16", "I;16B") or not isinstance(value, int | tuple):
         return None

@@ -124,7 +124,7 @@ def _of_small_set(share: Share, images: int) -> Share:
 
 
 def _square(image: Image.Image, side: int) -> Image.Image:
-    """The middle square of ``image`` with ``side`` pixels a side; a square that is smaller is left as it is."""
+    """The middle square of ``image``, ``side`` pixels a side; a square that is smaller is left as it is."""
     if image.width == image.height <= side:
         return image
     return resized_and_cropped(image, side, side, "bicubic")

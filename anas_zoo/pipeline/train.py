@@ -29,7 +29,7 @@ from anas_zoo.training.metrics import FILE as METRICS
 
 __all__ = ["HERE", "open_train_data", "train_stage"]
 
-# What a view shows has up to this many times the pixels of the largest resolution, so that a zoom stays sharp.
+# What a view shows has this many times the pixels of the largest resolution, so that a zoom stays sharp.
 MARGIN = 1.15
 HERE = Workers(torch.device("cpu"))
 
