@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from anas_zoo.errors import DataError
@@ -22,12 +21,7 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF"
 # Pillow's own limit, above which it only warns: 89 million pixels, 270 MB. A small file can claim any size.
 MAX_PIXELS = 2**30 // 4 // 3
 FARTHEST = 3  # pixels of the result that a filter reaches: Lanczos'
-SAMPLE_BITS = {
-    "1": 1,
-    "L;2": 2,
-    "L;4": 4,
-    "RGB;16B": 16,
-}  # of a PNG whose pixels get 8 bits, by Pillow's name
+SAMPLE_BITS = {"1": 1, "L;2": 2, "L;4": 4, "RGB;16B": 16}  # of a PNG, by Pillow's name; of others 8
 
 
 def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str | None = None) -> Image.Image:
@@ -137,33 +131,26 @@ def _upright(image: Image.Image, what: str) -> Image.Image:
         values = np.asarray(upright).astype(np.int64)
         if values.size and (values.min() < 0 or values.max() > 65535):
             raise DataError(f"{what}: pixel values outside 0 to 65535; convert it to 8 or 16 bits first")
-        rgb = Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
-        return rgb if clear is None else _without_colour(rgb, values == clear[0])
+        upright = Image.fromarray((values >> 8).astype(np.uint8))
     if upright.mode == "F":
         raise DataError(f"{what}: floating-point pixel values; convert it to 8 or 16 bits first")
     if clear is not None:
-        rgb = upright.convert("RGB")
-        return _without_colour(rgb, (np.asarray(rgb) == np.array(clear)).all(axis=2))
+        upright.info["transparency"] = clear
     if not upright.has_transparency_data:
         return upright.convert("RGB")
     rgba = upright.convert("RGBA")
     return rgba if rgba.getchannel("A").getextrema() != (255, 255) else rgba.convert("RGB")
 
 
-def _clear_colour(image: Image.Image) -> tuple[int, ...] | None:
-    """The colour of a grey or RGB PNG that its tRNS chunk makes transparent, in the bits of its pixels."""
-    value = image.info.get("transparency")
-    if image.mode not in ("1", "L", "RGB", "I", "I;16", "I;16B") or not isinstance(value, int | tuple):
-        return None
-    samples = value if isinstance(value, tuple) else (value,)
+def _clear_colour(image: Image.Image) -> int | tuple[int, ...] | None:
+    """The colour of a grey or RGB PNG that its tRNS chunk makes transparent, in 8 bits as the pixels are."""
+    colour = image.info.get("transparency")
     stored = getattr(image, "tile", None)  # empty once it was decoded
     bits = SAMPLE_BITS.get(str(stored[0].args), 8) if stored else 8
-    if bits < 8:
-        return tuple(sample * 255 // (2**bits - 1) for sample in samples)
-    return tuple(sample >> 8 for sample in samples) if bits == 16 else tuple(samples)
-
-
-def _without_colour(rgb: Image.Image, clear: npt.NDArray[np.bool_]) -> Image.Image:
-    if clear.any():
-        rgb.putalpha(Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)))
-    return rgb
+    if image.mode.startswith("I"):
+        bits = 16
+    if isinstance(colour, tuple):
+        return tuple(level >> (bits - 8) for level in colour)
+    if not isinstance(colour, int) or bits == 8:
+        return colour
+    return colour >> 8 if bits == 16 else colour * 255 // (2**bits - 1)

@@ -218,7 +218,7 @@ def png_with_colour_key(depth: int, colour: int, rows: bytes, width: int, key: l
         (2, PNG_GREY, b"\x60", [1], [WHITE, [170] * 3]),
         (4, PNG_GREY, b"\x3a", [3], [WHITE, [170] * 3]),
         (8, PNG_GREY, b"\x07\x08", [7], [WHITE, [8] * 3]),
-        (16, PNG_GREY, b"\x07\x01\x07\x02", [0x0701], [WHITE, [7] * 3]),
+        (16, PNG_GREY, b"\x07\x01\x08\x01", [0x0701], [WHITE, [8] * 3]),
         (8, PNG_RGB, b"\1\2\3\1\2\4", [1, 2, 3], [WHITE, [1, 2, 4]]),
         (16, PNG_RGB, b"\1\0\2\0\3\0\1\0\2\0\4\0", [0x100, 0x200, 0x300], [WHITE, [1, 2, 4]]),
     ],
