@@ -62,11 +62,15 @@ def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str |
 
 
 def opaque(image: Image.Image, transparency: Transparency) -> Image.Image:
-    """The RGB image of what :func:`read_rgb` gives: on white, or without its transparency."""
-    if image.mode == "RGB" or transparency == "dropped":
+    """The RGB image of what :func:`read_rgb` gives, or of another: on white, or without transparency."""
+    if not image.has_transparency_data:
         return image.convert("RGB")
+    rgba = image.convert("RGBA")  # a palette's transparency converts in two steps only
+    rgb = rgba.convert("RGB")
+    if transparency == "dropped":
+        return rgb
     white = Image.new("RGB", image.size, "white")
-    white.paste(image.convert("RGB"), None, image.getchannel("A"))
+    white.paste(rgb, None, rgba.getchannel("A"))
     return white
 
 
