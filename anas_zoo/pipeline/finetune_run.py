@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.data import ImageSource, open_source, with_preprocessing
+from anas_zoo.data.unreadable import readable
 from anas_zoo.errors import DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
@@ -80,6 +81,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
         self.name = recipe.name or f"{origin.name}_finetuned"
         self.licence = licence_of_derived(origin.licence, recipe.licence)
         self.draft_folder = self.drafts_folder / self.name
+        self._calibration: dict[int, ImagesAt] = {}
 
     @classmethod
     def start(cls, folder: Path, recipe: FinetuneRecipe, entry: Entry) -> FinetuneRun:
@@ -134,11 +136,16 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
         So the network is calibrated, watched and tested; training views are drawn as the recipe says.
         """
-        return with_preprocessing(open_source(self.recipe.data), self.origin.preprocessing.to_preprocessing())
+        source = open_source(self.recipe.data)
+        return self._numbered(with_preprocessing(source, self.origin.preprocessing.to_preprocessing()))
 
     def calibration_images(self, count: int) -> ImagesAt:
         """``count`` images of the training split, evenly spread over it: the same ones every time."""
-        return ImagesAt(self.source, spread(self.split.train, count))
+        if count not in self._calibration:
+            self._calibration[count] = ImagesAt(
+                self.source, readable(self.source, spread(self.split.train, count))
+            )
+        return self._calibration[count]
 
     def search_images(self, count: int) -> ImagesAt:
         """``count`` images of the search split, evenly spread over it."""

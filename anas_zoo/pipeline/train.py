@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
+from anas_zoo.data.unreadable import readable
 from anas_zoo.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline.images_at import ImagesAt, spread
@@ -112,7 +113,8 @@ def train_stage(run: Run, workers: Workers = HERE) -> None:
 def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]]:
     """Accuracy on the search split of the smallest, the largest and a few fixed subnets, calibrated."""
     recipe, split = run.recipe.train.evaluation, run.split
-    calibration = ImagesAt(run.source, spread(split.train, recipe.calibration_images))
+    chosen = readable(run.source, spread(split.train, recipe.calibration_images))
+    calibration = ImagesAt(run.source, chosen)
     images = ImagesAt(run.source, spread(split.search, recipe.images))
     evaluator = SubnetEvaluator(
         supernet,
