@@ -11,6 +11,7 @@ checkpoint.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -132,12 +133,13 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
     @cached_property
     def source(self) -> ImageSource:
-        """The recipe's images, preprocessed as the entry's are.
+        """The recipe's images, preprocessed as the entry's are, and transparent parts of them on white.
 
         So the network is calibrated, watched and tested; training views are drawn as the recipe says.
         """
         source = open_source(self.recipe.data)
-        return self._numbered(with_preprocessing(source, self.origin.preprocessing.to_preprocessing()))
+        preprocessing = replace(self.origin.preprocessing.to_preprocessing(), transparency="white")
+        return self._numbered(with_preprocessing(source, preprocessing))
 
     def calibration_images(self, count: int) -> ImagesAt:
         """``count`` images of the training split, evenly spread over it: the same ones every time."""
