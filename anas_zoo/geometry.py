@@ -15,8 +15,11 @@ __all__ = [
     "InputForm",
     "Interpolation",
     "Mode",
+    "Transparency",
     "crop_offset",
     "cubic_matrix",
+    "is_strip",
+    "resize_and_crop_sides",
     "resized_short_side",
     "resized_size",
 ]
@@ -25,10 +28,14 @@ __all__ = [
 InputForm = Literal["float32-nchw", "uint8-nhwc"]
 Mode = Literal["native", "reference"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
+# What becomes of transparent parts: laid on white; or dropped, so that what lies under them shows.
+Transparency = Literal["white", "dropped"]
 
 REFERENCE_RESIZE, REFERENCE_CROP = 256, 224
 # What the mode ``reference`` does not leave open; 224 / 0.875 is 256.
 REFERENCE_FIXED: Final[dict[str, Any]] = {"interpolation": "bilinear", "crop_pct": 0.875}
+
+STRIP = 100  # sides of an image; with more, a file of 100 bytes can ask for gigabytes once it is enlarged
 
 CUBIC_A = -0.75  # torch's; Pillow has -0.5
 
@@ -36,6 +43,18 @@ CUBIC_A = -0.75  # torch's; Pillow has -0.5
 def resized_short_side(resolution: int, crop_pct: float) -> int:
     """Short side in pixels of the image that a square of ``resolution`` is cut out of, as timm has it."""
     return math.floor(resolution / crop_pct)
+
+
+def resize_and_crop_sides(mode: Mode, resolution: int, crop_pct: float) -> tuple[int, int]:
+    """(short side after the resize, side of the centre crop) in pixels of the image's part of a mode."""
+    if mode == "reference":
+        return REFERENCE_RESIZE, REFERENCE_CROP
+    return resized_short_side(resolution, crop_pct), resolution
+
+
+def is_strip(width: int, height: int) -> bool:
+    """Whether an image is so long that its middle is cut out before it is enlarged, to save memory."""
+    return max(width, height) > STRIP * min(width, height)
 
 
 def resized_size(width: int, height: int, short_side: int) -> tuple[int, int]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms import functional as tv
 
 from anas_zoo.errors import DataError
-from anas_zoo.images import read_rgb
+from anas_zoo.geometry import Interpolation, crop_offset, resized_short_side, resized_size
+from anas_zoo.images import opaque, read_rgb, resized_and_cropped
 
 
 @pytest.fixture
@@ -120,8 +126,8 @@ DEEP: dict[str, tuple[bytes, list[list[int]]]] = {
 def test_sixteen_bits_become_eight(form: str) -> None:
     content, want = DEEP[form]
     image = read_rgb(content)
-    assert image.mode == "RGB"
-    assert np.asarray(image).tolist() == [want]
+    assert image.mode == ("RGBA" if "RGBA" in form or "alpha" in form else "RGB")
+    assert np.asarray(opaque(image, "dropped")).tolist() == [want]
 
 
 @pytest.mark.parametrize(
@@ -140,17 +146,96 @@ def test_pixels_without_a_known_scale_are_refused(pixels: Pixels, message: str) 
         read_rgb(tiff(TIFF_GREY, pixels), name="scan")
 
 
-def test_four_channels_become_three() -> None:
-    # What lies under transparent pixels shows, half transparent or not.
-    image = Image.new("RGBA", (3, 1))
-    for place, pixel in enumerate([(250, 10, 20, 0), (30, 40, 50, 128), (1, 2, 3, 255)]):
-        image.putpixel((place, 0), pixel)
+WHITE = [255, 255, 255]
+
+
+def stored(image: Image.Image, form: str = "png", **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, "png")
-    assert np.asarray(read_rgb(file.getvalue())).tolist() == [[[250, 10, 20], [30, 40, 50], [1, 2, 3]]]
-    cmyk = io.BytesIO()
-    Image.new("CMYK", (1, 1), (255, 0, 255, 0)).save(cmyk, "tiff")
-    assert np.asarray(read_rgb(cmyk.getvalue())).tolist() == [[[0, 255, 0]]]
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def shown(content: bytes) -> list[list[int]]:
+    """The pixels of the first row on white."""
+    row: list[list[int]] = np.asarray(opaque(read_rgb(content), "white"))[0].tolist()
+    return row
+
+
+def test_transparent_parts_are_laid_on_white() -> None:
+    image = Image.new("RGBA", (4, 1))
+    for place, pixel in enumerate([(250, 10, 20, 0), (30, 40, 50, 128), (1, 2, 3, 255), (0, 0, 0, 1)]):
+        image.putpixel((place, 0), pixel)
+    half = [round((255 * 127 + value * 128) / 255) for value in (30, 40, 50)]
+    assert shown(stored(image)) == [WHITE, half, [1, 2, 3], [254] * 3]
+    # As before, where an entry says so: what lies under transparent pixels shows, half transparent or not.
+    dropped = opaque(read_rgb(stored(image)), "dropped")
+    assert np.asarray(dropped).tolist() == [[[250, 10, 20], [30, 40, 50], [1, 2, 3], [0, 0, 0]]]
+    grey = image.convert("LA")
+    under = [grey.getpixel((place, 0))[0] for place in range(4)]  # type: ignore[index]
+    alphas = [0, 128, 255, 1]
+    want = [[round((255 * (255 - a) + v * a) / 255)] * 3 for v, a in zip(under, alphas, strict=True)]
+    assert shown(stored(grey)) == want
+    cmyk = Image.new("CMYK", (1, 1), (255, 0, 255, 0))
+    assert shown(stored(cmyk, "tiff")) == [[0, 255, 0]]
+
+
+def test_what_is_opaque_stays_rgb() -> None:
+    image = Image.new("RGBA", (3, 2), (1, 2, 3, 255))
+    assert read_rgb(stored(image)).mode == "RGB"
+    assert read_rgb(stored(image.convert("LA"))).mode == "RGB"
+    plain = read_rgb(stored(image.convert("RGB")))
+    assert opaque(plain, "white").tobytes() == opaque(plain, "dropped").tobytes() == plain.tobytes()
+
+
+@pytest.mark.parametrize("alphas", [bytes([0, 255, 128]), 0])
+def test_the_transparent_colours_of_a_palette(alphas: bytes | int) -> None:
+    image = Image.new("P", (3, 1))
+    image.putpalette([0, 0, 0, 10, 20, 30, 200, 100, 0])
+    for place in range(3):
+        image.putpixel((place, 0), place)
+    last = [227, 177, 127] if isinstance(alphas, bytes) else [200, 100, 0]
+    assert shown(stored(image, transparency=alphas)) == [WHITE, [10, 20, 30], last]
+    assert shown(stored(image, "gif", transparency=0))[:2] == [WHITE, [10, 20, 30]]
+
+
+def png_with_colour_key(depth: int, colour: int, rows: bytes, width: int, key: list[int]) -> bytes:
+    """A PNG of one row whose tRNS chunk makes one grey level, or one colour, transparent."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"tRNS", struct.pack(f">{len(key)}H", *key))]
+    parts += [(b"IDAT", zlib.compress(b"\0" + rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "rows", "key", "want"),
+    [
+        (1, PNG_GREY, b"\x40", [1], [[0] * 3, WHITE]),
+        (1, PNG_GREY, b"\x40", [0], [WHITE, WHITE]),
+        (2, PNG_GREY, b"\x60", [1], [WHITE, [170] * 3]),
+        (4, PNG_GREY, b"\x3a", [3], [WHITE, [170] * 3]),
+        (8, PNG_GREY, b"\x07\x08", [7], [WHITE, [8] * 3]),
+        (16, PNG_GREY, b"\x07\x01\x08\x01", [0x0701], [WHITE, [8] * 3]),
+        (8, PNG_RGB, b"\1\2\3\1\2\4", [1, 2, 3], [WHITE, [1, 2, 4]]),
+        (16, PNG_RGB, b"\1\0\2\0\3\0\1\0\2\0\4\0", [0x100, 0x200, 0x300], [WHITE, [1, 2, 4]]),
+    ],
+)
+def test_the_transparent_colour_of_a_png(
+    depth: int, colour: int, rows: bytes, key: list[int], want: list[list[int]]
+) -> None:
+    assert shown(png_with_colour_key(depth, colour, rows, 2, key)) == want
+
+
+def test_a_transparent_image_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = Image.new("L", (2, 1), 9)
+    image.putpixel((0, 0), 200)
+    turned = opaque(read_rgb(stored(image, exif=exif, transparency=9)), "white")
+    assert np.asarray(turned).tolist() == [[[200] * 3], [WHITE]]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -170,3 +255,81 @@ def test_every_orientation_is_turned_upright(orientation: int, tmp_path: Path) -
     exif[0x0112] = orientation
     stored.save(tmp_path / "photo.png", exif=exif)
     assert read_rgb(tmp_path / "photo.png").tobytes() == upright.convert("RGB").tobytes()
+
+
+FILTERS: list[Interpolation] = ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    narrow=st.integers(1, 12),
+    times=st.integers(101, 400),
+    more=st.integers(0, 11),
+    wide=st.booleans(),
+    side=st.integers(1, 40),
+    crop_pct=st.floats(0.3, 1.0),
+    interpolation=st.sampled_from(FILTERS),
+    seed=st.integers(0, 9),
+)
+def test_the_middle_of_a_strip_is_that_of_the_resized_image(
+    narrow: int,
+    times: int,
+    more: int,
+    wide: bool,
+    side: int,
+    crop_pct: float,
+    interpolation: Interpolation,
+    seed: int,
+) -> None:
+    long = narrow * times + more
+    size = (narrow, long) if wide else (long, narrow)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+    if interpolation in ("nearest", "box"):  # which have edges: a pixel that lies on one goes either way
+        slope = np.abs(np.arange(long) % 510 - 255).astype(np.uint8)
+        pixels[:] = slope[None, :, None] if size[1] == long else slope[:, None, None]
+    image, short_side = Image.fromarray(pixels), resized_short_side(side, crop_pct)
+    whole = image.resize(resized_size(*image.size, short_side), Image.Resampling[interpolation.upper()])
+    left, top = (crop_offset(length, side) for length in whole.size)
+    want = np.asarray(whole.crop((left, top, left + side, top + side)), np.int64)
+    got = np.asarray(resized_and_cropped(image, short_side, side, interpolation), np.int64)
+    assert np.abs(got - want).max() <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(1, 90),
+    height=st.integers(1, 90),
+    side=st.integers(1, 40),
+    crop_pct=st.floats(0.3, 1.0),
+    interpolation=st.sampled_from(FILTERS),
+)
+def test_other_images_are_cut_as_torchvision_does(
+    width: int, height: int, side: int, crop_pct: float, interpolation: Interpolation
+) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+    short_side = resized_short_side(side, crop_pct)
+    resized = tv.resize(image, [short_side], tv.InterpolationMode(interpolation))
+    want = tv.center_crop(resized, [side, side])
+    assert resized_and_cropped(image, short_side, side, interpolation).tobytes() == want.tobytes()
+
+
+LITTLE_MEMORY = """
+import resource, sys
+from PIL import Image
+from anas_zoo.images import read_rgb, resized_and_cropped
+
+image = read_rgb(sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for turned in (image, image.rotate(90, expand=True)):
+    assert resized_and_cropped(turned, 256, 224, "bicubic").size == (224, 224)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux counts memory in kilobytes")
+def test_a_strip_takes_little_memory(tmp_path: Path) -> None:
+    Image.new("1", (10_000, 1)).save(tmp_path / "strip.png")
+    assert (tmp_path / "strip.png").stat().st_size < 200
+    command = [sys.executable, "-c", LITTLE_MEMORY, str(tmp_path / "strip.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20_000  # resized as a whole it has 2 GB

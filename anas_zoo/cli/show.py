@@ -83,6 +83,7 @@ def _input(entry: Entry) -> dict[str, str]:
     return {
         "size": f"3 x {pre.resolution} x {pre.resolution}, {pre.colour}",
         "preprocessing": f"{pre.mode}, {steps}",
+        "transparency": {"white": "laid on white", "dropped": "dropped"}[pre.transparency],
         "mean": ", ".join(f"{value:g}" for value in pre.mean),
         "std": ", ".join(f"{value:g}" for value in pre.std),
     }

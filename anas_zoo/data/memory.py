@@ -16,6 +16,7 @@ from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.tensors import check_memory
 from anas_zoo.data.unreadable import check_unreadable
 from anas_zoo.errors import DataError
+from anas_zoo.images import opaque, resized_and_cropped
 from anas_zoo.progress import track
 
 __all__ = ["MemoryImages"]
@@ -24,13 +25,15 @@ __all__ = ["MemoryImages"]
 class MemoryImages:
     """Training images in memory as bytes, served in shuffled, augmented batches (:class:`TrainData`).
 
-    An image that cannot be read is left out, up to ``max_unreadable`` of them.
+    Each image is kept as its middle square. A view that does not stray shows the part of it that measuring
+    shows at that resolution, so that a network is trained on what it is measured on; one that strays may
+    show what lies around. An image that cannot be read is left out, up to ``max_unreadable`` of them.
 
     Args:
-        source: where the images come from; its preprocessing normalises the batches.
+        source: where the images come from; its preprocessing says which part is shown and normalises it.
         indices: the training part of the split.
-        side: side at which the images are kept; a larger one is resized and centre-cropped to it once,
-            smaller images keep their own size if all have the same.
+        side: of the squares in pixels, to which images are resized; square ones that are smaller and all of
+            one size keep it.
         share: the part of each batch that this process gets. A training set smaller than one batch is
             one batch, less the few images that its equal parts leave over.
         augmentation: how far views stray.
@@ -54,7 +57,8 @@ class MemoryImages:
         arrays, kept, self._skipped = [], [], list[str]()
         for index in track(indices, f"read {len(indices)} training images"):
             try:
-                arrays.append(np.asarray(_fit(source.image(index), side)))
+                image = opaque(source.image(index), source.preprocessing.transparency)
+                arrays.append(np.asarray(_square(image, side)))
                 kept.append(index)
             except DataError as exc:
                 self._skipped.append(str(exc))
@@ -62,7 +66,7 @@ class MemoryImages:
         if not arrays:
             last = f"; the last: {self._skipped[-1]}" if self._skipped else ""
             raise DataError(f"none of {len(indices)} training images can be read{last}")
-        if len({array.shape for array in arrays}) > 1:  # small ones of several sizes: all to one
+        if len({array.shape for array in arrays}) > 1:  # squares of several sizes: all to one
             arrays = [np.asarray(Image.fromarray(a).resize((side, side))) for a in arrays]
         self._device = torch.device(device)
         pixels = np.empty((len(arrays), 3, *arrays[0].shape[:2]), np.uint8)
@@ -70,7 +74,7 @@ class MemoryImages:
         self._labels = torch.from_numpy(source.labels[kept])
         self._mean = torch.tensor(source.preprocessing.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(source.preprocessing.std, device=device).view(1, 3, 1, 1)
-        self._augmentation = augmentation
+        self._augmentation, self._visible = augmentation, source.preprocessing.visible
         self._share = _of_small_set(share, len(arrays))
 
     def __len__(self) -> int:
@@ -100,7 +104,7 @@ class MemoryImages:
 
         def view(resolution: int) -> Tensor:
             if resolution not in made:
-                rendered = augment(images, maps, resolution)
+                rendered = augment(images, maps * self._visible(resolution), resolution)
                 # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
                 made[resolution] = rendered.contiguous(memory_format=torch.channels_last)
             return made[resolution]
@@ -119,13 +123,8 @@ def _of_small_set(share: Share, images: int) -> Share:
     return replace(share, batch_size=min(share.batch_size, images // parts * parts))
 
 
-def _fit(image: Image.Image, side: int) -> Image.Image:
-    """``image`` with its short side resized to ``side`` and the middle cut out, if it is larger."""
-    width, height = image.size
-    if (width, height) == (side, side) or max(width, height) <= side:
+def _square(image: Image.Image, side: int) -> Image.Image:
+    """The middle square of ``image``, ``side`` pixels a side; a square that is smaller is left as it is."""
+    if image.width == image.height <= side:
         return image
-    scale = side / min(width, height)
-    size = (max(side, round(width * scale)), max(side, round(height * scale)))
-    image = image.resize(size, Image.Resampling.BICUBIC)
-    left, top = (size[0] - side) // 2, (size[1] - side) // 2
-    return image.crop((left, top, left + side, top + side))
+    return resized_and_cropped(image, side, side, "bicubic")

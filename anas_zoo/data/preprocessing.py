@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from anas_zoo.errors import ConfigError
-from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_FIXED, Interpolation, Mode
+from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency, resize_and_crop_sides
+from anas_zoo.images import opaque, resized_and_cropped
 
 __all__ = ["IMAGENET", "Preprocessing"]
 
@@ -29,6 +30,7 @@ class Preprocessing:
         mean: subtracted from each channel (RGB, pixels scaled to 0..1).
         std: divides each channel after that.
         mode: which of the two ways.
+        transparency: what becomes of transparent parts; entries that do not say had them dropped.
 
     Raises :class:`ConfigError` for values that the mode does not have.
     """
@@ -38,6 +40,7 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     mode: Mode = "native"
+    transparency: Transparency = "white"
 
     def __post_init__(self) -> None:
         given = {key: getattr(self, key) for key in REFERENCE_FIXED}
@@ -45,26 +48,32 @@ class Preprocessing:
             raise ConfigError(f"preprocessing 'reference' has {REFERENCE_FIXED}, got {given}")
 
     def transform(self, resolution: int) -> Callable[[Image.Image], Tensor]:
-        """The evaluation transform: RGB image -> (3, R, R) float32. All of it but one resize is timm's."""
+        """The evaluation transform: an image as it was read -> (3, R, R) float32, bit-equal to timm's."""
         from timm.data import create_transform
 
-        side = REFERENCE_CROP if self.mode == "reference" else resolution
-        to_input: Callable[[Image.Image], Tensor] = create_transform(
+        short_side, side = resize_and_crop_sides(self.mode, resolution, self.crop_pct)
+        to_tensor: Callable[[Image.Image], Tensor] = create_transform(
             input_size=(3, side, side),
             is_training=False,
-            interpolation=self.interpolation,
-            crop_pct=self.crop_pct,
+            crop_pct=1.0,  # it is cut already
             mean=self.mean,
             std=self.std,
         )
-        if side == resolution:
-            return to_input
 
-        def resized(image: Image.Image) -> Tensor:
+        def transformed(image: Image.Image) -> Tensor:
+            rgb = opaque(image, self.transparency)
+            made = to_tensor(resized_and_cropped(rgb, short_side, side, self.interpolation))
+            if side == resolution:
+                return made
             size = (resolution, resolution)
-            return F.interpolate(to_input(image)[None], size=size, mode="bicubic", align_corners=False)[0]
+            return F.interpolate(made[None], size=size, mode="bicubic", align_corners=False)[0]
 
-        return resized
+        return transformed
+
+    def visible(self, resolution: int) -> float:
+        """Part of an image's short side that a network at ``resolution`` sees: of its middle square."""
+        short_side, side = resize_and_crop_sides(self.mode, resolution, self.crop_pct)
+        return side / short_side
 
     def in_mode(self, mode: Mode) -> Preprocessing:
         """The same normalisation in ``mode``; to ``native``, filter and crop_pct stay as well.
@@ -81,6 +90,7 @@ class Preprocessing:
             "crop_pct": self.crop_pct,
             "mean": list(self.mean),
             "std": list(self.std),
+            "transparency": self.transparency,
         }
 
 

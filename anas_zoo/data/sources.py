@@ -48,7 +48,10 @@ class ImageSource(Protocol):
     preprocessing: Preprocessing
 
     def image(self, index: int) -> Image.Image:
-        """Image ``index`` in RGB. Raises :class:`DataError` naming an image that cannot be read."""
+        """Image ``index`` in RGB, or in RGBA where parts are transparent (:func:`anas_zoo.images.opaque`).
+
+        Raises :class:`DataError` naming an image that cannot be read.
+        """
         ...
 
     def fingerprint(self) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import count
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.errors import DataError
 from anas_zoo.schema import Schema
 
-__all__ = ["Split", "SplitRecipe", "make_split"]
+__all__ = ["Split", "SplitRecipe", "Unreadable", "make_split"]
 
 MAX_IMAGES = 10**8  # whose parts are worked out in memory, a byte for each image
+LATER_KEYS = ("unreadable", "others_sha256")
 NAMED = 10  # classes that an error names
 
 
@@ -51,12 +52,24 @@ class SplitRecipe(Schema):
         return max(1, round(members * self.test_fraction))
 
 
+class Unreadable(Schema):
+    """An image that is in no part, as it could not be read when the split was made.
+
+    ``file`` is its name within a folder of images, ``reason`` what was wrong with it.
+    """
+
+    index: int
+    file: str | None = None
+    reason: str
+
+
 class Split(Schema):
     """Image indices of the search and test parts, together with what they are indices of.
 
     Training reads ``train``, which is all the rest and not written down: it may be a million numbers. A
     search scores on ``search``; ``test`` is touched once, for the report. ``images`` is the number of all
-    images.
+    images, those of them included that are in no part since they are ``unreadable``; ``others_sha256`` is
+    what the rest of a folder is recognised by when the files of those are gone.
     """
 
     source: str
@@ -65,10 +78,18 @@ class Split(Schema):
     images: int = Field(ge=1, le=MAX_IMAGES)
     search: tuple[int, ...]
     test: tuple[int, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    others_sha256: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Splits of readable images keep the hash that trainings and searches know them by."""
+        data: dict[str, Any] = serialise(self)
+        return {key: value for key, value in data.items() if value or key not in LATER_KEYS}
 
     @model_validator(mode="after")
     def _disjoint_and_within_range(self) -> Self:
-        held_out = self.search + self.test
+        held_out = self._not_for_training()
         if len(set(held_out)) != len(held_out):
             raise ValueError("an image is in two parts of the split, or twice in one")
         if held_out and (min(held_out) < 0 or max(held_out) >= self.images):
@@ -79,8 +100,11 @@ class Split(Schema):
     def train(self) -> tuple[int, ...]:
         """The images that are in no other part, ascending."""
         left = np.ones(self.images, dtype=bool)
-        left[list(self.search + self.test)] = False
+        left[list(self._not_for_training())] = False
         return tuple(np.flatnonzero(left).tolist())
+
+    def _not_for_training(self) -> tuple[int, ...]:
+        return self.search + self.test + tuple(image.index for image in self.unreadable)
 
 
 def make_split(source: ImageSource, recipe: SplitRecipe, *, seed: int) -> Split:

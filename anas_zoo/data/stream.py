@@ -22,6 +22,7 @@ from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.unreadable import check_unreadable
 from anas_zoo.data.views import RandomViews, StreamRecipe
 from anas_zoo.errors import DataError
+from anas_zoo.images import opaque
 
 __all__ = ["StreamRecipe", "StreamedImages"]
 
@@ -201,6 +202,7 @@ class _Views(Dataset[_Made]):
             except DataError as exc:
                 unreadable[candidate] = str(exc)
                 continue
+            image = opaque(image, self._source.preprocessing.transparency)
             view = self._views(image, (*self._seed, int(self._indices[place])))
             return _Made(view, torch.tensor(int(self._source.labels[candidate])), unreadable)
         return _Made(None, torch.tensor(-1), unreadable)

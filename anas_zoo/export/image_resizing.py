@@ -4,7 +4,8 @@ Pillow mixes the pixels of each line by weights of 22 bits, rounds to bytes, and
 Here each way is a product with a matrix of those weights, made in the graph from the size of the image. Sums
 in float64 are exact, so the bytes are Pillow's. (ONNX Resize with antialias, from opset 18 on, is a grey
 level off here and there, and hardly faster.) A pixel is mixed out of a few neighbours, so the matrix is a
-band; it is cut into blocks, and the zeros beside them are never multiplied.
+band; it is cut into blocks, and the zeros beside them are never multiplied. What lies beyond the crop is cut
+off first, so that memory does not grow with the length of an image.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class _Line:
 class _Mixing:
     """How the pixels that are kept are mixed out of those of the image; names of tensors."""
 
-    weights: str  # (side, source) float64
-    first: str  # (side,) int64: the first pixel that a row of weights takes
+    start: str  # (1,) int64: the first pixel that any of them takes
+    end: str  # (1,) int64: the one after the last
+    weights: str  # (side, end - start) float64
+    first: str  # (side,) int64: the first pixel, from start on, that a row of weights takes
     beyond: str  # (side,) int64: the one after the last
 
 
@@ -65,11 +68,16 @@ def resize_and_crop(graph: GraphPiece, image: str, *, short_side: int, side: int
         lambda inside: inside("Transpose", image, perm=TURNED),
         lambda inside: inside("Transpose", image, perm=AS_IT_IS),
     )
+    mixings = []
     for axis, ordinary, other in ((ALONG, new_width, new_height), (DOWN, new_height, new_width)):
         target = graph("Where", turned, other, ordinary)
         source = graph("Shape", planes, start=axis, end=axis + 1)
         line = _Line(source, target, _middle(graph, target, side))
-        planes = _resize(graph, planes, axis, _mixing(graph, line, side, interpolation), side)
+        mixing = _mixing(graph, line, side, interpolation)
+        planes = graph("Slice", planes, mixing.start, mixing.end, graph.constant([axis]))
+        mixings.append((axis, mixing))
+    for axis, mixing in mixings:
+        planes = _resize(graph, planes, axis, mixing, side)
     planes = graph("Reshape", planes, graph.constant([0, 3, side, side]))  # so that the shape is known
     planes = graph.either(
         turned,
@@ -115,29 +123,30 @@ def _mixing(graph: GraphPiece, line: _Line, side: int, interpolation: str) -> _M
     def number(value: float) -> str:
         return graph.constant(value, DOUBLE)
 
-    def counted(length: str) -> str:
-        return graph("Range", graph.constant(0), length, graph.constant(1))
-
     source = graph("Cast", line.source, to=DOUBLE)
     scale = graph("Div", source, graph("Cast", line.target, to=DOUBLE))
     stretch = graph("Max", scale, number(1.0))  # when an image shrinks, the filter grows: antialiasing
-    places = graph("Cast", graph("Add", counted(graph.constant(side)), line.start), to=DOUBLE)
+    counted = graph("Range", graph.constant(0), graph.constant(side), graph.constant(1))
+    places = graph("Cast", graph("Add", counted, line.start), to=DOUBLE)
     centres = graph("Mul", graph("Add", places, number(0.5)), scale)
     reach = graph("Mul", stretch, number(FILTERS[interpolation]))
     low = graph("Floor", graph("Add", graph("Sub", centres, reach), number(0.5)))
     high = graph("Floor", graph("Add", graph("Add", centres, reach), number(0.5)))
-    columns = graph("Cast", counted(graph("Squeeze", line.source)), to=DOUBLE)
+    first = graph("Cast", graph("Max", low, number(0.0)), to=INT64)
+    beyond = graph("Cast", graph("Min", high, source), to=INT64)
+    start, end = (
+        graph("Gather", places, graph.constant([row])) for places, row in ((first, 0), (beyond, -1))
+    )
+    taken = graph("Range", graph("Squeeze", start), graph("Squeeze", end), graph.constant(1))
+    columns = graph("Cast", taken, to=DOUBLE)
     centres = graph("Reshape", centres, graph.constant([-1, 1]))
     away = graph("Add", graph("Sub", columns, centres), number(0.5))
     x = graph("Abs", graph("Mul", away, graph("Div", number(1.0), stretch)))
     values = _bilinear(graph, x) if interpolation == "bilinear" else _bicubic(graph, x)
     values = graph("Div", values, graph("ReduceSum", values, graph.constant([1]), keepdims=1))
     whole = graph("Floor", graph("Add", graph("Mul", values, number(PILLOW_WEIGHT)), number(0.5)))
-    return _Mixing(
-        graph("Div", whole, number(PILLOW_WEIGHT)),
-        graph("Cast", graph("Max", low, number(0.0)), to=INT64),
-        graph("Cast", graph("Min", high, source), to=INT64),
-    )
+    weights = graph("Div", whole, number(PILLOW_WEIGHT))
+    return _Mixing(start, end, weights, graph("Sub", first, start), graph("Sub", beyond, start))
 
 
 def _bilinear(graph: GraphPiece, x: str) -> str:

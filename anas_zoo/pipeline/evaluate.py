@@ -15,6 +15,7 @@ from PIL import Image
 from anas_zoo.data import ImageSource, open_source
 from anas_zoo.errors import DataError, EntryError, NoWeightsError
 from anas_zoo.geometry import Mode
+from anas_zoo.images import opaque
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
 from anas_zoo.progress import track
@@ -148,7 +149,7 @@ def _measured(
     runtime: Runtime,
 ) -> Accuracy:
     recorded = entry.config.anas.preprocessing
-    prepare = np.asarray if network.raw else _preparation(recorded, mode, runtime)
+    prepare = _preparation(recorded, mode, runtime) if not network.raw else _as_it_is(recorded)
     top1, top5 = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
     return Accuracy(
         source=source.title,
@@ -204,10 +205,15 @@ def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _
     return _Network("torch", logits_of)
 
 
+def _as_it_is(recorded: PreprocessingInfo) -> Callable[[Image.Image], Prepared]:
+    """Image as it was read -> (height, width, 3) uint8."""
+    return lambda image: np.asarray(opaque(image, recorded.transparency))
+
+
 def _preparation(
     recorded: PreprocessingInfo, mode: Mode, runtime: Runtime
 ) -> Callable[[Image.Image], Prepared]:
-    """RGB image -> (3, R, R), by what the runtime's users have at hand."""
+    """Image as it was read -> (3, R, R), by what the runtime's users have at hand."""
     wanted = recorded.to_preprocessing().in_mode(mode)
     if runtime == "torch":
         transform = wanted.transform(recorded.resolution)

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
+from anas_zoo.data.unreadable import readable
 from anas_zoo.errors import EntryError, ExportError, ParityError, QuantizationError
 from anas_zoo.export import Target, export_onnx
 from anas_zoo.files import canonical_json, sha256_bytes, write_json
@@ -212,7 +213,7 @@ def _calibration_images(
             f"{folder} is not in a run, so its training images are not known; give --data with images of the "
             "same kind to calibrate int8 on"
         )
-    chosen = balanced_choice(indices, source.labels, count, [0, CALIBRATION])
+    chosen = readable(source, balanced_choice(indices, source.labels, count, [0, CALIBRATION]))
     prepared = with_preprocessing(source, config.anas.preprocessing.to_preprocessing())
     return ImagesAt(prepared, chosen)(
         config.arch.resolution

@@ -12,11 +12,13 @@ checkpoint.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
+from anas_zoo.data.unreadable import readable
 from anas_zoo.errors import EntryError, NoWeightsError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
@@ -81,6 +83,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
         self.name = recipe.name or f"{origin.name}_finetuned"
         self.licence = licence_of_derived(origin.licence, recipe.licence)
         self.draft_folder = self.drafts_folder / self.name
+        self._calibration: dict[int, ImagesAt] = {}
 
     @classmethod
     def start(cls, folder: Path, recipe: FinetuneRecipe, entry: Entry) -> FinetuneRun:
@@ -122,20 +125,24 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
     @cached_property
     def source(self) -> ImageSource:
-        """The recipe's images, preprocessed as the entry's are.
+        """The recipe's images, preprocessed as the entry's are, and transparent parts of them on white.
 
         So the network is calibrated, watched and tested; training views are drawn as the recipe says.
         """
-        return with_preprocessing(open_source(self.recipe.data), self.origin.preprocessing.to_preprocessing())
+        source = open_source(self.recipe.data)
+        preprocessing = replace(self.origin.preprocessing.to_preprocessing(), transparency="white")
+        return self._numbered(with_preprocessing(source, preprocessing))
 
     def calibration_images(self, count: int) -> ImagesAt:
         """``count`` images of the training split: balanced over the classes, fixed by the seed."""
-        return self._some(self.split.train, count, CALIBRATION)
+        if count not in self._calibration:
+            chosen = readable(self.source, self._some(self.split.train, count, CALIBRATION))
+            self._calibration[count] = ImagesAt(self.source, chosen)
+        return self._calibration[count]
 
     def search_images(self, count: int) -> ImagesAt:
         """``count`` images of the search split: balanced over the classes, fixed by the seed."""
-        return self._some(self.split.search, count, SCORING)
+        return ImagesAt(self.source, self._some(self.split.search, count, SCORING))
 
-    def _some(self, indices: Sequence[int], count: int, use: int) -> ImagesAt:
-        chosen = balanced_choice(indices, self.source.labels, count, [self.recipe.seed, use])
-        return ImagesAt(self.source, chosen)
+    def _some(self, indices: Sequence[int], count: int, use: int) -> list[int]:
+        return balanced_choice(indices, self.source.labels, count, [self.recipe.seed, use])

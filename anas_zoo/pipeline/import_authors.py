@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from anas_zoo.data import ImageSource, eval_tensor, open_source, with_preprocessing
+from anas_zoo.data.unreadable import readable
 from anas_zoo.errors import DataError, EntryError, nearest
 from anas_zoo.files import atomic_write, output_folder, refuse_occupied, sha256_file
 from anas_zoo.geometry import Mode
@@ -114,6 +115,11 @@ def import_authors(
     )
     if not roles.calibration:
         raise DataError(f"all images of {source.name} are for testing; give training images")
+    roles = replace(
+        roles,
+        calibration=readable(source, roles.calibration),
+        evaluation=readable(source, roles.evaluation, "images to measure accuracy on"),
+    )
     note(f"calibrating on {len(roles.calibration)} images of {images}, {_evaluating(roles, labels)}")
     accuracies = {}
     with output_folder(out) as staging, Bar("import", total=len(names)) as bar:

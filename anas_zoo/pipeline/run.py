@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 from anas_zoo.data import PartOf, balanced_order
+from anas_zoo.data.unreadable import readable
 from anas_zoo.errors import OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
@@ -99,7 +100,7 @@ class Run(RunFolder[Recipe]):
         """The training images that every calibration uses: balanced over the classes, fixed by the seed."""
         part = PartOf(self.source, self.split.train)
         order = balanced_order(part.labels, [self.recipe.seed, CALIBRATION])
-        return ImagesAt(part, order[: self.recipe.search.calibration_images].tolist())
+        return ImagesAt(part, readable(part, order[: self.recipe.search.calibration_images].tolist()))
 
     def search_images(self, recipe: SearchRecipe | None = None) -> ViewsAt:
         """The images of the search split that subnets are scored on, as many and in as many views as

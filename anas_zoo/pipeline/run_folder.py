@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 
 from anas_zoo.data import ImageSource, Split, make_split, open_source
+from anas_zoo.data.unreadable import numbered_as, without_unreadable
 from anas_zoo.errors import DataError, OutputError
 from anas_zoo.files import output_folder, write_json
 from anas_zoo.pipeline.images_at import ImagesAt
@@ -45,7 +46,7 @@ class RunFolder(Generic[R]):
     @cached_property
     def source(self) -> ImageSource:
         """The recipe's images."""
-        return open_source(self.recipe.data)
+        return self._numbered(open_source(self.recipe.data))
 
     @cached_property
     def split(self) -> Split:
@@ -53,16 +54,29 @@ class RunFolder(Generic[R]):
 
         Raises :class:`DataError` when the images are no longer those that it was made for.
         """
-        path = self.split_file
-        split = parse(Split, read_json(path, error=DataError), str(path), error=DataError)
+        split = self._recorded_split
         if split.source_sha256 != self.source.fingerprint():
+            now = len(self.source.labels)
+            how = "names, sizes or classes" if now == split.images else f"{now:,} now, {split.images:,} then"
             raise DataError(
-                f"the images of {self.recipe.data} have changed since {path} was made; start a new run"
+                f"the images of {self.source.name} have changed since {self.split_file} was made ({how}); "
+                "put back what was there, or start a new run with another --out"
             )
         return split
 
+    @cached_property
+    def _recorded_split(self) -> Split:
+        data = read_json(self.split_file, error=DataError)
+        return parse(Split, data, str(self.split_file), error=DataError)
+
+    def _numbered(self, source: ImageSource) -> ImageSource:
+        """``source`` with the numbers that the split knows, if the run has begun."""
+        return numbered_as(source, self._recorded_split) if self.split_file.is_file() else source
+
     def _make_split(self) -> Split:
-        return make_split(self.source, self.recipe.split, seed=self.recipe.seed)
+        """The split of the recipe; its held-out images can be read, up to some that it names."""
+        split = make_split(self.source, self.recipe.split, seed=self.recipe.seed)
+        return without_unreadable(self.source, split, limit=self.recipe.train.max_unreadable_images)
 
     def _begin(self, marker: dict[str, Any], split: Split) -> None:
         """Make the folder with its marker and its split, both or none."""

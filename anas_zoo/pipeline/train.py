@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData, balanced_choice
+from anas_zoo.data.unreadable import readable
 from anas_zoo.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
@@ -29,7 +30,7 @@ from anas_zoo.training.metrics import FILE as METRICS
 
 __all__ = ["HERE", "open_train_data", "train_stage"]
 
-# Training reads views of up to this much more than the largest resolution, so that a zoom stays sharp.
+# What a view shows has this many times the pixels of the largest resolution, so that a zoom stays sharp.
 MARGIN = 1.15
 HERE = Workers(torch.device("cpu"))
 
@@ -54,7 +55,7 @@ def open_train_data(run: RunFolder[Any], workers: Workers, *, resolution: int) -
     return MemoryImages(
         source,
         train,
-        side=round(resolution * MARGIN),
+        side=round(resolution * MARGIN / source.preprocessing.visible(resolution)),
         share=share,
         augmentation=recipe.augmentation,
         device=workers.device,
@@ -115,7 +116,8 @@ def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]
     labels, seed = run.source.labels, run.recipe.seed
     calibrated_on = balanced_choice(split.train, labels, recipe.calibration_images, [seed, CALIBRATION])
     scored = balanced_choice(split.search, labels, recipe.images, [seed, SCORING])
-    calibration, images = ImagesAt(run.source, calibrated_on), ImagesAt(run.source, scored)
+    calibration = ImagesAt(run.source, readable(run.source, calibrated_on))
+    images = ImagesAt(run.source, scored)
     evaluator = SubnetEvaluator(
         supernet,
         calibration=calibration,

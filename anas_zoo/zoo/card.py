@@ -223,9 +223,17 @@ def _where(info: FileInfo) -> str:
     return told if lacking is None else f"{told}; not run where it is meant to: {lacking}"
 
 
+_ON_WHITE = (
+    'Transparent parts of an image are laid on **white** first. timm and `convert("RGB")` drop transparency: '
+    "what lies under it shows, often black; the clients of anas-zoo, `anas predict` and the transform "
+    "of `Entry.read(DIR).config.anas.preprocessing.to_preprocessing()` do as recorded."
+)
+
+
 def _preprocessing(config: EntryConfig) -> str:
     p = config.anas.preprocessing
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (p.mean, p.std))
+    laid = "" if p.transparency == "dropped" else f"\n\n{_ON_WHITE}"
     if p.mode == "reference":
         return (
             f"## Preprocessing (`{p.mode}`)\n\nRGB, shorter side to {REFERENCE_RESIZE} ({p.interpolation}, "
@@ -235,13 +243,13 @@ def _preprocessing(config: EntryConfig) -> str:
             "**timm cannot say this**: its `create_transform` with this entry's `pretrained_cfg` cuts "
             f"{p.resolution} pixels out of an image of {resized_short_side(p.resolution, p.crop_pct)} and "
             "resizes no tensor, which is the mode `native` with the same filter. The network was not "
-            f"calibrated for that. Its own transform is:\n\n{transform_lines(config)}"
+            f"calibrated for that. Its own transform is:\n\n{transform_lines(config)}{laid}"
         )
     return (
         f"## Preprocessing (`{p.mode}`)\n\nRGB, shorter side to "
         f"{resized_short_side(p.resolution, p.crop_pct)} ({p.interpolation}, antialiased), centre crop "
         f"{p.resolution}; pixels in 0..1, minus mean ({mean}), divided by std ({std}). The network itself "
-        "resizes nothing."
+        f"resizes nothing.{laid}"
     )
 
 

@@ -6,14 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from anas_zoo.geometry import (
-    REFERENCE_CROP,
-    REFERENCE_RESIZE,
-    crop_offset,
-    cubic_matrix,
-    resized_short_side,
-    resized_size,
-)
+from anas_zoo.geometry import cubic_matrix, resize_and_crop_sides
+from anas_zoo.images import opaque, resized_and_cropped
 from anas_zoo.zoo.schemas import PreprocessingInfo
 
 __all__ = ["preprocess"]
@@ -22,21 +16,10 @@ Floats = npt.NDArray[np.float32]
 
 
 def preprocess(image: Image.Image, info: PreprocessingInfo) -> Floats:
-    """(3, R, R) float32 of an RGB image, in the way that the entry's config states."""
-    if info.mode == "reference":
-        crop = _resize_and_crop(image, REFERENCE_RESIZE, REFERENCE_CROP, info.interpolation)
-        return _resize_array(_normalised(crop, info), info.resolution)
-    short_side = resized_short_side(info.resolution, info.crop_pct)
-    return _normalised(_resize_and_crop(image, short_side, info.resolution, info.interpolation), info)
-
-
-def _resize_and_crop(image: Image.Image, short_side: int, side: int, interpolation: str) -> Image.Image:
-    """The middle ``side`` × ``side`` pixels of ``image`` with that short side."""
-    size = resized_size(*image.size, short_side)
-    if image.size != size:
-        image = image.resize(size, Image.Resampling[interpolation.upper()])
-    left, top = (crop_offset(length, side) for length in size)
-    return image.crop((left, top, left + side, top + side))
+    """(3, R, R) float32 of an image as it was read, in the way that the entry's config states."""
+    short_side, side = resize_and_crop_sides(info.mode, info.resolution, info.crop_pct)
+    cut = resized_and_cropped(opaque(image, info.transparency), short_side, side, info.interpolation)
+    return _resize_array(_normalised(cut, info), info.resolution)
 
 
 def _normalised(image: Image.Image, info: PreprocessingInfo) -> Floats:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anas_zoo.errors import EntryError, NoWeightsError
 from anas_zoo.files import sha256_file
-from anas_zoo.images import read_rgb
+from anas_zoo.images import opaque, read_rgb
 from anas_zoo.zoo.entry import Entry
 from anas_zoo.zoo.images import preprocess
 from anas_zoo.zoo.lacking import how_to_get_weights
@@ -83,8 +83,10 @@ class Classifier:
 
         Raises :class:`anas_zoo.errors.DataError` naming the image file.
         """
-        image = read_rgb(path)
-        return np.asarray(image) if self.raw else preprocess(image, self.config.anas.preprocessing)
+        image, preprocessing = read_rgb(path), self.config.anas.preprocessing
+        if self.raw:
+            return np.asarray(opaque(image, preprocessing.transparency))
+        return preprocess(image, preprocessing)
 
     def run(self, inputs: Floats | Bytes) -> Floats:
         """Logits (N, classes) of N images as :meth:`preprocess` makes them; raises :class:`EntryError`."""

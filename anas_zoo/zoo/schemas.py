@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from anas_zoo.errors import SpaceError
-from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode
+from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency
 from anas_zoo.schema import Schema
 from anas_zoo.space import Architecture, Structure
 
@@ -138,6 +138,7 @@ class PreprocessingInfo(Schema):
     ``native``: shorter side to ⌊R / crop_pct⌋, centre crop R, as timm evaluates. ``reference``: the
     AttentiveNAS authors' way, a 224 crop of a 256 image (bilinear) that is then resized to R (bicubic);
     it fixes ``interpolation`` and ``crop_pct``, which may be left out and may not say anything else.
+    ``transparency`` says what becomes of transparent parts; a config without it dropped them.
     """
 
     mode: Mode = "native"
@@ -147,6 +148,13 @@ class PreprocessingInfo(Schema):
     mean: Channels = (0.485, 0.456, 0.406)
     std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
     colour: Literal["rgb"] = "rgb"
+    transparency: Transparency = "dropped"
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_dropped(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Entries that say nothing of transparency keep their bytes."""
+        data: dict[str, Any] = serialise(self)
+        return {key: value for key, value in data.items() if (key, value) != ("transparency", "dropped")}
 
     @model_validator(mode="before")
     @classmethod
@@ -170,7 +178,9 @@ class PreprocessingInfo(Schema):
         """The same as :class:`anas_zoo.data.Preprocessing`, which makes torch tensors."""
         from anas_zoo.data import Preprocessing
 
-        return Preprocessing(self.interpolation, self.crop_pct, self.mean, self.std, self.mode)
+        return Preprocessing(
+            self.interpolation, self.crop_pct, self.mean, self.std, self.mode, self.transparency
+        )
 
 
 class AnasInfo(Schema):

@@ -69,7 +69,7 @@ def _onnx(config: EntryConfig, report: EntryReport) -> str:
         "from PIL import Image",
         "",
         f"side, resized = {side}, {resized}",
-        'image = Image.open("image.png").convert("RGB")',
+        *(_on_white() if p.transparency == "white" else ['image = Image.open("image.png").convert("RGB")']),
         "size = [int(resized * length / min(image.size)) for length in image.size]",
         f"image = image.resize(size, Image.Resampling.{p.interpolation.upper()})",
         "left, top = [round((length - side) / 2) for length in size]",
@@ -88,6 +88,14 @@ def _onnx(config: EntryConfig, report: EntryReport) -> str:
     else:
         lines.append("print(logits.argmax())")
     return _code(*lines)
+
+
+def _on_white() -> list[str]:
+    return [
+        'opened = Image.open("image.png").convert("RGBA")',
+        'image = Image.new("RGB", opened.size, "white")',
+        'image.paste(opened.convert("RGB"), None, opened.getchannel("A"))',
+    ]
 
 
 def _bicubic(source: int, target: int) -> list[str]:

@@ -17,9 +17,10 @@ const { images, cases } = JSON.parse(readFileSync(join(folder, "cases.json"), "u
 images.forEach((image, i) => Object.assign(image, { data: new Uint8Array(readFileSync(join(folder, `image${i}`))) }));
 
 const doings = {
-  resize: ({ image, width, height, interpolation }) => resize(images[image], width, height, interpolation),
+  resize: ({ image, width, height, interpolation, window }) =>
+    resize(images[image], width, height, interpolation, window),
   preprocess: ({ image, info }) => ({ data: preprocess(images[image], info).input }),
-  read: ({ path }) => readImage(path),
+  read: ({ path, transparency }) => readImage(path, transparency),
   entry: ({ config, report }) => ({ name: readEntry(config, report).name }),
   tensors: ({ path }) => ({ names: Object.keys(readTensors(readFileSync(path), "golden.safetensors")) }),
   scan: ({ strokes }) => scanDigit(strokes),

@@ -6,7 +6,7 @@ import itertools
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,7 +15,8 @@ from PIL import Image
 from png_files import CHANNELS, write_png
 from sklearn.datasets import load_sample_image
 
-from anas_zoo.images import read_rgb
+from anas_zoo.geometry import Transparency
+from anas_zoo.images import opaque, read_rgb
 
 ORIENTATION = 0x0112
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -28,10 +29,11 @@ def photo() -> Image.Image:
 
 
 def assert_read_as_here(folder: Path, paths: list[Path]) -> None:
-    """Every file gives the same pixels in JavaScript and in Python."""
-    results = run_cases(folder, [{"do": "read", "path": str(path)} for path in paths])
-    for path, result in zip(paths, results, strict=True):
-        want = np.asarray(read_rgb(path))
+    """Every file gives the same pixels in JavaScript and in Python, whatever becomes of transparent parts."""
+    ways = [(path, way) for path in paths for way in get_args(Transparency)]
+    cases = [{"do": "read", "path": str(path), "transparency": way} for path, way in ways]
+    for (path, way), result in zip(ways, run_cases(folder, cases), strict=True):
+        want = np.asarray(opaque(read_rgb(path), way))
         assert "error" not in result, f"{path.name}: {result}"
         assert (result["height"], result["width"]) == want.shape[:2], path.name
         np.testing.assert_array_equal(np.fromfile(result["file"], np.uint8), want.ravel(), path.name)
@@ -59,6 +61,17 @@ def test_png_with_transparency_and_profiles(tmp_path: Path, photo: Image.Image) 
     grey.save(tmp_path / "grey.png", transparency=grey.getpixel((3, 3)))
     photo.putalpha(grey)
     photo.save(tmp_path / "alpha.png")
+    for (colour, depth), key in itertools.product(
+        [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16)], ([1, 0, 3], [257, 514, 65535])
+    ):
+        samples = np.array(key)[: 1 if colour == 0 else 3] % 2**depth
+        pixels = np.stack([samples, samples * 0, samples[::-1]])[None]
+        levels = [int(sample) for sample in samples]
+        extra = ((b"tRNS", struct.pack(f">{len(levels)}H", *levels)),)
+        name = tmp_path / f"key-{colour}-{depth}-{key[0]}.png"
+        write_png(name, pixels, depth=depth, colour=colour, extra=extra)
+    palette = ((b"PLTE", bytes(range(12))), (b"tRNS", b"\x00\x80"))
+    write_png(tmp_path / "few.png", np.array([[[0], [1], [2], [3]]]), depth=2, colour=3, extra=palette)
     gamma = ((b"gAMA", struct.pack(">I", 100_000)),)  # which browsers would apply, and Pillow does not
     write_png(tmp_path / "gamma.png", np.asarray(grey, np.int64)[..., None], depth=8, colour=0, extra=gamma)
     (work := tmp_path / "work").mkdir()

@@ -12,6 +12,7 @@ import pytest
 from javascript import run_cases
 from PIL import Image
 
+from anas_zoo.geometry import crop_offset, resized_size
 from anas_zoo.zoo import PreprocessingInfo
 from anas_zoo.zoo.images import preprocess
 
@@ -57,6 +58,36 @@ def test_resizing_is_pillows_to_the_last_bit(tmp_path: Path) -> None:
         if (result["width"], result["height"]) != size or not np.array_equal(got, want.ravel()):
             different.append(case)
     assert different == []
+
+
+def test_a_part_of_a_resized_image_is_what_pillow_has_there(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    images, cases, wanted = [], [], []
+    for (width, height), name in itertools.product([(1500, 3), (2, 900), (64, 40), (40, 640)], FILTERS):
+        images.append(image_of(rng, width, height))
+        size = resized_size(width, height, 16)
+        left, top = (crop_offset(length, 12) for length in size)
+        window = {"left": left, "top": top, "width": 12, "height": 12}
+        case = {"do": "resize", "image": len(images) - 1, "width": size[0], "height": size[1]}
+        cases.append(case | {"interpolation": name, "window": window})
+        whole = Image.fromarray(images[-1]).resize(size, Image.Resampling[name.upper()])
+        wanted.append(whole.crop((left, top, left + 12, top + 12)))
+    for case, result, want in zip(cases, run_cases(tmp_path, cases, images), wanted, strict=True):
+        assert (result["width"], result["height"]) == (12, 12)
+        assert np.fromfile(result["file"], np.uint8).tobytes() == want.tobytes(), case
+
+
+def test_a_strip_is_not_enlarged_as_a_whole(tmp_path: Path) -> None:
+    # Which no memory could hold: 256 million pixels by 256.
+    images = [np.full(shape, 7, np.uint8) for shape in ((1, 1_000_000, 3), (1_000_000, 1, 3))]
+    infos = [PreprocessingInfo(resolution=224, interpolation=name) for name in ("bicubic", "nearest")]
+    cases: list[dict[str, Any]] = [
+        {"do": "preprocess", "image": index, "info": info.model_dump(mode="json")}
+        for index, info in itertools.product(range(2), infos)
+    ]
+    for case, result in zip(cases, run_cases(tmp_path, cases, images), strict=True):
+        want = preprocess(Image.fromarray(images[case["image"]]), infos[0])
+        assert np.array_equal(np.fromfile(result["file"], np.float32), want.ravel())
 
 
 def preprocessing_cases(rng: np.random.Generator, mode: str) -> tuple[list[Pixels], list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import python_client
 from javascript import classify, run_cases
 from PIL import Image
 from safetensors.numpy import load_file, save_file
@@ -72,6 +73,26 @@ def test_classes_are_those_of_python(pictures: list[Path]) -> None:
             assert [one["probability_pct"] for one in got] == pytest.approx(percents, abs=1e-3)
 
 
+def test_transparent_parts_are_taken_as_the_entry_says(entry: Path, tmp_path: Path) -> None:
+    image = Image.new("LA", (8, 8), (0, 0))  # black strokes on nothing: without its transparency all is black
+    for row in range(1, 7):
+        image.putpixel((3, row), (0, 255))
+        image.putpixel((5, row), (200, 128))
+    image.save(picture := tmp_path / "picture.png")
+    dropped = json.loads(classify(entry, picture, "--json").stdout)[0]["predictions"]
+    change_json(entry / "config.json", lambda c: c["anas"]["preprocessing"].update(transparency="white"))
+    white = json.loads(classify(entry, picture, "--json").stdout)[0]["predictions"]
+    assert white != dropped
+    for found, want in ((white, Classifier(entry)), (dropped, Classifier(SHELF / entry.name))):
+        for one, best in zip(found, want.predict([picture])[0], strict=True):
+            assert (one["label"], one["probability_pct"]) == (
+                best.label,
+                pytest.approx(best.probability_pct, abs=1e-3),
+            )
+    alone = python_client.client.Classifier(entry)(picture)
+    assert [one.label for one in alone] == [one["label"] for one in white]
+
+
 def test_people_get_five_classes_of_each_image(pictures: list[Path]) -> None:
     lines = classify(SHELF / "digits_s", *pictures).stdout.splitlines()
     assert lines[::6] == [str(path) for path in pictures]
@@ -117,6 +138,10 @@ def unknown_mode(entry: Path) -> None:
     change_json(entry / "config.json", lambda config: config["anas"]["preprocessing"].update(mode="squash"))
 
 
+def unknown_transparency(entry: Path) -> None:
+    change_json(entry / "config.json", lambda c: c["anas"]["preprocessing"].update(transparency="mean"))
+
+
 def unknown_format(entry: Path) -> None:
     change_json(entry / "config.json", lambda config: config["anas"].update(format=2))
 
@@ -148,6 +173,10 @@ def cut_golden(entry: Path) -> None:
         (no_report, "report.json: no such file; give the folder of a published entry"),
         (other_model, "model.onnx is not the file that report.json measured (SHA-256 differs)"),
         (unknown_mode, "preprocessing mode 'squash' is unknown to this client; it knows native, reference"),
+        (
+            unknown_transparency,
+            'config.json: anas.preprocessing cannot be used: transparency "mean"',
+        ),
         (unknown_format, "config.json: anas.format is 2, not 1"),
         (few_labels, "config.json: label_names are not 10 texts"),
         (way_out, 'the entry has no exported file "../model.onnx"; it has ../model.onnx'),

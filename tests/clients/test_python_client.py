@@ -5,7 +5,10 @@ from __future__ import annotations
 import ast
 import io
 import json
+import resource
+import struct
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +19,15 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 from PIL import Image
+from png_files import chunk
 from python_client import CLIENT, SHELF, client, copied_entry, edit, refusal, run_client
 from sklearn.datasets import load_sample_image
 
 from anas_zoo.data import DigitsSource
 from anas_zoo.errors import DataError
 from anas_zoo.files import sha256_file
-from anas_zoo.images import read_rgb
+from anas_zoo.geometry import Transparency
+from anas_zoo.images import opaque, read_rgb
 from anas_zoo.zoo import Classifier, PreprocessingInfo, verifying
 from anas_zoo.zoo.entry import read_config
 from anas_zoo.zoo.images import preprocess
@@ -96,9 +101,32 @@ def transparent_palette(image: Image.Image, path: Path) -> None:
     image.quantize(16).save(path, transparency=bytes(range(0, 256, 16)))
 
 
+def half_transparent(image: Image.Image, path: Path) -> None:
+    image = image.copy()
+    image.putalpha(image.convert("L").transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    image.save(path)
+
+
 def sixteen_bits(image: Image.Image, path: Path) -> None:
     Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
 
+
+def colour_key(depth: int, colour: int, rows: bytes, *key: int) -> bytes:
+    """A PNG of one row of two pixels whose tRNS chunk makes one grey level, or one colour, transparent."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 2, 1, depth, colour, 0, 0, 0))]
+    parts += [(b"tRNS", struct.pack(f">{len(key)}H", *key)), (b"IDAT", zlib.compress(b"\0" + rows))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in [*parts, (b"IEND", b"")])
+
+
+COLOUR_KEYS = {
+    "1 bit": colour_key(1, 0, b"\x40", 1),
+    "2 bits": colour_key(2, 0, b"\x60", 1),
+    "4 bits": colour_key(4, 0, b"\x3a", 3),
+    "8 bits": colour_key(8, 0, b"\7\x08", 7),
+    "16 bits": colour_key(16, 0, b"\7\1\x08\1", 0x0701),
+    "RGB": colour_key(8, 2, b"\1\2\3\1\2\4", 1, 2, 3),
+    "RGB of 16 bits": colour_key(16, 2, b"\1\0\2\0\3\0\1\0\2\0\4\0", 0x100, 0x200, 0x300),
+}
 
 FORMATS: dict[str, tuple[str, Callable[[Image.Image, Path], None]]] = {
     "rgb": ("a.png", lambda i, p: i.save(p)),
@@ -107,6 +135,11 @@ FORMATS: dict[str, tuple[str, Callable[[Image.Image, Path], None]]] = {
     "grey and alpha": ("a.png", lambda i, p: i.convert("LA").save(p)),
     "16 bits": ("a.png", sixteen_bits),
     "rgba": ("a.png", lambda i, p: i.convert("RGBA").save(p)),
+    "half transparent": ("a.png", half_transparent),
+    "transparent colour": ("a.png", lambda i, p: i.save(p, transparency=i.getpixel((3, 3)))),
+    "transparent grey": ("a.png", lambda i, p: i.convert("L").save(p, transparency=90)),
+    "strip": ("a.png", lambda i, p: i.resize((2150, 19)).save(p)),
+    "upright strip": ("a.png", lambda i, p: i.resize((3, 333)).save(p)),
     "gif": ("a.gif", lambda i, p: i.save(p)),
     "palette with transparency": ("a.png", transparent_palette),
     "rotated": ("a.jpg", rotated),
@@ -118,6 +151,7 @@ FORMATS: dict[str, tuple[str, Callable[[Image.Image, Path], None]]] = {
 
 INFOS = {
     "native": PreprocessingInfo(resolution=192),
+    "on white": PreprocessingInfo(resolution=96, transparency="white"),
     "digits": read_config(SHELF / "digits_s").anas.preprocessing,
     "lanczos": PreprocessingInfo(resolution=77, interpolation="lanczos", crop_pct=0.9),
     "reference": PreprocessingInfo(mode="reference", resolution=288, interpolation="bilinear"),
@@ -128,7 +162,7 @@ INFOS = {
 
 def preprocessing_of(info: PreprocessingInfo) -> Any:
     config = {"anas": {"preprocessing": info.model_dump(mode="json")}}
-    return client.Preprocessing.read(config, Path("config.json"))
+    return client.Preprocessing(config, Path("config.json"))
 
 
 @pytest.mark.parametrize("kind", INFOS)
@@ -137,10 +171,35 @@ def test_pixels_are_those_of_the_package(form: str, kind: str, photo: Image.Imag
     file, save_as = FORMATS[form]
     save_as(photo, tmp_path / file)
     want = preprocess(read_rgb(tmp_path / file), INFOS[kind])
-    got = preprocessing_of(INFOS[kind])(client.read_rgb(tmp_path / file))
+    prepare = preprocessing_of(INFOS[kind])
+    got = prepare(client.read_rgb(tmp_path / file, prepare.transparency))
     assert got.dtype == np.float32
     assert got.flags["C_CONTIGUOUS"]
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 if kind.startswith("reference") else 0)
+
+
+@pytest.mark.parametrize("content", COLOUR_KEYS.values(), ids=COLOUR_KEYS)
+@pytest.mark.parametrize("transparency", ["white", "dropped"])
+def test_transparent_colours_are_those_of_the_package(content: bytes, transparency: Transparency) -> None:
+    want = opaque(read_rgb(content), transparency)
+    assert client.read_rgb(content, transparency).tobytes() == want.tobytes()
+
+
+def test_unknown_ways_of_preprocessing_are_refused() -> None:
+    for key, value in {"transparency": "grey", "colour": "bgr", "mode": "squash"}.items():
+        info = INFOS["native"].model_dump(mode="json") | {key: value}
+        with pytest.raises(
+            client.ClassifyError, match=rf"config.json: anas.preprocessing.{key} is '{value}'"
+        ):
+            client.Preprocessing({"anas": {"preprocessing": info}}, Path("config.json"))
+
+
+def test_a_strip_takes_little_memory() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for size in ((10_000, 1), (1, 10_000)):
+        assert preprocessing_of(INFOS["native"])(Image.new("RGB", size)).shape == (3, 192, 192)
+    # Enlarged as a whole it has 1.4 GB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 
 
 @pytest.mark.parametrize("side", [192, 256, 288])

@@ -93,14 +93,14 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "later format": (
         lambda e: edit(e / "config.json", lambda c: c["anas"].update(format=2)), "a newer format",
     ),
-    "unknown mode": (config(mode="fancy"), "needs mode 'native' or 'reference'"),
+    "unknown mode": (config(mode="fancy"), "mode is 'fancy', known: ('native', 'reference')"),
     "unknown filter": (config(interpolation="magic"), "no resize that exists ('magic'"),
     "no size": (config(resolution=0), "no resize that exists"),
     "a true size": (config(resolution=True), "anas.preprocessing.resolution is missing or of wrong type"),
     "crop of all": (config(crop_pct=1.5), "no resize that exists"),
     "two means": (config(mean=[0.5, 0.5]), "are three numbers"),
     "no deviation": (config(std=[0.5, 0, 0.5]), "are three numbers, std without zeros"),
-    "blue first": (config(colour="bgr"), "and colour 'rgb'"),
+    "blue first": (config(colour="bgr"), "colour is 'bgr', known: ('rgb',)"),
     "few labels": (
         lambda e: edit(e / "config.json", lambda c: c.update(label_names=["a"])), "no list of 10 names",
     ),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,21 @@ from image_files import DIGITS, write_digits
 from numbered_images import numbers, write_numbered
 from PIL import Image
 
-from anas_zoo.data import AugmentationRecipe, Batch, FolderSource, MemoryImages, Share
+from anas_zoo.data import (
+    AugmentationRecipe,
+    Batch,
+    FolderSource,
+    MemoryImages,
+    Preprocessing,
+    Share,
+    StreamedImages,
+    StreamRecipe,
+    eval_tensor,
+    with_preprocessing,
+)
+from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import DataError
+from anas_zoo.geometry import Mode
 
 SEED = (7, 0)
 AS_THEY_ARE = AugmentationRecipe()
@@ -189,6 +203,77 @@ def test_small_images_of_several_sizes_are_brought_to_one(tmp_path: Path) -> Non
     seen = middle_view(FolderSource(tmp_path), 24)
     assert seen.shape == (3, 3, 24, 24)
     assert torch.allclose(seen.mean((-1, -2))[:, 0], torch.tensor([10.0, 20.0, 1.0]), atol=0.01)
+
+
+SHAPES = {
+    "small and wide": [(40, 20)] * 4,
+    "small and high": [(13, 30)] * 4,
+    "small, of several shapes": [(40, 20), (16, 30), (24, 24), (9, 8)],
+    "larger": [(300, 200)] * 4,
+    "larger and square": [(120, 120)] * 4,
+    "of all sizes": [(300, 100), (20, 30), (64, 64), (5000, 40)],
+}
+
+
+def lines(width: int, height: int) -> Image.Image:
+    """A grey level for each place: where it lies between the image's top left and the bottom right."""
+    rows, columns = np.linspace(0, 255, height), np.linspace(0, 255, width)
+    middle = np.full((height, width), 128.0)
+    return Image.fromarray(
+        np.stack(np.broadcast_arrays(columns[None, :], rows[:, None], middle), 2).astype(np.uint8)
+    )
+
+
+@pytest.mark.parametrize("preprocessing", [IMAGENET, replace(IMAGENET, crop_pct=1.0)], ids=["0.875", "1"])
+@pytest.mark.parametrize("mode", ["native", "reference"])
+@pytest.mark.parametrize("shapes", SHAPES)
+def test_training_shows_what_measuring_shows(
+    tmp_path: Path, shapes: str, mode: Mode, preprocessing: Preprocessing
+) -> None:
+    for label, size in enumerate(SHAPES[shapes]):
+        (tmp_path / str(label)).mkdir()
+        lines(*size).save(tmp_path / str(label) / "image.png")
+    source = with_preprocessing(FolderSource(tmp_path), preprocessing.in_mode(mode))
+    images = MemoryImages(source, range(4), side=42, share=Share(4), augmentation=AS_THEY_ARE)
+    (batch,) = next(images.epoch(SEED, 0))
+    for resolution in (24, 32):
+        seen = batch.view(resolution)[batch.labels.argsort()]
+        measured = eval_tensor(source, range(4), source.preprocessing, resolution)
+        std = torch.tensor(source.preprocessing.std).view(3, 1, 1)
+        # Of 255 grey levels from edge to edge; half a pixel is worth a few of them, another part 16 and more.
+        assert float(((seen - measured) * std * 255).abs().max()) < 12
+
+
+def test_a_view_that_strays_shows_what_lies_around(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in "xy":
+        lines(64, 64).save(tmp_path / "a" / f"{name}.png")
+    source = FolderSource(tmp_path)
+    farther = AugmentationRecipe(min_scale=0.875, max_scale=0.875)
+    images = MemoryImages(source, range(2), side=64, share=Share(2), augmentation=farther)
+    (batch,) = next(images.epoch(SEED, 0))
+    mean, std = source.preprocessing.mean[0], source.preprocessing.std[0]
+    row = (batch.view(56)[0, 0, 28] * std + mean) * 255
+    assert float(row[0]) < 4  # the left edge of the image, of which measuring shows 7/8
+    assert float(row[-1]) > 251
+
+
+def test_transparent_images_are_shown_as_the_preprocessing_says(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in "xy":
+        Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "a" / f"{name}.png")
+    source = FolderSource(tmp_path)
+    dropped = with_preprocessing(source, replace(IMAGENET, transparency="dropped"))
+    for images, level in ((source, 1.0), (dropped, 0.0)):
+        memory = MemoryImages(images, range(2), side=24, share=Share(2), augmentation=AS_THEY_ARE)
+        recipe = StreamRecipe(side=16, workers=0, auto_augment="")
+        streamed = StreamedImages(images, range(2), recipe, share=Share(2))
+        views = [data.epoch(SEED, 0) for data in (memory, streamed)]
+        shown = [next(view)[0].view(16) for view in views]
+        shown.append(eval_tensor(images, range(2), images.preprocessing, 16))
+        want = (level - torch.tensor(IMAGENET.mean)) / torch.tensor(IMAGENET.std)
+        for tensor in shown:
+            assert torch.allclose(tensor, want.view(3, 1, 1).expand_as(tensor), atol=1e-4)
 
 
 def test_more_images_than_memory_allows_are_refused_before_they_are_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from PIL import Image
 from sklearn.datasets import load_sample_image
+from timm.data import create_transform
 
 from anas_zoo.data import DigitsSource, Preprocessing
 from anas_zoo.data.glyphs import GlyphsSource
@@ -110,6 +112,36 @@ def test_noise_of_any_size_is_prepared_as_timm_does(
     running = session(with_image_input(pass_through(side, 17), preprocessing, side))
     want = preprocessing.transform(side)(Image.fromarray(noise)).numpy()
     assert np.array_equal(run(running, Image.fromarray(noise))[0], want)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    narrow=st.integers(1, 9),
+    times=st.integers(101, 300),
+    wide=st.booleans(),
+    side=st.integers(1, 40),
+    interpolation=st.sampled_from(["bilinear", "bicubic"]),
+)
+def test_a_strip_is_prepared_as_timm_does_within_a_grey_level(
+    narrow: int, times: int, wide: bool, side: int, interpolation: Interpolation
+) -> None:
+    """Pillow cuts its middle out first; here, what Pillow makes of all of it comes out to the bit."""
+    size = (narrow, narrow * times + 1) if wide else (narrow * times + 1, narrow)
+    noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    image, preprocessing = Image.fromarray(noise), Preprocessing(interpolation, 0.875, MEAN, STD)
+    got = run(session(with_image_input(pass_through(side, 17), preprocessing, side)), image)[0]
+    assert grey_levels(got, preprocessing.transform(side)(image).numpy()).max() < 1.001
+    timms = create_transform((3, side, side), crop_pct=0.875, interpolation=interpolation, mean=MEAN, std=STD)
+    assert np.array_equal(got, timms(image).numpy())
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 400_000, 3), (1, 400_000, 1, 3)])
+def test_memory_does_not_grow_with_the_length_of_an_image(shape: tuple[int, ...]) -> None:
+    running = session(with_image_input(pass_through(224, 17), NATIVE, 224))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    running.run(["logits"], {"image": np.zeros(shape, np.uint8)})
+    # A row of weights for each pixel of the result, over the whole length, has 700 MB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
 
 
 @pytest.mark.parametrize("size", [(60, 45), (45, 170)])

@@ -71,7 +71,8 @@ def test_the_draft_is_of_the_new_classes_and_much_better_than_chance(finished: F
     assert (report.accuracy.split, report.accuracy.images) == ("test", len(finished.split.test))
     assert config.label_names == tuple(sorted(LETTERS))
     assert config.arch == before.config.arch
-    assert config.anas.preprocessing == before.config.anas.preprocessing
+    own = before.config.anas.preprocessing
+    assert config.anas.preprocessing == own.model_copy(update={"transparency": "white"})
     assert config.anas.space == before.config.anas.space
     assert before.config.anas.weights is not None
     assert config.anas.weights is not None
@@ -169,7 +170,8 @@ def test_only_the_classifier_is_new_and_it_follows_its_seed() -> None:
 def test_the_images_get_the_preprocessing_of_the_entry(few: Path, tmp_path: Path) -> None:
     run = FinetuneRun.start(tmp_path / "run", quick(few), Entry.read(SMALL))
     own = Preprocessing("bilinear", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    assert run.source.preprocessing == own
+    assert run.source.preprocessing == own  # but for transparent parts, on white in all that is new
+    assert run.origin.preprocessing.transparency == "dropped"
     assert FolderSource(few).preprocessing == IMAGENET  # nobody else's images were changed
     expected = eval_tensor(FolderSource(few), run.split.test, own, 6)
     assert torch.equal(FinetuneRun.open(run.folder).test_images(6), expected)

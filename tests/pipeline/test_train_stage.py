@@ -13,11 +13,14 @@ from anas_zoo.data import FolderSource, balanced_choice
 from anas_zoo.errors import CheckpointError, DataError
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline import Run
+from anas_zoo.pipeline.evaluate import evaluate
+from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.images_at import CALIBRATION
 from anas_zoo.pipeline.train import train_stage
 from anas_zoo.schema import read_yaml
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import read_metrics
+from anas_zoo.zoo import Entry
 
 TRAIN = {
     "epochs": 2,
@@ -69,6 +72,38 @@ def test_streamed_images_train_too_and_unreadable_ones_are_counted(tmp_path: Pat
     assert records[-1]["skipped_images"] == 3
     with pytest.raises(DataError, match=r"3 training images could not be read, 2 may be skipped .*\.png"):
         train_stage(strict)
+
+
+def test_an_unreadable_image_stops_nothing_after_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = write_letters(tmp_path / "images", per_class=20)
+    recipe = tiny_recipe(data=str(images), train=TRAIN | {"batch_size": 16})
+    first = Run.start(tmp_path / "first", recipe)
+    bad = [first.split.test[1], first.split.search[2], first.split.train[3]]
+    files = [FolderSource(images).file(index) for index in bad]
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-40])
+    run = Run.start(tmp_path / "run", recipe)
+    assert "2 of 28 held-out images cannot be read and are left out: " in capsys.readouterr().err
+    train_stage(run)
+    assert [r for r in read_metrics(run.training_folder) if r["kind"] == "train"][-1]["skipped_images"] == 1
+    assert extract_more(Run.open(run.folder), [run.space.smallest])
+    report = Entry.read(run.drafts_folder / f"digits_{run.space.smallest.id}").report
+    assert report.accuracy is not None
+    assert report.accuracy.images == len(first.split.test) - 1
+    for file in files[:2]:
+        file.unlink()  # as anybody would
+    again = Run.open(run.folder)
+    assert again.split == run.split
+    assert extract_more(again, [run.space.largest])
+    (measured,) = evaluate(run.drafts_folder / f"digits_{run.space.largest.id}").accuracies
+    assert measured.images == len(run.split.test)
+    FolderSource(images).file(5).unlink()
+    with pytest.raises(
+        DataError, match=r"have changed since .*split\.json was made \(77 now, 80 then\); put back"
+    ):
+        _ = Run.open(run.folder).split
 
 
 def test_a_resume_with_another_space_is_refused_and_the_difference_named(tmp_path: Path) -> None:

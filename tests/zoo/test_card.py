@@ -19,6 +19,7 @@ from anas_zoo.zoo.entry import read_config, read_report
 pytest_plugins = ["zoo_fixtures"]
 
 ROOT = Path(__file__).parents[2]
+SHELF = ROOT / "models"
 
 
 def front_matter(card: str) -> dict[str, object]:
@@ -106,6 +107,28 @@ def test_a_reference_entrys_card_says_what_timm_gives(published: Path) -> None:
     assert f"| {accuracy.top1_pct:.2f} % | {accuracy.images} | test | {accuracy.source} | reference |" in card
     assert f"| 12.50 % | 60.00 % | {accuracy.images} | test | {accuracy.source} | native |" in card
     assert "network's own preprocessing is `reference`" in card
+
+
+def on_white(published: Path) -> EntryConfig:
+    data = read_config(published).to_dict()
+    data["anas"]["preprocessing"] |= {"transparency": "white"}
+    return EntryConfig.model_validate(data)
+
+
+def test_the_card_says_what_becomes_of_transparent_parts(published: Path) -> None:
+    config, report = read_config(SHELF / "digits_s"), read_report(SHELF / "digits_s")
+    assert "transparency" not in config.to_dict()["anas"]["preprocessing"]
+    before = model_card(config, report)
+    assert "transparen" not in before
+    assert (SHELF / "digits_s" / "README.md").read_text() == before
+    config = on_white(SHELF / "digits_s")
+    assert config.to_dict()["anas"]["preprocessing"]["transparency"] == "white"
+    card = model_card(config, report)
+    assert "Transparent parts of an image are laid on **white** first. timm and" in card
+    assert 'image.paste(opened.convert("RGB"), None, opened.getchannel("A"))' in card
+    reference = as_reference(published)[0].to_dict()
+    reference["anas"]["preprocessing"]["transparency"] = "white"
+    assert "laid on **white**" in model_card(EntryConfig.model_validate(reference), report)
 
 
 @pytest.mark.slow

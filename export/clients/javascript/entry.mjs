@@ -2,6 +2,7 @@
 import { ClientError } from "./errors.mjs";
 import { checkMode } from "./preprocess.mjs";
 import { INTERPOLATIONS } from "./resize.mjs";
+import { DROPPED, TRANSPARENCIES } from "./transparency.mjs";
 
 const FORMAT = 1;
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$/; // a plain name: never a path out of the folder
@@ -32,11 +33,12 @@ function checkPreprocessing(info) {
   if (!isTriple(info.mean, () => true)) problems.push("mean");
   if (!isTriple(info.std, (value) => value !== 0)) problems.push("std");
   if (info.colour !== "rgb") problems.push("colour");
+  if (!TRANSPARENCIES.includes(info.transparency ?? DROPPED)) problems.push("transparency");
   if (problems.length > 0) {
     const listed = problems.map((key) => `${key} ${JSON.stringify(info[key]) ?? "absent"}`).join(", ");
     throw new ClientError(`config.json: anas.preprocessing cannot be used: ${listed}`);
   }
-  return info;
+  return { ...info, transparency: info.transparency ?? DROPPED };
 }
 
 function readLabels(config) {

@@ -1,8 +1,9 @@
-// PNG to 8-bit RGB with the bytes as they are in the file: no colour management, transparency dropped (not
-// blended), of 16 bits the upper 8. A browser's canvas would multiply the colours by their transparency and
+// PNG to 8-bit RGB with the bytes as they are in the file: no colour management, of 16 bits the upper 8,
+// transparency as the entry says. A browser's canvas would multiply the colours by their transparency and
 // apply colour profiles, and then the network would see other numbers than it was measured on.
 import { ClientError } from "./errors.mjs";
 import { orientationOf, upright } from "./orientation.mjs";
+import { DROPPED, onWhite, WHITE } from "./transparency.mjs";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // by colour type
@@ -90,8 +91,18 @@ function unfilter(kind, row, above, step) {
   }
 }
 
-/** A function (row, x) -> writes pixel x of an unfiltered row as RGB at `to`. */
-function pixelReader({ depth, colour }, palette) {
+/** The levels of the one colour that a tRNS chunk makes transparent, in as many bits as its pixels get here. */
+function clearColour({ depth, colour }, chunk) {
+  if (chunk === undefined || (colour !== 0 && colour !== 2)) return null;
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  const levels = colour === 0 ? [0] : [0, 2, 4];
+  if (chunk.length < 2 * levels.length) throw new ClientError("the PNG is damaged (transparency)");
+  return levels.map((at) => view.getUint16(at) >> (depth === 16 ? 8 : 0));
+}
+
+/** A function (row, x) -> writes pixel x of an unfiltered row as RGB at `to` and returns its opacity. */
+function pixelReader({ depth, colour }, palette, chunk) {
+  const clear = clearColour({ depth, colour }, chunk);
   const channels = CHANNELS[colour];
   const bytes = depth === 16 ? 2 : 1;
   const grey = colour === 0 || colour === 4;
@@ -102,16 +113,18 @@ function pixelReader({ depth, colour }, palette) {
       result[to] = row[at];
       result[to + 1] = row[grey ? at : at + bytes];
       result[to + 2] = row[grey ? at : at + 2 * bytes];
-      return;
+      if (colour >= 4) return row[at + (channels - 1) * bytes];
+      return clear?.every((level, i) => level === result[to + i]) ? 0 : 255;
     }
     const bit = x * depth;
     const value = (row[bit >> 3] >> (8 - depth - (bit & 7))) & (2 ** depth - 1);
     if (colour === 0) {
       result.fill(value * scale, to, to + 3);
-      return;
+      return clear?.[0] === value ? 0 : 255;
     }
     if (value * 3 + 3 > palette.length) throw new ClientError("the PNG is damaged (a colour outside its palette)");
     result.set(palette.subarray(value * 3, value * 3 + 3), to);
+    return chunk?.[value] ?? 255;
   };
 }
 
@@ -119,9 +132,10 @@ function pixelReader({ depth, colour }, palette) {
  * The pixels of a PNG, upright.
  *
  * @param {Uint8Array} bytes of the file
+ * @param {string} [transparency] what becomes of transparent parts: "white" or "dropped"
  * @returns {Promise<{width: number, height: number, data: Uint8Array}>} 8-bit RGB
  */
-export async function decodePng(bytes) {
+export async function decodePng(bytes, transparency = DROPPED) {
   const [packed, found] = [[], {}];
   for (const { type, data } of chunks(bytes)) {
     if (type === "IDAT") packed.push(data);
@@ -141,7 +155,7 @@ export async function decodePng(bytes) {
   const raw = await inflate(packed, parts.reduce((sum, part) => sum + part.height * (part.rowBytes + 1), 0));
 
   const data = new Uint8Array(header.width * header.height * 3);
-  const read = pixelReader(header, found.PLTE);
+  const read = pixelReader(header, found.PLTE, found.tRNS);
   const step = Math.max(1, header.bits >> 3);
   let at = 0;
   for (const part of parts) {
@@ -150,7 +164,12 @@ export async function decodePng(bytes) {
       const row = raw.subarray(at + 1, at + 1 + part.rowBytes);
       unfilter(raw[at], row, above, step);
       const line = (part.y + y * part.dy) * header.width;
-      for (let x = 0; x < part.width; x++) read(row, x, data, (line + part.x + x * part.dx) * 3);
+      for (let x = 0; x < part.width; x++) {
+        const to = (line + part.x + x * part.dx) * 3;
+        const alpha = read(row, x, data, to);
+        if (alpha === 255 || transparency !== WHITE) continue;
+        for (let i = to; i < to + 3; i++) data[i] = onWhite(data[i], alpha);
+      }
       above = row;
     }
   }

@@ -14,26 +14,13 @@ function round(value) {
   return down % 2 === 0 ? down : down + 1;
 }
 
-/** The shorter side becomes `side`, the longer one keeps the ratio and is rounded down. */
-function resizeShortSide(image, side, interpolation) {
-  const { width, height } = image;
-  const short = Math.min(width, height);
-  if (short === side) return image;
-  const longer = Math.trunc((side * Math.max(width, height)) / short);
-  return width <= height
-    ? resize(image, side, longer, interpolation)
-    : resize(image, longer, side, interpolation);
-}
-
-function centreCrop(image, side) {
-  const left = round((image.width - side) / 2);
-  const top = round((image.height - side) / 2);
-  const data = new Uint8Array(side * side * 3);
-  for (let row = 0; row < side; row++) {
-    const from = ((top + row) * image.width + left) * 3;
-    data.set(image.data.subarray(from, from + side * 3), row * side * 3);
-  }
-  return { width: side, height: side, data };
+/** The middle `side` × `side` pixels once the shorter side is `short`; the longer one is rounded down. */
+function resizeAndCrop(image, short, side, interpolation) {
+  const [least, most] = [Math.min(image.width, image.height), Math.max(image.width, image.height)];
+  const longer = Math.trunc((short * most) / least);
+  const [width, height] = image.width <= image.height ? [short, longer] : [longer, short];
+  const [left, top] = [round((width - side) / 2), round((height - side) / 2)];
+  return resize(image, width, height, interpolation, { left, top, width: side, height: side });
 }
 
 /** (3, side, side) float32 of a square image; every step in float32, as numpy and torch compute it. */
@@ -50,15 +37,14 @@ function normalised(image, { mean, std }) {
 
 /** `native`, as timm evaluates: shorter side to ⌊R / crop_pct⌋, centre crop R. */
 function native(image, info) {
-  const resized = resizeShortSide(image, Math.floor(info.resolution / info.crop_pct), info.interpolation);
-  const seen = centreCrop(resized, info.resolution);
+  const short = Math.floor(info.resolution / info.crop_pct);
+  const seen = resizeAndCrop(image, short, info.resolution, info.interpolation);
   return { seen, input: normalised(seen, info) };
 }
 
 /** `reference`: a 224 crop of a 256 image (bilinear), normalised, then resized to R (bicubic, in floats). */
 function reference(image, info) {
-  const resized = resizeShortSide(image, REFERENCE.resize, REFERENCE.interpolation);
-  const seen = centreCrop(resized, REFERENCE.crop);
+  const seen = resizeAndCrop(image, REFERENCE.resize, REFERENCE.crop, REFERENCE.interpolation);
   return { seen, input: resizePlanes(normalised(seen, info), 3, REFERENCE.crop, info.resolution) };
 }
 

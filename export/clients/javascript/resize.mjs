@@ -4,6 +4,7 @@ import { ClientError } from "./errors.mjs";
 
 const PRECISION_BITS = 32 - 8 - 2; // 8 bits of pixel, 2 of headroom for filters with negative lobes
 const UNIT = 2 ** PRECISION_BITS;
+const MANY_STEPS = 2 ** 24; // that are not summed up one by one any more
 
 function sinc(x) {
   return x === 0 ? 1 : Math.sin(x * Math.PI) / (x * Math.PI);
@@ -37,13 +38,13 @@ const FILTERS = {
 /** Names of the filters that {@link resize} knows. */
 export const INTERPOLATIONS = ["nearest", ...Object.keys(FILTERS)];
 
-/** For each target place: the first source place and the fixed-point weights from there on. */
-function coefficients(source, target, filter) {
+/** For `count` target places from `start` on: the first source place and the fixed-point weights from there. */
+function coefficients(source, target, filter, start, count) {
   const scale = source / target;
   const stretch = Math.max(scale, 1); // wider when shrinking: this is the antialiasing
   const support = filter.support * stretch;
   const taps = [];
-  for (let place = 0; place < target; place++) {
+  for (let place = start; place < start + count; place++) {
     const centre = (place + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - support + 0.5));
     const end = Math.min(source, Math.trunc(centre + support + 0.5));
@@ -81,36 +82,59 @@ function pass(source, result, taps, { lines, step, lineSource, lineTarget }) {
   }
 }
 
-function horizontal(image, width, filter) {
+function horizontal(image, taps) {
+  const width = taps.length;
   const data = new Uint8Array(width * image.height * 3);
-  const taps = coefficients(image.width, width, filter);
   pass(image.data, data, taps, {
     lines: image.height, step: 3, lineSource: image.width * 3, lineTarget: width * 3,
   });
   return { width, height: image.height, data };
 }
 
-function vertical(image, height, filter) {
+function vertical(image, taps) {
+  const height = taps.length;
   const data = new Uint8Array(image.width * height * 3);
-  const taps = coefficients(image.height, height, filter);
   pass(image.data, data, taps, { lines: image.width, step: image.width * 3, lineSource: 3, lineTarget: 3 });
   return { width: image.width, height, data };
 }
 
+/** The part of an image from (left, top) on. */
+function cut(image, { left, top, width, height }) {
+  if (width === image.width && height === image.height) return image;
+  const data = new Uint8Array(width * height * 3);
+  for (let row = 0; row < height; row++) {
+    const from = ((top + row) * image.width + left) * 3;
+    data.set(image.data.subarray(from, from + width * 3), row * width * 3);
+  }
+  return { width, height, data };
+}
+
+/** One axis: the taps of `count` target places, counted from the first source place that any of them needs. */
+function along(source, target, filter, start, count) {
+  if (source === target) return { taps: null, first: start, length: count };
+  const taps = coefficients(source, target, filter, start, count);
+  const { first } = taps[0];
+  const last = taps.at(-1);
+  const length = last.first + last.weights.length - first;
+  return { taps: taps.map((tap) => ({ ...tap, first: tap.first - first })), first, length };
+}
+
 /** The source place of each target place; summed up step by step, as Pillow does, roundings included. */
-function nearestPlaces(source, target) {
+function nearestPlaces(source, target, start, count) {
   const scale = source / target;
-  const places = new Int32Array(target);
-  for (let place = 0, at = scale * 0.5; place < target; place++, at += scale) {
-    places[place] = Math.min(Math.trunc(at), source - 1);
+  const places = new Int32Array(count);
+  let [place, at] = [0, scale * 0.5];
+  if (start > MANY_STEPS) [place, at] = [start, scale * (start + 0.5)];
+  for (; place < start + count; place++, at += scale) {
+    if (place >= start) places[place - start] = Math.min(Math.trunc(at), source - 1);
   }
   return places;
 }
 
-function nearest(image, width, height) {
-  const columns = nearestPlaces(image.width, width);
-  const rows = nearestPlaces(image.height, height);
-  const data = new Uint8Array(width * height * 3);
+function nearest(image, width, height, window) {
+  const columns = nearestPlaces(image.width, width, window.left, window.width);
+  const rows = nearestPlaces(image.height, height, window.top, window.height);
+  const data = new Uint8Array(window.width * window.height * 3);
   let to = 0;
   for (const row of rows) {
     for (const column of columns) {
@@ -120,7 +144,7 @@ function nearest(image, width, height) {
       data[to++] = image.data[from + 2];
     }
   }
-  return { width, height, data };
+  return { width: window.width, height: window.height, data };
 }
 
 /**
@@ -132,19 +156,22 @@ function verticalFirst(image, width, height) {
 }
 
 /**
- * An image of `width` × `height` pixels.
+ * An image of `width` × `height` pixels, or a part of it: only that part is made, however large the whole is.
  *
  * @param {{width: number, height: number, data: Uint8Array}} image 8-bit RGB, row by row
  * @param {string} interpolation one of {@link INTERPOLATIONS}
+ * @param {{left: number, top: number, width: number, height: number}} [window] the part
  */
-export function resize(image, width, height, interpolation) {
+export function resize(image, width, height, interpolation, window = { left: 0, top: 0, width, height }) {
   if (!INTERPOLATIONS.includes(interpolation)) {
     throw new ClientError(`interpolation '${interpolation}' is unknown; known: ${INTERPOLATIONS.join(", ")}`);
   }
-  if (width === image.width && height === image.height) return image;
-  if (interpolation === "nearest") return nearest(image, width, height);
+  if (interpolation === "nearest") return nearest(image, width, height, window);
   const filter = FILTERS[interpolation];
-  const across = (from) => (width === from.width ? from : horizontal(from, width, filter));
-  const down = (from) => (height === from.height ? from : vertical(from, height, filter));
-  return verticalFirst(image, width, height) ? across(down(image)) : down(across(image));
+  const x = along(image.width, width, filter, window.left, window.width);
+  const y = along(image.height, height, filter, window.top, window.height);
+  const needed = cut(image, { left: x.first, top: y.first, width: x.length, height: y.length });
+  const across = (from) => (x.taps === null ? from : horizontal(from, x.taps));
+  const down = (from) => (y.taps === null ? from : vertical(from, y.taps));
+  return verticalFirst(image, width, height) ? across(down(needed)) : down(across(needed));
 }

@@ -77,7 +77,8 @@ async function classify({ entry: path, images, top, json }) {
   const folder = await EntryFolder.open(path);
   const results = []; // all before the first is printed: an unreadable image means no result, not half of one
   for (const image of images) {
-    const { input } = preprocess(await readImage(image), folder.entry.preprocessing);
+    const { preprocessing } = folder.entry;
+    const { input } = preprocess(await readImage(image, preprocessing.transparency), preprocessing);
     results.push({ image, predictions: best(await folder.logits(input), folder.entry.labels, top) });
   }
   if (json) {

@@ -7,6 +7,7 @@ import decode, { init } from "@jsquash/jpeg/decode.js";
 import { ClientError } from "../javascript/errors.mjs";
 import { orientationOf, upright } from "../javascript/orientation.mjs";
 import { decodePng, isPng } from "../javascript/png.mjs";
+import { DROPPED } from "../javascript/transparency.mjs";
 
 const [START, END, SCAN, APP1] = [0xd8, 0xd9, 0xda, 0xe1];
 const NO_FRAME_HEADERS = [0xc4, 0xc8, 0xcc]; // among C0 to CF, which else begin a frame
@@ -66,13 +67,15 @@ async function decodeJpeg(bytes) {
 /**
  * The image of a PNG or JPEG file.
  *
+ * @param {string} path
+ * @param {string} [transparency] what becomes of transparent parts, as the entry's preprocessing says
  * @returns {Promise<{width: number, height: number, data: Uint8Array}>} 8-bit RGB
  * Raises {@link ClientError} that names a file which is no readable image.
  */
-export async function readImage(path) {
+export async function readImage(path, transparency = DROPPED) {
   try {
     const bytes = await readFile(path);
-    if (isPng(bytes)) return await decodePng(bytes);
+    if (isPng(bytes)) return await decodePng(bytes, transparency);
     if (bytes[0] === 0xff && bytes[1] === START) return await decodeJpeg(bytes);
     throw new ClientError("neither PNG nor JPEG; convert it first");
   } catch (error) {

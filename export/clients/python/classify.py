@@ -45,6 +45,8 @@ LOCATION = re.compile(rb"(\x0a|\x8a\x80*\x00)(\x08|\x88\x80*\x00)location")  # o
 FILTERS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 # Mode "reference", the AttentiveNAS authors' evaluation: short side to 256, crop of 224, then to R.
 REFERENCE_RESIZE, REFERENCE_CROP, REFERENCE_FILTER = 256, 224, "bilinear"
+STRIP = 100  # sides of an image; of a longer one the middle is cut out before it is enlarged
+SAMPLE_BITS = {"1": 1, "L;2": 2, "L;4": 4, "RGB;16B": 16}  # of a PNG; else 8
 RELATIVE_TOLERANCE, PARITY_MARGIN = 1e-4, 2.0  # of --check: another order of sums; what was recorded
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
@@ -76,43 +78,27 @@ class Check:
         return f"{self.file}: {self.images} golden images, largest difference {gap}"
 
 
-@dataclass(frozen=True)
 class Preprocessing:
-    """From an RGB image to (3, R, R) float32, as config.json states it; checked when it is made."""
+    """From an RGB image to (3, R, R) float32, as ``config`` states it; raises for what is not known here."""
 
-    mode: str
-    resolution: int
-    interpolation: str
-    crop_pct: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    @classmethod
-    def read(cls, config: dict[str, Any], source: Path) -> Preprocessing:
-        """The preprocessing of an entry; raises :class:`ClassifyError` for one that is not known here."""
+    def __init__(self, config: dict[str, Any], source: Path) -> None:
         where = "anas.preprocessing"
-        mode = _get(config, f"{where}.mode", str, source)
-        if (
-            mode not in ("native", "reference")
-            or _get(config, where, dict, source).get("colour", "rgb") != "rgb"
-        ):
-            raise ClassifyError(f"{source}: {where} needs mode 'native' or 'reference' and colour 'rgb'")
-        interpolation = _get(config, f"{where}.interpolation", str, source)
-        resolution = _get(config, f"{where}.resolution", int, source)
-        crop_pct = _get(config, f"{where}.crop_pct", (int, float), source)
+        info = {"colour": "rgb", "transparency": "dropped"} | _get(config, where, dict, source)
+        known = {"mode": ("native", "reference"), "colour": ("rgb",), "transparency": ("white", "dropped")}
+        for key, values in known.items():
+            if info.get(key) not in values:
+                raise ClassifyError(f"{source}: {where}.{key} is {info.get(key)!r}, known: {values}")
+        self.mode, self.transparency = info["mode"], info["transparency"]
+        self.interpolation: str = _get(config, f"{where}.interpolation", str, source)
+        self.resolution: int = _get(config, f"{where}.resolution", int, source)
+        self.crop_pct = float(_get(config, f"{where}.crop_pct", (int, float), source))
         mean, std = (_get(config, f"{where}.{key}", list, source) for key in ("mean", "std"))
-        if (
-            0 in std
-            or not len(mean) == len(std) == 3
-            or not all(isinstance(v, int | float) for v in mean + std)
-        ):
+        if 0 in std or [type(v) in (int, float) for v in mean + std] != [True] * 6 or len(mean) != 3:
             raise ClassifyError(f"{source}: {where}.mean and .std are three numbers, std without zeros")
-        if interpolation not in FILTERS or resolution < 1 or not 0 < crop_pct <= 1:
-            raise ClassifyError(
-                f"{source}: {where} is no resize that exists ({interpolation!r} to {resolution}, "
-                f"crop_pct {crop_pct}); filters: {', '.join(FILTERS)}"
-            )
-        return cls(mode, resolution, interpolation, float(crop_pct), tuple(mean), tuple(std))
+        self._mean, self._std = (np.array(values, np.float32)[:, None, None] for values in (mean, std))
+        if self.interpolation not in FILTERS or self.resolution < 1 or not 0 < self.crop_pct <= 1:
+            told = f"{self.interpolation!r} to {self.resolution}, crop_pct {self.crop_pct}"
+            raise ClassifyError(f"{source}: {where} is no resize that exists ({told}); filters: {FILTERS}")
 
     def __call__(self, image: Image.Image) -> Floats:
         """(3, R, R) float32 of an upright RGB image."""
@@ -124,8 +110,7 @@ class Preprocessing:
 
     def _normalised(self, image: Image.Image) -> Floats:
         pixels = np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
-        mean, std = (np.array(values, np.float32)[:, None, None] for values in (self.mean, self.std))
-        return np.ascontiguousarray((pixels - mean) / std, dtype=np.float32)
+        return np.ascontiguousarray((pixels - self._mean) / self._std, dtype=np.float32)
 
 
 class Classifier:
@@ -145,7 +130,7 @@ class Classifier:
         if not isinstance(labels, list) or len(labels) != self.num_classes:
             raise ClassifyError(f"{source}: label_names is no list of {self.num_classes} names")
         self.labels = tuple("".join(c if c.isprintable() else "\ufffd" for c in str(x)) for x in labels)
-        self.preprocess = Preprocessing.read(config, source)
+        self.preprocess = Preprocessing(config, source)
         self.file, self._record = self._choose(report, file)
         self._session = self._start(threads)
 
@@ -159,10 +144,9 @@ class Classifier:
 
     def logits(self, image: str | Path | bytes | BinaryIO | Image.Image) -> Floats:
         """(classes,) logits of one image; a file of uint8 input resizes and normalises by itself."""
-        upright = read_rgb(image)
+        upright = read_rgb(image, self.preprocess.transparency)
         pixels = np.asarray(upright) if self._dtype is np.uint8 else self.preprocess(upright)
-        logits: Floats = self._run(pixels[None])[0]
-        return logits
+        return self._run(pixels[None])[0]  # type: ignore[no-any-return]
 
     def check(self) -> Check:
         """Run the golden images; raises :class:`ClassifyError` when they do not give the golden logits."""
@@ -173,16 +157,13 @@ class Classifier:
         tensors = read_safetensors(path)
         images, golden = (tensors.get(name, np.zeros(0, np.float32)) for name in ("images", "logits"))
         wanted = ((len(golden), 3, side, side), (len(golden), self.num_classes))
+        there = f"{images.shape} and {golden.shape}"
         if not len(golden) or (images.shape, golden.shape) != wanted:
-            raise ClassifyError(
-                f"{path}: needed are images (N, 3, {side}, {side}) and logits (N, {self.num_classes}), "
-                f"it has {images.shape} and {golden.shape}"
-            )
+            raise ClassifyError(f"{path}: needed are images and logits of {wanted}, it has {there}")
         allowed = RELATIVE_TOLERANCE * max(1.0, float(np.abs(golden).max()))
         if self._record.get("parity") is not None:
-            allowed += PARITY_MARGIN * _get(
-                self._record, "parity.max_abs_logit_diff", (int, float), self.file
-            )
+            recorded = _get(self._record, "parity.max_abs_logit_diff", (int, float), self.file)
+            allowed += PARITY_MARGIN * recorded
         largest = float(np.abs(self._run(images).astype(np.float64) - golden).max())
         if not largest <= allowed:  # also when it is not a number
             gap = f"largest difference {largest:.3g}, allowed {allowed:.3g}"
@@ -240,21 +221,19 @@ class Classifier:
         return np.asarray(logits, dtype=np.float32)
 
 
-def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image) -> Image.Image:
-    """An image as people see it: upright, RGB, 8 bits; 16-bit grey is scaled, transparency dropped."""
+def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, transparency: str = "white") -> Image.Image:
+    """An image as people see it: upright, RGB, 8 bits; transparent parts on "white", or "dropped"."""
     what = str(source) if isinstance(source, str | Path) else "the image given"
     try:
         if isinstance(source, Image.Image):
-            return _upright_rgb(source, what)
+            return _upright(source, what, transparency)
         if isinstance(source, str | Path) and not Path(source).is_file():
             is_folder = Path(source).is_dir()
-            raise ClassifyError(
-                f"{what}{' is a folder; give image files' if is_folder else ': no such file'}"
-            )
+            raise ClassifyError(what + (" is a folder; give image files" if is_folder else ": no such file"))
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             if file.format == "EPS" or file.width * file.height > 2**30 // 12:  # runs a program; fills memory
                 raise ClassifyError(f"{what}: {file.size} pixels, {file.format}; give a usual image of fewer")
-            return _upright_rgb(file, what)
+            return _upright(file, what, transparency)
     except ClassifyError:
         raise
     except UnidentifiedImageError as exc:
@@ -263,27 +242,49 @@ def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image) -> Image.Image
         raise ClassifyError(f"{what}: unreadable image ({_one_line(exc)})") from exc
 
 
-def _upright_rgb(image: Image.Image, what: str) -> Image.Image:
+def _upright(image: Image.Image, what: str, transparency: str) -> Image.Image:
+    clear, stored = image.info.get("transparency"), getattr(image, "tile", None)
+    bits = 16 if image.mode.startswith("I") else SAMPLE_BITS.get(str(stored[0].args), 8) if stored else 8
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # Pillow's own conversion would clip 16 bits to white
         values = np.asarray(upright).astype(np.int64)
         if not ((values >= 0) & (values <= 65535)).all():
             raise ClassifyError(f"{what}: pixel values outside 0 to 65535; convert it to 8 or 16 bits first")
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+        upright = Image.fromarray((values >> 8).astype(np.uint8))
     if upright.mode == "F":
         raise ClassifyError(f"{what}: floating-point pixel values; convert it to 8 or 16 bits first")
-    # A palette's transparency converts in two steps only.
-    return (upright.convert("RGBA") if upright.mode in ("P", "PA") else upright).convert("RGB")
+    if isinstance(clear, tuple):  # the one colour of a PNG that is transparent
+        upright.info["transparency"] = tuple(level >> (bits - 8) for level in clear)
+    elif isinstance(clear, int) and bits != 8:
+        upright.info["transparency"] = clear >> 8 if bits == 16 else clear * 255 // (2**bits - 1)
+    if transparency == "dropped" or not upright.has_transparency_data:
+        return (upright.convert("RGBA") if upright.mode in ("P", "PA") else upright).convert("RGB")
+    rgba, white = upright.convert("RGBA"), Image.new("RGB", upright.size, "white")
+    white.paste(rgba.convert("RGB"), None, rgba.getchannel("A"))
+    return white
 
 
 def _resized_and_cropped(image: Image.Image, short: int, crop: int, interpolation: str) -> Image.Image:
     """The shorter side to ``short``, the longer one in proportion and rounded down, then the centre."""
-    width, height = image.size
-    if min(width, height) != short:
-        longer = int(short * max(width, height) / min(width, height))
-        size = (short, longer) if width <= height else (longer, short)
-        image = image.resize(size, Image.Resampling[interpolation.upper()])
-    left, top = (round((length - crop) / 2.0) for length in image.size)
+    resample = Image.Resampling[interpolation.upper()]
+    wide, long = image.width > image.height, max(image.size)
+    longer = int(short * long / min(image.size))
+    size = (longer, short) if wide else (short, longer)
+    if long > STRIP * min(image.size):  # enlarged as a whole it could fill the memory
+        scale = long / longer
+        start, reach = round((longer - crop) / 2.0) * scale, 3 * max(scale, 1.0) + 1  # the widest filter's
+        first, last = max(0, math.floor(start - reach)), min(long, math.ceil(start + crop * scale + reach))
+        start, end = start - first, start - first + crop * scale
+        image = image.crop((first, 0, last, image.height) if wide else (0, first, image.width, last))
+        if wide:
+            image = image.resize((crop, image.height), resample, (start, 0, end, image.height))
+        else:
+            image = image if scale > 1 else image.resize((short, image.height), resample)  # Pillow's order
+            image = image.resize((image.width, crop), resample, (0, start, image.width, end))
+        size = (crop, short) if wide else (short, crop)
+    if image.size != size:
+        image = image.resize(size, resample)
+    left, top = (round((length - crop) / 2.0) for length in size)
     return image.crop((left, top, left + crop, top + crop))
 
 
@@ -390,8 +391,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.as_json:
         listed = [{"image": path, "predictions": [asdict(p) for p in best]} for path, best in results]
         print(json.dumps(listed, indent=2))
-        return 0
-    for path, best in results:
+    for path, best in () if options.as_json else results:
         print(path, *(f"  {p.probability_pct:6.2f} %  {p.label}" for p in best), sep="\n")
     return 0
 

@@ -37,7 +37,8 @@ async function classify(model, name, read) {
 
 function listenForFiles(model) {
   const take = (file) => {
-    if (file) classify(model, file.name || "pasted image", () => readImage(file));
+    const { transparency } = model.entry.preprocessing;
+    if (file) classify(model, file.name || "pasted image", () => readImage(file, transparency));
   };
   $("file").disabled = false;
   $("file").addEventListener("change", (event) => {

@@ -1,22 +1,12 @@
 // An image file, dropped or chosen, as 8-bit RGB, upright.
 import { ClientError } from "../javascript/errors.mjs";
 import { decodePng, isPng } from "../javascript/png.mjs";
+import { DROPPED, opaque } from "../javascript/transparency.mjs";
 
 const MAX_PIXELS = 178_956_970;
 
-/** RGB of RGBA; transparency is dropped, not blended, as where the network was measured. */
-function withoutAlpha({ width, height, data: rgba }) {
-  const data = new Uint8Array(width * height * 3);
-  for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
-    data[to] = rgba[from];
-    data[to + 1] = rgba[from + 1];
-    data[to + 2] = rgba[from + 2];
-  }
-  return { width, height, data };
-}
-
 /** The browser's own decoder, for everything but PNG: it turns the image upright as its EXIF data say. */
-async function decodeByBrowser(blob) {
+async function decodeByBrowser(blob, transparency) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
@@ -29,16 +19,17 @@ async function decodeByBrowser(blob) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
-  return withoutAlpha(context.getImageData(0, 0, width, height));
+  return opaque(context.getImageData(0, 0, width, height), transparency);
 }
 
 /**
  * The image of a file; raises {@link ClientError} for what is none.
  *
  * @param {Blob} blob
+ * @param {string} [transparency] what becomes of transparent parts, as the entry's preprocessing says
  * @returns {Promise<{width: number, height: number, data: Uint8Array}>} 8-bit RGB
  */
-export async function readImage(blob) {
+export async function readImage(blob, transparency = DROPPED) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
-  return isPng(bytes) ? decodePng(bytes) : decodeByBrowser(blob);
+  return isPng(bytes) ? decodePng(bytes, transparency) : decodeByBrowser(blob, transparency);
 }
