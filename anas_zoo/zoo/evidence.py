@@ -99,7 +99,10 @@ class Cost(Schema):
 
 
 class ParityInfo(Schema):
-    """How far an exported file computes what the torch network computes, on real images."""
+    """How far an exported file computes what the torch network computes, on real images.
+
+    ``optimization_gap_pct`` is null in reports from before files were run without graph optimizations too.
+    """
 
     max_abs_logit_diff: float = Field(ge=0.0, allow_inf_nan=False)
     top1_agreement_pct: Percent
@@ -110,6 +113,7 @@ class ParityInfo(Schema):
     target: str | None = None
     runtime: str | None = None
     not_run_here: str | None = None
+    optimization_gap_pct: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
 
 
 class QuantizationInfo(Schema):
