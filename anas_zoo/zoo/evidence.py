@@ -126,6 +126,8 @@ class QuantizationInfo(Schema):
         method: how ranges were found on them.
         keep_float: parts that stayed in float.
         speedup: how many times faster it was than the float file, on one thread of the machine that made it.
+        float_size_bytes: size of the float file; null in reports from before it was noted.
+        machine: that measured the speed; null likewise.
     """
 
     images: int = Field(ge=1)
@@ -134,6 +136,17 @@ class QuantizationInfo(Schema):
     method: str
     keep_float: tuple[str, ...]
     speedup: float = Field(gt=0)
+    float_size_bytes: int | None = Field(default=None, ge=1)
+    machine: str | None = None
+
+    def beside_float(self, size_bytes: int) -> str:
+        """Size and speed of this file of ``size_bytes`` beside the float file, in words."""
+        sizes = f"{size_bytes / 1e3:.0f} kB"
+        if self.float_size_bytes is not None:
+            sizes += f" against {self.float_size_bytes / 1e3:.0f} kB in float"
+        slower = ", so slower" if self.speedup < 1.0 else ""
+        where = self.machine or "the machine that made it"
+        return f"{sizes}; {self.speedup:.2f} times as fast as float{slower}, on one thread of {where}"
 
 
 class FileInfo(Schema):
