@@ -1,4 +1,4 @@
-"""torch.hub entry points: one for every model of the shelf, and ``attentive_nas`` for all others.
+"""torch.hub entry points: one for every name on the shelf, and ``attentive_nas`` for all other models.
 
     torch.hub.list("OWNER/REPO")
     torch.hub.load("OWNER/REPO", "NAME", pretrained=True)
@@ -8,6 +8,7 @@ torch.hub runs this file before it looks at ``dependencies``, so nothing heavy i
 takes every name without an underscore for an entry point.
 """
 
+import json as _json
 from collections.abc import Callable as _Callable
 from pathlib import Path as _Path
 from typing import Any as _Any
@@ -22,7 +23,8 @@ def attentive_nas(pretrained: bool = False, *, entry: str | None = None, **kwarg
 
     Args:
         pretrained: load the entry's weights.
-        entry: an entry's folder, or "hf-hub:org/name"; then its config says the architecture.
+        entry: a name on the shelf, an entry's folder, or "hf-hub:org/name"; then its config says the
+            architecture.
         **kwargs: without ``entry``, ``arch={"resolution": ..., "width": [...], "depth": [...],
             "kernel_size": [...], "expand_ratio": [...]}``; and what ``timm.create_model`` takes, such as
             ``num_classes`` or ``features_only``.
@@ -34,7 +36,7 @@ def attentive_nas(pretrained: bool = False, *, entry: str | None = None, **kwarg
     return create_model("attentive_nas" if entry is None else entry, pretrained=pretrained, **kwargs)
 
 
-def _entry_point(folder: _Path) -> _Callable[..., _Any]:
+def _entry_point(folder: _Path, name: str) -> _Callable[..., _Any]:
     def create(pretrained: bool = False, **kwargs: _Any) -> _Any:
         from anas_zoo.zoo import create_model
 
@@ -44,7 +46,7 @@ def _entry_point(folder: _Path) -> _Callable[..., _Any]:
     how = "load its weights"
     if not (folder / "model.safetensors").is_file():
         how += "; they are not on the shelf, the error says how to get them"
-    create.__name__ = create.__qualname__ = folder.name
+    create.__name__ = create.__qualname__ = name
     create.__doc__ = f"""The model {folder.name} of the shelf; its card is models/{folder.name}/README.md.
 
     Args:
@@ -56,4 +58,12 @@ def _entry_point(folder: _Path) -> _Callable[..., _Any]:
     return create
 
 
-globals().update({path.parent.name: _entry_point(path.parent) for path in _SHELF.glob("*/config.json")})
+_FOLDERS = {path.parent.name: path.parent for path in _SHELF.glob("*/config.json")}
+_ALIASES = _SHELF / "aliases.json"
+if _ALIASES.is_file():
+    _FOLDERS |= {
+        alias: _FOLDERS[name]
+        for alias, name in _json.loads(_ALIASES.read_text(encoding="utf-8")).items()
+        if name in _FOLDERS
+    }
+globals().update({name: _entry_point(folder, name) for name, folder in _FOLDERS.items()})

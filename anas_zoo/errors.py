@@ -17,7 +17,7 @@
     │   ├── ConstantOutputError  a file with the same logits for every image
     │   ├── ParityError       a file whose logits are not what torch computes
     │   │   └── AgreementError  a file that names other classes than torch
-    │   └── QuantizationError an int8 file that is not worth having, or cannot be made
+    │   └── QuantizationError an int8 file that cannot be made, or is slower than required
     ├── ServeError            a page that cannot be served (no npm, a port that is taken)
     └── EntryError            a published entry that is incomplete, altered or refused
         ├── NotOnShelfError   a model name that no entry has
@@ -146,7 +146,7 @@ class AgreementError(ParityError):
 
 
 class QuantizationError(ExportError):
-    """An int8 file that is slower or less accurate than its target asks, or that cannot be made."""
+    """An int8 file that cannot be made, or that is slower than was required."""
 
 
 class ServeError(AnasError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
 from anas_zoo.errors import EntryError
 
-__all__ = ["resource_folder"]
+__all__ = ["ALIASES", "resource_folder", "shelf_aliases"]
+
+ALIASES = "aliases.json"
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -25,3 +28,14 @@ def resource_folder(name: Literal["models", "export"]) -> Path:
         if (base / name).is_dir():
             return base / name
     raise EntryError(f"this installation of anas-zoo lacks its {name!r} folder; install it again")
+
+
+def shelf_aliases() -> dict[str, str]:
+    """Further names of architectures on the shelf, and the entry that each leads to.
+
+    AlphaNet trained the networks of AttentiveNAS a second time, so ``alphanet_a0`` is a name of
+    ``attentive_nas_a0``'s architecture.
+    """
+    path = resource_folder("models") / ALIASES
+    names: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return names

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from anas_zoo.nets import Supernet, calibrate_bn
+from anas_zoo.resources import shelf_aliases
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import EntryReport, build_config, list_models, write_draft
 
@@ -62,6 +63,8 @@ def check(load, folder):
     assert load("attentive_nas", arch=arch, structure=structure, num_classes=5).num_classes == 5
     with torch.device("meta"):
         assert load("attentive_nas_a0").num_classes == 1000
+        for again in (load("alphanet_a0"), load("attentive_nas", entry="alphanet_a0")):
+            assert again.arch == load("attentive_nas_a0").arch
     try:
         load("attentive_nas_a0", pretrained=True)
     except Exception as exc:
@@ -89,7 +92,7 @@ def test_the_github_form_loads_from_a_filled_cache(checkout: Path, tmp_path: Pat
     run(
         f"ROOT = {str(cached)!r}\n{CHECK}\n"
         "names = torch.hub.list('somebody/anas-zoo:main')\n"
-        f"assert sorted(names) == {sorted([*list_shelf(checkout), 'attentive_nas'])!r}, names\n"
+        f"assert sorted(names) == {entry_points(list_shelf(checkout))!r}, names\n"
         "assert 'digits_s' in torch.hub.help('somebody/anas-zoo:main', 'digits_s')\n"
         "assert 'how to get them' in torch.hub.help('somebody/anas-zoo:main', 'attentive_nas_a6')\n"
         "check(lambda name, **kw: torch.hub.load('somebody/anas-zoo:main', name, **kw),"
@@ -116,6 +119,10 @@ def test_the_github_form_loads_from_the_archive_that_github_sends(checkout: Path
     )
 
 
+def entry_points(shelf: list[str]) -> list[str]:
+    return sorted([*shelf, *shelf_aliases(), "attentive_nas"])
+
+
 def list_shelf(root: Path) -> list[str]:
     return [path.parent.name for path in (root / "models").glob("*/config.json")]
 
@@ -128,7 +135,7 @@ def test_entry_points_are_the_shelf_and_nothing_else() -> None:
         "spec.loader.exec_module(module)\n"
         "assert not {'torch', 'timm', 'numpy', 'anas_zoo'} & set(sys.modules)\n"
         "points = {n: f for n, f in vars(module).items() if callable(f) and not n.startswith('_')}\n"
-        f"assert sorted(points) == {sorted([*list_models(), 'attentive_nas'])!r}, sorted(points)\n"
+        f"assert sorted(points) == {entry_points(list_models())!r}, sorted(points)\n"
         "for name, point in points.items():\n"
         "    assert point.__name__ == name and point.__doc__.strip(), name\n"
     )

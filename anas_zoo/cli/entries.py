@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ __all__ = ["catalog_summary", "find_entry", "summary"]
 
 
 def find_entry(text: str) -> Path:
-    """The folder that ``text`` names: a path (with a slash, or of a folder that exists), or a shelf's name.
+    """The folder that ``text`` names, as :func:`anas_zoo.zoo.shelf.resolve` reads it for Python too.
 
     Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is said on stderr.
     An entry of the Hub (hf://org/name) is brought into the user's cache first and checked there.
@@ -22,33 +21,16 @@ def find_entry(text: str) -> Path:
     Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, with the nearest known one, and
     :class:`anas_zoo.errors.EntryError` for an entry that cannot be had or was altered.
     """
-    from anas_zoo.zoo import entry_folder, list_models
-    from anas_zoo.zoo.hub import is_address
-
-    if is_address(text):
-        from anas_zoo.zoo import entry_from_hub
-
-        return entry_from_hub(text)
-    folder = Path(text)
-    if os.sep in text or text in (".", ".."):
-        return folder
-    if text in list_models():
-        return entry_folder(text)
-    if folder.is_dir():
-        return folder
-    return entry_folder(_known_as(text))
-
-
-def _known_as(text: str) -> str:
-    """The shelf's name for another name or the id of its architecture; ``text`` where it is neither."""
     from anas_zoo.progress import note
-    from anas_zoo.zoo.catalog import resolve_name
+    from anas_zoo.zoo import entry_from_hub
+    from anas_zoo.zoo.shelf import resolve
 
-    name = resolve_name(text)
-    if name is None:
-        return text
-    note(f"  {text} is the architecture of {name}")
-    return name
+    found = resolve(text)
+    if not isinstance(found, Path):
+        return entry_from_hub(text)
+    if found.name not in text:  # neither its name nor a path that ends in it
+        note(f"  {text} is the architecture of {found.name}")
+    return found
 
 
 def summary(entry: Entry) -> dict[str, Any]:

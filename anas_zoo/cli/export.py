@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines
+
+if TYPE_CHECKING:
+    from anas_zoo.errors import AnasError
+    from anas_zoo.pipeline.exporting import Exported
 
 __all__ = ["export"]
 
@@ -40,24 +45,60 @@ def export(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write there and not into the entry; for published ones."),
     ] = None,
+    require_speedup: Annotated[
+        bool,
+        typer.Option(
+            "--require-speedup",
+            help="Refuse an int8 file that is slower here than float, or than its target's min_speedup. "
+            "Default: its speed is measured and recorded.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Export a draft to one ONNX file per target, inside its folder; or any entry, with --out.
 
-    Each file is compared with torch before it appears. What cannot run on this machine says so.
+    Each file is compared with torch before it appears. What cannot run on this machine says so. Every target
+    is tried; those that fail are listed at the end, the files of the others stay.
     """
     from anas_zoo.cli.entries import find_entry
-    from anas_zoo.export import Target
-    from anas_zoo.pipeline.exporting import DEFAULT_TARGET, export_entry
+    from anas_zoo.pipeline.exporting import DEFAULT_TARGET, export_targets
 
     folder = find_entry(entry)
-    names = target or [DEFAULT_TARGET]
-    for name in names:  # all of them, before the first takes its time
-        Target.load(name)
-    files = [export_entry(folder, name, form=form, data=data, out=out) for name in names]
+    files, failed = export_targets(
+        folder,
+        target or [DEFAULT_TARGET],
+        form=form,
+        data=data,
+        out=out,
+        require_speedup=require_speedup,
+    )
     if as_json:
         print_json({str(file.path): file.info.model_dump(mode="json") for file in files})
-        return
+    else:
+        _print_files(files)
+        if files and out is None:
+            print_lines(f"  next: anas validate {folder}")
+    if failed:
+        _fail(failed, len(files))
+
+
+def _fail(failed: Mapping[str, AnasError], written: int) -> NoReturn:
+    """Say of each target why it failed; the same reason for all of several is said once."""
+    from anas_zoo.errors import ExportError
+    from anas_zoo.progress import note
+
+    first = next(iter(failed.values()))
+    if not written and len({str(error) for error in failed.values()}) == 1:
+        raise first
+    for name, error in failed.items():
+        note(f"failed: {name}: {error}")
+    complete = f"{written} file{'s are' if written != 1 else ' is'} complete"
+    raise ExportError(
+        f"{len(failed)} of {len(failed) + written} targets failed: {', '.join(failed)}; {complete}"
+    ) from first
+
+
+def _print_files(files: Sequence[Exported]) -> None:
     for file in files:
         parity = file.info.parity
         assert parity is not None
@@ -66,7 +107,5 @@ def export(
         if parity.not_run_here:
             lines.append(f"  not run here: {parity.not_run_here}; ran in {parity.runtime} instead")
         if file.info.quantization is not None:
-            lines.append(f"  {file.info.quantization.speedup:.2f} times as fast as float here")
+            lines.append(f"  int8: {file.info.quantization.beside_float(file.info.size_bytes)}")
         print_lines(*lines)
-    if out is None:
-        print_lines(f"  next: anas validate {folder}")

@@ -78,6 +78,13 @@ def print_exported(report: EntryReport) -> None:
             for name, info in report.files.items()
             if info.parity is not None and info.parity.not_run_here
         }
+        int8 = {
+            name: info.quantization.beside_float(info.size_bytes)
+            for name, info in report.files.items()
+            if info.quantization is not None
+        }
+        if int8:
+            print_lines("", "int8", *(f"  {name}: {told}" for name, told in int8.items()))
         if elsewhere:
             print_lines("", "not run here", *(f"  {name}: {why}" for name, why in elsewhere.items()))
     if report.refused:

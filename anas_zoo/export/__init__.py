@@ -3,13 +3,14 @@
 from anas_zoo.export.checks import check_file
 from anas_zoo.export.onnx_export import EXPORTER, FileReport, export_onnx
 from anas_zoo.export.runtimes import newest_opset
-from anas_zoo.export.target import Target, Tolerance, Tolerances, list_targets
+from anas_zoo.export.target import Quantization, Target, Tolerance, Tolerances, list_targets
 from anas_zoo.export.validate import ParityReport, validate_onnx
 
 __all__ = [
     "EXPORTER",
     "FileReport",
     "ParityReport",
+    "Quantization",
     "Target",
     "Tolerance",
     "Tolerances",

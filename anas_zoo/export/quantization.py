@@ -77,7 +77,7 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
             quantize_static(
                 str(source),
                 str(result),
-                _Reader(pixels),
+                _Reader(pixels, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=None,
                 nodes_to_exclude=_excluded(model, how.keep_float),
@@ -116,11 +116,13 @@ def _clean(quantized: Any, model: Any) -> Any:
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
-    """Calibration images in batches."""
+    """Calibration images in batches; of ``fixed`` images where that is not 0, the last one repeated."""
 
-    def __init__(self, pixels: npt.NDArray[np.float32]) -> None:
-        starts = range(0, len(pixels), CALIBRATION_BATCH)
-        self.batches = iter([pixels[start : start + CALIBRATION_BATCH] for start in starts])
+    def __init__(self, pixels: npt.NDArray[np.float32], fixed: int) -> None:
+        size = fixed or CALIBRATION_BATCH
+        if fixed:
+            pixels = np.concatenate([pixels, np.repeat(pixels[-1:], -len(pixels) % fixed, axis=0)])
+        self.batches = iter([pixels[start : start + size] for start in range(0, len(pixels), size)])
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
         """The next batch; None after the last."""

@@ -32,11 +32,14 @@ class Runner:
         title: name and version of what runs it.
         not_run_here: why this is not the runtime that the file is for; None when it is.
         run: (N, ...) images -> (N, classes) logits.
+        open_plain: opens the file once more, without onnxruntime's graph optimizations; None for a runtime
+            that has none to switch off.
     """
 
     title: str
     not_run_here: str | None
     run: Callable[[npt.NDArray[Any]], Floats]
+    open_plain: Callable[[], Callable[[npt.NDArray[Any]], Floats]] | None = None
 
 
 def open_runner(path: Path, target: Target, *, threads: int = 1) -> Runner | str:
@@ -73,13 +76,17 @@ def _lacking(target: Target) -> str | None:
 
 
 def _onnxruntime(path: Path, provider: str, threads: int, not_run_here: str | None) -> Runner:
-    session = open_session(path, threads=threads, provider=provider)
+    def opened(optimize: bool) -> Callable[[npt.NDArray[Any]], Floats]:
+        session = open_session(path, threads=threads, provider=provider, optimize=optimize)
 
-    def run(images: npt.NDArray[Any]) -> Floats:
-        logits: Floats = session.run([OUTPUT], {INPUT: images})[0]
-        return logits
+        def run(images: npt.NDArray[Any]) -> Floats:
+            logits: Floats = session.run([OUTPUT], {INPUT: images})[0]
+            return logits
 
-    return Runner(f"{runtime_version()}, {provider}", not_run_here, run)
+        return run
+
+    title = f"{runtime_version()}, {provider}"
+    return Runner(title, not_run_here, opened(True), lambda: opened(False))
 
 
 def _openvino(path: Path, threads: int) -> Runner:

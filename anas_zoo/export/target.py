@@ -57,7 +57,8 @@ class Quantization(Schema):
         keep_float: parts that stay in float in any case.
         keep_float_more: further parts, one list after the other: the first with which the file keeps its
             accuracy is taken, none if it does without.
-        min_speedup: how many times faster than the float file it has to be to be kept.
+        min_speedup: how many times faster than the float file it has to be where a speed-up is required
+            (``anas export --require-speedup``); None asks that it is not slower.
     """
 
     method: Literal["minmax", "entropy", "percentile"]
@@ -67,7 +68,7 @@ class Quantization(Schema):
     reduce_range: bool
     keep_float: tuple[Part, ...]
     keep_float_more: tuple[tuple[Part, ...], ...] = ()
-    min_speedup: Tolerance
+    min_speedup: Tolerance | None = None
 
     def choices(self) -> list[Quantization]:
         """One for each set of parts to try, in order; they leave nothing open."""

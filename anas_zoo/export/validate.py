@@ -20,6 +20,7 @@ from anas_zoo.errors import (
     ParityError,
 )
 from anas_zoo.export.checks import check_file
+from anas_zoo.export.optimizations import UNOPTIMIZED, OptimizationGap, optimization_gap
 from anas_zoo.export.runtimes import Runner, open_runner
 from anas_zoo.export.target import Target
 from anas_zoo.nets import Subnet
@@ -49,10 +50,13 @@ class ParityReport(Schema):
         not_run_here: why that is not the runtime that the file is for; null when it is.
         images: number of images compared, all that were given.
         batch_sizes: further sizes of batch that gave the same logits.
-        max_abs_logit_diff: largest difference of any logit of any image in any batch size.
-        top1_agreement_pct: images for which both name the same class first.
+        max_abs_logit_diff: largest difference of any logit of any image in any batch size, with
+            onnxruntime's graph optimizations or without them.
+        top1_agreement_pct: images for which both name the same class first; of the two ways the lesser.
         top1_pct: accuracy of the ONNX file; null without labels.
         torch_top1_pct: accuracy of the torch network on the same images; null without labels.
+        optimization_gap_pct: how far the file with graph optimizations is from the file without them (root
+            mean square, in percent of the deviation of torch's logits); null where a runtime has none.
     """
 
     target: str
@@ -64,6 +68,7 @@ class ParityReport(Schema):
     top1_agreement_pct: float
     top1_pct: float | None
     torch_top1_pct: float | None
+    optimization_gap_pct: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
@@ -82,6 +87,9 @@ def validate_onnx(
     name: Path | None = None,
 ) -> ParityReport:
     """Check the file's structure, run it on all ``images`` and compare it with ``subnet``, logit by logit.
+
+    onnxruntime runs it with its graph optimizations and without them; both have to be within the
+    tolerances, and as close to each other as :mod:`anas_zoo.export.optimizations` says.
 
     A file that takes raw images gets the ones that ``images`` look like (:func:`raw_images`), at more than
     one size, and the network what the reference preprocessing makes of these.
@@ -124,27 +132,25 @@ def validate_onnx(
     fixed = None if target.batch == "dynamic" else target.batch
     size = fixed or BATCH_SIZE
 
-    parts = [
-        _run(name, runner, _padded(pixels[start : start + size], fixed))
-        for start in track(range(0, len(pixels), size), "running the file")
-    ]
-    got = np.concatenate(parts)[: len(pixels)]
-    if not np.isfinite(got).all():
-        bad = int((~np.isfinite(got).all(axis=1)).sum())
-        raise NonFiniteError(f"{name}: its logits are not finite for {bad} of {len(got)} images")
+    got = _logits_of_all(name, runner, pixels, fixed)
+    ways, gap = {"": got}, None
+    if runner.open_plain is not None:
+        plain = Runner(f"{runner.title} {UNOPTIMIZED}", runner.not_run_here, runner.open_plain())
+        ways[f" {UNOPTIMIZED}"] = _logits_of_all(name, plain, pixels, fixed)
+        gap = optimization_gap(got, ways[f" {UNOPTIMIZED}"], want)
     if (pixels != pixels[0]).any() and float(np.ptp(got, axis=0).max()) <= CONSTANT * float(
         np.abs(want).max()
     ):
         raise ConstantOutputError(f"{name}: its logits are the same for all {len(got)} images")
 
-    differences = {f"batches of {size}": float(np.abs(got - want).max())}
+    differences = {f"batches of {size}{way}": float(np.abs(each - want).max()) for way, each in ways.items()}
     sizes = tuple(batch_sizes) if fixed is None else ()
     for count in sizes:
         chosen = np.arange(count) % len(pixels)  # fewer images than that are used again
         again = _run(name, runner, pixels[chosen])
         # NaN compares false with everything, so it is made an infinite difference.
-        gap = np.nan_to_num(np.abs(again - want[chosen]), nan=np.inf)
-        differences[f"a batch of {count}"] = float(gap.max())
+        off = np.nan_to_num(np.abs(again - want[chosen]), nan=np.inf)
+        differences[f"a batch of {count}"] = float(off.max())
     report = ParityReport(
         target=target.name,
         runtime=runner.title,
@@ -152,15 +158,19 @@ def validate_onnx(
         images=len(got),
         batch_sizes=sizes,
         max_abs_logit_diff=max(differences.values()),
-        top1_agreement_pct=100.0 * float((got.argmax(1) == want.argmax(1)).mean()),
+        top1_agreement_pct=min(_agreement_pct(each, want) for each in ways.values()),
         top1_pct=_top1_pct(got, labels),
         torch_top1_pct=_top1_pct(want, labels),
+        optimization_gap_pct=None if gap is None else gap.pct,
     )
-    _hold(name, report, differences, target)
+    other = [text for way, each in ways.items() for text in _disagreements(way, each, want, labels, target)]
+    _hold(name, differences, gap, other, target)
     return report
 
 
-def _hold(name: Path, report: ParityReport, differences: dict[str, float], target: Target) -> None:
+def _hold(
+    name: Path, differences: dict[str, float], gap: OptimizationGap | None, other: list[str], target: Target
+) -> None:
     """Raise what the tolerances of ``target`` do not allow."""
     limit = target.tolerances.max_abs_logit_diff.value
     far = [
@@ -168,24 +178,29 @@ def _hold(name: Path, report: ParityReport, differences: dict[str, float], targe
         for where, difference in differences.items()
         if difference > limit
     ]
-    other = list(_disagreements(report, target))
+    if gap is not None and gap.problem:
+        far.append(gap.problem)
     if far or other:
         kind = ParityError if far else AgreementError
         raise kind(f"{name}: not what torch computes (target {target.name}): " + "; ".join(far + other))
 
 
-def _disagreements(report: ParityReport, target: Target) -> Iterator[str]:
+def _disagreements(
+    way: str, got: Logits, want: Logits, labels: Tensor | None, target: Target
+) -> Iterator[str]:
     tolerances = target.tolerances
-    needed_pct = tolerances.min_top1_agreement_pct.value
-    if report.top1_agreement_pct < needed_pct:
-        yield f"top-1 agrees for {report.top1_agreement_pct:.2f} % of the images, {needed_pct:g} % is needed"
-    allowed = tolerances.max_top1_drop_pct
-    if allowed is None or report.top1_pct is None or report.torch_top1_pct is None:
+    agreement_pct, needed_pct = _agreement_pct(got, want), tolerances.min_top1_agreement_pct.value
+    if agreement_pct < needed_pct:
+        yield f"top-1 agrees for {agreement_pct:.2f} % of the images{way}, {needed_pct:g} % is needed"
+    allowed, top1_pct, torch_top1_pct = (
+        tolerances.max_top1_drop_pct,
+        *(_top1_pct(x, labels) for x in (got, want)),
+    )
+    if allowed is None or top1_pct is None or torch_top1_pct is None:
         return
-    drop_pct = report.torch_top1_pct - report.top1_pct
-    if drop_pct > allowed.value:
+    if torch_top1_pct - top1_pct > allowed.value:
         yield (
-            f"top-1 drops by {drop_pct:.2f} points from {report.torch_top1_pct:.2f} %, "
+            f"top-1 drops by {torch_top1_pct - top1_pct:.2f} points from {torch_top1_pct:.2f} %{way}, "
             f"at most {allowed.value:g} is allowed"
         )
 
@@ -236,6 +251,19 @@ def _padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:
     return np.concatenate([pixels, np.repeat(pixels[-1:], count - len(pixels), axis=0)])
 
 
+def _logits_of_all(name: Path, runner: Runner, pixels: npt.NDArray[Any], fixed: int | None) -> Logits:
+    """(N, classes), finite, in batches of the size that the file takes."""
+    size = fixed or BATCH_SIZE
+    parts = [
+        _run(name, runner, _padded(pixels[start : start + size], fixed))
+        for start in track(range(0, len(pixels), size), "running the file")
+    ]
+    logits = np.concatenate(parts)[: len(pixels)]
+    if bad := int((~np.isfinite(logits).all(axis=1)).sum()):
+        raise NonFiniteError(f"{name}: its logits are not finite for {bad} of {len(logits)} images")
+    return logits
+
+
 def _run(name: Path, runner: Runner, pixels: npt.NDArray[Any]) -> Logits:
     try:
         logits = runner.run(pixels)
@@ -245,6 +273,10 @@ def _run(name: Path, runner: Runner, pixels: npt.NDArray[Any]) -> Logits:
     if len(logits) != len(pixels):
         raise InterfaceError(f"{name}: a batch of {len(pixels)} gives {len(logits)} rows of logits")
     return logits
+
+
+def _agreement_pct(got: Logits, want: Logits) -> float:
+    return 100.0 * float((got.argmax(1) == want.argmax(1)).mean())
 
 
 def _top1_pct(logits: Logits, labels: Tensor | None) -> float | None:

@@ -21,7 +21,7 @@ from timm.models import (
 )
 
 from anas_zoo.errors import AnasError, CheckpointError, ConfigError, NoWeightsError, SpaceError
-from anas_zoo.resources import resource_folder
+from anas_zoo.resources import resource_folder, shelf_aliases
 from anas_zoo.schema import parse, read_json
 from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
 from anas_zoo.space.genes import check_lengths
@@ -189,14 +189,18 @@ def _read_entry(folder: Path) -> tuple[Architecture, Structure, dict[str, Any]]:
 
 
 def _register_shelf() -> None:
-    """Register every readable entry of the shelf; what cannot be read is a warning, not a broken import."""
+    """Register every readable entry of the shelf under its name and those of its architecture.
+
+    What cannot be read is a warning, not a broken import.
+    """
     try:
         folders = sorted(path.parent for path in resource_folder("models").glob("*/config.json"))
     except AnasError as exc:
         warnings.warn(str(exc), stacklevel=2)
         return
-    for folder in folders:
-        name = folder.name
+    named = {folder.name: folder for folder in folders}
+    aliases = {alias: named[name] for alias, name in shelf_aliases().items() if name in named}
+    for name, folder in (named | aliases).items():
         try:
             if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or is_model(name):
                 raise ConfigError(f"{folder}: {name!r} cannot be the name of a model, or is one already")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
 from anas_zoo.data import with_preprocessing
-from anas_zoo.errors import EntryError
+from anas_zoo.errors import AnasError, EntryError, ExportError
 from anas_zoo.export import ParityReport, Target, validate_onnx
 from anas_zoo.files import output_folder
 from anas_zoo.pipeline.draft_run import run_of_draft
@@ -37,23 +37,39 @@ def validate_draft(
 ) -> dict[str, ParityReport]:
     """Validate every exported file of a draft on ``images``; ``keep`` puts the parity into its report.
 
-    Raises :class:`EntryError` when nothing was exported yet, :class:`anas_zoo.errors.ParityError` for a
-    file that does not compute what the weights do.
+    Every file is tried, and the parity of those that hold is kept. Raises :class:`EntryError` when nothing
+    was exported yet; what :func:`anas_zoo.export.validate_onnx` raises for a file that does not compute what
+    the weights do, and :class:`anas_zoo.errors.ExportError` with each reason for several of them.
     """
     entry = Entry.read(draft)
     if not entry.report.files:
         raise EntryError(f"{draft} has no exported file; run: anas export {draft}")
     subnet, preprocessing = load_subnet(draft), entry.config.anas.preprocessing.to_preprocessing()
-    found, files = {}, dict(entry.report.files)
+    found, failed, files = {}, {}, dict(entry.report.files)
     for name, info in entry.report.files.items():
-        target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
-        found[name] = validate_onnx(
-            draft / name, subnet, images, labels, target=target, preprocessing=preprocessing
-        )
-        files[name] = info.model_copy(update=_evidence(draft / name, info, found[name]))
-    if keep:
+        try:
+            target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
+            found[name] = validate_onnx(
+                draft / name, subnet, images, labels, target=target, preprocessing=preprocessing
+            )
+        except AnasError as exc:
+            failed[name] = exc
+        else:
+            files[name] = info.model_copy(update=_evidence(draft / name, info, found[name]))
+    if keep and found:
         write_report(draft, entry.report.model_copy(update={"files": files}))
+    if failed:
+        _raise(failed, found)
     return found
+
+
+def _raise(failed: Mapping[str, AnasError], found: Mapping[str, ParityReport]) -> NoReturn:
+    first = next(iter(failed.values()))
+    held = f" ({', '.join(found)} passed)" if found else ""
+    if len(failed) == 1:
+        raise type(first)(f"{first}{held}") from first
+    reasons = "; ".join(str(error) for error in failed.values())
+    raise ExportError(f"{len(failed)} of {len(failed) + len(found)} files failed{held}: {reasons}") from first
 
 
 def _evidence(path: Path, info: FileInfo, parity: ParityReport) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,15 @@ from torch import Tensor
 
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
-from anas_zoo.errors import EntryError, ExportError, ParityError, QuantizationError
-from anas_zoo.export import Target, export_onnx
+from anas_zoo.errors import AnasError, ConfigError, EntryError, ExportError, ParityError, QuantizationError
+from anas_zoo.export import Quantization, Target, export_onnx
 from anas_zoo.files import canonical_json, sha256_bytes, write_json
 from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import CALIBRATION, ImagesAt
-from anas_zoo.profiling import count_onnx_macs, measure_latency
+from anas_zoo.pipeline.int8_speed import BesideFloat, beside_float
+from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.progress import note
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
@@ -25,10 +26,9 @@ from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
 from anas_zoo.zoo.manifest import MANIFEST
 from anas_zoo.zoo.schemas import EntryConfig
 
-__all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "onnx_name"]
+__all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "export_targets", "onnx_name"]
 
 DEFAULT_TARGET = "ort-cpu-fp32"
-SPEED_REPEATS = 60  # calls of the int8 and of the float file each, side by side
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,13 @@ def export_entry(
     form: InputForm | None = None,
     data: str | None = None,
     out: Path | None = None,
+    require_speedup: bool = False,
 ) -> Exported:
     """Export a draft, or a published entry, for a target.
 
     The file is compared with torch before it appears: on the search split of a draft's run for int8, on the
-    golden images otherwise. An int8 file also has to be faster than the float one, measured here side by
-    side; when it misses a gate, a draft's report says so.
+    golden images otherwise. Size and speed of an int8 file beside the float one are measured and recorded.
+    When an int8 file misses a gate, a draft's report says so; a file of that name that was there stays.
 
     Args:
         folder: a draft, whose report gets the file; or, with ``out``, any entry.
@@ -69,31 +70,73 @@ def export_entry(
         form: form of the input; default is the target's.
         data: images of the same kind as the training split, to calibrate int8 on; needed outside a run.
         out: the folder to write the file and its evidence, NAME.json, to; needed for a published entry.
+        require_speedup: refuse an int8 file that is slower here than the float file, or than the target's
+            ``min_speedup`` asks.
 
     Raises :class:`EntryError` for a published entry without ``out``; :class:`QuantizationError` for an int8
-    file that misses a gate; what :func:`anas_zoo.export.export_onnx` raises.
+    file that cannot be made, or not as fast as required; what :func:`anas_zoo.export.export_onnx` raises.
     """
-    entry = Entry.read(folder)
-    if out is None and MANIFEST in entry.files:
-        raise EntryError(
-            f"{folder} is published, its files are fixed; give --out FOLDER to write the file elsewhere, or "
-            "export a draft of a run"
-        )
+    entry = _open(folder, out)
     config, target = entry.config, Target.load(target_name).with_input(form)
     subnet = load_subnet(folder)
     path = (out or folder) / onnx_name(target.name, target.input)
     try:
-        info = _first_that_passes(folder, config, subnet, target, path, data)
+        info = _first_that_passes(folder, config, subnet, target, path, data, require_speedup)
     except ExportError as exc:
+        if path.is_file():
+            raise type(exc)(f"{exc}; the {path.name} that was there stays") from exc
         if target.quantization is not None and out is None:
             _note(folder, path.name, None, f"{type(exc).__name__}: {exc}")
-            path.unlink(missing_ok=True)
         raise
     if out is None:
         _note(folder, path.name, info, None)
     else:
         write_json(path.with_name(f"{path.name}.json"), info.model_dump(mode="json"))
     return Exported(path, info)
+
+
+def export_targets(
+    folder: Path,
+    targets: Sequence[str | Path],
+    *,
+    form: InputForm | None = None,
+    data: str | None = None,
+    out: Path | None = None,
+    require_speedup: bool = False,
+) -> tuple[list[Exported], dict[str, AnasError]]:
+    """:func:`export_entry` for each target; one that fails leaves the others as they are.
+
+    Returns the files that were written, and what each other target failed of. Raises before the first of
+    them for what concerns them all: an entry that cannot be exported, a target that cannot be read.
+    """
+    _open(folder, out)
+    loaded = [Target.load(name) for name in targets]
+    if require_speedup and all(target.quantization is None for target in loaded):
+        names = ", ".join(target.name for target in loaded)
+        raise ConfigError(
+            f"--require-speedup is about int8 files, and none of the targets makes one: {names}; "
+            "add --target ort-cpu-int8, or leave it out"
+        )
+    done: list[Exported] = []
+    failed: dict[str, AnasError] = {}
+    for name in dict.fromkeys(map(str, targets)):
+        try:
+            done.append(
+                export_entry(folder, name, form=form, data=data, out=out, require_speedup=require_speedup)
+            )
+        except AnasError as exc:
+            failed[name] = exc
+    return done, failed
+
+
+def _open(folder: Path, out: Path | None) -> Entry:
+    entry = Entry.read(folder)
+    if out is None and MANIFEST in entry.files:
+        raise EntryError(
+            f"{folder} is published, its files are fixed; give --out FOLDER to write the file elsewhere, or "
+            "export a draft of a run"
+        )
+    return entry
 
 
 @dataclass(frozen=True)
@@ -120,7 +163,13 @@ def _images(folder: Path, config: EntryConfig, target: Target, data: str | None)
 
 
 def _first_that_passes(
-    folder: Path, config: EntryConfig, subnet: Subnet, target: Target, path: Path, data: str | None
+    folder: Path,
+    config: EntryConfig,
+    subnet: Subnet,
+    target: Target,
+    path: Path,
+    data: str | None,
+    require_speedup: bool,
 ) -> FileInfo:
     """The export; of int8 with as few parts in float as keep the accuracy.
 
@@ -131,33 +180,35 @@ def _first_that_passes(
     *others, last = [target.model_copy(update={"quantization": choice}) for choice in choices]
     for tried in others:
         try:
-            return _export(config, subnet, tried, path, images)
+            return _export(config, subnet, tried, path, images, require_speedup)
         except ParityError as exc:
             assert tried.quantization is not None
             note(f"{', '.join(tried.quantization.keep_float) or 'nothing'} in float: {exc}")
-    return _export(config, subnet, last, path, images)
+    return _export(config, subnet, last, path, images, require_speedup)
 
 
-def _export(config: EntryConfig, subnet: Subnet, target: Target, path: Path, images: _Images) -> FileInfo:
+def _export(
+    config: EntryConfig, subnet: Subnet, target: Target, path: Path, images: _Images, require_speedup: bool
+) -> FileInfo:
     side, how, quantization = config.arch.resolution, target.quantization, None
+    preprocessing = config.anas.preprocessing.to_preprocessing()
 
-    def fast_enough(file: Path) -> None:
+    def measure(file: Path) -> None:
         nonlocal quantization
         assert how is not None
         assert images.calibration is not None
-        speedup = _speedup(file, subnet, target, side)
-        if speedup < how.min_speedup.value:
-            raise QuantizationError(
-                f"{path}: int8 is {speedup:.2f} times as fast as float on this machine, at least "
-                f"{how.min_speedup.value:g} is needed: {' '.join(how.min_speedup.reason.split())}"
-            )
+        found = beside_float(file, subnet, target, side, preprocessing)
+        if require_speedup:
+            _require_speedup(path, found, how)
         quantization = QuantizationInfo(
             images=len(images.calibration),
             source=images.source,
             sha256=sha256_bytes(images.calibration.contiguous().numpy().tobytes()),
             method=how.method,
             keep_float=how.keep_float,
-            speedup=speedup,
+            speedup=found.speedup,
+            float_size_bytes=found.float_size_bytes,
+            machine=found.machine,
         )
 
     report = export_onnx(
@@ -168,9 +219,9 @@ def _export(config: EntryConfig, subnet: Subnet, target: Target, path: Path, ima
         metadata=_metadata(config),
         images=images.compared,
         labels=images.labels,
-        preprocessing=config.anas.preprocessing.to_preprocessing(),
+        preprocessing=preprocessing,
         calibration_images=images.calibration,
-        gate=None if how is None else fast_enough,
+        gate=None if how is None else measure,
     )
     return file_info(
         path,
@@ -180,6 +231,16 @@ def _export(config: EntryConfig, subnet: Subnet, target: Target, path: Path, ima
         parity=report.parity,
         quantization=quantization,
     )
+
+
+def _require_speedup(path: Path, found: BesideFloat, how: Quantization) -> None:
+    least = 1.0 if how.min_speedup is None else how.min_speedup.value
+    if found.speedup < least:
+        why = "" if how.min_speedup is None else f" ({' '.join(how.min_speedup.reason.split())})"
+        raise QuantizationError(
+            f"{path}: int8 is {found.speedup:.2f} times as fast as float on this machine, --require-speedup "
+            f"asks for {least:g}{why}; without it the file is kept and its speed recorded"
+        )
 
 
 def _metadata(config: EntryConfig) -> dict[str, str]:
@@ -218,16 +279,6 @@ def _calibration_images(
     return ImagesAt(prepared, chosen)(
         config.arch.resolution
     ), f"{len(chosen)} training images of {source.title}"
-
-
-def _speedup(int8: Path, subnet: Subnet, target: Target, side: int) -> float:
-    """How many times faster the int8 file is than the same network in float, on one thread, here."""
-    plain = Target.load(DEFAULT_TARGET).with_input(target.input)
-    with tempfile.TemporaryDirectory() as scratch:
-        single = Path(scratch) / "float.onnx"
-        export_onnx(subnet, single, target=plain, resolution=side, metadata={})
-        times = measure_latency({"float": single, "int8": int8}, threads=1, repeats=SPEED_REPEATS)
-    return times["float"].p50_ms / times["int8"].p50_ms
 
 
 def _note(folder: Path, name: str, info: FileInfo | None, refusal: str | None) -> None:

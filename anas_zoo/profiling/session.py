@@ -13,8 +13,12 @@ __all__ = ["open_session", "runtime_version"]
 ERRORS_ONLY = 3  # onnxruntime's severity; its warnings are about its own optimisations
 
 
-def open_session(path: Path, *, threads: int = 1, provider: str = "CPUExecutionProvider") -> Any:
-    """An ``onnxruntime.InferenceSession`` on the file, quiet, with exactly so many ``threads``.
+def open_session(
+    path: Path, *, threads: int = 1, provider: str = "CPUExecutionProvider", optimize: bool = True
+) -> Any:
+    """An ``onnxruntime.InferenceSession`` on the file, quiet, with exactly that many ``threads``.
+
+    With ``optimize`` onnxruntime rewrites the graph as it does by default, without it runs it as written.
 
     Raises :class:`anas_zoo.errors.ExportError` in one line when there is no such file, when it is no
     (whole) ONNX file or has weights outside of it, or when this onnxruntime lacks the ``provider``.
@@ -34,6 +38,8 @@ def open_session(path: Path, *, threads: int = 1, provider: str = "CPUExecutionP
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Threads that spin after a run would steal the cores from the next session that is measured.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     try:

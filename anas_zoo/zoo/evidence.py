@@ -99,7 +99,10 @@ class Cost(Schema):
 
 
 class ParityInfo(Schema):
-    """How far an exported file computes what the torch network computes, on real images."""
+    """How far an exported file computes what the torch network computes, on real images.
+
+    ``optimization_gap_pct`` is null in reports from before files were run without graph optimizations too.
+    """
 
     max_abs_logit_diff: float = Field(ge=0.0, allow_inf_nan=False)
     top1_agreement_pct: Percent
@@ -110,6 +113,7 @@ class ParityInfo(Schema):
     target: str | None = None
     runtime: str | None = None
     not_run_here: str | None = None
+    optimization_gap_pct: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
 
 
 class QuantizationInfo(Schema):
@@ -122,6 +126,8 @@ class QuantizationInfo(Schema):
         method: how ranges were found on them.
         keep_float: parts that stayed in float.
         speedup: how many times faster it was than the float file, on one thread of the machine that made it.
+        float_size_bytes: size of the float file; null in reports from before it was noted.
+        machine: that measured the speed; null likewise.
     """
 
     images: int = Field(ge=1)
@@ -130,6 +136,17 @@ class QuantizationInfo(Schema):
     method: str
     keep_float: tuple[str, ...]
     speedup: float = Field(gt=0)
+    float_size_bytes: int | None = Field(default=None, ge=1)
+    machine: str | None = None
+
+    def beside_float(self, size_bytes: int) -> str:
+        """Size and speed of this file of ``size_bytes`` beside the float file, in words."""
+        sizes = f"{size_bytes / 1e3:.0f} kB"
+        if self.float_size_bytes is not None:
+            sizes += f" against {self.float_size_bytes / 1e3:.0f} kB in float"
+        slower = ", so slower" if self.speedup < 1.0 else ""
+        where = self.machine or "the machine that made it"
+        return f"{sizes}; {self.speedup:.2f} times as fast as float{slower}, on one thread of {where}"
 
 
 class FileInfo(Schema):

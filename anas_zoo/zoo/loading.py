@@ -11,23 +11,22 @@ from torch import nn
 from anas_zoo.errors import EntryError, NoWeightsError
 from anas_zoo.zoo.draft import check_weights, restore_calibration
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS, read_config
-from anas_zoo.zoo.hub import HubAddress, fetch, is_address
+from anas_zoo.zoo.hub import HubAddress, fetch
 from anas_zoo.zoo.lacking import how_to_get_weights
-from anas_zoo.zoo.shelf import entry_folder, list_models
+from anas_zoo.zoo.shelf import LOCAL, resolve
 
 __all__ = ["create_model"]
 
 GENERIC = "attentive_nas"  # the entry point of any architecture; it is no entry
-LOCAL = "local-dir:"
 
 
 def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """A timm model.
 
     Args:
-        source: a name on the shelf (see :func:`anas_zoo.list_models`), an entry's folder, or
-            "hf-hub:org/name" (or "hf://org/name"), with "@revision" to pin one. A name wins over a folder of
-            that name; write "./name" for the folder. "attentive_nas" with ``arch=`` makes any architecture.
+        source: a name on the shelf (see :func:`anas_zoo.list_models`), an entry's folder, "hf-hub:org/name",
+            or whatever else :func:`anas_zoo.zoo.shelf.resolve` takes, as the command line does.
+            "attentive_nas" with ``arch=`` makes any architecture.
         pretrained: load the weights, after they were compared with the config's hash.
         **kwargs: what ``timm.create_model`` takes, such as ``num_classes`` or ``features_only``.
 
@@ -42,9 +41,10 @@ def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) ->
 
     if source == GENERIC:
         return timm.create_model(GENERIC, pretrained=pretrained, **kwargs)  # type: ignore[no-any-return]
-    if is_address(str(source)):
-        return _from_hub(HubAddress.parse(str(source)), pretrained, kwargs)
-    return _from_folder(_folder_of(source), pretrained, kwargs)
+    found = resolve(source)
+    if isinstance(found, HubAddress):
+        return _from_hub(found, pretrained, kwargs)
+    return _from_folder(found, pretrained, kwargs)
 
 
 def _from_hub(address: HubAddress, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:
@@ -73,14 +73,3 @@ def _from_folder(folder: Path, pretrained: bool, kwargs: dict[str, Any]) -> nn.M
     if pretrained and hasattr(model, "calibration"):
         restore_calibration(model, config)  # type: ignore[arg-type]
     return model
-
-
-def _folder_of(source: str | Path) -> Path:
-    text = str(source)
-    if text.startswith(LOCAL):
-        return Path(text.removeprefix(LOCAL))
-    if text in list_models():
-        return entry_folder(text)
-    if isinstance(source, Path) or "/" in text or "\\" in text or Path(text).is_dir():
-        return Path(text)
-    return entry_folder(text)  # raises, with the nearest name

@@ -17,10 +17,10 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 
-def start_session(path: Path, *, threads: int = 1) -> Any:
+def start_session(path: Path, *, threads: int = 1, optimize: bool = True) -> Any:
     """An onnxruntime session on the CPU; raises :class:`EntryError` that names a file that is no model."""
     try:
-        return open_session(path, threads=threads)
+        return open_session(path, threads=threads, optimize=optimize)
     except ExportError as exc:
         raise EntryError(str(exc)) from exc
 
@@ -37,6 +37,6 @@ def run_session(session: Any, images: Floats | Bytes, what: str) -> Floats:
     return logits
 
 
-def run_onnx(path: Path, images: Floats) -> Floats:
+def run_onnx(path: Path, images: Floats, *, optimize: bool = True) -> Floats:
     """Logits (N, classes) of preprocessed images (N, 3, R, R); raises :class:`EntryError`."""
-    return run_session(start_session(path), images, path.name)
+    return run_session(start_session(path, optimize=optimize), images, path.name)

@@ -89,8 +89,12 @@ def check_golden_torch(folder: Path, entry: Entry) -> tuple[Floats, Floats, floa
 def check_onnx_files(folder: Path, entry: Entry, images: Floats, golden: Floats) -> dict[str, float]:
     """Largest difference from the golden logits of every exported file in the report.
 
+    Each is run with onnxruntime's graph optimizations and without them, and both have to agree.
+
     Raises :class:`EntryError` that names the file that is absent, altered or too far off.
     """
+    from anas_zoo.export.optimizations import UNOPTIMIZED, optimization_gap
+
     differences = {}
     for name, info in entry.report.files.items():
         path = folder / name
@@ -103,7 +107,13 @@ def check_onnx_files(folder: Path, entry: Entry, images: Floats, golden: Floats)
             inputs, expected = _raw(folder, entry, images)
         else:
             inputs, expected = images, golden
-        differences[name] = _difference(run_onnx(path, inputs), expected, allowed, f"{name} in onnxruntime")
+        ways = [run_onnx(path, inputs, optimize=optimize) for optimize in (True, False)]
+        whats = [f"{name} in onnxruntime", f"{name} in onnxruntime {UNOPTIMIZED}"]
+        differences[name] = max(
+            _difference(got, expected, allowed, what) for got, what in zip(ways, whats, strict=True)
+        )
+        if problem := optimization_gap(ways[0], ways[1], expected).problem:
+            raise EntryError(f"{name}: {problem}")
     return differences
 
 

@@ -13,12 +13,16 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
+from anas_zoo.cli.entries import find_entry
 from anas_zoo.errors import CheckpointError, EntryError, NotOnShelfError, NoWeightsError
 from anas_zoo.nets import Subnet
+from anas_zoo.resources import shelf_aliases
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.entry import read_config, read_report
 from anas_zoo.zoo.runtime import run_onnx
+from anas_zoo.zoo.shelf import resolve
+from anas_zoo.zoo.weightless import load_published
 
 pytest_plugins = ["zoo_fixtures"]
 
@@ -38,6 +42,64 @@ def test_every_way_of_loading_gives_the_same_logits(published: Path) -> None:
         with torch.no_grad():
             assert torch.equal(model.eval()(images), golden), way
     np.testing.assert_allclose(run_onnx(published / "model.onnx", images.numpy()), golden, atol=1e-4)
+
+
+A0 = entry_folder("attentive_nas_a0")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "attentive_nas_a0",
+        "alphanet_a0",
+        "2da0ac9b74d9",
+        "smallest of attentive_nas",
+        str(A0),
+        f"local-dir:{A0}",
+    ],
+)
+def test_names_mean_the_same_in_python_and_on_the_command_line(name: str) -> None:
+    assert resolve(name) == find_entry(name) == A0
+    with torch.device("meta"):
+        model = create_model(name)
+    assert isinstance(model, Subnet)
+    assert model.arch == read_config(A0).arch
+
+
+def test_timm_knows_the_same_names() -> None:
+    for alias, name in shelf_aliases().items():
+        with torch.device("meta"):
+            assert timm.create_model(alias).arch == timm.create_model(name).arch
+        assert resolve(alias) == entry_folder(alias) == entry_folder(name)
+    with pytest.raises(NoWeightsError, match="alphanet_a0 has no weights on the shelf"):
+        timm.create_model("alphanet_a0", pretrained=True)
+
+
+def test_aliases_are_the_names_of_the_second_paper() -> None:
+    twice = [model.name for model in load_published().models if len(model.top1_pct) == 2]
+    assert shelf_aliases() == {f"alphanet_{name.rpartition('_')[2]}": name for name in twice}
+    assert not shelf_aliases().keys() & set(list_models())
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("alphanet-a0", "alphanet_a0"), ("digit_s", "digits_s"), ("", "")]
+)
+def test_an_unknown_name_is_answered_with_the_nearest(name: str, nearest: str) -> None:
+    said = f"no model named {name!r} on the shelf" + (
+        f" (did you mean {nearest!r}?)" if nearest else "; known"
+    )
+    for look_up in (create_model, find_entry, entry_folder):
+        with pytest.raises(NotOnShelfError) as caught:
+            look_up(name)
+        assert str(caught.value).startswith(said)
+
+
+def test_a_folder_is_found_before_another_name(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(published, tmp_path / "alphanet_a0")
+    monkeypatch.chdir(tmp_path)
+    assert resolve("alphanet_a0") == find_entry("alphanet_a0") == Path("alphanet_a0")
 
 
 def test_the_config_serves_timm(published: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from anas_zoo.resources import shelf_aliases
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo.catalog.model import content_key, structure_id
 from anas_zoo.zoo.entry import read_config
@@ -17,22 +18,14 @@ Content = tuple[str, str]  # ids of architecture and structure
 
 @cache
 def known_names() -> dict[Content, tuple[str, ...]]:
-    """Names of architectures that come with the package: published ones, and the ends of the spaces.
-
-    AlphaNet trained the networks of AttentiveNAS a second time, so ``alphanet_a0`` is a name of
-    ``attentive_nas_a0``'s architecture.
-    """
+    """Names of architectures that come with the package: published ones, and the ends of the spaces."""
     names: dict[Content, list[str]] = {}
-    published = load_published()
+    published, aliases = load_published(), shelf_aliases()
     structure = structure_id(SearchSpace.load(published.space).structure)
     for model in published.models:
         found = names.setdefault((Architecture.from_dict(model.arch).id, structure), [])
         found.append(model.name)
-        found += [
-            f"{paper.lower()}_{model.name.rpartition('_')[2]}"
-            for paper in model.top1_pct
-            if paper == "AlphaNet" and not model.name.startswith("alphanet")
-        ]
+        found += [alias for alias, name in aliases.items() if name == model.name]
     for preset in SearchSpace.presets():
         space = SearchSpace.load(preset)
         for end, arch in (("smallest", space.smallest), ("largest", space.largest)):
