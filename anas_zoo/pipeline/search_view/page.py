@@ -119,10 +119,7 @@ def _references(view: SearchView) -> str:
 
 def _costs(evaluation: Evaluation, costs: Sequence[str]) -> list[str]:
     known = [shown(evaluation, cost) is not None for cost in costs]
-    return [
-        OBJECTIVES[cost].shown(evaluation.value(cost)) if has else "–"
-        for cost, has in zip(costs, known, strict=True)
-    ]
+    return [evaluation.shown(cost) if has else "–" for cost, has in zip(costs, known, strict=True)]
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
