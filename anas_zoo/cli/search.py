@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anas_zoo.cli.options import DeviceOption, JsonOption, SeedOption
+from anas_zoo.cli.options import DeviceOption, JsonOption, RunDataOption, SeedOption
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def search(
             "--num-classes", min=1, metavar="N", help="Of the classifier, with --space. Default: 1000."
         ),
     ] = None,
+    data: RunDataOption = None,
     seed: SeedOption = None,
     out: Annotated[
         Path | None,
@@ -161,6 +162,8 @@ def search(
     _one_subject(run_folder, space, predictor)
     if run_folder is not None and num_classes is not None:
         raise SearchError(f"{run_folder} has classes of its own; --num-classes goes with --space")
+    if run_folder is None and data is not None:
+        raise SearchError("a predictor alone needs no images; --data goes with the folder of a run")
     asked = {
         "macs": (min_mflops, max_mflops, MILLION),
         "params": (min_mparams, max_mparams, MILLION),
@@ -214,13 +217,13 @@ def search(
             space_text=space,
         )
     else:
-        run = Run.open(run_folder)
         with join_workers(device) as workers:
             if not workers.first:
                 silence()
+            run = Run.open(run_folder, data, remember=workers.first)
             outcome = search_stage(
                 run,
-                recipe=changed(run.recipe.search),
+                recipe=changed(run.search_recipe),
                 seed=seed,
                 out=out,
                 resume=resume,

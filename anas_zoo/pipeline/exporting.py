@@ -66,7 +66,8 @@ def export_entry(
         folder: a draft, whose report gets the file; or, with ``out``, any entry.
         target_name: a target's name or file.
         form: form of the input; default is the target's.
-        data: images of the same kind as the training split, to calibrate int8 on; needed outside a run.
+        data: images of the same kind as the training split, to calibrate int8 on; needed outside a run. Of a
+            draft in a run: where the run's images are now.
         out: the folder to write the file and its evidence, NAME.json, to; needed for a published entry.
 
     Raises :class:`EntryError` for a published entry without ``out``; :class:`QuantizationError` for an int8
@@ -78,6 +79,8 @@ def export_entry(
             f"{folder} is published, its files are fixed; give --out FOLDER to write the file elsewhere, or "
             "export a draft of a run"
         )
+    if run_of_draft(folder, data) is not None:
+        data = None  # the images of its own run, of which the training split is known, wherever they are now
     config, target = entry.config, Target.load(target_name).with_input(form)
     subnet = load_subnet(folder)
     path = (out or folder) / onnx_name(target.name, target.input)

@@ -82,8 +82,9 @@ def _parts(source: ImageSource, run: RunFolder[Any] | None) -> dict[str, Sequenc
     """The parts of ``source`` by name; the first is measured unless another is asked for."""
     every = np.arange(len(source.labels))
     parts: dict[str, Sequence[int]] = {}
-    if run is not None and source.fingerprint() == run.split.source_sha256:
-        parts = {"test": run.split.test, "search": run.split.search, "train": run.split.train}
+    if run is not None and run.has_images(source):
+        split = run.recorded_split
+        parts = {"test": split.test, "search": split.search, "train": split.train}
     elif source.test_indices is not None:
         train = np.setdiff1d(every, source.test_indices)
         parts = {"test": source.test_indices.tolist(), "train": train.tolist()}
