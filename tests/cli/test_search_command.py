@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import refused, succeeded
@@ -249,6 +250,10 @@ def test_a_record_of_before_has_no_budgets_and_is_resumed(
         record["begun_with"]["budgets"] = damaged
         (out / "search.json").write_text(json.dumps(record))
         assert "its budgets are damaged" in refused(capsys, *where, "--resume")
+    parts: list[dict[str, Any]] = [{"begun_with": 3}, {"begun_with": {"latency": 3}}, {"seed": "s"}]
+    for part in [*parts, {"space": []}]:
+        (out / "search.json").write_text(json.dumps(record | part))
+        assert "not the record of a search" in refused(capsys, *where, "--resume")
     record["begun_with"]["budgets"] = budgets
     (out / "search.json").write_text(json.dumps(record))
     assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"][0]["limit"] == 0.5e6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,18 @@ def test_a_budget_within_the_bars_is_answered_and_said_to_be(
     assert (
         first["latency"]["factor"] == json.loads((out / "front.json").read_text())["latency_here"]["factor"]
     )
+
+
+@pytest.mark.slow
+def test_all_processes_search_with_what_the_first_one_measured(run: Path, file: Path, tmp_path: Path) -> None:
+    least = float(LatencyModel.load(file)([SPACE.smallest])[0])
+    # Within reach only once the predictions were scaled: none of the processes may refuse it.
+    options = ("--latency", str(file), "--max-latency-ms", str(0.6 * least), "--out", str(tmp_path / "two"))
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    words += ["-m", "anas_zoo.cli", "search", str(run), *SMALL, *options]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert done.stdout.count("look at it") == 1
+    assert json.loads((tmp_path / "two" / "search.json").read_text())["latency_here"]["factor"] < 0.5
 
 
 def test_predictions_carry_their_bars(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

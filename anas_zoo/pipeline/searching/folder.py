@@ -75,8 +75,11 @@ def recorded_search(folder: Path) -> dict[str, Any] | None:
     if not (folder / MARKER).is_file():
         return None
     data = _read(folder)
-    whole = {"settings", "seed", "space", BEGUN_WITH} <= data.keys()
-    if not whole or not isinstance(data["settings"], dict) or not isinstance(data[BEGUN_WITH], dict):
+    kinds = {"settings": dict, "seed": int, "space": dict, BEGUN_WITH: dict}
+    begun_with: Any = data.get(BEGUN_WITH)
+    if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()) or not all(
+        isinstance(begun_with.get(key), str | None) for key in ("latency", "predictor")
+    ):
         raise SearchError(f"{folder / MARKER}: not the record of a search")
     return data
 

@@ -12,11 +12,14 @@ import numpy.typing as npt
 
 from anas_zoo.errors import SearchError
 from anas_zoo.pipeline.latency import compare_here
+from anas_zoo.pipeline.searching.workers import of_the_first
+from anas_zoo.pipeline.train import HERE
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.yardsticks import Here
 from anas_zoo.progress import note
 from anas_zoo.schema import parse
 from anas_zoo.space import SearchSpace
+from anas_zoo.training import Workers
 
 __all__ = ["LATENCY_HERE", "SearchLatency", "latency_of_search"]
 
@@ -57,7 +60,11 @@ class SearchLatency:
 
 
 def latency_of_search(
-    file: Path, space: SearchSpace, num_classes: int, kept: Mapping[str, Any] | None, *, measure: bool = True
+    file: Path,
+    space: SearchSpace,
+    num_classes: int,
+    kept: Mapping[str, Any] | None,
+    workers: Workers = HERE,
 ) -> SearchLatency:
     """The latency that a search works with, with notes on how far it can be trusted here.
 
@@ -67,7 +74,7 @@ def latency_of_search(
         num_classes: of the search's classifier.
         kept: the record of the search that is resumed, whose comparison with the machine stays, so that it
             ends the same; None for a new search, which measures the model's yardsticks.
-        measure: whether this process is the one to measure.
+        workers: the processes of the search, of which the first one measures; each of them calls this.
 
     Raises :class:`anas_zoo.errors.ConfigError` for a file that is no model of the space, :class:`SearchError`
     for a damaged record.
@@ -88,10 +95,10 @@ def latency_of_search(
             note(
                 f"  latency: this search was begun without comparing {file.name} with the machine; that stays"
             )
-    elif measure:
+    elif workers.first:
         here, reason = compare_here(model)
         _say(model, here, file, reason)
-    return SearchLatency(model.with_classes(num_classes), here)
+    return SearchLatency(model.with_classes(num_classes), of_the_first(here, workers))
 
 
 def _in_words(here: Here) -> str:

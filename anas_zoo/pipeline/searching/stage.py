@@ -86,7 +86,7 @@ def search_stage(
     classes = len(run.source.label_names)
     kept = recorded_search(folder) if resume else None
     budgets = _asked(budgets, kept, recipe.limits, folder)
-    latency = _latency(recipe, run.space, classes, kept, measure=workers.first)
+    latency = _latency(recipe, run.space, classes, kept, workers)
     problem = make_problem(run.space, classes, recipe, budgets, latency)
     where = "" if out is None else f" --search {shlex.quote(str(out))}"
     command = shlex.quote(str(run.folder))
@@ -221,12 +221,11 @@ def _latency(
     space: SearchSpace,
     num_classes: int,
     kept: Mapping[str, Any] | None,
-    *,
-    measure: bool = True,
+    workers: Workers = HERE,
 ) -> SearchLatency | None:
     if recipe.latency is None:
         return None
-    return latency_of_search(Path(recipe.latency), space, num_classes, kept, measure=measure)
+    return latency_of_search(Path(recipe.latency), space, num_classes, kept, workers)
 
 
 def _asked(
