@@ -174,9 +174,9 @@ def _warn(model: LatencyModel) -> str | None:
     from anas_zoo.progress import note
 
     unrest = None
-    if model.record.unrest is not None:
+    if model.unrest is not None:
         unrest = (
-            f"the machine was busy while the latency model was fitted ({model.record.unrest}): its "
+            f"the machine was busy while the latency model was fitted ({model.unrest}): its "
             "milliseconds are those of that time, and its bars wide; fit it again on a quieter machine"
         )
     warning = "; ".join(filter(None, [model.foreign(), unrest])) or None
@@ -194,7 +194,7 @@ def _trust_of(model: LatencyModel) -> dict[str, object]:
     """How far the predictions can be trusted, for machines."""
     return {
         "bars": None if model.bars is None else model.bars.model_dump(mode="json"),
-        "unrest": model.record.unrest,
+        "unrest": model.unrest,
     }
 
 

@@ -12,7 +12,16 @@ from pydantic import Field
 from anas_zoo.profiling.sweep import Sweep, Timing
 from anas_zoo.schema import Schema
 
-__all__ = ["TARGET_ERROR_PCT", "TARGET_TAU", "Bars", "ErrorReport", "bars_of", "judge", "unrest_of"]
+__all__ = [
+    "TARGET_ERROR_PCT",
+    "TARGET_TAU",
+    "Bars",
+    "ErrorReport",
+    "bars_of",
+    "judge",
+    "restless_level",
+    "unrest_of",
+]
 
 Values = npt.NDArray[np.float64]
 
@@ -115,11 +124,16 @@ def bars_of(predicted_ms: Values, measured_ms: Values) -> Bars:
     return Bars.between(low, high)
 
 
+def restless_level(level_pct: float) -> str | None:
+    """The part of :func:`unrest_of` that is known of every fit, old ones included."""
+    if level_pct <= RESTLESS_LEVEL_PCT:
+        return None
+    return f"the same files took up to {level_pct:.0f} % more or less from moment to moment"
+
+
 def unrest_of(sweep: Sweep) -> str | None:
     """What a sweep saw of a machine too busy to be measured well, in words; None on a quiet one."""
-    found = []
-    if sweep.level_pct > RESTLESS_LEVEL_PCT:
-        found.append(f"the same files took up to {sweep.level_pct:.0f} % more or less from moment to moment")
+    found = [words] if (words := restless_level(sweep.level_pct)) else []
     if abs(sweep.drift_pct) > RESTLESS_DRIFT_PCT:
         found.append(f"{sweep.drift_pct:+.0f} % from the beginning to the end")
     bar_pct = float(np.median([timing.bar_pct for timing in sweep.timings]))

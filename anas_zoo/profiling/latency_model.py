@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from anas_zoo.errors import ConfigError, nearest
 from anas_zoo.files import write_json
-from anas_zoo.profiling.latency_error import Bars, ErrorReport, bars_of
+from anas_zoo.profiling.latency_error import Bars, ErrorReport, bars_of, restless_level
 from anas_zoo.profiling.machine import Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import Timing, yardsticks_among
 from anas_zoo.profiling.work import WORK, block_work, head_work, stem_work
@@ -165,6 +165,11 @@ class LatencyModel:
     def bars(self) -> Bars | None:
         """The bars of a prediction: those of :attr:`scatter`, wider by what the machine's speed changed."""
         return None if self.scatter is None else self.scatter.wider_by(self.record.level_pct)
+
+    @property
+    def unrest(self) -> str | None:
+        """How busy the machine was that it was fitted on, in words; None for a quiet one."""
+        return self.record.unrest or restless_level(self.record.level_pct)
 
     @functools.cached_property
     def yardsticks(self) -> tuple[Measured, ...]:

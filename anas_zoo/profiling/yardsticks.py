@@ -21,7 +21,7 @@ __all__ = ["Here", "YardstickTime", "compare", "time_yardsticks"]
 COPIES = 5  # of each file, open at a time: a sweep's groups meet the caches as cold
 BURSTS = 8
 BURST_SECONDS = 0.25
-LEAST_ROUNDS, MOST_ROUNDS = 4, 400  # of a burst
+LEAST_ROUNDS, MOST_ROUNDS = 2, 400  # of a burst
 WARMUP = 3
 # Within this nothing can be told apart in seconds; it still counts as the same.
 LEAST_BARS = Bars(low_pct=-10, high_pct=10)

@@ -178,6 +178,7 @@ def test_a_budget_within_the_bars_is_answered_and_said_to_be(
         assert "measure it with anas bench" in text
         assert "would be kept by all of the bars" in text
         assert ("it is predicted to miss this" in text) == (line is fastest)
+        assert "which lies within its bars: measure it" in (out / "front.html").read_text()
     assert (
         first["latency"]["factor"] == json.loads((out / "front.json").read_text())["latency_here"]["factor"]
     )

@@ -116,7 +116,7 @@ def _in_words(here: Here) -> str:
 
 def _say(model: LatencyModel, here: Here, file: Path, reason: str | None) -> None:
     """Notes on what was found of a model, those that shake it as warnings."""
-    elsewhere, unrest = model.elsewhere(), model.record.unrest
+    elsewhere, unrest = model.elsewhere(), model.unrest
     if here.verdict == "not measured":
         note(
             f"warning: {file} could not be compared with this machine ({reason}): its milliseconds are those "
