@@ -28,7 +28,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run's new folder.")] = Path(
         "runs/demo"
     ),
-    recipe: RecipeOption = "digits",
+    recipe: RecipeOption = None,
     data: DataOption = None,
     seed: SeedOption = None,
     sampling: SamplingOption = None,
@@ -38,16 +38,16 @@ def demo(
 ) -> None:
     """Train a supernet, search it, and publish verified models: every stage in one go.
 
-    A run that was stopped goes on with its first unfinished stage when it is called again, and a training
-    with its latest checkpoint.
+    A run that was stopped is resumed when it is called again, with its first unfinished stage, and a training
+    with its latest checkpoint; only --out need be repeated.
     """
     from anas_zoo.progress import Bar
 
     with Bar("load torch"):
-        from anas_zoo.pipeline import Recipe, run_demo
+        from anas_zoo.pipeline import Run, run_demo
         from anas_zoo.training import Workers, pick_device
 
-    wanted = Recipe.load(recipe, data=data, seed=seed, sampling=sampling, settings=settings)
+    wanted = Run.recipe_for(out, recipe, data=data, seed=seed, sampling=sampling, settings=settings)
     result = run_demo(out, wanted, Workers(pick_device(device)))
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})

@@ -39,7 +39,11 @@ def export(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="NAME|DIR", help="Training images for int8, outside a run."),
+        typer.Option(
+            "--data",
+            metavar="NAME|DIR",
+            help="Training images for int8, outside a run; of a draft, where its run's images are now.",
+        ),
     ] = None,
     out: Annotated[
         Path | None,

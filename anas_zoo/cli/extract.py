@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from anas_zoo.cli.options import RunArgument
+from anas_zoo.cli.options import RunArgument, RunDataOption
 from anas_zoo.cli.output import print_lines
 
 __all__ = ["extract"]
@@ -37,6 +37,7 @@ def extract(
         Path | None,
         typer.Option("--search", metavar="DIR", help="The search to extract from; default is RUN/search."),
     ] = None,
+    data: RunDataOption = None,
 ) -> None:
     """Extract subnets of a search, calibrate, profile, and test them once on the test split."""
     from anas_zoo.errors import SearchError
@@ -46,7 +47,7 @@ def extract(
 
     if arch and max_mflops:
         raise SearchError("--arch and --max-mflops name architectures in two ways; give one of them")
-    run = Run.open(run_folder)
+    run = Run.open(run_folder, data)
     if arch:
         folder = search or run.search_folder
         names = extract_more(run, [find_architecture(text, folder, run.space, run_folder) for text in arch])

@@ -67,8 +67,14 @@ def finetune(
             workers.wait()  # the first process makes the folder
             fine_tune(FinetuneRun.open(out), folder, workers)
             return
-        if resume and recipe is None and (out / "run.json").is_file():
-            wanted = FinetuneRun.open(out).recipe.changed(changes, settings)
+        if resume and (out / "run.json").is_file():
+            there = FinetuneRun.open(out).recipe
+            kept = {key: getattr(there, key) if value is None else value for key, value in changes.items()}
+            wanted = (
+                there.changed(changes, settings)
+                if recipe is None
+                else FinetuneRecipe.load(recipe, kept, settings)
+            )
         else:
             wanted = FinetuneRecipe.load(recipe, changes, settings)
         run = FinetuneRun.start(out, wanted, Entry.read(folder))

@@ -82,12 +82,14 @@ def fit(
     )
     model = fit_latency(plan, work or out.with_name(f"{out.stem}-onnx"))
     model.save(out)
+    _warn(model)
     if as_json:
-        print_json({"file": str(out), "error": model.error.model_dump(mode="json")})
+        print_json({"file": str(out), "error": model.error.model_dump(mode="json")} | _trust_of(model))
         return
     _print_model(model)
     _print_error(model.error, model.record.clock, model.record.level_pct)
-    print_lines("", f"latency model: {out}", f"  check it later: anas latency check {out}")
+    print_lines("", f"latency model: {out}", f"  {_trust(model)}")
+    print_lines(f"  check it later: anas latency check {out}")
 
 
 def check(
@@ -105,14 +107,15 @@ def check(
     from anas_zoo.profiling.latency_model import LatencyModel
 
     model = LatencyModel.load(file)
-    warning = _warn(model)
     with _folder(work) as folder:
         error, measured = check_latency(model, subnets, folder, repeats=repeats, seed=seed)
+    warning = _warn(model)
     if as_json:
         rows = [one.model_dump(mode="json") for one in measured]
-        print_json({"error": error.model_dump(mode="json"), "measured": rows, "warning": warning})
+        found = {"error": error.model_dump(mode="json"), "measured": rows, "warning": warning}
+        print_json(found | _trust_of(model))
         return
-    _print_measured(measured)
+    _print_measured(model, measured)
     _print_error(error, model.record.clock, model.record.level_pct)
 
 
@@ -143,12 +146,16 @@ def predict(
     found = dict(zip(what, model(archs).tolist(), strict=True))
     warning = _warn(model)
     if as_json:
-        print_json({"latency_ms": found, "error_pct": model.error.median_abs_pct, "warning": warning})
+        bars = model.bars
+        ends = None if bars is None else {n: [ms * f for f in bars.factors] for n, ms in found.items()}
+        said = {"latency_ms": found, "latency_bar_ms": ends, "error_pct": model.error.median_abs_pct}
+        print_json(said | {"warning": warning} | _trust_of(model))
         return
-    print_table(["what", "latency ms"], [[name, f"{ms:.3f}"] for name, ms in found.items()])
-    print_lines(
-        f"half of such predictions were within {model.error.median_abs_pct:.1f} % of what was measured"
+    print_table(
+        ["what", "latency ms", "from", "to"],
+        [[name, f"{ms:.3f}", *_ends(model, ms)] for name, ms in found.items()],
     )
+    print_lines(_trust(model))
 
 
 @contextmanager
@@ -166,10 +173,42 @@ def _folder(work: Path | None) -> Iterator[Path]:
 def _warn(model: LatencyModel) -> str | None:
     from anas_zoo.progress import note
 
-    warning = model.foreign()
+    unrest = None
+    if model.unrest is not None:
+        unrest = (
+            f"the machine was busy while the latency model was fitted ({model.unrest}): its "
+            "milliseconds are those of that time, and its bars wide; fit it again on a quieter machine"
+        )
+    warning = "; ".join(filter(None, [model.foreign(), unrest])) or None
     if warning is not None:
         note(f"anas: warning: {warning}")
     return warning
+
+
+def _ends(model: LatencyModel, ms: float) -> list[str]:
+    """Both ends of the bars of a prediction, for a table."""
+    return ["-", "-"] if model.bars is None else [f"{ms * factor:.3f}" for factor in model.bars.factors]
+
+
+def _trust_of(model: LatencyModel) -> dict[str, object]:
+    """How far the predictions can be trusted, for machines."""
+    return {
+        "bars": None if model.bars is None else model.bars.model_dump(mode="json"),
+        "unrest": model.unrest,
+    }
+
+
+def _trust(model: LatencyModel) -> str:
+    """The same for people."""
+    from anas_zoo.profiling.latency_error import SHARE_PCT
+
+    bars, level = model.bars, model.record.level_pct
+    if bars is None:
+        return "its file keeps no held-out measurements, so the predictions have no bars"
+    return (
+        f"true milliseconds are within {bars.in_words()} of a prediction: {SHARE_PCT:g} % of the held-out "
+        f"subnets' errors, and the ±{level:.0f} % by which the machine's speed changed during the fit"
+    )
 
 
 def _print_model(model: LatencyModel) -> None:
@@ -182,11 +221,11 @@ def _print_model(model: LatencyModel) -> None:
     )
 
 
-def _print_measured(measured: Sequence[Measured]) -> None:
+def _print_measured(model: LatencyModel, measured: Sequence[Measured]) -> None:
     from anas_zoo.space import Architecture
 
     print_table(
-        ["architecture", "measured ms", "± %", "p95 ms", "predicted ms", "error %"],
+        ["architecture", "measured ms", "± %", "p95 ms", "predicted ms", "from", "to", "error %"],
         [
             [
                 Architecture.from_dict(one.arch).id,
@@ -194,6 +233,7 @@ def _print_measured(measured: Sequence[Measured]) -> None:
                 f"{one.timing.bar_pct:.1f}",
                 f"{one.timing.p95_ms:.3f}",
                 f"{one.predicted_ms:.3f}",
+                *_ends(model, one.predicted_ms),
                 f"{100 * (one.predicted_ms / one.timing.p50_ms - 1):+.1f}",
             ]
             for one in sorted(measured, key=lambda one: one.timing.p50_ms)

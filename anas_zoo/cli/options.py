@@ -15,6 +15,7 @@ __all__ = [
     "RecipeOption",
     "ResumeOption",
     "RunArgument",
+    "RunDataOption",
     "SamplingOption",
     "SeedOption",
     "SetOption",
@@ -29,7 +30,12 @@ EntryArgument = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run (see: anas train).")]
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe that comes along, or a .yaml file.")
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="A bundled recipe, or a .yaml file. Default: that of the run in --out, or digits.",
+    ),
 ]
 DataOption = Annotated[
     str | None,
@@ -37,6 +43,12 @@ DataOption = Annotated[
         "--data",
         metavar="NAME|DIR",
         help="'digits', 'glyphs', a folder of images, hfds/NAME or wds/DIR; see docs/training.md.",
+    ),
+]
+RunDataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data", metavar="NAME|DIR", help="Where the run's images are now, if they moved; it is remembered."
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]

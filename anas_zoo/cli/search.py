@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anas_zoo.cli.options import DeviceOption, JsonOption, SeedOption
+from anas_zoo.cli.options import DeviceOption, JsonOption, RunDataOption, SeedOption
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 MILLION = 1e6
-BEFORE = ("evaluations", "images_forwarded", "images", "latency")  # what a stopped search had been given
+BEFORE = ("evaluations", "images_forwarded", "images")  # what a stopped search had been given
+FILES = {"latency": "latency model", "predictor": "predictor"}  # of those and of its evaluator
 PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}
 
 Number = float | None
@@ -123,6 +124,7 @@ def search(
             "--num-classes", min=1, metavar="N", help="Of the classifier, with --space. Default: 1000."
         ),
     ] = None,
+    data: RunDataOption = None,
     seed: SeedOption = None,
     out: Annotated[
         Path | None,
@@ -148,15 +150,20 @@ def search(
     from anas_zoo.space import SearchSpace
     from anas_zoo.training import join_workers
 
-    folder = out or (Path(f"{space}_search") if run_folder is None else run_folder / "search")
+    found = None if space is None else SearchSpace.load(space)
+    folder = out or (Path("search") if found is None else Path(f"{found.name}_search"))
+    if out is None and run_folder is not None:
+        folder = run_folder / "search"
     kept = recorded_search(folder) if resume else None
-    if kept is not None:  # a search that goes on needs nothing said twice
+    if kept is not None:  # a search that is resumed needs nothing said twice
         seed = kept["seed"] if seed is None else seed
-        if predictor is None and kept[BEGUN_WITH]["predictor"]:
-            predictor = Path(kept[BEGUN_WITH]["predictor"])
+        files = _files(kept[BEGUN_WITH], folder, {"latency": latency, "predictor": predictor})
+        latency, predictor = files["latency"], files["predictor"]
     _one_subject(run_folder, space, predictor)
     if run_folder is not None and num_classes is not None:
         raise SearchError(f"{run_folder} has classes of its own; --num-classes goes with --space")
+    if run_folder is None and data is not None:
+        raise SearchError("a predictor alone needs no images; --data goes with the folder of a run")
     asked = {
         "macs": (min_mflops, max_mflops, MILLION),
         "params": (min_mparams, max_mparams, MILLION),
@@ -174,12 +181,12 @@ def search(
         if predictor is not None:
             recipe = recipe.changed(**PREDICTED)
         if kept is not None:
-            recipe = recipe.changed(**({key: kept[BEGUN_WITH][key] for key in BEFORE} | kept["settings"]))
+            recipe = recipe.changed(**({key: kept[BEGUN_WITH].get(key) for key in BEFORE} | kept["settings"]))
         limits = recipe.limits.model_dump()
         for name, (least, most, unit) in asked.items():
             if least is not None:
                 limits[name]["min"] = least * unit
-            if most:
+            if most and kept is None:  # of a search that is resumed they ask anew, within its limits
                 limits[name]["max"] = max(most) * unit
         if min_top1_pct is not None:
             limits["top1_pct"]["min"] = min_top1_pct
@@ -196,27 +203,27 @@ def search(
         )
 
     if run_folder is None:
-        assert space is not None
+        assert found is not None
         assert predictor is not None
-        found = SearchSpace.load(space)
         outcome: SearchOutcome | None = search_with_predictor(
             found,
             predictor,
             recipe=changed(SearchRecipe()),
             seed=seed or 0,
-            out=out or Path(f"{found.name}_search"),
+            out=folder,
             num_classes=num_classes or (kept["num_classes"] if kept is not None else 1000),
             resume=resume,
             budgets=budgets,
+            space_text=space,
         )
     else:
-        run = Run.open(run_folder)
         with join_workers(device) as workers:
             if not workers.first:
                 silence()
+            run = Run.open(run_folder, data, remember=workers.first)
             outcome = search_stage(
                 run,
-                recipe=changed(run.recipe.search),
+                recipe=changed(run.search_recipe),
                 seed=seed,
                 out=out,
                 resume=resume,
@@ -226,6 +233,22 @@ def search(
             )
     if outcome is not None:
         print_outcome_json(outcome) if as_json else print_outcome(outcome, run_folder)
+
+
+def _files(begun_with: dict[str, Any], folder: Path, given: dict[str, Path | None]) -> dict[str, Path | None]:
+    """The files of a search that is resumed: what is ``given`` now, else what it was begun with."""
+    from anas_zoo.errors import SearchError
+
+    files = dict(given)
+    for option, what in FILES.items():
+        if given[option] is None and begun_with.get(option):
+            files[option] = path = Path(begun_with[option])
+            if not path.is_file():
+                raise SearchError(
+                    f"{path}, the {what} of the search in {folder}, is not there any more; say where it is "
+                    f"now: --{option} FILE"
+                )
+    return files
 
 
 def _one_subject(run_folder: Path | None, space: str | None, predictor: Path | None) -> None:

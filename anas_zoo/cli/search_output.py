@@ -10,6 +10,7 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 if TYPE_CHECKING:
     from anas_zoo.pipeline.searching import SearchOutcome
     from anas_zoo.search import Evaluation
+    from anas_zoo.search.answer import Answer
 
 __all__ = ["print_outcome", "print_outcome_json"]
 
@@ -24,6 +25,7 @@ def print_outcome_json(outcome: SearchOutcome) -> None:
             "evaluations": outcome.result.count,
             "failures": len(outcome.result.failures),
             "images_forwarded": outcome.result.images_forwarded,
+            "latency": outcome.latency and outcome.latency.to_dict(),
             "front": [item.to_dict() for item in outcome.front],
             "answers": [
                 answer.to_dict()
@@ -59,6 +61,8 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
             continue
         print_table(*_table(outcome, {}, [answer.best]))
         print_lines(f"  {outcome.extract_command(answer.best)}")
+        if answer.unsure:
+            print_lines(*_unsure(answer, answer.best))
     failed = len(outcome.result.failures)
     note = f" ({failed} failed: see {outcome.folder / 'evaluations.jsonl'})" if failed else ""
     noun = "evaluation" if outcome.result.count == 1 else "evaluations"
@@ -66,6 +70,8 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
         "",
         f"{outcome.result.count:,} {noun}{note}, {outcome.result.images_forwarded:,} images forwarded",
     ]
+    if outcome.latency is not None:
+        lines.append(f"latency: {outcome.latency.in_words()}")
     if outcome.result.exhausted:
         lines.append("nothing new was left within the limits")
     lines.append(f"look at it: {outcome.folder / 'front.html'}, {outcome.folder / 'front.png'}")
@@ -79,6 +85,19 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
                 f"  with the authors' supernet: anas import authors FILE --images DIR --out DIR {words}"
             )
     print_lines(*lines)
+
+
+def _unsure(answer: Answer, best: Evaluation) -> list[str]:
+    """What to do about a latency whose bars hold the limit."""
+    from anas_zoo.search.objectives import OBJECTIVES
+
+    show, (low, high) = OBJECTIVES[answer.cost].shown, best.bar(answer.cost)
+    value = best.value(answer.cost)
+    over = "" if value <= answer.limit else "it is predicted to miss this, and may keep it: "
+    return [
+        f"  {over}the limit lies within its bars, {low:.3g} to {high:.3g}: measure it with anas bench",
+        f"  (a limit of {show(answer.limit * value / high)} would be kept by all of the bars)",
+    ]
 
 
 def _table(
@@ -97,6 +116,6 @@ def _table(
     for label, item in zip(labels, items, strict=True):
         cells = [label] if names else []
         cells += [item.arch.id, str(item.arch.resolution)]
-        cells += [OBJECTIVES[name].shown(item.value(name)) for name in costs]
+        cells += [item.shown(name) for name in costs]
         rows.append([*cells, f"{item.top1_pct:.2f}"])
     return headers, rows

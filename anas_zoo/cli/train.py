@@ -41,6 +41,7 @@ def train(
     from anas_zoo.errors import OutputError
     from anas_zoo.files import refuse_occupied
     from anas_zoo.pipeline import Recipe, Run
+    from anas_zoo.pipeline.run import DEFAULT
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.progress import silence
     from anas_zoo.training import join_workers
@@ -52,10 +53,10 @@ def train(
             workers.wait()  # the first process makes the folder
             run = Run.open(out)
         else:
-            if resume and recipe is None and (out / "run.json").is_file():
-                wanted = Run.open(out).recipe.changed(**changes)
+            if resume:
+                wanted = Run.recipe_for(out, recipe, **changes)
             else:
-                wanted = Recipe.load(recipe or "digits", **changes)
+                wanted = Recipe.load(recipe or DEFAULT, **changes)
             Share(wanted.train.batch_size, workers.count, 0, wanted.train.accumulation).check()
             run = Run.start(out, wanted)
             if not resume:

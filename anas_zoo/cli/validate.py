@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from anas_zoo.cli.options import EntryArgument, JsonOption
+from anas_zoo.cli.options import EntryArgument, JsonOption, RunDataOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
 __all__ = ["validate"]
 
 
-def validate(entry: EntryArgument, as_json: JsonOption = False) -> None:
+def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOption = False) -> None:
     """Check every exported file of an entry, run it, and compare it with torch.
 
     A draft inside a run is validated on all images of the run's test split and gets the result into its
@@ -18,7 +18,7 @@ def validate(entry: EntryArgument, as_json: JsonOption = False) -> None:
     from anas_zoo.cli.entries import find_entry
     from anas_zoo.pipeline.deploy import validate_entry
 
-    reports = validate_entry(find_entry(entry))
+    reports = validate_entry(find_entry(entry), data)
     if as_json:
         print_json({name: report.to_dict() for name, report in reports.items()})
         return

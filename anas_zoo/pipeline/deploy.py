@@ -84,14 +84,21 @@ def validate_on_test_images(draft: Path, test_images: ImagesAt) -> dict[str, Par
     return validate_draft(draft, images(resolution), images.labels)
 
 
-def validate_entry(folder: Path) -> dict[str, ParityReport]:
+def validate_entry(folder: Path, data: str | None = None) -> dict[str, ParityReport]:
     """Validate the files of a run's draft on the test images, those of anything else on its golden ones.
 
     Images are preprocessed as the entry's config says. A draft gets the parity into its report; a published
-    entry stays as it is. Raises as :func:`validate_draft` does.
+    entry stays as it is. ``data`` says where the images of the draft's run are now.
+
+    Raises as :func:`validate_draft` does, and :class:`EntryError` for ``data`` where there is no run.
     """
     entry = Entry.read(folder)
-    run = run_of_draft(folder)
+    run = run_of_draft(folder, data)
+    if run is None and data is not None:
+        raise EntryError(
+            f"{folder} is no draft of a run and is validated on the golden images that it carries; leave out "
+            "--data, or measure it on images of your own: anas evaluate"
+        )
     if run is not None:
         source = with_preprocessing(run.source, entry.config.anas.preprocessing.to_preprocessing())
         return validate_on_test_images(folder, ImagesAt(source, run.split.test))

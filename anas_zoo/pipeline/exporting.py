@@ -68,7 +68,8 @@ def export_entry(
         folder: a draft, whose report gets the file; or, with ``out``, any entry.
         target_name: a target's name or file.
         form: form of the input; default is the target's.
-        data: images of the same kind as the training split, to calibrate int8 on; needed outside a run.
+        data: images of the same kind as the training split, to calibrate int8 on; needed outside a run. Of a
+            draft in a run: where the run's images are now.
         out: the folder to write the file and its evidence, NAME.json, to; needed for a published entry.
         require_speedup: refuse an int8 file that is slower here than the float file, or than the target's
             ``min_speedup`` asks.
@@ -77,6 +78,8 @@ def export_entry(
     file that cannot be made, or not as fast as required; what :func:`anas_zoo.export.export_onnx` raises.
     """
     entry = _open(folder, out)
+    if run_of_draft(folder, data) is not None:
+        data = None  # the images of its own run, of which the training split is known, wherever they are now
     config, target = entry.config, Target.load(target_name).with_input(form)
     subnet = load_subnet(folder)
     path = (out or folder) / onnx_name(target.name, target.input)

@@ -1,6 +1,6 @@
 """The folder of a fine-tuning.
 
-    RUN/run.json        the recipe, every default filled in, and the entry that it starts from
+    RUN/run.json        the recipe, every default filled in, the entry that it starts from, where files lie
         split.json      which image is in which part
         training/       checkpoints/, metrics.jsonl, tensorboard/: grows while training
         subnets/NAME/   the draft of the new entry: tested, profiled, exported, validated, timed
@@ -17,13 +17,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
+from anas_zoo.data import ImageSource, balanced_choice, with_preprocessing
 from anas_zoo.data.unreadable import readable
 from anas_zoo.errors import EntryError, NoWeightsError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
-from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
+from anas_zoo.pipeline.places import Places
+from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
 from anas_zoo.schema import Schema, parse
 from anas_zoo.zoo import Entry, PreprocessingInfo
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS
@@ -77,8 +78,10 @@ class Origin(Schema):
 class FinetuneRun(RunFolder[FinetuneRecipe]):
     """The folder of a fine-tuning, together with its recipe and the entry that it starts from."""
 
-    def __init__(self, folder: Path, recipe: FinetuneRecipe, origin: Origin) -> None:
-        super().__init__(folder, recipe)
+    def __init__(
+        self, folder: Path, recipe: FinetuneRecipe, origin: Origin, places: Places | None = None
+    ) -> None:
+        super().__init__(folder, recipe, places)
         self.origin = origin
         self.name = recipe.name or f"{origin.name}_finetuned"
         self.licence = licence_of_derived(origin.licence, recipe.licence)
@@ -99,25 +102,32 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
             split = run._make_split()
             run._begin({"format": 1, "kind": "finetune", **run._identity()}, split)
             return run
-        there = cls.open(folder)._identity()
+        there = cls.open(folder)
         instead = f"give another --out, or remove it first: rm -r {folder}"
-        if there != run._identity():
-            raise OutputError(
-                f"{folder} holds another fine-tuning ({in_words(there, run._identity())}); {instead}"
-            )
+        if not there._same_but_place(recipe) or there.origin != run.origin:
+            differing = in_words(there._identity(), run._identity())
+            raise OutputError(f"{folder} holds another fine-tuning ({differing}); {instead}")
         if run.drafts_folder.exists():
             raise OutputError(
                 f"{folder} already holds this fine-tuning, finished; its draft is {run.draft_folder}; "
                 f"{instead}"
             )
-        return run
+        there._follow(recipe.data)
+        return there
 
     @classmethod
-    def open(cls, folder: Path) -> FinetuneRun:
-        """The run that is in ``folder``. Raises :class:`OutputError` when there is none."""
-        data, where = read_marker(folder, "finetune"), folder / MARKER
-        recipe = parse(FinetuneRecipe, data.get("recipe"), f"{where}: recipe", error=OutputError)
-        return cls(folder, recipe, parse(Origin, data.get("entry"), f"{where}: entry", error=OutputError))
+    def open(cls, folder: Path, data: str | None = None) -> FinetuneRun:
+        """The run that is in ``folder``, its images at ``data`` if that is said.
+
+        Raises :class:`OutputError` when there is none, and as :meth:`move_images` does.
+        """
+        marker, where = read_marker(folder, "finetune"), folder / MARKER
+        recipe = parse(FinetuneRecipe, marker.get("recipe"), f"{where}: recipe", error=OutputError)
+        origin = parse(Origin, marker.get("entry"), f"{where}: entry", error=OutputError)
+        run = cls(folder, recipe, origin, places_of(marker, folder))
+        if data is not None:
+            run.move_images(data)
+        return run
 
     def _identity(self) -> dict[str, Any]:
         """What a later call must have in common to go on with this run."""
@@ -129,9 +139,8 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
         So the network is calibrated, watched and tested; training views are drawn as the recipe says.
         """
-        source = open_source(self.recipe.data)
         preprocessing = replace(self.origin.preprocessing.to_preprocessing(), transparency="white")
-        return self._numbered(with_preprocessing(source, preprocessing))
+        return with_preprocessing(self._open_images(), preprocessing)
 
     def calibration_images(self, count: int) -> ImagesAt:
         """``count`` images of the training split: balanced over the classes, fixed by the seed."""

@@ -88,11 +88,11 @@ def choose_images(
 def _parts(source: ImageSource, run: RunFolder[Any] | None) -> dict[str, Sequence[int]]:
     """The parts of ``source`` by name; the first is measured unless another is asked for."""
     every = np.arange(len(source.labels))
-    if run is not None and source.fingerprint() == run.split.source_sha256:
-        every = np.setdiff1d(every, [image.index for image in run.split.unreadable])
     parts: dict[str, Sequence[int]] = {}
-    if run is not None and source.fingerprint() == run.split.source_sha256:
-        parts = {"test": run.split.test, "search": run.split.search, "train": run.split.train}
+    if run is not None and run.has_images(source):
+        split = run.recorded_split
+        every = np.setdiff1d(every, [image.index for image in split.unreadable])
+        parts = {"test": split.test, "search": split.search, "train": split.train}
     elif source.test_indices is not None:
         train = np.setdiff1d(every, source.test_indices)
         parts = {"test": source.test_indices.tolist(), "train": train.tolist()}

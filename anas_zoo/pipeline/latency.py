@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.errors import AnasError, ProfileError
 from anas_zoo.profiling.design import designed_codes, held_out_codes
-from anas_zoo.profiling.latency_error import ErrorReport, judge
+from anas_zoo.profiling.latency_error import ErrorReport, judge, unrest_of
 from anas_zoo.profiling.latency_fit import fit_coefficients
 from anas_zoo.profiling.latency_model import LatencyModel, LatencyRecord, Measured
 from anas_zoo.profiling.machine import fingerprint
 from anas_zoo.profiling.stopwatch import clock_name
-from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep
+from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep, yardsticks_among
 from anas_zoo.profiling.work import WORK, work_of
+from anas_zoo.profiling.yardsticks import Here, compare, time_yardsticks
 from anas_zoo.progress import stage, track
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = ["LatencyPlan", "check_latency", "export_folder", "fit_latency"]
+__all__ = ["LatencyPlan", "check_latency", "compare_here", "export_folder", "fit_latency"]
 
-YARDSTICKS = (0.25, 0.75)  # quantiles of the measured subnets' multiply-adds
 CALIBRATION_IMAGES = 4  # of noise; with fewer pixels in the last layers some statistics come out near zero
 
 
@@ -77,7 +78,9 @@ def fit_latency(plan: LatencyPlan, work: Path) -> LatencyModel:
         amounts[:count], latency_ms[:count], np.random.default_rng([seed, 2])
     )
     predicted = amounts @ coefficients
-    error = judge(predicted[count:], timings[count:], np.random.default_rng([seed, 3]))
+    unrest = unrest_of(sweep)
+    rng = np.random.default_rng([seed, 3])
+    error = judge(predicted[count:], timings[count:], rng, restless=unrest is not None)
     return LatencyModel(
         LatencyRecord(
             space=space.config,
@@ -87,6 +90,7 @@ def fit_latency(plan: LatencyPlan, work: Path) -> LatencyModel:
             seed=seed,
             repeats=plan.repeats,
             level_pct=sweep.level_pct,
+            unrest=unrest,
             penalty=penalty,
             coefficients=dict(zip(WORK, coefficients.tolist(), strict=True)),
             error=error,
@@ -125,6 +129,30 @@ def check_latency(
     return judge(predicted, sweep.timings, np.random.default_rng([seed, 3]), level_pct=level_pct), found
 
 
+def compare_here(model: LatencyModel) -> tuple[Here, str | None]:
+    """The model's two yardsticks, exported anew and timed here: seconds; and why that could not be done.
+
+    Never raises for what cannot be measured: the predictions then stay as they were fitted.
+    """
+    as_fitted = Here(bars=model.bars)
+    if not model.yardsticks:
+        return as_fitted, "its file keeps no measurements to compare with"
+    archs = [Architecture.from_dict(one.arch) for one in model.yardsticks]
+    threads = model.fingerprint.threads
+    try:
+        with tempfile.TemporaryDirectory(prefix="anas-latency-") as work:
+            files = export_random(model.space, archs, model.record.num_classes, Path(work), quiet=True)
+            times = time_yardsticks(
+                files,
+                [arch.id for arch in archs],
+                [one.timing.p50_ms for one in model.yardsticks],
+                threads=threads,
+            )
+    except (AnasError, OSError) as exc:
+        return as_fitted, str(exc)
+    return compare(times, model.scatter, model.record.level_pct), None
+
+
 def _check_classes(num_classes: int) -> None:
     if num_classes < 1:
         raise ProfileError(f"num_classes must be at least 1, got {num_classes}")
@@ -140,8 +168,7 @@ def _measure(
     work: Path,
 ) -> Sweep:
     files = export_random(space, archs, num_classes, work)
-    by_cost = np.argsort(space.macs(archs, num_classes))
-    yardsticks = sorted({int(by_cost[int(q * (len(archs) - 1))]) for q in YARDSTICKS})
+    yardsticks = yardsticks_among(space.macs(archs, num_classes))
     rng = np.random.default_rng([seed, 5])
     stage(f"time {len(files)} files, {threads} thread{'s' if threads > 1 else ''}")
     return measure_sweep(files, yardsticks=yardsticks, rng=rng, threads=threads, repeats=repeats)
@@ -156,7 +183,7 @@ def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
 
 
 def export_random(
-    space: SearchSpace, archs: Sequence[Architecture], num_classes: int, work: Path
+    space: SearchSpace, archs: Sequence[Architecture], num_classes: int, work: Path, *, quiet: bool = False
 ) -> list[Path]:
     """An ONNX file of each architecture with random weights, which latency does not depend on.
 
@@ -173,7 +200,8 @@ def export_random(
     files = [folder / f"{arch.id}.onnx" for arch in archs]
     missing = [(arch, file) for arch, file in zip(archs, files, strict=True) if not file.is_file()]
     if missing:
-        stage(f"export {len(missing)} of {len(archs)} subnets to {folder}")
+        if not quiet:
+            stage(f"export {len(missing)} of {len(archs)} subnets to {folder}")
         supernet = Supernet(space, num_classes, generator=torch.Generator().manual_seed(0))
         target = Target.load(DEFAULT_TARGET)
         for arch, file in track(missing, "export"):

@@ -1,6 +1,6 @@
 """A run's folder: where each stage finds what it needs and leaves what it made.
 
-    RUN/run.json                    the recipe, every default filled in
+    RUN/run.json                    the recipe, every default filled in; where its files lie
         split.json                  which image is in which part
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
         supernet/                   supernet.safetensors, metrics.jsonl, training.png
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from anas_zoo.data import PartOf, balanced_order
 from anas_zoo.data.unreadable import readable
@@ -25,22 +26,24 @@ from anas_zoo.errors import OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt, ViewsAt
+from anas_zoo.pipeline.places import Places
 from anas_zoo.pipeline.recipe import Recipe
-from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
+from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
 from anas_zoo.schema import parse
 from anas_zoo.search import SearchRecipe
 from anas_zoo.space import SearchSpace
 
 __all__ = ["Run"]
 
+DEFAULT = "digits"  # the recipe of a new run of which nothing is said
 NAMES_OF_THREE = ("s", "m", "l")
 
 
 class Run(RunFolder[Recipe]):
     """The folder of a run from images to entries, together with its recipe."""
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
-        super().__init__(folder, recipe)
+    def __init__(self, folder: Path, recipe: Recipe, places: Places | None = None) -> None:
+        super().__init__(folder, recipe, places)
         self.supernet_folder = folder / "supernet"
         self.supernet_file = self.supernet_folder / "supernet.safetensors"
         self.search_folder = folder / "search"
@@ -51,7 +54,9 @@ class Run(RunFolder[Recipe]):
     def start(cls, folder: Path, recipe: Recipe) -> Run:
         """A new run in ``folder``, or the unfinished one of the same recipe that is there.
 
-        One of another recipe that failed before it made anything gives way.
+        One of another recipe that failed before it made anything gives way. Where the recipe names the same
+        images at another place, that is remembered.
+
         Raises :class:`OutputError` when the folder holds anything else, a finished run included.
         """
         if (folder / MARKER).is_file():
@@ -69,7 +74,7 @@ class Run(RunFolder[Recipe]):
     def _checked(self, recipe: Recipe) -> Run:
         """This run, if it is one of ``recipe`` and not finished."""
         instead = f"give another --out, or remove it first: rm -r {self.folder}"
-        if self.recipe != recipe:
+        if not self._same_but_place(recipe):
             changed = in_words(self.recipe.to_dict(), recipe.to_dict())
             raise OutputError(f"{self.folder} holds a run of another recipe ({changed}); {instead}")
         if self.summary_file.exists():
@@ -77,18 +82,52 @@ class Run(RunFolder[Recipe]):
                 f"{self.folder} already holds this run, finished; its models are in {self.zoo_folder}; "
                 f"{instead}"
             )
+        self._follow(recipe.data)
         return self
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
-        """The run that is in ``folder``. Raises :class:`OutputError` when there is none."""
-        recipe = read_marker(folder, "supernet").get("recipe")
-        return cls(folder, parse(Recipe, recipe, f"{folder / MARKER}: recipe", error=OutputError))
+    def open(cls, folder: Path, data: str | None = None, *, remember: bool = True) -> Run:
+        """The run that is in ``folder``, its images at ``data`` if that is said.
+
+        Raises :class:`OutputError` when there is none, and as :meth:`move_images` does.
+        """
+        marker = read_marker(folder, "supernet")
+        recipe = parse(Recipe, marker.get("recipe"), f"{folder / MARKER}: recipe", error=OutputError)
+        run = cls(folder, recipe, places_of(marker, folder))
+        if data is not None:
+            run.move_images(data, remember=remember)
+        return run
+
+    @classmethod
+    def recipe_for(cls, folder: Path, source: str | None, **changes: Any) -> Recipe:
+        """The recipe that a call means which resumes the run in ``folder``, or begins one there.
+
+        Args:
+            folder: of the run; what was not said stays as it was begun with there.
+            source: a recipe's name or file; None for the run's own, or "digits" for a new one.
+            changes: that :meth:`Recipe.changed` takes.
+        """
+        if not (folder / MARKER).is_file():
+            return Recipe.load(source or DEFAULT, **changes)
+        there = cls.open(folder)
+        if source is None:
+            return there.recipe.changed(**changes)
+        if not there._has_begun():  # it may give way to another
+            return Recipe.load(source, **changes)
+        recipe = there.recipe
+        kept = {"data": recipe.data, "seed": recipe.seed, "sampling": recipe.train.sampling.strategy}
+        return Recipe.load(source, **(kept | {key: v for key, v in changes.items() if v is not None}))
 
     @cached_property
     def space(self) -> SearchSpace:
         """The recipe's search space."""
-        return SearchSpace.load(self.recipe.space)
+        return SearchSpace.load(self.places.file(self.recipe.space))
+
+    @property
+    def search_recipe(self) -> SearchRecipe:
+        """The recipe of the search, its files as they are found from here."""
+        recipe = self.recipe.search
+        return recipe if recipe.latency is None else recipe.changed(latency=self.places.file(recipe.latency))
 
     @cached_property
     def supernet(self) -> Supernet:

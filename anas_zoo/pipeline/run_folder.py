@@ -10,14 +10,16 @@ from typing import Any, Generic, Literal, TypeVar
 import torch
 
 from anas_zoo.data import ImageSource, Split, make_split, open_source
+from anas_zoo.data.places import source_seen_from
 from anas_zoo.data.unreadable import numbered_as, without_unreadable
 from anas_zoo.errors import DataError, OutputError
 from anas_zoo.files import output_folder, write_json
 from anas_zoo.pipeline.images_at import ImagesAt
+from anas_zoo.pipeline.places import Places, is_there
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.schema import differences, parse, read_json
 
-__all__ = ["MARKER", "Kind", "RunFolder", "in_words", "kind_of_run", "read_marker"]
+__all__ = ["MARKER", "Kind", "RunFolder", "in_words", "kind_of_run", "places_of", "read_marker"]
 
 Kind = Literal["supernet", "finetune"]
 R = TypeVar("R", bound=RunRecipe)
@@ -32,46 +34,100 @@ class RunFolder(Generic[R]):
     Attributes:
         folder: the run's.
         recipe: what the run does.
+        places: where the files that the recipe names lie.
         split_file: which image is in which part.
         training_folder: checkpoints/, metrics.jsonl, tensorboard/.
         drafts_folder: subnets/NAME, the drafts of entries.
     """
 
-    def __init__(self, folder: Path, recipe: R) -> None:
-        self.folder, self.recipe = folder, recipe
+    def __init__(self, folder: Path, recipe: R, places: Places | None = None) -> None:
+        self.folder, self.recipe, self.places = folder, recipe, places or Places()
+        self._images: ImageSource | None = None  # once they are open
         self.split_file = folder / "split.json"
         self.training_folder = folder / "training"
         self.drafts_folder = folder / "subnets"
 
     @cached_property
     def source(self) -> ImageSource:
-        """The recipe's images."""
-        return self._numbered(open_source(self.recipe.data))
+        """The recipe's images, wherever they are now."""
+        return self._open_images()
+
+    def _open_images(self) -> ImageSource:
+        if self._images is None:
+            where = self.places.source(self.recipe.data)
+            if self.split_file.is_file() and not is_there(where, Path.cwd()):
+                raise DataError(
+                    f"the images of {self.folder} are no longer at {where}; say where they are now: "
+                    "--data DIR (it is remembered)"
+                )
+            self._images = self.numbered(open_source(where))
+        return self._images
+
+    @cached_property
+    def recorded_split(self) -> Split:
+        """The split as it was written down when the run began, whatever images there are now."""
+        path = self.split_file
+        return parse(Split, read_json(path, error=DataError), str(path), error=DataError)
 
     @cached_property
     def split(self) -> Split:
-        """The split as it was written down when the run began.
-
-        Raises :class:`DataError` when the images are no longer those that it was made for.
-        """
-        split = self._recorded_split
-        if split.source_sha256 != self.source.fingerprint():
-            now = len(self.source.labels)
-            how = "names, sizes or classes" if now == split.images else f"{now:,} now, {split.images:,} then"
+        """The recorded split. Raises :class:`DataError` when the images are no longer those of it."""
+        if not self.has_images(self.source):
             raise DataError(
-                f"the images of {self.source.name} have changed since {self.split_file} was made ({how}); "
-                "put back what was there, or start a new run with another --out"
+                f"the images of {self.source.name} have changed since {self.split_file} was made "
+                f"({self._difference(self.source)}); put back what was there, give those of the split with "
+                "--data DIR, or start a new run with another --out"
             )
-        return split
+        return self.recorded_split
 
-    @cached_property
-    def _recorded_split(self) -> Split:
-        data = read_json(self.split_file, error=DataError)
-        return parse(Split, data, str(self.split_file), error=DataError)
+    def has_images(self, source: ImageSource) -> bool:
+        """Whether the run's split was made for the images of ``source``, wherever they lie."""
+        return source.fingerprint() == self.recorded_split.source_sha256
 
-    def _numbered(self, source: ImageSource) -> ImageSource:
+    def move_images(self, data: str, *, remember: bool = True) -> None:
+        """Take the images from ``data`` from now on; later stages find them there without being told.
+
+        Args:
+            data: a source of the very images that the split was made for.
+            remember: whether this process is the one that writes it down.
+
+        Raises :class:`DataError` for other images.
+        """
+        source = self.numbered(open_source(data))
+        if not self.has_images(source):
+            raise DataError(
+                f"{data} does not hold the images that {self.folder} was split from "
+                f"({self._difference(source)}); give the place of the same files, or start a new run"
+            )
+        place = source_seen_from(data, Path.cwd())
+        if remember and place != self.places.source(self.recipe.data):
+            marker = read_json(self.folder / MARKER, error=OutputError)
+            write_json(self.folder / MARKER, marker | {"images": place})
+        self.places = self.places.model_copy(update={"images": place})
+        self._images = source
+        for name in ("source", "split", "test_images"):
+            self.__dict__.pop(name, None)
+
+    def _same_but_place(self, recipe: RunRecipe) -> bool:
+        """Whether a recipe is this run's, except for where its images are said to be."""
+        return self.recipe.model_copy(update={"data": recipe.data}) == recipe
+
+    def _follow(self, data: str) -> None:
+        """Take the images from where a recipe that resumes this run says they are.
+
+        The text of the beginning means the place of the beginning, in whatever folder it is typed.
+        """
+        if data != self.recipe.data:
+            self.move_images(data)
+
+    def numbered(self, source: ImageSource) -> ImageSource:
         """``source`` with the numbers that the split knows, if the run has begun."""
-        return numbered_as(source, self._recorded_split) if self.split_file.is_file() else source
+        return numbered_as(source, self.recorded_split) if self.split_file.is_file() else source
+
+    def _difference(self, source: ImageSource) -> str:
+        """How ``source`` differs from what the split was made for."""
+        now, then = len(source.labels), self.recorded_split.images
+        return "names, sizes or classes" if now == then else f"{now:,} now, {then:,} then"
 
     def _make_split(self) -> Split:
         """The split of the recipe; its held-out images can be read, up to some that it names."""
@@ -81,7 +137,7 @@ class RunFolder(Generic[R]):
     def _begin(self, marker: dict[str, Any], split: Split) -> None:
         """Make the folder with its marker and its split, both or none."""
         with output_folder(self.folder) as staging:
-            write_json(staging / MARKER, marker)
+            write_json(staging / MARKER, marker | {"began_in": str(Path.cwd())})
             write_json(staging / self.split_file.name, split.model_dump(mode="json"))
 
     def _has_begun(self) -> bool:
@@ -135,6 +191,12 @@ def read_marker(folder: Path, kind: Kind) -> dict[str, Any]:
             f"{folder} is the folder of a run of: {COMMANDS[found]}; one of: {COMMANDS[kind]} is needed"
         )
     return data
+
+
+def places_of(marker: dict[str, Any], where: Path) -> Places:
+    """What the content of a run.json remembers of places. Raises :class:`OutputError` for a damaged one."""
+    known = {key: marker[key] for key in Places.model_fields if key in marker}
+    return parse(Places, known, str(where / MARKER), error=OutputError)
 
 
 def _kind(data: dict[str, Any]) -> Kind:

@@ -77,7 +77,7 @@ def train_stage(run: Run, workers: Workers = HERE) -> None:
     supernet.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.train.sync_batch_norm and workers.count > 1:
         supernet.share_batch_statistics(workers.differentiable_mean)
-    sampler, predictor = make_sampler(run.space, recipe.train)
+    sampler, predictor = make_sampler(run.space, _with_places(run))
     split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
     trainer = Trainer(
         SupernetStep(supernet, recipe.train, sampler, workers, predictor),
@@ -108,6 +108,16 @@ def train_stage(run: Run, workers: Workers = HERE) -> None:
                 "split_sha256": split_sha256,
             },
         )
+
+
+def _with_places(run: Run) -> TrainRecipe:
+    """The recipe of the training, its predictor as it is found from here."""
+    train = run.recipe.train
+    file = train.sampling.predictor
+    if file is None:
+        return train
+    sampling = train.sampling.model_copy(update={"predictor": run.places.file(file)})
+    return train.model_copy(update={"sampling": sampling})
 
 
 def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]]:

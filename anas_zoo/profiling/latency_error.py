@@ -9,10 +9,19 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from anas_zoo.profiling.sweep import Timing
+from anas_zoo.profiling.sweep import Sweep, Timing
 from anas_zoo.schema import Schema
 
-__all__ = ["TARGET_ERROR_PCT", "TARGET_TAU", "ErrorReport", "judge"]
+__all__ = [
+    "TARGET_ERROR_PCT",
+    "TARGET_TAU",
+    "Bars",
+    "ErrorReport",
+    "bars_of",
+    "judge",
+    "restless_level",
+    "unrest_of",
+]
 
 Values = npt.NDArray[np.float64]
 
@@ -20,8 +29,52 @@ TARGET_ERROR_PCT = 5.0
 TARGET_TAU = 0.95
 REDRAWS = 1000
 SIGMAS = 1.96  # half of a 95 % interval
+SHARE_PCT = 90.0  # of the held-out subnets lie within the bars
+# A machine that moved by more than this while it was measured is not one to trust a fit of.
+RESTLESS_LEVEL_PCT, RESTLESS_DRIFT_PCT, RESTLESS_BAR_PCT = 10.0, 10.0, 10.0
 
 Verdict = Literal["met", "missed", "too noisy to say"]
+
+
+class Bars(Schema):
+    """How far from a prediction the true latency may lie, in percent of the prediction.
+
+    Attributes:
+        low_pct: the lower end; not above 0.
+        high_pct: the upper end; not below 0.
+    """
+
+    low_pct: float = Field(le=0, gt=-100, allow_inf_nan=False)
+    high_pct: float = Field(ge=0, allow_inf_nan=False)
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """Both ends as factors of a prediction."""
+        return 1.0 + self.low_pct / 100.0, 1.0 + self.high_pct / 100.0
+
+    def holds(self, factor: float) -> bool:
+        """Whether ``factor`` times a prediction lies within the bars."""
+        low, high = self.factors
+        return low <= factor <= high
+
+    def wider_by(self, pct: float) -> Bars:
+        """These bars where everything may also be ``pct`` percent faster or slower."""
+        low, high = self.factors
+        return Bars.between(low / (1.0 + pct / 100.0), high * (1.0 + pct / 100.0))
+
+    def holding(self, factors: Sequence[float]) -> Bars:
+        """These bars, stretched to hold ``factors`` too."""
+        low, high = self.factors
+        return Bars.between(min(low, *factors), max(high, *factors))
+
+    def in_words(self) -> str:
+        """Such as "-12 to +9 %"."""
+        return f"{self.low_pct:.0f} to {self.high_pct:+.0f} %"
+
+    @classmethod
+    def between(cls, low: float, high: float) -> Bars:
+        """The bars from one factor to another, both above 0; a prediction itself is always within."""
+        return cls(low_pct=100.0 * (min(low, 1.0) - 1.0), high_pct=100.0 * (max(high, 1.0) - 1.0))
 
 
 class ErrorReport(Schema):
@@ -42,7 +95,8 @@ class ErrorReport(Schema):
         median_bar_pct: median of the measured latencies' own bars (half of a 95 % interval).
         waiting_pct: median of what calls waited for a core; about 0 on an idle machine.
         verdict: whether the targets (:data:`TARGET_ERROR_PCT`, :data:`TARGET_TAU`) are met. Only where the
-            bars lie wholly on one side, else the machine was too noisy to say.
+            bars lie wholly on one side, else the machine was too noisy to say; so it was where it was
+            restless (:func:`unrest_of`).
     """
 
     subnets: int = Field(ge=2)
@@ -60,14 +114,47 @@ class ErrorReport(Schema):
     verdict: Verdict
 
 
+def bars_of(predicted_ms: Values, measured_ms: Values) -> Bars:
+    """The bars that hold :data:`SHARE_PCT` of the measured latencies around their predictions, both (N,)."""
+    factors = measured_ms / np.maximum(predicted_ms, 1e-9)
+    outside = (1.0 - SHARE_PCT / 100.0) / 2
+    # Of few subnets the ends themselves: between them nothing is known.
+    low = float(np.quantile(factors, outside, method="lower"))
+    high = float(np.quantile(factors, 1.0 - outside, method="higher"))
+    return Bars.between(low, high)
+
+
+def restless_level(level_pct: float) -> str | None:
+    """The part of :func:`unrest_of` that is known of every fit, old ones included."""
+    if level_pct <= RESTLESS_LEVEL_PCT:
+        return None
+    return f"the same files took up to {level_pct:.0f} % more or less from moment to moment"
+
+
+def unrest_of(sweep: Sweep) -> str | None:
+    """What a sweep saw of a machine too busy to be measured well, in words; None on a quiet one."""
+    found = [words] if (words := restless_level(sweep.level_pct)) else []
+    if abs(sweep.drift_pct) > RESTLESS_DRIFT_PCT:
+        found.append(f"{sweep.drift_pct:+.0f} % from the beginning to the end")
+    bar_pct = float(np.median([timing.bar_pct for timing in sweep.timings]))
+    if bar_pct > RESTLESS_BAR_PCT:
+        found.append(f"repeated calls of a file differ by ±{bar_pct:.0f} %")
+    return ", ".join(found) or None
+
+
 def judge(
-    predicted_ms: Values, timings: Sequence[Timing], rng: np.random.Generator, *, level_pct: float = 0.0
+    predicted_ms: Values,
+    timings: Sequence[Timing],
+    rng: np.random.Generator,
+    *,
+    level_pct: float = 0.0,
+    restless: bool = False,
 ) -> ErrorReport:
     """Compare predictions with measurements of the same subnets, at least two, in the same order.
 
     The bars come from measured latencies redrawn within their own bars, and all of them together within
     ``level_pct``. Those hold the noise twice, once as measured and once as redrawn, so the bars are rather
-    too wide than too narrow.
+    too wide than too narrow. Of a ``restless`` machine it is never said that the targets are met.
     """
     measured = np.array([timing.p50_ms for timing in timings])
     bars = np.array([timing.bar_pct for timing in timings])
@@ -77,6 +164,7 @@ def judge(
     redrawn *= 1.0 + level_pct / SIGMAS / 100.0 * rng.standard_normal((REDRAWS, 1))
     medians, taus = _figures(predicted_ms, np.maximum(redrawn, measured / 10))
     median_bar, tau_bar = _interval(medians, median), _interval(taus, tau)
+    verdict = _verdict(median_bar, tau_bar)
     return ErrorReport(
         subnets=len(timings),
         median_abs_pct=median,
@@ -90,7 +178,7 @@ def judge(
         level_pct=level_pct,
         median_bar_pct=float(np.median(bars)),
         waiting_pct=float(np.median([timing.waiting_pct for timing in timings])),
-        verdict=_verdict(median_bar, tau_bar),
+        verdict="too noisy to say" if restless and verdict == "met" else verdict,
     )
 
 

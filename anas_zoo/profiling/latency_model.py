@@ -13,9 +13,9 @@ from pydantic import Field, model_validator
 
 from anas_zoo.errors import ConfigError, nearest
 from anas_zoo.files import write_json
-from anas_zoo.profiling.latency_error import ErrorReport
+from anas_zoo.profiling.latency_error import Bars, ErrorReport, bars_of, restless_level
 from anas_zoo.profiling.machine import Fingerprint, fingerprint
-from anas_zoo.profiling.sweep import Timing
+from anas_zoo.profiling.sweep import Timing, yardsticks_among
 from anas_zoo.profiling.work import WORK, block_work, head_work, stem_work
 from anas_zoo.schema import Schema, parse, read_json
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
@@ -56,6 +56,7 @@ class LatencyRecord(Schema):
         seed: of the choice of subnets.
         repeats: measured calls of each file that were asked for.
         level_pct: how much the machine itself changed its speed during the measurement (see the sweep).
+        unrest: what was wrong with the machine while it was measured, in words; None where nothing was.
         penalty: of the fit, chosen by cross-validation.
         coefficients: milliseconds per unit of each kind of work (:data:`anas_zoo.profiling.work.WORK`).
         error: on the held-out subnets.
@@ -70,6 +71,7 @@ class LatencyRecord(Schema):
     seed: int
     repeats: int
     level_pct: float
+    unrest: str | None = None
     penalty: float
     coefficients: dict[str, Coefficient]
     error: ErrorReport
@@ -147,6 +149,38 @@ class LatencyModel:
         """The error on held-out subnets."""
         return self.record.error
 
+    @functools.cached_property
+    def scatter(self) -> Bars | None:
+        """The bars by the held-out subnets alone, all measured while the machine was equally fast.
+
+        None for a file that keeps no held-out measurements.
+        """
+        held_out = [one for one in self.record.measured if one.part == "held out"]
+        if len(held_out) < 2:
+            return None
+        predicted = np.array([one.predicted_ms for one in held_out])
+        return bars_of(predicted, np.array([one.timing.p50_ms for one in held_out]))
+
+    @property
+    def bars(self) -> Bars | None:
+        """The bars of a prediction: those of :attr:`scatter`, wider by what the machine's speed changed."""
+        return None if self.scatter is None else self.scatter.wider_by(self.record.level_pct)
+
+    @property
+    def unrest(self) -> str | None:
+        """How busy the machine was that it was fitted on, in words; None for a quiet one."""
+        return self.record.unrest or restless_level(self.record.level_pct)
+
+    @functools.cached_property
+    def yardsticks(self) -> tuple[Measured, ...]:
+        """The small and the large subnet that the whole fit was measured beside; none in a bare file."""
+        measured = self.record.measured
+        if not measured:
+            return ()
+        archs = [Architecture.from_dict(one.arch) for one in measured]
+        macs = self.space.macs(archs, self.record.num_classes)
+        return tuple(measured[place] for place in yardsticks_among(macs))
+
     @property
     def fingerprint(self) -> Fingerprint:
         """The machine, runtime and threads that the model speaks of."""
@@ -154,13 +188,18 @@ class LatencyModel:
 
     def foreign(self) -> str | None:
         """One line of warning when this is not the kind of machine or runtime it was fitted on, else None."""
+        found = self.elsewhere()
+        return None if found is None else f"{found}: its milliseconds are not true here; {self.fit_advice}"
+
+    def elsewhere(self) -> str | None:
+        """The part of :meth:`foreign` that says in what this machine or runtime is another."""
         found = self.fingerprint.differences(fingerprint(self.fingerprint.threads))
-        if not found:
-            return None
-        return (
-            f"the latency model is of another machine or runtime ({'; '.join(found)}): its milliseconds are "
-            f"not true here; fit one here: anas latency fit --space {self.space.name} --out FILE.json"
-        )
+        return f"the latency model is of another machine or runtime ({'; '.join(found)})" if found else None
+
+    @property
+    def fit_advice(self) -> str:
+        """What to type for a model of this machine."""
+        return f"fit one here: anas latency fit --space {self.space.name} --out FILE.json"
 
     @functools.cached_property
     def _tables(self) -> PartTables:

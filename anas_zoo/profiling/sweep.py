@@ -30,7 +30,7 @@ from anas_zoo.profiling.stopwatch import time_rounds
 from anas_zoo.progress import Bar
 from anas_zoo.schema import Schema
 
-__all__ = ["Sweep", "Timing", "check_numbers", "measure_sweep"]
+__all__ = ["Sweep", "Timing", "check_numbers", "measure_sweep", "yardsticks_among"]
 
 Times = npt.NDArray[np.float64]
 
@@ -39,6 +39,7 @@ PASSES = 4
 EXTRA_PASSES = 4  # of the files whose bars are wider than WIDE_PCT
 WIDE_PCT = 2.0
 WARMUP = 2  # the first call allocates, the second still meets cold memory
+YARDSTICKS = (0.25, 0.75)  # quantiles of the measured subnets' multiply-adds
 POLISHES = 3  # steps of the median polish; it moves by less than a thousandth after two
 
 
@@ -70,10 +71,12 @@ class Sweep:
         timings: one per file, in their order.
         level_pct: half of the middle 95 % of the groups' shifts, in percent: how much faster or slower the
             machine itself was from one group to the next. All milliseconds together are uncertain by that.
+        drift_pct: how much longer the yardsticks took in the last quarter of the groups than in the first.
     """
 
     timings: list[Timing]
     level_pct: float
+    drift_pct: float = 0.0
 
 
 @dataclass
@@ -129,7 +132,20 @@ def measure_sweep(
         one_pass(wide, f"timing, extra pass {number + 1} of at most {EXTRA_PASSES}")
     scale = float(np.median(shifts))
     low, high = np.percentile(shifts, [2.5, 97.5])
-    return Sweep([_timing(one, scale) for one in samples], 100.0 * float(np.expm1((high - low) / 2)))
+    quarter = max(1, len(shifts) // 4)
+    drift = float(np.median(shifts[-quarter:]) - np.median(shifts[:quarter]))
+    return Sweep(
+        [_timing(one, scale) for one in samples],
+        level_pct=100.0 * float(np.expm1((high - low) / 2)),
+        drift_pct=100.0 * float(np.expm1(drift)),
+    )
+
+
+def yardsticks_among(macs: npt.NDArray[np.int64]) -> list[int]:
+    """Which of the measured subnets, given their multiply-adds (N,), every group times too: a small and a
+    large one. A saved model finds them again by this."""
+    by_cost = np.argsort(macs, kind="stable")
+    return sorted({int(by_cost[int(q * (len(macs) - 1))]) for q in YARDSTICKS})
 
 
 def check_numbers(threads: int, repeats: int) -> None:

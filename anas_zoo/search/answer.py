@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anas_zoo.search.evaluation import Evaluation
-from anas_zoo.search.front import best_within
+from anas_zoo.search.front import best_within, preference
 from anas_zoo.search.limits import Range
 from anas_zoo.search.objectives import OBJECTIVES
 
@@ -21,7 +21,7 @@ class Answer:
     Attributes:
         cost: the objective's name.
         limit: the budget, in its stored unit.
-        best: None when nothing evaluated is within it.
+        best: None when nothing evaluated is within it, or may be by its bars.
     """
 
     cost: str
@@ -32,10 +32,19 @@ class Answer:
         """The budget in words, such as ``"MFLOPs (multiply-adds) at most 300"``."""
         return Range(max=self.limit).in_words(self.cost)
 
+    @property
+    def unsure(self) -> bool:
+        """Whether the limit lies within the bars of the best one's cost, so that only measuring tells."""
+        if self.best is None:
+            return False
+        low, high = self.best.bar(self.cost)
+        return low <= self.limit < high
+
     def to_dict(self) -> dict[str, Any]:
         """For ``front.json``."""
         best = None if self.best is None else self.best.to_dict()
-        return {"cost": self.cost, "limit": self.limit, "best": best}
+        unsure = {"limit_within_bars": True} if self.unsure else {}
+        return {"cost": self.cost, "limit": self.limit, "best": best} | unsure
 
 
 @dataclass(frozen=True)
@@ -62,10 +71,17 @@ class Reference:
 
 
 def answers_of(evaluations: Sequence[Evaluation], budgets: Sequence[tuple[str, float]]) -> list[Answer]:
-    """The best within each (cost, limit), by :func:`anas_zoo.search.front.preference`."""
+    """The best within each (cost, limit), by :func:`anas_zoo.search.front.preference`.
+
+    Where nothing is within it by its value, what may be by its bars counts.
+    """
     found = []
     for cost, limit in budgets:
         if cost not in OBJECTIVES:
             raise ValueError(f"no cost {cost!r}")
-        found.append(Answer(cost, limit, best_within(evaluations, cost, limit)))
+        best = best_within(evaluations, cost, limit)
+        if best is None:
+            reaching = [e for e in evaluations if e.bar(cost)[0] <= limit]
+            best = min(reaching, key=preference(cost), default=None)
+        found.append(Answer(cost, limit, best))
     return found

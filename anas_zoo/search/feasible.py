@@ -90,7 +90,8 @@ def check_limits(problem: Problem, rng: np.random.Generator) -> None:
     sample[-2:, 0] = min(problem.resolutions), max(problem.resolutions)
     reach = {name: (values.min(), values.max()) for name, values in problem.costs(sample).items()}
     for name, limit in limits.items():
-        _refuse_outside(problem, name, limit, *reach[name])
+        least, most = problem.reach(name)
+        _refuse_outside(problem, name, limit, least * reach[name][0], most * reach[name][1])
     if len(draw_inside(problem, rng, 1, set())):
         return
     near = sample
@@ -119,7 +120,8 @@ def _refuse_outside(problem: Problem, name: str, limit: Range, low: float, high:
     other = [wrong * factor for factor in FACTORS if low <= wrong * factor <= high]
     hint = f"; did you mean {objective.shown(other[0])}, or was it in another unit?" if other else ""
     at = f" at resolution {', '.join(map(str, problem.resolutions))}" if problem.limits.resolution else ""
+    bars = " by the bars of the latency model" if problem.reach(name) != (1.0, 1.0) else ""
     raise SearchError(
         f"{objective.title} {objective.shown(wrong)} {what}: the space {problem.space.name!r} reaches from "
-        f"{objective.shown(low)} to {objective.shown(high)}{at}{hint}"
+        f"{objective.shown(low)} to {objective.shown(high)}{bars}{at}{hint}"
     )

@@ -30,6 +30,9 @@ class Problem:
         objectives: ``"top1_pct"`` and at least one cost.
         limits: which architectures count.
         latency_ms: codes (N, genes) -> predicted latency (N,), where latency is an objective or limited.
+        latency_bars: both ends of a predicted latency's bars as factors of it; None where not known.
+        by_bars: whether a latency is within its limit as soon as its bars reach there, for a limit that no
+            prediction keeps.
 
     Raises :class:`SearchError` for objectives or limits that say nothing about this space.
     """
@@ -42,11 +45,13 @@ class Problem:
         objectives: Sequence[str] = ("top1_pct", "macs"),
         limits: Limits | None = None,
         latency_ms: Callable[[Codes], Floats] | None = None,
+        latency_bars: tuple[float, float] | None = None,
+        by_bars: bool = False,
     ) -> None:
         self.space, self.num_classes = space, num_classes
         self.objectives = tuple(objectives)
         self.limits = limits or Limits()
-        self.latency_ms = latency_ms
+        self.latency_ms, self.latency_bars, self.by_bars = latency_ms, latency_bars, by_bars
         self.cost_names: tuple[CostName, ...] = tuple(name for name in COSTS if self._has(name))
         self._check()
 
@@ -112,11 +117,17 @@ class Problem:
         costs = self.costs(codes) if costs is None else costs
         total = np.zeros(len(codes))
         for name, limit in self.limits.costs().items():
+            least, most = self.reach(name)
             if limit.max is not None:
-                total += np.clip(costs[name] - limit.max, 0, None) / max(limit.max, 1e-12)
+                total += np.clip(least * costs[name] - limit.max, 0, None) / max(limit.max, 1e-12)
             if limit.min is not None:
-                total += np.clip(limit.min - costs[name], 0, None) / max(limit.min, 1e-12)
+                total += np.clip(limit.min - most * costs[name], 0, None) / max(limit.min, 1e-12)
         return total + ~np.isin(codes[:, 0], self.resolutions)
+
+    def reach(self, name: str) -> tuple[float, float]:
+        """The factors from where to where a cost may really be, as far as limits are judged by that."""
+        bars = self.latency_bars if self.by_bars and name == "latency_ms" else None
+        return bars or (1.0, 1.0)
 
     def accepted(self, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
         """Those within the limit of accuracy too."""

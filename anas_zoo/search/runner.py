@@ -118,7 +118,7 @@ def records_of(
     """Evaluate ``archs`` and add to each score what the architecture costs."""
     scores: list[Score] = evaluator(archs)
     costs = problem.costs(problem.space.encode(archs))
-    latency = costs.get("latency_ms")
+    latency, bars = costs.get("latency_ms"), problem.latency_bars
     made: list[Record] = []
     for place, (arch, score) in enumerate(zip(archs, scores, strict=True)):
         macs, params = int(costs["macs"][place]), int(costs["params"][place])
@@ -134,6 +134,9 @@ def records_of(
                 images=evaluator.images,
                 size_bytes=int(costs["size_bytes"][place]),
                 latency_ms=None if latency is None else float(latency[place]),
+                latency_bar_ms=None
+                if latency is None or bars is None
+                else (float(latency[place] * bars[0]), float(latency[place] * bars[1])),
                 round=round_,
             )
         )

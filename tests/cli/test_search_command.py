@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import refused, succeeded
 from searching_digits import make_run, write_predictor
 
+from anas_zoo import resources
 from anas_zoo.cli import main
 from anas_zoo.space import SearchSpace
 
@@ -88,18 +90,15 @@ def test_the_model_of_latency_is_an_objective_and_a_limit(
 ) -> None:
     path = tmp_path / "latency.json"
     model_of(SearchSpace.load("digits")).save(path)
-    found = json.loads(
-        succeeded(
-            capsys, "search", run, *SMALL, "--latency", path, "--objective", "latency_ms", "--out",
-            tmp_path / "found", "--max-latency-ms", "100", "--json",
-        )
-    )  # fmt: skip
+    words = ["search", str(run), *SMALL, "--latency", str(path), "--objective", "latency_ms", "--json"]
+    assert main([*words, "--out", str(tmp_path / "found"), "--max-latency-ms", "100"]) == 0
+    found = json.loads(capsys.readouterr().out)
     assert all(item["latency_ms"] > 0 for item in found["front"])
     latencies = [item["latency_ms"] for item in found["front"]]
     assert latencies == sorted(latencies)
-    said = refused(capsys, "search", run, *SMALL, "--latency", path, "--max-latency-ms", "1e-9",
-                   "--out", tmp_path / "other")  # fmt: skip
-    assert "is too little" in said
+    assert main([*words, "--out", str(tmp_path / "other"), "--max-latency-ms", "1e-9"]) == 1
+    assert "is too little" in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(
@@ -204,6 +203,113 @@ def test_a_search_goes_on_without_its_options(
         == 11
     )
     assert "seed: 4 there, 5 here" in refused(capsys, *where, "--resume", "--seed", "5")
+
+
+def test_a_resumed_search_remembers_its_budgets_and_answers_others(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    where = ("search", run, "--device", "cpu", "--out", out)
+    options = ("--algorithm", "random", "--evaluations", "8")
+    budgets = ("--max-mflops", "0.5", "--max-mflops", "0.2", "--max-mparams", "0.1")
+    first = json.loads(succeeded(capsys, *where, *options, *budgets, "--json"))
+    assert [answer["limit"] for answer in first["answers"]] == [0.5e6, 0.2e6, 0.1e6]
+    record = (out / "search.json").read_bytes()
+    (out / "front.json").unlink()  # as if it had been stopped at its end
+    again = json.loads(succeeded(capsys, *where, "--resume", "--json"))
+    assert again["answers"] == first["answers"]
+    assert json.loads((out / "front.json").read_text())["answers"] == [
+        {key: value for key, value in answer.items() if key != "extract"} for answer in first["answers"]
+    ]
+    assert (out / "search.json").read_bytes() == record
+    assert "best with MFLOPs (multiply-adds) at most 0.2" in succeeded(capsys, *where, "--resume")
+
+    # Others within the limits only ask anew, and are what is remembered then.
+    other = json.loads(succeeded(capsys, *where, "--resume", "--max-mflops", "0.3", "--json"))
+    assert [(answer["cost"], answer["limit"]) for answer in other["answers"]] == [("macs", 0.3e6)]
+    assert other["front"] == first["front"]
+    assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"] == other["answers"]
+    said = refused(capsys, *where, "--resume", "--max-mflops", "0.6")
+    assert "was searched with MFLOPs (multiply-adds) at most 0.5; a budget of 0.6 lies beyond that" in said
+    assert "settings.limits.macs.min: None there" in refused(
+        capsys, *where, "--resume", "--min-mflops", "0.1"
+    )
+
+
+def test_a_record_of_before_has_no_budgets_and_is_resumed(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    where = ("search", run, "--device", "cpu", "--out", out)
+    succeeded(capsys, *where, "--algorithm", "random", "--evaluations", "5", "--max-mflops", "0.5")
+    record = json.loads((out / "search.json").read_text())
+    budgets = record["begun_with"].pop("budgets")
+    (out / "search.json").write_text(json.dumps(record))
+    assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"] == []
+    for damaged in (3, [["macs"]], [["top1", 1.0]], [["macs", "much"]], [["macs", -1.0]]):
+        record["begun_with"]["budgets"] = damaged
+        (out / "search.json").write_text(json.dumps(record))
+        assert "its budgets are damaged" in refused(capsys, *where, "--resume")
+    parts: list[dict[str, Any]] = [{"begun_with": 3}, {"begun_with": {"latency": 3}}, {"seed": "s"}]
+    for part in [*parts, {"space": []}]:
+        (out / "search.json").write_text(json.dumps(record | part))
+        assert "not the record of a search" in refused(capsys, *where, "--resume")
+    record["begun_with"]["budgets"] = budgets
+    (out / "search.json").write_text(json.dumps(record))
+    assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"][0]["limit"] == 0.5e6
+
+
+def test_an_extended_search_stays_extended(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    where = ("search", run, "--device", "cpu", "--out", out)
+    succeeded(capsys, *where, "--algorithm", "random", "--evaluations", "4")
+    succeeded(capsys, *where, "--resume", "--evaluations", "9")
+    archive = out / "evaluations.jsonl"
+    whole = archive.read_text()
+    archive.write_text("".join(whole.splitlines(keepends=True)[:5]))  # stopped while it was extended
+    assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["evaluations"] == 9
+    assert archive.read_text() == whole
+
+
+def test_a_search_by_files_is_resumed_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    write_predictor(Path("p.onnx"), "digits")
+    options = ("--evaluations", "40", "--max-mflops", "0.5")
+    succeeded(capsys, "search", "--space", "digits", "--predictor", "p.onnx", *options)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = ("search", "--space", "digits", "--out", "../project/digits_search", "--resume")
+    assert json.loads(succeeded(capsys, *again, "--json"))["answers"][0]["limit"] == 0.5e6
+    (tmp_path / "project" / "p.onnx").rename("moved.onnx")
+    said = refused(capsys, *again)
+    assert "the predictor of the search in ../project/digits_search, is not there any more" in said
+    assert "--predictor FILE" in said
+    assert json.loads(succeeded(capsys, *again, "--predictor", "moved.onnx", "--json"))["evaluations"] == 40
+    assert json.loads(succeeded(capsys, *again, "--json"))["evaluations"] == 40
+
+
+def test_a_space_of_a_file_is_searched_and_resumed_under_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = Path(resources.__file__).parent / "space" / "presets" / "digits.yaml"
+    (tmp_path / "my").mkdir()
+    (tmp_path / "my" / "space.yaml").write_text(
+        space.read_text(encoding="utf-8").replace("name: digits", "name: mine"), encoding="utf-8"
+    )
+    write_predictor(Path("p.onnx"), "digits")
+    words = ("search", "--space", "my/space.yaml", "--predictor", "p.onnx", "--evaluations", "40")
+    found = json.loads(succeeded(capsys, *words, "--max-mflops", "0.5", "--seed", "3", "--json"))
+    assert found["folder"] == "mine_search"
+    said = refused(capsys, *words)
+    assert "anas search --space my/space.yaml --predictor p.onnx --out mine_search --resume" in said
+    again = json.loads(succeeded(capsys, "search", "--space", "my/space.yaml", "--resume", "--json"))
+    assert again["answers"] == found["answers"]
 
 
 def test_nothing_accurate_enough_is_said_and_nothing_offered(

@@ -93,7 +93,8 @@ def _answers(view: SearchView) -> str:
         best = answer.best
         command = view.extract(best.arch.id)
         commands = [] if command is None else [command]
-        rows.append([answer.asked(), best.arch.id, f"{best.top1_pct:.2f}", *_costs(best, costs), *commands])
+        asked = answer.asked() + (", which lies within its bars: measure it" if answer.unsure else "")
+        rows.append([asked, best.arch.id, f"{best.top1_pct:.2f}", *_costs(best, costs), *commands])
     heads = ["asked", "architecture", *(OBJECTIVES[name].short for name in ("top1_pct", *costs))]
     if view.extract_command is not None:
         heads.append(COMMAND)
@@ -119,10 +120,7 @@ def _references(view: SearchView) -> str:
 
 def _costs(evaluation: Evaluation, costs: Sequence[str]) -> list[str]:
     known = [shown(evaluation, cost) is not None for cost in costs]
-    return [
-        OBJECTIVES[cost].shown(evaluation.value(cost)) if has else "–"
-        for cost, has in zip(costs, known, strict=True)
-    ]
+    return [evaluation.shown(cost) if has else "–" for cost, has in zip(costs, known, strict=True)]
 
 
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -70,7 +70,7 @@ def _scored(
     xs = _xs(evaluations, costs)
     columns = [xs[cost] for cost in costs]
     points = [
-        [e.arch.id, *e.arch.to_dict().values(), note, *(column[place] for column in columns)]
+        [e.arch.id, *e.arch.to_dict().values(), note + _bar(e), *(column[place] for column in columns)]
         for place, (e, note) in enumerate(zip(evaluations, notes, strict=True))
     ]
     lists = ["width", "depth", "kernel size", "expand ratio"]
@@ -89,6 +89,12 @@ def _scored(
         "hovertemplate": "<br>".join(lines),
     }
     return Trace(defaults | style, xs)
+
+
+def _bar(evaluation: Evaluation) -> str:
+    """Where an uncertain latency lies, in words."""
+    low, high = evaluation.bar("latency_ms")
+    return f"; latency {low:.3g} to {high:.3g} ms by its bars" if low < high else ""
 
 
 def _round(evaluation: Evaluation) -> str:

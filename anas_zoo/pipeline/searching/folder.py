@@ -8,7 +8,9 @@ front.png, front.html  the same to look at
 
 from __future__ import annotations
 
+import math
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ from anas_zoo.files import output_folder, refuse_occupied, write_json
 from anas_zoo.pipeline.run_folder import in_words
 from anas_zoo.schema import read_json
 from anas_zoo.search.archive import EVALUATIONS, FRONT
+from anas_zoo.search.objectives import COSTS
 
-__all__ = ["MARKER", "begin_search", "finished_search", "recorded_search"]
+__all__ = ["MARKER", "begin_search", "finished_search", "recorded_budgets", "recorded_search"]
 
 MARKER = "search.json"
-BEGUN_WITH = "begun_with"  # what may change when a search goes on
+BEGUN_WITH = "begun_with"  # what may change when a search is resumed
 
 
 def begin_search(
@@ -32,7 +35,8 @@ def begin_search(
     Args:
         folder: the search's.
         identity: everything that decides what the search finds.
-        begun_with: the budget and the files that it was given, for going on without naming them again.
+        begun_with: the budgets and the files that it was given, for resuming without naming them again;
+            those of the latest call are kept.
         resume: whether to go on with what is there; without anything there a search begins.
         again: the command that goes on, for errors.
 
@@ -53,12 +57,14 @@ def begin_search(
             f"or give another --out; or begin anew after: rm -r {name}"
         )
     there = _read(folder)
-    there.pop(BEGUN_WITH, None)
+    before = there.pop(BEGUN_WITH, None)
     if there != identity:
         raise SearchError(
             f"{folder} holds the evaluations of another search ({in_words(there, identity)}); "
             f"give another --out, or begin anew after: rm -r {name}"
         )
+    if before != begun_with:
+        write_json(folder / MARKER, identity | {BEGUN_WITH: begun_with})
 
 
 def recorded_search(folder: Path) -> dict[str, Any] | None:
@@ -69,9 +75,28 @@ def recorded_search(folder: Path) -> dict[str, Any] | None:
     if not (folder / MARKER).is_file():
         return None
     data = _read(folder)
-    if not {"settings", "seed", "space", BEGUN_WITH} <= data.keys():
+    kinds = {"settings": dict, "seed": int, "space": dict, BEGUN_WITH: dict}
+    begun_with: Any = data.get(BEGUN_WITH)
+    if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()) or not all(
+        isinstance(begun_with.get(key), str | None) for key in ("latency", "predictor")
+    ):
         raise SearchError(f"{folder / MARKER}: not the record of a search")
     return data
+
+
+def recorded_budgets(kept: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The (cost, limit) of which a recorded search was asked the best; none in an old record.
+
+    Raises :class:`SearchError` for what are no budgets.
+    """
+    found = kept[BEGUN_WITH].get("budgets", [])
+    try:
+        budgets = [(str(cost), float(limit)) for cost, limit in found]
+    except (TypeError, ValueError):
+        budgets = [("", 0.0)]
+    if any(cost not in COSTS or not 0 <= limit < math.inf for cost, limit in budgets):
+        raise SearchError(f"{MARKER}: its budgets are damaged: {found!r:.60}")
+    return budgets
 
 
 def _read(folder: Path) -> dict[str, Any]:

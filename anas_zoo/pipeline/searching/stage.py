@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 from anas_zoo.errors import SearchError
 from anas_zoo.files import canonical_json, sha256_bytes, sha256_file
 from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.searching.folder import recorded_budgets, recorded_search
+from anas_zoo.pipeline.searching.latency import SearchLatency, latency_of_search
 from anas_zoo.pipeline.searching.task import SearchOutcome, SearchTask, run_task
 from anas_zoo.pipeline.searching.workers import evaluate_together
 from anas_zoo.pipeline.train import HERE
-from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.progress import note
 from anas_zoo.schema import parse
 from anas_zoo.search import (
@@ -27,6 +28,8 @@ from anas_zoo.search import (
     SubnetEvaluator,
     check_limits,
 )
+from anas_zoo.search.limits import Range
+from anas_zoo.search.objectives import OBJECTIVES
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training import Workers
 
@@ -69,19 +72,22 @@ def search_stage(
         seed: default is the run's.
         out: the search's folder.
         resume: go on with the search that is in it, if any.
-        budgets: (cost, limit) of which the best are wanted.
+        budgets: (cost, limit) of which the best are wanted; of a search that is resumed by default as before.
         predictor: an ONNX file.
         workers: the processes that evaluate.
 
     Raises :class:`SearchError` when nothing is within the limits, when the folder holds another search, or
     when evaluations keep failing; :class:`OutputError` when the folder is taken.
     """
-    recipe = recipe or run.recipe.search
+    recipe = recipe or run.search_recipe
     seed = run.recipe.seed if seed is None else seed
     folder = out or run.search_folder
     run.use_threads()
     classes = len(run.source.label_names)
-    problem = make_problem(run.space, classes, recipe, budgets)
+    kept = recorded_search(folder) if resume else None
+    budgets = _asked(budgets, kept, recipe.limits, folder)
+    latency = _latency(recipe, run.space, classes, kept, workers)
+    problem = make_problem(run.space, classes, recipe, budgets, latency)
     where = "" if out is None else f" --search {shlex.quote(str(out))}"
     command = shlex.quote(str(run.folder))
     if predictor is not None:
@@ -103,6 +109,7 @@ def search_stage(
         again=f"anas search {command}{where.replace('--search', '--out')} --resume",
         extract=f"anas extract {command}{where} --arch {{arch_id}}",
         resume=resume,
+        latency=latency,
         predictor=None if predictor is None else str(predictor),
         budgets=budgets,
     )
@@ -120,26 +127,33 @@ def search_with_predictor(
     num_classes: int = 1000,
     resume: bool = False,
     budgets: Sequence[tuple[str, float]] = (),
+    space_text: str | None = None,
 ) -> SearchOutcome:
     """Search ``space`` by a predictor's word alone: no weights, no images.
 
-    The arguments are those of :func:`search_stage`.
+    The arguments are those of :func:`search_stage`, and ``space_text``: how the user named the space, for the
+    commands that are printed.
 
     Raises as :func:`search_stage` does, and :class:`ConfigError` for a predictor of another space.
     """
     evaluator = _predicting(predictor, space)
+    kept = recorded_search(out) if resume else None
+    budgets = _asked(budgets, kept, recipe.limits, out)
+    latency = _latency(recipe, space, num_classes, kept)
     task = SearchTask(
         title=space.name,
-        problem=make_problem(space, num_classes, recipe, budgets),
+        problem=make_problem(space, num_classes, recipe, budgets, latency),
         recipe=recipe,
         seed=seed,
         out=out,
         scored_by={"predictor_sha256": sha256_file(predictor)},
         scored_by_words=f"predicted by {predictor.name}",
-        again=f"anas search --space {space.name} --predictor {shlex.quote(str(predictor))} "
+        again=f"anas search --space {shlex.quote(space_text or space.name)} --predictor "
+        f"{shlex.quote(str(predictor))} "
         f"--out {shlex.quote(str(out))} --resume",
         extract=f"anas extract RUN --search {shlex.quote(str(out))} --arch {{arch_id}}",
         resume=resume,
+        latency=latency,
         predictor=str(predictor),
         budgets=budgets,
     )
@@ -163,41 +177,74 @@ def make_problem(
     num_classes: int,
     recipe: SearchRecipe,
     budgets: Sequence[tuple[str, float]] = (),
+    latency: SearchLatency | None = None,
 ) -> Problem:
     """The problem of a recipe; its limits, and each budget alone, can be kept.
 
-    Where one cannot, :class:`SearchError` says what is nearest.
+    Where one cannot, :class:`SearchError` says what is nearest. A limit of latency that no prediction keeps
+    is judged by the bars of the predictions: it is refused only where even those do not reach it.
     """
-    latency = None
-    if recipe.latency is not None:
-        model = LatencyModel.load(Path(recipe.latency), space)
-        warning = model.foreign()
-        if warning is not None:
-            note(f"warning: {warning}")
-        fitted = model.record.num_classes
-        if fitted != num_classes:
-            note(
-                f"warning: {recipe.latency} was fitted on classifiers of {fitted} classes; what the "
-                f"classifier's part of {num_classes} takes is extrapolated"
-            )
-        latency = model.with_classes(num_classes)
 
-    def within(limits: Limits) -> Problem:
+    def within(limits: Limits, *, by_bars: bool = False) -> Problem:
         problem = Problem(
             space,
             num_classes=num_classes,
             objectives=recipe.objectives,
             limits=limits,
             latency_ms=latency,
+            latency_bars=None if latency is None else latency.bars,
+            by_bars=by_bars,
         )
-        check_limits(problem, np.random.default_rng(0))
+        try:
+            check_limits(problem, np.random.default_rng(0))
+        except SearchError:
+            if by_bars or problem.latency_bars is None or limits.latency_ms.open:
+                raise
+            problem = within(limits, by_bars=True)
+            note(
+                f"warning: nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
+                "subnets may, by the bars of their predictions; those are taken: measure them (anas bench)"
+            )
         return problem
 
     for cost, limit in budgets:
         data = recipe.limits.model_dump()
+        if data[cost]["max"] == limit:
+            continue
         data[cost]["max"] = limit
         within(parse(Limits, data, "the budgets", error=SearchError))
     return within(recipe.limits)
+
+
+def _latency(
+    recipe: SearchRecipe,
+    space: SearchSpace,
+    num_classes: int,
+    kept: Mapping[str, Any] | None,
+    workers: Workers = HERE,
+) -> SearchLatency | None:
+    if recipe.latency is None:
+        return None
+    return latency_of_search(Path(recipe.latency), space, num_classes, kept, workers)
+
+
+def _asked(
+    budgets: Sequence[tuple[str, float]], kept: Mapping[str, Any] | None, limits: Limits, folder: Path
+) -> Sequence[tuple[str, float]]:
+    """The budgets of this call; of a search that is resumed without any, those that it was asked before.
+
+    Raises :class:`SearchError` for one beyond the limits, where a search that is resumed has not looked.
+    """
+    if kept is None:
+        return budgets
+    for cost, limit in budgets:
+        most = getattr(limits, cost).max
+        if most is not None and limit > most:
+            raise SearchError(
+                f"{folder} was searched with {Range(max=most).in_words(cost)}; a budget of "
+                f"{OBJECTIVES[cost].shown(limit)} lies beyond that: give another --out"
+            )
+    return budgets or recorded_budgets(kept)
 
 
 def _identity_of(run: Run, recipe: SearchRecipe, evaluator: Evaluator) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from anas_zoo.files import sha256_file, write_json
 from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
 from anas_zoo.pipeline.searching.folder import begin_search
+from anas_zoo.pipeline.searching.latency import LATENCY_HERE, SearchLatency
 from anas_zoo.pipeline.searching.references import score_references
 from anas_zoo.progress import note
 from anas_zoo.search import (
@@ -43,6 +44,7 @@ class SearchOutcome:
         references: published models of the space, scored alike.
         result: every evaluation.
         extract: the command that extracts an architecture, with ``{arch_id}`` in it.
+        latency: what its latencies are, where it works with a model of them.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class SearchOutcome:
     references: list[Reference]
     result: SearchResult
     extract: str
+    latency: SearchLatency | None = None
 
     def extract_command(self, evaluation: Evaluation) -> str:
         """The command that extracts one architecture."""
@@ -73,6 +76,7 @@ class SearchTask:
         again: the command that goes on with it.
         extract: the command that extracts an architecture, with ``{arch_id}`` in it.
         resume: whether to go on with what is in the folder.
+        latency: of its architectures, if it works with one.
         predictor: the file that scores, if one does.
         budgets: (cost, limit) of which the best are wanted.
     """
@@ -87,6 +91,7 @@ class SearchTask:
     again: str
     extract: str
     resume: bool
+    latency: SearchLatency | None = None
     predictor: str | None = None
     budgets: Sequence[tuple[str, float]] = field(default_factory=tuple)
 
@@ -105,12 +110,15 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
         "scored_by": task.scored_by,
         "latency_sha256": None if recipe.latency is None else sha256_file(Path(recipe.latency)),
     }
+    if task.latency is not None and task.latency.here is not None:
+        identity[LATENCY_HERE] = task.latency.here.model_dump(mode="json")
     begun_with = {
         "evaluations": recipe.evaluations,
         "images_forwarded": recipe.images_forwarded,
         "images": recipe.images,
-        "latency": recipe.latency,
-        "predictor": task.predictor,
+        "latency": _from_anywhere(recipe.latency),
+        "predictor": _from_anywhere(task.predictor),
+        "budgets": [list(budget) for budget in task.budgets],
     }
     begin_search(task.out, identity, begun_with, resume=task.resume, again=task.again)
     algorithm = make_algorithm(problem, recipe, seed=[task.seed, SEARCH])
@@ -129,7 +137,16 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
         "images_forwarded": result.images_forwarded,
         "exhausted": result.exhausted,
     }
-    outcome = SearchOutcome(task.out, problem.objectives, front, answers, references, result, task.extract)
+    outcome = SearchOutcome(
+        folder=task.out,
+        objectives=problem.objectives,
+        front=front,
+        answers=answers,
+        references=references,
+        result=result,
+        extract=task.extract,
+        latency=task.latency,
+    )
     view = _view(task, outcome)
     draw_picture(task.out / "front.png", view)
     write_page(task.out / "front.html", view)
@@ -146,6 +163,11 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
     return outcome
 
 
+def _from_anywhere(file: str | None) -> str | None:
+    """A file as a later call finds it, wherever that is made."""
+    return None if file is None else str(Path(file).absolute())
+
+
 def _view(task: SearchTask, outcome: SearchOutcome) -> SearchView:
     recipe, result, space = task.recipe, outcome.result, task.problem.space
     about = {
@@ -157,6 +179,8 @@ def _view(task: SearchTask, outcome: SearchOutcome) -> SearchView:
         "evaluations": f"{result.count:,}, {len(result.failures)} of them failed",
         "images forwarded": f"{result.images_forwarded:,}",
     }
+    if task.latency is not None:
+        about["latency"] = task.latency.in_words()
     return SearchView(
         title=f"{task.title}: {result.count:,} evaluated subnets",
         objectives=outcome.objectives,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import torch.distributed as dist
 
@@ -11,7 +12,9 @@ from anas_zoo.search import Evaluator, Score
 from anas_zoo.space import Architecture
 from anas_zoo.training import Workers
 
-__all__ = ["evaluate_together"]
+__all__ = ["evaluate_together", "of_the_first"]
+
+T = TypeVar("T")
 
 
 class _Together:
@@ -45,6 +48,15 @@ class _Together:
             if asked[0] is None:
                 return
             self.share(asked[0])
+
+
+def of_the_first(value: T, workers: Workers) -> T:
+    """The first process' ``value``, in every process; each of them has to call this."""
+    if workers.count == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
 
 
 @contextlib.contextmanager

@@ -1,0 +1,212 @@
+"""``anas search --latency``: the model is compared with this machine, and limits are judged by its bars."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import refused
+from searching_digits import make_run
+
+from anas_zoo.cli import main
+from anas_zoo.errors import SearchError
+from anas_zoo.pipeline.searching import make_problem
+from anas_zoo.pipeline.searching.latency import SearchLatency
+from anas_zoo.profiling.latency_error import Bars
+from anas_zoo.profiling.latency_model import LatencyModel
+from anas_zoo.profiling.yardsticks import Here
+from anas_zoo.search import SearchRecipe
+from anas_zoo.space import SearchSpace
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))
+from latency_records import measured_of, model_of
+
+SPACE = SearchSpace.load("digits")
+SMALL = ("--evaluations", "12", "--device", "cpu")
+FILES = ("search.json", "evaluations.jsonl", "front.json")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("search") / "run")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A model whose made-up milliseconds are ten times what the digits' networks take anywhere."""
+    path = tmp_path / "latency.json"
+    record = model_of(SPACE, measured=measured_of(SPACE, times=(9.0, 10.0, 11.0))).record
+    measured = [one.model_copy(update={"predicted_ms": 10 * one.predicted_ms}) for one in record.measured]
+    slow = {name: 10 * value for name, value in record.coefficients.items()}
+    changed = record.model_copy(update={"coefficients": slow, "measured": tuple(measured)})
+    LatencyModel(changed).save(path)
+    return path
+
+
+def ran(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
+    """What a command printed that succeeds, on a machine that may be anything."""
+    assert main([str(arg) for arg in args]) == 0
+    return capsys.readouterr().out
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def test_a_machine_of_another_speed_is_noticed_scaled_and_resumed_the_same(
+    run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    words = ["search", str(run), "--out", str(out), "--device", "cpu"]
+    options = ["--evaluations", "12", "--latency", str(file), "--objective", "latency_ms"]
+    assert main([*words, *options, "--max-latency-ms", "10"]) == 0
+    told = capsys.readouterr()
+    assert "what they took at the fit" in told.err
+    assert "what they took at the fit" in told.out
+    here = json.loads((out / "search.json").read_text())["latency_here"]
+    assert len(here["yardsticks"]) == 2
+    assert here["factor"] < 0.5
+    lines = [json.loads(line) for line in (out / "evaluations.jsonl").read_text().splitlines()]
+    model = LatencyModel.load(file)
+    low, high = Bars(**here["bars"]).factors
+    for line in lines:
+        arch = SPACE.decode(SPACE.encode([type(SPACE.smallest).from_dict(line["arch"])]))[0]
+        assert line["latency_ms"] == pytest.approx(float(model([arch])[0]) * here["factor"])
+        assert line["latency_bar_ms"] == pytest.approx([line["latency_ms"] * low, line["latency_ms"] * high])
+    front = json.loads((out / "front.json").read_text())
+    assert all("latency_bar_ms" in item for item in front["front"])
+    assert front["answers"][0]["best"]["latency_bar_ms"]
+    assert "ms by its bars" in (out / "front.html").read_text()
+
+    # As if it had been killed: it ends the same, by the factor of its beginning, whatever is measured now.
+    whole = contents(out)
+    (out / "front.json").unlink()
+    (out / "evaluations.jsonl").write_bytes(b"".join(whole["evaluations.jsonl"].splitlines(True)[:7]))
+    assert main([*words, "--resume"]) == 0
+    told = capsys.readouterr()
+    assert "when the search began; that stays" in told.err
+    assert contents(out) == whole
+
+
+def test_a_search_of_before_goes_on_without_a_comparison(
+    run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    options = ("--latency", file, "--objective", "latency_ms", "--algorithm", "random")
+    ran(capsys, "search", run, *SMALL, *options, "--out", out)
+    record = json.loads((out / "search.json").read_text())
+    del record["latency_here"], record["begun_with"]["budgets"]
+    (out / "search.json").write_text(json.dumps(record))
+    archive = out / "evaluations.jsonl"
+    archive.write_text("".join(archive.read_text().splitlines(True)[:3]))
+    found = json.loads(ran(capsys, "search", run, "--out", out, "--resume", "--json", "--device", "cpu"))
+    assert found["evaluations"] == 12
+    assert found["latency"] is None
+    last = json.loads(archive.read_text().splitlines()[-1])
+    arch = type(SPACE.smallest).from_dict(last["arch"])
+    assert last["latency_ms"] == pytest.approx(float(LatencyModel.load(file)([arch])[0]))
+    assert "latency_bar_ms" not in last
+
+
+def test_a_model_that_cannot_be_compared_is_warned_of(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare.json"
+    model_of(SPACE).save(bare)
+    words = ["search", str(run), *SMALL, "--latency", str(bare), "--objective", "latency_ms"]
+    assert main([*words, "--out", str(tmp_path / "found")]) == 0
+    err = capsys.readouterr().err
+    assert "could not be compared with this machine (its file keeps no measurements" in err
+    assert "its predictions have no bars" in err
+
+
+def test_a_model_of_a_busy_and_of_another_machine_says_both(
+    run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = json.loads(file.read_text())
+    data["fingerprint"]["cpu"] = "Abacus 2000"
+    data["unrest"] = "the same files took up to 58 % more or less from moment to moment"
+    file.write_text(json.dumps(data))
+    words = ["search", str(run), *SMALL, "--latency", str(file), "--objective", "latency_ms"]
+    assert main([*words, "--out", str(tmp_path / "found")]) == 0
+    err = capsys.readouterr().err
+    assert "is of another machine or runtime (cpu: 'Abacus 2000' there" in err
+    assert "was fitted on a busy machine (the same files took up to 58 %" in err
+    assert main(["latency", "predict", str(file), "digits_s"]) == 0
+    told = capsys.readouterr()
+    assert "the machine was busy while the latency model was fitted" in told.err
+
+
+def problem(limits: dict[str, Any], here: Here, budgets: list[tuple[str, float]] | None = None) -> Any:
+    model = model_of(SPACE, measured=measured_of(SPACE))
+    recipe = SearchRecipe.model_validate({"limits": limits})
+    return make_problem(SPACE, 10, recipe, budgets or (), SearchLatency(model, here))
+
+
+def test_a_limit_that_a_subnet_may_keep_is_not_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    least = float(model_of(SPACE)([SPACE.smallest])[0])
+    here = Here(verdict="scaled", factor=2.0, bars=Bars(low_pct=-20, high_pct=25))
+    # What the model alone says would be refused by its own unscaled milliseconds, and is not here.
+    assert not problem({"latency_ms": {"max": 2.1 * least}}, here).by_bars
+    capsys.readouterr()
+    assert problem({"latency_ms": {"max": 1.7 * least}}, here).by_bars
+    assert "nothing is predicted to have latency (ms) at most" in capsys.readouterr().err
+    with pytest.raises(SearchError, match=r"is too little: .* by the bars of the latency model"):
+        problem({"latency_ms": {"max": 1.5 * least}}, here)
+    with pytest.raises(SearchError, match="is too little"):
+        problem({"latency_ms": {"max": 1.7 * least}}, here.model_copy(update={"bars": None}))
+
+
+def test_a_budget_within_the_bars_is_answered_and_said_to_be(
+    run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    options = ("--latency", file, "--algorithm", "random", "--json")
+    words = ("search", run, "--device", "cpu", "--out", out)
+    first = json.loads(ran(capsys, *words, "--evaluations", "12", *options))
+    lines = [json.loads(line) for line in (out / "evaluations.jsonl").read_text().splitlines()]
+    fastest = min(lines, key=lambda line: line["latency_ms"])
+    best = max(lines, key=lambda line: line["top1_pct"])
+    for line, limit in ((best, best["latency_ms"] * 1.0001), (fastest, fastest["latency_ms"] * 0.999)):
+        text = ran(capsys, *words, "--resume", "--max-latency-ms", f"{limit:.12f}")
+        assert "the limit lies within its bars" in text
+        assert "measure it with anas bench" in text
+        assert "would be kept by all of the bars" in text
+        assert ("it is predicted to miss this" in text) == (line is fastest)
+        assert "which lies within its bars: measure it" in (out / "front.html").read_text()
+    assert (
+        first["latency"]["factor"] == json.loads((out / "front.json").read_text())["latency_here"]["factor"]
+    )
+
+
+@pytest.mark.slow
+def test_all_processes_search_with_what_the_first_one_measured(run: Path, file: Path, tmp_path: Path) -> None:
+    least = float(LatencyModel.load(file)([SPACE.smallest])[0])
+    # Within reach only once the predictions were scaled: none of the processes may refuse it.
+    options = ("--latency", str(file), "--max-latency-ms", str(0.6 * least), "--out", str(tmp_path / "two"))
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    words += ["-m", "anas_zoo.cli", "search", str(run), *SMALL, *options]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert done.stdout.count("look at it") == 1
+    assert json.loads((tmp_path / "two" / "search.json").read_text())["latency_here"]["factor"] < 0.5
+
+
+def test_predictions_carry_their_bars(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = json.loads(ran(capsys, "latency", "predict", file, "digits_s", "--json"))
+    value, (low, high) = data["latency_ms"]["digits_s"], data["latency_bar_ms"]["digits_s"]
+    bars = LatencyModel.load(file).bars
+    assert bars is not None
+    assert (low / value, high / value) == pytest.approx(bars.factors)
+    assert data["bars"] == bars.model_dump()
+    text = ran(capsys, "latency", "predict", file, "digits_s")
+    assert f"{low:.3f}" in text
+    assert f"{high:.3f}" in text
+    assert "half of such predictions" not in text
+    said = refused(capsys, "latency", "predict", file, "attentive_nas_a0")
+    assert "outside the space" in said
+    assert np.isfinite([low, high]).all()
