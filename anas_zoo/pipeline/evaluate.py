@@ -18,7 +18,7 @@ from anas_zoo.geometry import Mode
 from anas_zoo.images import opaque
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
-from anas_zoo.progress import track
+from anas_zoo.progress import note, track
 from anas_zoo.training import pick_device
 from anas_zoo.zoo import (
     Accuracy,
@@ -42,6 +42,8 @@ Prepared = npt.NDArray[Any]  # one image as the network takes it
 Indices = npt.NDArray[np.int64]
 
 BATCH = 64
+MAX_UNREADABLE = 10  # images that may be left out
+NAMED = 3  # of them that a note names
 MANY_CLASSES = 5  # top-5 says something from more of them on
 
 
@@ -96,9 +98,9 @@ def evaluate(
         device: of torch.
         keep: note the result in the report of a draft.
 
-    Raises :class:`DataError` for images that cannot be read or do not fit the entry, :class:`EntryError` for
-    an entry that cannot be measured or whose report is fixed, :class:`NoWeightsError` for one without its
-    weights.
+    An image that cannot be read is left out and said. Raises :class:`DataError` for more than
+    ``MAX_UNREADABLE`` of them and for images that do not fit the entry, :class:`EntryError` for an entry that
+    cannot be measured or whose report is fixed, :class:`NoWeightsError` for one without its weights.
     """
     entry = Entry.read(folder)
     if keep:
@@ -121,10 +123,14 @@ def evaluate(
     classes = classes_in(source, entry)
     split, chosen = choose_images(source, run, split, limit)
     recorded = entry.config.anas.preprocessing
-    accuracies = [
-        _measured(entry, network, source, classes, split, chosen, mode, runtime)
-        for mode in modes or (recorded.mode,)
-    ]
+    accuracies = []
+    for mode in modes or (recorded.mode,):
+        accuracy, unreadable = _measured(entry, network, source, classes, split, chosen, mode, runtime)
+        accuracies.append(accuracy)
+        if unreadable:
+            reasons = "; ".join(list(unreadable.values())[:NAMED])
+            note(f"{len(unreadable)} of {len(chosen)} images cannot be read and are left out: {reasons}")
+            chosen = [index for index in chosen if index not in unreadable]
     if keep:
         write_report(folder, _noted(entry.report, accuracies))
     return Evaluated(entry.name, recorded, network.name, tuple(accuracies))
@@ -139,7 +145,7 @@ def accuracies_on(
     """
     entry = Entry.read(folder)
     network, classes = _network(entry, "torch", None, "cpu"), classes_in(source, entry)
-    return [_measured(entry, network, source, classes, split, chosen, mode, "torch") for mode in modes]
+    return [_measured(entry, network, source, classes, split, chosen, mode, "torch")[0] for mode in modes]
 
 
 def _measured(
@@ -151,18 +157,24 @@ def _measured(
     chosen: Sequence[int],
     mode: Mode,
     runtime: Runtime,
-) -> Accuracy:
+) -> tuple[Accuracy, dict[int, str]]:
+    """The accuracy, and which images were left out as they cannot be read, with the reasons."""
     recorded = entry.config.anas.preprocessing
     prepare = _preparation(recorded, mode, runtime) if not network.raw else _as_it_is(recorded)
-    top1, top5 = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
-    return Accuracy(
+    top1, top5, unreadable = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
+    images = len(chosen) - len(unreadable)
+    if not images:
+        last = list(unreadable.values())[-1]
+        raise DataError(f"none of the {len(chosen)} images can be read; the last: {last}")
+    accuracy = Accuracy(
         source=source.title,
         split=split,
-        images=len(chosen),
-        top1_pct=100.0 * top1 / len(chosen),
-        top5_pct=100.0 * top5 / len(chosen) if entry.config.num_classes > MANY_CLASSES else None,
+        images=images,
+        top1_pct=100.0 * top1 / images,
+        top5_pct=100.0 * top5 / images if entry.config.num_classes > MANY_CLASSES else None,
         preprocessing=mode,
     )
+    return accuracy, unreadable
 
 
 def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:
@@ -233,15 +245,28 @@ def _count(
     chosen: Sequence[int],
     classes: Indices,
     what: str,
-) -> tuple[int, int]:
-    """How many images have their class first, and among the first five."""
-    top1 = top5 = 0
+) -> tuple[int, int, dict[int, str]]:
+    """How many images have their class first, and among the first five, and why others cannot be read."""
+    top1, top5, unreadable = 0, 0, dict[int, str]()
     for part in track(list(_batches(chosen)), what):
-        logits = network.logits([prepare(source.image(index)) for index in part])
+        images = {}
+        for index in part:
+            try:
+                images[index] = prepare(source.image(index))
+            except DataError as exc:
+                unreadable[index] = str(exc)
+                if len(unreadable) > MAX_UNREADABLE:
+                    raise DataError(
+                        f"{len(unreadable)} images could not be read, {MAX_UNREADABLE} may be left out; mend "
+                        f"or remove them; the last: {exc}"
+                    ) from exc
+        if not images:
+            continue
+        logits = network.logits(list(images.values()))
         best = np.argsort(-logits, axis=1, kind="stable")[:, :MANY_CLASSES]
-        hits = best == classes[source.labels[part]][:, None]
+        hits = best == classes[source.labels[list(images)]][:, None]
         top1, top5 = top1 + int(hits[:, 0].sum()), top5 + int(hits.any(axis=1).sum())
-    return top1, top5
+    return top1, top5, unreadable
 
 
 def _batches(chosen: Sequence[int]) -> Iterator[list[int]]:

@@ -117,10 +117,18 @@ def _huge(path: Path) -> None:
     path.write_bytes(data)
 
 
+def _huge_jpeg(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 9_000, 10_000)
+    path.write_bytes(data)
+
+
 UNREADABLE: list[tuple[str, Callable[[Path], Any], str]] = [
     ("png", _cut, "the PNG is cut off"),
     ("png", _flipped, 'the PNG is damaged (checksum of "IDAT")'),
     ("png", _huge, "the image is too large (100000 × 100000 pixels)"),
+    ("jpg", _huge_jpeg, "the image is too large (10000 × 9000 pixels)"),
     ("jpg", _cut, "the JPEG is cut off"),
     ("jpg", lambda path: path.write_bytes(path.read_bytes()[:30]), "the JPEG is cut off or damaged"),
     ("jpg", lambda path: Image.new("CMYK", (4, 4)).save(path), "a CMYK JPEG; convert it to RGB first"),

@@ -11,6 +11,7 @@ from PIL import Image
 from anas_zoo.data import DigitsSource, FolderSource, ImageSource, Split, SplitRecipe, make_split
 from anas_zoo.data.unreadable import numbered_as, readable, without_unreadable
 from anas_zoo.errors import DataError
+from anas_zoo.schema import parse
 
 COUNT = 60
 
@@ -58,6 +59,16 @@ def test_images_that_cannot_be_read_are_in_no_part(
     again = Split.model_validate(split.model_dump(mode="json"))
     assert again == split
     assert again.train == before.train
+
+
+def test_the_name_of_an_unreadable_file_does_not_make_the_split_unreadable(tmp_path: Path) -> None:
+    source = write_numbered(tmp_path / "images", COUNT, name="{:03d}\u202egnp.png")
+    damage(source, split_of(source).test[:1])
+    split = without_unreadable(source, split_of(source), limit=2)
+    again = parse(Split, split.model_dump(mode="json"), "split.json")
+    source.file(split.unreadable[0].index).unlink()
+    now = FolderSource(tmp_path / "images")
+    assert numbered_as(now, again).fingerprint() == split.source_sha256
 
 
 def test_a_split_of_readable_images_is_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import resource
 
 import numpy as np
 import pytest
@@ -117,3 +118,12 @@ def test_an_unknown_policy_is_refused(policy: str) -> None:
 def test_a_recipe_that_cannot_be_is_refused(recipe: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse(StreamRecipe, recipe, "recipe")
+
+
+@pytest.mark.parametrize("size", [(10_000, 1), (1, 10_000)])
+def test_a_view_of_a_strip_takes_little_memory(size: tuple[int, int]) -> None:
+    recipe = parse(StreamRecipe, {"side": 224}, "recipe")
+    views(recipe, DIGIT, 1)  # which loads timm
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert views(recipe, Image.new("RGB", size), 20).shape == (20, 3, 224, 224)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # whole it has 1.5 GB

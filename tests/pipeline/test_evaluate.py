@@ -263,3 +263,50 @@ def test_reports_of_before_read_and_write_alike(top5: float | None, further: lis
     more = tuple(accuracy.model_copy(update={"preprocessing": m, "top5_pct": top5}) for m in further)
     new = old.model_copy(update={"further_accuracy": more})
     assert EntryReport.model_validate(json.loads(json.dumps(new.to_dict()))) == new
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_images_that_cannot_be_read_are_not_counted(
+    runtime: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = DigitsSource()
+    for index in range(40):
+        folder = tmp_path / str(source.labels[index])
+        folder.mkdir(exist_ok=True)
+        source.image(index).save(folder / f"{index}.png")
+    whole = evaluate(SMALL, str(tmp_path), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
+    files = sorted(tmp_path.glob("*/*.png"))
+    for file in files[:2]:
+        file.write_bytes(file.read_bytes()[:-30])
+    found = evaluate(SMALL, str(tmp_path), modes=("native", "reference"), runtime=runtime)  # type: ignore[arg-type]
+    assert [accuracy.images for accuracy in found.accuracies] == [38, 38]
+    gone = round(whole.top1_pct * 40 / 100) - round(found.accuracies[0].top1_pct * 38 / 100)
+    assert 0 <= gone <= 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("2 of 40 images cannot be read and are left out: ")
+    for file in files[2:11]:
+        file.write_bytes(b"")
+    with pytest.raises(DataError, match=r"^11 images could not be read, 10 may be left out; .*\.png: "):
+        evaluate(SMALL, str(tmp_path), runtime=runtime)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
+def test_transparent_images_are_read_as_the_entry_says(runtime: str, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    source = DigitsSource()
+    for index in range(60):
+        folder = images / str(source.labels[index])
+        folder.mkdir(parents=True, exist_ok=True)
+        scan = source.image(index)
+        scan.putalpha(0)  # nothing but white on white; without its transparency, a scan
+        scan.save(folder / f"{index}.png")
+    entry = Path(
+        shutil.copytree(SMALL, tmp_path / "digits_s", ignore=shutil.ignore_patterns("manifest.json"))
+    )
+    dropped = evaluate(entry, str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
+    assert dropped.top1_pct > 80
+    config = json.loads((entry / "config.json").read_text())
+    config["anas"]["preprocessing"]["transparency"] = "white"
+    (entry / "config.json").write_text(json.dumps(config))
+    white = evaluate(entry, str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
+    assert white.top1_pct < 30  # all look alike

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from letters import write_letters
 
 from anas_zoo.errors import (
     CalibrationError,
@@ -20,7 +21,7 @@ from anas_zoo.errors import (
 )
 from anas_zoo.export import list_targets
 from anas_zoo.pipeline.deploy import validate_entry
-from anas_zoo.pipeline.exporting import export_entry, export_targets, onnx_name
+from anas_zoo.pipeline.exporting import _calibration_images, export_entry, export_targets, onnx_name
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.resources import resource_folder
 from anas_zoo.zoo import Entry, entry_folder, file_info, model_card, publish, verify, write_report
@@ -50,6 +51,15 @@ def changed(tmp_path: Path, name: str, **changes: Any) -> Path:
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(data | changes | {"name": "mine"}))
     return path
+
+
+def test_int8_is_calibrated_on_images_that_can_be_read(tmp_path: Path) -> None:
+    images = write_letters(tmp_path / "images", per_class=3)
+    file = images / "A" / "1.png"
+    file.write_bytes(file.read_bytes()[:-40])
+    prepared, source = _calibration_images(SHELF, Entry.read(SHELF).config, 12, str(images))
+    assert len(prepared) == 11
+    assert source == "11 training images of images of the folder 'images'"
 
 
 def test_names_of_files() -> None:

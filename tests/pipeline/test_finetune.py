@@ -29,6 +29,7 @@ from anas_zoo.pipeline.finetune import finetune, with_new_classifier
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING
+from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.schema import read_json
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
@@ -165,6 +166,28 @@ def test_only_the_classifier_is_new_and_it_follows_its_seed() -> None:
     assert 0.005 < float(first["classifier.weight"].std()) < 0.015
     assert torch.equal(first["classifier.weight"], second["classifier.weight"])
     assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+
+def test_unreadable_images_are_left_out_and_may_be_deleted(few: Path, tmp_path: Path) -> None:
+    images = shutil.copytree(few, tmp_path / "images")
+    before = FinetuneRun.start(tmp_path / "before", quick(images), Entry.read(SMALL)).split
+    bad = [before.test[0], before.search[0], before.train[0]]
+    files = [FolderSource(images).file(index) for index in bad]
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-40])
+    run = FinetuneRun.start(tmp_path / "run", quick(images), Entry.read(SMALL))
+    assert [image.index for image in run.split.unreadable] == sorted(bad[:2])
+    count = len(before.train)
+    calibration = run.calibration_images(count)
+    assert len(calibration.labels) == len(calibration(6)) == count - 1
+    assert run.calibration_images(count) is calibration
+    assert set(choose_images(run.source, run, "all", None)[1]) == set(range(before.images)) - set(bad[:2])
+    for file in files[:2]:
+        file.unlink()
+    again = FinetuneRun.open(run.folder)
+    assert torch.equal(again.test_images(6), run.test_images(6))
+    assert again.source.preprocessing == run.source.preprocessing
+    assert torch.equal(again.calibration_images(count)(6), calibration(6))
 
 
 def test_the_images_get_the_preprocessing_of_the_entry(few: Path, tmp_path: Path) -> None:

@@ -1,11 +1,28 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from anas_zoo.data import DigitsSource, tensors
+from anas_zoo.data import AugmentationRecipe, DigitsSource, FolderSource, tensors
 from anas_zoo.errors import DataError
-from anas_zoo.pipeline.images_at import ImagesAt
+from anas_zoo.pipeline.images_at import ImagesAt, ViewsAt
+
+
+def test_further_views_show_what_the_images_themselves_show(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    slope = np.linspace(0, 255, 90)[None, :, None] + np.zeros((40, 1, 3))
+    Image.fromarray(slope.astype(np.uint8)).save(tmp_path / "a" / "oblong.png")
+    source = FolderSource(tmp_path)
+    images = ImagesAt(source, [0])
+    views = ViewsAt(images, 48, AugmentationRecipe(), 2, seed=0)
+    for resolution in (24, 32, 48):
+        own, further = views(resolution)
+        assert torch.equal(own, images(resolution)[0])
+        assert float((own - further).abs().max()) < 0.05  # from edge to edge it is 2
 
 
 def test_images_that_do_not_fit_in_memory_come_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

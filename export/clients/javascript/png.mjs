@@ -1,7 +1,7 @@
 // PNG to 8-bit RGB with the bytes as they are in the file: no colour management, of 16 bits the upper 8,
 // transparency as the entry says. A browser's canvas would multiply the colours by their transparency and
 // apply colour profiles, and then the network would see other numbers than it was measured on.
-import { ClientError } from "./errors.mjs";
+import { ClientError, refuseTooLarge } from "./errors.mjs";
 import { orientationOf, upright } from "./orientation.mjs";
 import { DROPPED, onWhite, WHITE } from "./transparency.mjs";
 
@@ -9,7 +9,6 @@ const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const CHANNELS = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // by colour type
 const DEPTHS = { 0: [1, 2, 4, 8, 16], 2: [8, 16], 3: [1, 2, 4, 8], 4: [8, 16], 6: [8, 16] };
 const ADAM7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
-const MAX_PIXELS = 178_956_970; // Pillow's limit against files that unpack into all of memory
 
 const CRC_TABLE = Int32Array.from({ length: 256 }, (_, n) => {
   for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
@@ -51,7 +50,7 @@ function readHeader(data) {
   if (width === 0 || height === 0 || !DEPTHS[colour]?.includes(depth) || interlaced > 1) {
     throw new ClientError("the PNG has an impossible header");
   }
-  if (width * height > MAX_PIXELS) throw new ClientError(`the image is too large (${width} × ${height} pixels)`);
+  refuseTooLarge(width, height);
   return { width, height, depth, colour, interlaced: interlaced === 1, bits: depth * CHANNELS[colour] };
 }
 

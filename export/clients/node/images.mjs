@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 import decode, { init } from "@jsquash/jpeg/decode.js";
 
-import { ClientError } from "../javascript/errors.mjs";
+import { ClientError, refuseTooLarge } from "../javascript/errors.mjs";
 import { orientationOf, upright } from "../javascript/orientation.mjs";
 import { decodePng, isPng } from "../javascript/png.mjs";
 import { DROPPED } from "../javascript/transparency.mjs";
@@ -38,7 +38,10 @@ function inspectJpeg(bytes) {
     if (marker === APP1 && data.subarray(0, 6).equals(Buffer.from("Exif\0\0"))) {
       orientation = orientationOf(data.subarray(6));
     }
-    if (marker >= 0xc0 && marker <= 0xcf && !NO_FRAME_HEADERS.includes(marker)) components = data[5];
+    if (marker >= 0xc0 && marker <= 0xcf && !NO_FRAME_HEADERS.includes(marker) && data.length > 5) {
+      refuseTooLarge(data.readUInt16BE(3), data.readUInt16BE(1));
+      components = data[5];
+    }
     at += 2 + length;
   }
   throw new ClientError("the JPEG is cut off or damaged");

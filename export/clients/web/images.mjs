@@ -1,9 +1,7 @@
 // An image file, dropped or chosen, as 8-bit RGB, upright.
-import { ClientError } from "../javascript/errors.mjs";
+import { ClientError, refuseTooLarge } from "../javascript/errors.mjs";
 import { decodePng, isPng } from "../javascript/png.mjs";
 import { DROPPED, opaque } from "../javascript/transparency.mjs";
-
-const MAX_PIXELS = 178_956_970;
 
 /** The browser's own decoder, for everything but PNG: it turns the image upright as its EXIF data say. */
 async function decodeByBrowser(blob, transparency) {
@@ -14,7 +12,7 @@ async function decodeByBrowser(blob, transparency) {
     throw new ClientError("not an image that this browser can read", { cause: error });
   }
   const { width, height } = bitmap;
-  if (width * height > MAX_PIXELS) throw new ClientError(`the image is too large (${width} × ${height} pixels)`);
+  refuseTooLarge(width, height);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);
