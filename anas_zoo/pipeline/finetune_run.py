@@ -106,7 +106,10 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
         instead = f"give another --out, or remove it first: rm -r {folder}"
         if not there._same_but_place(recipe) or there.origin != run.origin:
             differing = in_words(there._identity(), run._identity())
-            raise OutputError(f"{folder} holds another fine-tuning ({differing}); {instead}")
+            raise OutputError(
+                f"{folder} holds another fine-tuning ({differing}); leave out what differs to resume it "
+                f"as it was begun; or {instead}"
+            )
         if run.drafts_folder.exists():
             raise OutputError(
                 f"{folder} already holds this fine-tuning, finished; its draft is {run.draft_folder}; "

@@ -76,7 +76,10 @@ class Run(RunFolder[Recipe]):
         instead = f"give another --out, or remove it first: rm -r {self.folder}"
         if not self._same_but_place(recipe):
             changed = in_words(self.recipe.to_dict(), recipe.to_dict())
-            raise OutputError(f"{self.folder} holds a run of another recipe ({changed}); {instead}")
+            raise OutputError(
+                f"{self.folder} holds a run of another recipe ({changed}); leave out --recipe, --set and "
+                f"--seed to resume it as it was begun; or {instead}"
+            )
         if self.summary_file.exists():
             raise OutputError(
                 f"{self.folder} already holds this run, finished; its models are in {self.zoo_folder}; "

@@ -129,6 +129,7 @@ def test_a_training_is_resumed_with_moved_images(
     said = refused(capsys, *again, "--data", "../moved", "--set", "train.epochs=2")
     assert "another recipe" in said
     assert "train.epochs: 1 there, 2 here" in said
+    assert "leave out --recipe, --set and --seed to resume it as it was begun" in said
     assert "trained" in succeeded(capsys, *again, "--data", "../moved")
     assert Path("run/supernet/supernet.safetensors").read_bytes() == weights
     monkeypatch.chdir(project.parent)

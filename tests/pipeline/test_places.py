@@ -13,6 +13,7 @@ from tiny_recipe import tiny_recipe
 from anas_zoo.data.places import source_seen_from
 from anas_zoo.errors import DataError, OutputError
 from anas_zoo.pipeline import Recipe, Run
+from anas_zoo.pipeline.places import is_there
 
 
 @pytest.fixture
@@ -151,4 +152,8 @@ def test_names_of_sources_from_anywhere(name: str, seen: str) -> None:
 
 def test_a_dataset_in_a_folder_is_a_place_too(tmp_path: Path) -> None:
     (tmp_path / "letters").mkdir()
-    assert source_seen_from("hfds/letters", tmp_path) == f"hfds/{tmp_path}/letters"
+    seen = source_seen_from("hfds/letters", tmp_path)
+    assert seen == f"hfds/{tmp_path}/letters"
+    (tmp_path / "letters").rename(tmp_path / "moved")
+    assert not is_there(seen, tmp_path)  # what was a folder is never looked for on the Hub
+    assert is_there("hfds/org/name", tmp_path)
