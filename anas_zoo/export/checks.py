@@ -101,7 +101,7 @@ def _real_inputs(graph: Any) -> list[Any]:
 
 
 def _opset_problems(model: Any, target: Target) -> Iterator[str]:
-    opsets = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    opsets = {str(entry.domain or "ai.onnx"): entry.version for entry in model.opset_import}
     if opsets != {"ai.onnx": target.opset}:
         found = ", ".join(f"{domain} {version}" for domain, version in sorted(opsets.items()))
         yield f"its operator sets are {found or 'none'}, needed is ai.onnx {target.opset} alone"
@@ -111,7 +111,8 @@ def _operator_problems(graph: Any, target: Target) -> Iterator[str]:
     if target.input != "float32-nchw":  # its preprocessing is arithmetic on shapes and pixels
         return
     allowed = OPERATORS | OPERATORS_OF_PRECISION[target.precision]
-    strange = sorted({node.op_type for node in graph.node} - allowed)
+    # A name that is not valid UTF-8 comes as bytes.
+    strange = sorted({str(node.op_type) for node in graph.node} - allowed)
     if strange:
         yield f"it has operators that no network of this family needs: {', '.join(strange)}"
 

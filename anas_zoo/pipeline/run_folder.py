@@ -127,7 +127,7 @@ class RunFolder(Generic[R]):
     def _difference(self, source: ImageSource) -> str:
         """How ``source`` differs from what the split was made for."""
         now, then = len(source.labels), self.recorded_split.images
-        return "names, sizes or classes" if now == then else f"{now:,} now, {then:,} then"
+        return "their names, sizes or classes differ" if now == then else f"{now:,} now, {then:,} then"
 
     def _make_split(self) -> Split:
         """The split of the recipe; its held-out images can be read, up to some that it names."""

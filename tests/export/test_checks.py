@@ -130,6 +130,14 @@ def test_a_truncated_file_is_one_line(tmp_path: Path, cut: float) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["Conv", "image"])
+def test_names_that_are_no_text_are_one_line(tmp_path: Path, name: str) -> None:
+    content = file_bytes().replace(name.encode(), b"\xff" * len(name))
+    with pytest.raises(ExportError, match=r"bad\.onnx") as caught:
+        check_file(write_file(tmp_path / "bad.onnx", content), TARGET)
+    assert "\n" not in str(caught.value)
+
+
 def test_foreign_bytes_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="not a whole ONNX file"):
         check_file(write_file(tmp_path / "bad.onnx", b"PK\x03\x04 a zip archive"), TARGET)

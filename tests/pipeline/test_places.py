@@ -80,8 +80,8 @@ def test_other_images_are_refused_and_nothing_is_remembered(project: Path) -> No
     with next(Path("changed/A").iterdir()).open("ab") as file:
         file.write(b"\0")
     for data, said in (
-        ("more", r"more does not hold the images that run was split from \(24 images there, 28 here\)"),
-        ("changed", r"changed does not .* \(their names or sizes differ\)"),
+        ("more", r"more does not hold the images that run was split from \(28 now, 24 then\)"),
+        ("changed", r"changed does not .* \(their names, sizes or classes differ\)"),
         ("none", "no data source 'none'"),
     ):
         with pytest.raises(DataError, match=said):
