@@ -82,6 +82,11 @@ class Shortcut(nn.Module):
 
 def pool_shortcut(x: Tensor, stride: int) -> Tensor:
     """Average pool of a shortcut, padded by 1 where the side is odd so that it ends as the conv's does."""
+    if not torch.jit.is_scripting() and torch.compiler.is_compiling():  # type: ignore[attr-defined]
+        # torch.export would fix the parity of the sides. One more row and column at whichever end makes all
+        # sides (H + 1), of which the pool leaves ⌈H/2⌉ as the convolution does; the values are the same.
+        top, left = x.shape[2] % 2, x.shape[3] % 2
+        return F.avg_pool2d(F.pad(x, (left, 1 - left, top, 1 - top)), stride)
     padding = (x.shape[2] % 2, x.shape[3] % 2)
     return F.avg_pool2d(x, stride, stride, padding)
 
