@@ -66,17 +66,26 @@ class SqueezeExcite(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """The shortcut of a block whose shape changes: average pool for the stride, 1×1 conv for the width."""
+    """The shortcut of a block whose shape changes: average pool for the stride, 1×1 conv for the width.
+
+    Attributes:
+        stride: of the pool.
+        dense: the stride was dropped (see :func:`anas_zoo.nets.variants.dilate`); the average of 2×2 stays,
+            for every pixel.
+    """
 
     def __init__(self, in_chs: int, out_chs: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
+        self.dense = False
         self.conv = nn.Conv2d(in_chs, out_chs, 1, bias=False) if in_chs != out_chs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_chs, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
         if self.stride > 1:
             x = pool_shortcut(x, self.stride)
+        elif self.dense:
+            x = F.avg_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), 2, 1)
         return self.conv(x)  # type: ignore[no-any-return]
 
 
