@@ -136,8 +136,12 @@ class _Writer:
     def shortcut(self, x: str, shortcut: Shortcut, side: int, name: str) -> str:
         stride, conv = shortcut.stride, shortcut.conv
         if stride == 1:
-            assert isinstance(conv, nn.Conv2d)
-            return self.conv(x, conv, f"{name}.conv")
+            if shortcut.dense:
+                pads = [0, 0, 1, 1]  # not counted, which is what repeating the last pixel comes to
+                x = self.op(
+                    "AveragePool", [x], f"{name}.pool", kernel_shape=[2, 2], strides=[1, 1], pads=pads
+                )
+            return self.conv(x, conv, f"{name}.conv") if isinstance(conv, nn.Conv2d) else x
         padding = side % 2  # as nets.blocks.pool_shortcut; the zeros count as pixels
         if isinstance(conv, nn.Conv2d) and STRIDED_SHORTCUT in self.rewrites:
             pooled = conv.weight.detach().expand(-1, -1, stride, stride) / stride**2
@@ -172,6 +176,7 @@ class _Writer:
         weight = conv.weight if weight is None else weight
         strides = list(conv.stride) if stride is None else [stride] * 2
         pads = [int(side) for side in conv.padding] if padding is None else [padding] * 2
+        dilations = {} if conv.dilation == (1, 1) else {"dilations": list(conv.dilation)}
         return self.op(
             "Conv",
             [x, *self.parameters(name, weight, conv.bias)],
@@ -180,6 +185,7 @@ class _Writer:
             strides=strides,
             pads=[*pads, *pads],
             group=conv.groups,
+            **dilations,
         )
 
     def linear(self, x: str, layer: nn.Module, name: str) -> str:
@@ -225,5 +231,9 @@ def onnx_type(dtype: torch.dtype) -> int:
 
 
 def _strided(side: int, conv: nn.Conv2d) -> int:
-    kernel, stride, padding = conv.kernel_size[0], conv.stride[0], int(conv.padding[0])
-    return (side + 2 * padding - kernel) // stride + 1
+    reach, stride, padding = (
+        conv.dilation[0] * (conv.kernel_size[0] - 1),
+        conv.stride[0],
+        int(conv.padding[0]),
+    )
+    return (side + 2 * padding - reach - 1) // stride + 1

@@ -66,22 +66,36 @@ class SqueezeExcite(nn.Module):
 
 
 class Shortcut(nn.Module):
-    """The shortcut of a block whose shape changes: average pool for the stride, 1×1 conv for the width."""
+    """The shortcut of a block whose shape changes: average pool for the stride, 1×1 conv for the width.
+
+    Attributes:
+        stride: of the pool.
+        dense: the stride was dropped (see :func:`anas_zoo.nets.variants.dilate`); the average of 2×2 stays,
+            for every pixel.
+    """
 
     def __init__(self, in_chs: int, out_chs: int, stride: int) -> None:
         super().__init__()
         self.stride = stride
+        self.dense = False
         self.conv = nn.Conv2d(in_chs, out_chs, 1, bias=False) if in_chs != out_chs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_chs, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
         if self.stride > 1:
             x = pool_shortcut(x, self.stride)
+        elif self.dense:
+            x = F.avg_pool2d(F.pad(x, (0, 1, 0, 1), mode="replicate"), 2, 1)
         return self.conv(x)  # type: ignore[no-any-return]
 
 
 def pool_shortcut(x: Tensor, stride: int) -> Tensor:
     """Average pool of a shortcut, padded by 1 where the side is odd so that it ends as the conv's does."""
+    if not torch.jit.is_scripting() and torch.compiler.is_compiling():  # type: ignore[attr-defined]
+        # torch.export would fix the parity of the sides. One more row and column at whichever end makes all
+        # sides (H + 1), of which the pool leaves ⌈H/2⌉ as the convolution does; the values are the same.
+        top, left = x.shape[2] % 2, x.shape[3] % 2
+        return F.avg_pool2d(F.pad(x, (left, 1 - left, top, 1 - top)), stride)
     padding = (x.shape[2] % 2, x.shape[3] % 2)
     return F.avg_pool2d(x, stride, stride, padding)
 

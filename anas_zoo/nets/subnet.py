@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import SelectAdaptivePool2d
 from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
@@ -15,8 +15,16 @@ from anas_zoo.errors import SpaceError
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
 from anas_zoo.nets.calibration import Calibration
 from anas_zoo.nets.features import FeatureMixin
+from anas_zoo.nets.variants import (
+    ActLayer,
+    check_numbers,
+    dilate,
+    global_pooling,
+    replace_activations,
+    set_batch_norm,
+)
 from anas_zoo.schema import parse
-from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
+from anas_zoo.space import Architecture, NetworkPlan, SearchSpace, Structure, plan_network
 from anas_zoo.space.genes import check_lengths
 
 __all__ = ["DROP_PATH_STAGES", "Subnet", "drop_path_rates"]
@@ -49,8 +57,18 @@ class Subnet(FeatureMixin, nn.Module):
         global_pool: pooling before the classifier: "avg", "max", "avgmax", "catavgmax" or "".
         drop_rate: dropout before the classifier.
         drop_path_rate: drop-connect of the last block; smaller towards the input.
+        act_layer: another activation everywhere but in squeeze-and-excite: timm's name of it, or a class.
+        bn_momentum, bn_eps: of every batch norm; default are torch's.
+        output_stride: how many times smaller than the image the last map is at most; where a stride is
+            dropped for it, the convolutions after it are dilated.
+        device, dtype: of the parameters.
 
-    Raises :class:`anas_zoo.errors.SpaceError` when ``arch`` and ``structure`` do not fit.
+    Attributes:
+        as_published: whether it computes what the architecture says; not so with another activation, bn_eps
+            or output_stride, and then an entry's calibration is not its own.
+
+    Raises :class:`anas_zoo.errors.SpaceError` when ``arch`` and ``structure`` do not fit,
+    :class:`anas_zoo.errors.ConfigError` for another argument that cannot be.
     """
 
     def __init__(
@@ -63,8 +81,15 @@ class Subnet(FeatureMixin, nn.Module):
         global_pool: str = "avg",
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
+        act_layer: ActLayer | None = None,
+        bn_momentum: float | None = None,
+        bn_eps: float | None = None,
+        output_stride: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_numbers(num_classes, in_chans, drop_rate, drop_path_rate, dtype)
         self.arch = arch if isinstance(arch, Architecture) else Architecture.from_dict(arch)
         if structure is None:
             space = SearchSpace.load("attentive_nas")
@@ -81,8 +106,28 @@ class Subnet(FeatureMixin, nn.Module):
         self.calibration: Calibration | None = None
 
         plan = plan_network(structure, self.arch)
-        stem = structure.stem
-        self.stem = ConvNormAct(in_chans, plan.stem_chs, stem.kernel_size, stride=stem.stride, act=stem.act)
+        with contextlib.nullcontext() if device is None else torch.device(device):
+            self._build(plan, global_pool, drop_path_rate)
+        if act_layer is not None:
+            replace_activations(self, act_layer)
+        set_batch_norm(self, bn_momentum, bn_eps)
+        total = self.feature_info[-1]["reduction"]
+        if output_stride is not None:
+            dilate(self.stages, structure.stem.stride, output_stride)
+            for info in self.feature_info:
+                info["reduction"] = min(info["reduction"], output_stride)
+        dilated = output_stride is not None and output_stride < total
+        self.as_published = act_layer is None and bn_eps is None and not dilated
+        if self.mix.weight.device.type != "meta":
+            init_weights(self)
+        if dtype is not None:
+            self.to(dtype=dtype)
+
+    def _build(self, plan: NetworkPlan, global_pool: str, drop_path_rate: float) -> None:
+        structure, stem = plan.structure, plan.structure.stem
+        self.stem = ConvNormAct(
+            self.in_chans, plan.stem_chs, stem.kernel_size, stride=stem.stride, act=stem.act
+        )
         rates = drop_path_rates(self.arch.depth, drop_path_rate)
         self.stages = nn.Sequential(
             *(
@@ -94,14 +139,12 @@ class Subnet(FeatureMixin, nn.Module):
         self.head = ConvNormAct(last_chs, plan.head_mid_chs, act=structure.head.act)
         self.num_features = plan.head_mid_chs  # channels of forward_features
         self.head_hidden_size = plan.head_chs  # features of forward_head(pre_logits=True)
-        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool)
+        self.global_pool = global_pooling(global_pool)
         self.mix = nn.Conv2d(self.num_features * self.global_pool.feat_mult(), plan.head_chs, 1, bias=False)
         self.mix_act = activation(structure.head.act)
         self.flatten = nn.Flatten(1) if global_pool else nn.Identity()
-        self.classifier = self._make_classifier(num_classes)
+        self.classifier = self._make_classifier(self.num_classes)
         self.feature_info = self.scales(plan)
-        if self.mix.weight.device.type != "meta":
-            init_weights(self)
 
     def _make_classifier(self, num_classes: int) -> nn.Module:
         return nn.Linear(self.head_hidden_size, num_classes) if num_classes > 0 else nn.Identity()
@@ -138,7 +181,7 @@ class Subnet(FeatureMixin, nn.Module):
         self.num_classes = num_classes
         device, dtype = self.mix.weight.device, self.mix.weight.dtype
         if global_pool is not None:
-            pool = SelectAdaptivePool2d(pool_type=global_pool)
+            pool = global_pooling(global_pool)
             if pool.feat_mult() != self.global_pool.feat_mult():
                 raise ValueError(
                     f"global_pool {global_pool!r} changes the input of the mixing convolution; "

@@ -6,6 +6,7 @@ networks are imported when a model is made, so that timm may be imported first f
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,7 +21,14 @@ from timm.models import (
     resolve_pretrained_cfg,
 )
 
-from anas_zoo.errors import AnasError, CheckpointError, ConfigError, NoWeightsError, SpaceError
+from anas_zoo.errors import (
+    AnasError,
+    CheckpointError,
+    ConfigError,
+    NoWeightsError,
+    SpaceError,
+    nearest,
+)
 from anas_zoo.resources import resource_folder, shelf_aliases
 from anas_zoo.schema import parse, read_json
 from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
@@ -33,6 +41,10 @@ if TYPE_CHECKING:
 __all__ = ["attentive_nas"]
 
 GENERIC = "attentive_nas"
+# Arguments of Subnet that are not timm's, of its feature extractors, and of its builder.
+_FIXED = ("arch", "structure")
+_OF_FEATURES = ("out_indices", "feature_cls")
+_BUILDER = inspect.signature(build_model_with_cfg).parameters.keys() - {"feature_cfg", "model_cfg", "kwargs"}
 _SOURCES = ("url", "file", "hf_hub_id", "state_dict")
 
 
@@ -71,6 +83,8 @@ def _build(
 ) -> Subnet:
     from anas_zoo.nets.subnet import Subnet
 
+    scales = len(Subnet.scales(plan_network(structure, arch)))
+    _check_arguments(variant, kwargs, scales)
     if not pretrained_cfg and variant == GENERIC:
         pretrained_cfg = _pretrained_cfg(arch, structure)
     elif isinstance(pretrained_cfg, dict):  # of an entry's config
@@ -85,7 +99,6 @@ def _build(
             "authors' checkpoint: anas import authors CHECKPOINT --images DIR --out DIR, and load the "
             'entry: timm.create_model("local-dir:DIR/NAME", pretrained=True)'
         )
-    scales = len(Subnet.scales(plan_network(structure, arch)))
     model: Subnet = build_model_with_cfg(
         Subnet,
         variant,
@@ -97,9 +110,29 @@ def _build(
         structure=structure,
         **kwargs,
     )
-    if pretrained and resolved.file and isinstance(model, Subnet):
+    if pretrained and resolved.file and isinstance(model, Subnet) and model.as_published:
         _restore_calibration(model, (folder or Path(resolved.file).parent) / "config.json")
     return model
+
+
+def _check_arguments(variant: str, kwargs: Mapping[str, Any], scales: int) -> None:
+    """Say in one line which argument cannot be; timm would leave it to Python."""
+    from anas_zoo.nets.subnet import Subnet
+
+    own = [name for name in inspect.signature(Subnet.__init__).parameters if name not in ("self", *_FIXED)]
+    possible = [*own, "features_only", *_OF_FEATURES]
+    for name in kwargs:
+        if name not in possible and name not in _BUILDER:
+            raise ConfigError(
+                f"{variant} takes no argument {name!r}{nearest(name, possible)}; it takes "
+                f"{', '.join(possible)}; everything else about it is its architecture"
+            )
+    for name in _OF_FEATURES:
+        if name in kwargs and not kwargs.get("features_only"):
+            raise ConfigError(f"{name} is about feature maps; give it together with features_only=True")
+    indices = kwargs.get("out_indices", ())
+    if not isinstance(indices, int) and any(not -scales <= index < scales for index in indices):
+        raise ConfigError(f"out_indices are 0 to {scales - 1} (or -{scales} to -1), got {tuple(indices)}")
 
 
 def _restore_calibration(model: Subnet, config: Path) -> None:

@@ -70,6 +70,6 @@ def _from_folder(folder: Path, pretrained: bool, kwargs: dict[str, Any]) -> nn.M
             raise EntryError(f"{folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
         check_weights(folder, config)
     model: nn.Module = timm.create_model(f"{LOCAL}{folder}", pretrained=pretrained, **kwargs)
-    if pretrained and hasattr(model, "calibration"):
+    if pretrained and getattr(model, "as_published", False):
         restore_calibration(model, config)  # type: ignore[arg-type]
     return model

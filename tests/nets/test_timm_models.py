@@ -14,7 +14,7 @@ import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from anas_zoo.resources import resource_folder
+from anas_zoo.resources import resource_folder, shelf_aliases
 from anas_zoo.space import Architecture, SearchSpace
 
 DIGITS = SearchSpace.load("digits")
@@ -43,7 +43,7 @@ def _small(**kwargs: Any) -> Any:
 
 def test_every_entry_of_the_shelf_is_registered() -> None:
     registered = timm.list_models(module="timm_models")
-    assert registered == sorted([*SHELF, "attentive_nas"])
+    assert registered == sorted([*SHELF, *shelf_aliases(), "attentive_nas"])
     assert {"attentive_nas_a0", "attentive_nas_a6", "alphanet_a5_small"} <= set(registered)
 
 
