@@ -57,8 +57,7 @@ class RunFolder(Generic[R]):
         split = parse(Split, read_json(path, error=DataError), str(path), error=DataError)
         if split.source_sha256 != self.source.fingerprint():
             raise DataError(
-                f"the images of {self.recipe.data} have changed since {path} was made, or are read otherwise "
-                "by another version of anas-zoo; start a new run"
+                f"the images of {self.recipe.data} have changed since {path} was made; start a new run"
             )
         return split
 
