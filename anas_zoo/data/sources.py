@@ -32,8 +32,8 @@ class ImageSource(Protocol):
         name: how to open it again (``open_source(name)``).
         title: what it is, for cards.
         licence: under which terms its images may be used.
-        label_names: one name per class.
-        labels: class index of each image, (N,) int64.
+        label_names: one name per class; none where the images have no labels.
+        labels: class index of each image, (N,) int64; -1 where there are no classes.
         test_indices: images that the publisher set aside for testing, ascending, (T,) int64; None where
             there is no such part. They are numbered in one sequence with the others.
         preprocessing: how these images are turned into network inputs by default.
