@@ -26,7 +26,7 @@ SYSTEM = {
 }
 
 HIDDEN = "hidden or system files"
-LINKS = "links to folders"
+LINKS = "links to folders within classes"
 STRANGE = "files that cannot be opened"
 OTHER = "files of other formats"
 LOOSE = "images outside of class folders"
@@ -80,8 +80,8 @@ class Listing:
 def list_images(folder: Path) -> Listing:
     """Find the images under ``folder``, of all formats that can be read; a class is a folder directly in it.
 
-    Hidden and system files are left out, and so are links to folders, which could lead anywhere or in
-    circles; ``folder`` itself may be one. Raises :class:`DataError` for a folder that cannot be read, and for
+    Hidden and system files are left out, and so are links to folders within a class, which could lead in
+    circles; ``folder`` and its class folders themselves may be links. Raises :class:`DataError` for a folder that cannot be read, and for
     two class folders whose names are the same text in two encodings.
     """
     left_out = LeftOut()
@@ -95,7 +95,7 @@ def list_images(folder: Path) -> Listing:
             if is_hidden(name):
                 left_out.add(HIDDEN)
             elif _is(entry.is_dir):
-                if entry.is_symlink():
+                if within and entry.is_symlink():
                     left_out.add(LINKS, f"{within}{name}")
                     continue
                 waiting.append(f"{within}{name}/")

@@ -26,6 +26,8 @@ def path_of_source(name: str, folder: Path) -> Path | None:
         return None
     kind, rest = _cut(name)
     path = folder / rest
+    if kind == "hfds/" and not path.exists() and ":" in rest:
+        path = folder / rest.rpartition(":")[0]  # of DIR:CONFIG
     if kind == "hfds/" and not path.exists() and not Path(rest).is_absolute():
         return None  # on the Hub
     return path.parent if kind == "wds/" and "{" in path.name else path

@@ -41,9 +41,7 @@ def validate_draft(
     was exported yet; what :func:`anas_zoo.export.validate_onnx` raises for a file that does not compute what
     the weights do, and :class:`anas_zoo.errors.ExportError` with each reason for several of them.
     """
-    entry = Entry.read(draft)
-    if not entry.report.files:
-        raise EntryError(f"{draft} has no exported file; run: anas export {draft}")
+    entry = _with_files(draft)
     subnet, preprocessing = load_subnet(draft), entry.config.anas.preprocessing.to_preprocessing()
     found, failed, files = {}, {}, dict(entry.report.files)
     for name, info in entry.report.files.items():
@@ -61,6 +59,13 @@ def validate_draft(
     if failed:
         _raise(failed, found)
     return found
+
+
+def _with_files(folder: Path) -> Entry:
+    entry = Entry.read(folder)
+    if not entry.report.files:
+        raise EntryError(f"{folder} has no exported file; run: anas export {folder}")
+    return entry
 
 
 def _raise(failed: Mapping[str, AnasError], found: Mapping[str, ParityReport]) -> NoReturn:
@@ -92,7 +97,7 @@ def validate_entry(folder: Path, data: str | None = None) -> dict[str, ParityRep
 
     Raises as :func:`validate_draft` does, and :class:`EntryError` for ``data`` where there is no run.
     """
-    entry = Entry.read(folder)
+    entry = _with_files(folder)
     run = run_of_draft(folder, data)
     if run is None and data is not None:
         raise EntryError(

@@ -211,18 +211,18 @@ def _files(report: EntryReport) -> str:
     head = ["file", "target", "size", "opset", "input", "its top-1", "agrees with torch",
             "largest logit difference", "ran in", "latency p50 / p95"]  # fmt: skip
     note = "Each file was run as it lies on disk; the batch size is free."
-    int8 = "".join(f"\n\n{_quantized(name, info)}" for name, info in sorted(report.files.items()))
-    return f"## Exported files\n\n{note}\n\n{_table(head, rows)}{int8.rstrip()}{refused}"
+    int8 = "".join(_quantized(name, info) for name, info in sorted(report.files.items()))
+    return f"## Exported files\n\n{note}\n\n{_table(head, rows)}{int8}{refused}"
 
 
 def _quantized(name: str, info: FileInfo) -> str:
-    """How an int8 file was made, and what it is worth beside the float file; empty for others."""
+    """A paragraph on how an int8 file was made and what it is worth beside the float file, if it is one."""
     how = info.quantization
     if how is None:
         return ""
     kept = ", ".join(how.keep_float) or "nothing"
     return (
-        f"`{name}` is int8: {markdown(how.beside_float(info.size_bytes))}. Its ranges come from "
+        f"\n\n`{name}` is int8: {markdown(how.beside_float(info.size_bytes))}. Its ranges come from "
         f"{markdown(how.source)}; in float stayed {markdown(kept)}."
     )
 

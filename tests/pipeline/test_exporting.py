@@ -152,7 +152,8 @@ def test_int8_says_how_it_was_made(draft: Path) -> None:
     told = how.beside_float(file.info.size_bytes)
     assert told.startswith("58 kB against 6")
     card = (publish(draft, draft.parent / "published") / "README.md").read_text()
-    assert f"`model.ort-cpu-int8.onnx` is int8: {told}" in card
+    assert f" |\n\n`model.ort-cpu-int8.onnx` is int8: {told}" in card
+    assert "\n\n\n" not in card
 
 
 @pytest.mark.slow
@@ -234,6 +235,11 @@ def test_each_target_stands_or_falls_alone(draft: Path, tmp_path: Path) -> None:
     assert list(Entry.read(draft).report.files) == ["model.onnx"]
     with pytest.raises(ConfigError, match="none of the targets makes one: ort-cpu-fp32, ort-web-fp32"):
         export_targets(draft, ["ort-cpu-fp32", "ort-web-fp32"], require_speedup=True)
+
+
+def test_an_entry_without_files_has_none_to_validate() -> None:
+    with pytest.raises(EntryError, match="attentive_nas_a0 has no exported file"):
+        validate_entry(entry_folder("attentive_nas_a0"))
 
 
 def test_every_file_is_validated_whatever_the_others_do(draft: Path) -> None:

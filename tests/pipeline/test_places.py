@@ -157,3 +157,13 @@ def test_a_dataset_in_a_folder_is_a_place_too(tmp_path: Path) -> None:
     (tmp_path / "letters").rename(tmp_path / "moved")
     assert not is_there(seen, tmp_path)  # what was a folder is never looked for on the Hub
     assert is_there("hfds/org/name", tmp_path)
+
+
+def test_a_configuration_belongs_to_the_folder_before_it(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    seen = source_seen_from("hfds/letters:small", tmp_path)
+    assert seen == f"hfds/{tmp_path}/letters:small"
+    assert is_there(seen, Path("/"))
+    (tmp_path / "letters").rename(tmp_path / "moved")
+    assert not is_there(seen, tmp_path)
+    assert source_seen_from("hfds/org/name:small", tmp_path) == "hfds/org/name:small"
