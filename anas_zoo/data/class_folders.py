@@ -81,8 +81,8 @@ def list_images(folder: Path) -> Listing:
     """Find the images under ``folder``, of all formats that can be read; a class is a folder directly in it.
 
     Hidden and system files are left out, and so are links to folders within a class, which could lead in
-    circles; ``folder`` and its class folders themselves may be links. Raises :class:`DataError` for a folder that cannot be read, and for
-    two class folders whose names are the same text in two encodings.
+    circles; ``folder`` and its class folders themselves may be links. Raises :class:`DataError` for a folder
+    that cannot be read, and for two class folders whose names are the same text in two encodings.
     """
     left_out = LeftOut()
     images: list[str] = []
