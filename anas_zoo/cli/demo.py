@@ -28,27 +28,46 @@ def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run's new folder.")] = Path(
         "runs/demo"
     ),
-    recipe: RecipeOption = "digits",
+    recipe: RecipeOption = None,
     data: DataOption = None,
     seed: SeedOption = None,
     sampling: SamplingOption = None,
     settings: SetOption = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence",
+            metavar="SPDX",
+            help="Licence of the models, such as Apache-2.0. Asked for before publishing.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Train a supernet, search it, and publish verified models: every stage in one go.
 
-    A run that was stopped goes on with its first unfinished stage when it is called again, and a training
-    with its latest checkpoint.
+    A run that was stopped resumes when the command is repeated, or with --out alone: at its first unfinished
+    stage, a training from its latest checkpoint.
     """
-    from anas_zoo.progress import Bar
+    from anas_zoo.progress import Bar, note
 
     with Bar("load torch"):
-        from anas_zoo.pipeline import Recipe, run_demo
+        from anas_zoo.cli.default_recipe import about_recipe
+        from anas_zoo.pipeline import Recipe, Run, run_demo
+        from anas_zoo.pipeline.recipe import default_recipe
+        from anas_zoo.pipeline.run_folder import MARKER
         from anas_zoo.training import Workers, pick_device
 
-    wanted = Recipe.load(recipe, data=data, seed=seed, sampling=sampling, settings=settings)
-    result = run_demo(out, wanted, Workers(pick_device(device)))
+    changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
+    if recipe is None and all(value is None for value in changes.values()) and (out / MARKER).is_file():
+        wanted = Run.open(out).recipe
+    else:
+        name = recipe or default_recipe(data, settings)
+        wanted = Recipe.load(name, **changes)
+        if recipe is None and name != "digits":  # what the demo is on without any option
+            Run.start(out, wanted)
+            note(about_recipe(name))
+    result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence)
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:

@@ -29,7 +29,12 @@ EntryArgument = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run (see: anas train).")]
 RecipeOption = Annotated[
-    str, typer.Option("--recipe", metavar="NAME|FILE", help="A recipe that comes along, or a .yaml file.")
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE",
+        help="A bundled recipe, or a .yaml file. Default: small_images with --data DIR, else digits.",
+    ),
 ]
 DataOption = Annotated[
     str | None,

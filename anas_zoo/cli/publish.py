@@ -25,6 +25,14 @@ def publish(
         str,
         typer.Option("--to", metavar="DIR|hf://ORG/NAME[@BRANCH]", help="A new folder, or the Hub."),
     ],
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence",
+            metavar="SPDX",
+            help="Licence of the weights, such as Apache-2.0; for a draft that has none yet.",
+        ),
+    ] = None,
     private: Annotated[
         bool, typer.Option("--private", help="Make the Hub's repository a private one.")
     ] = False,
@@ -48,19 +56,19 @@ def publish(
         HubAddress.parse(to)  # before the gates, which take a while
     source = find_entry(draft)
     if dry_run:
-        plan = zoo.plan_publication(source)
+        plan = zoo.plan_publication(source, licence=licence)
         if as_json:
             print_json({"dry_run": True, "to": to, "private": private, **plan.to_dict()})
         else:
             _print_plan(plan, to, private)
     elif on_hub:
-        commit = zoo.publish_to_hub(source, to, private=private)
+        commit = zoo.publish_to_hub(source, to, private=private, licence=licence)
         if as_json:
             print_json(commit.to_dict())
         else:
             _print_commit(commit)
     else:
-        folder = zoo.publish(source, Path(to))
+        folder = zoo.publish(source, Path(to), licence=licence)
         if as_json:
             print_json({"folder": str(folder)})
         else:

@@ -191,7 +191,8 @@ def _metadata(config: EntryConfig) -> dict[str, str]:
     if config.label_names is not None:
         metadata["label_names"] = canonical_json(list(config.label_names))
     if config.anas.weights is not None:
-        metadata["licence"] = config.anas.weights.licence
+        if config.anas.weights.licence is not None:  # publishing adds it
+            metadata["licence"] = config.anas.weights.licence
         metadata["weights_sha256"] = config.anas.weights.sha256
     return metadata
 

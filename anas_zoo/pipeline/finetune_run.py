@@ -22,6 +22,7 @@ from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import ImagesAt, spread
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marker
 from anas_zoo.schema import Schema, parse
+from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, PreprocessingInfo
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS
 from anas_zoo.zoo.lacking import how_to_get_weights
@@ -58,6 +59,11 @@ class Origin(Schema):
         own = entry.config.anas
         if own.weights is None:
             raise NoWeightsError(how_to_get_weights(entry.config))
+        if own.weights.licence is None:
+            raise EntryError(
+                f"{entry.folder} has no licence yet, which decides under which one its descendants may be; "
+                f"publish it first: anas publish {quoted(entry.folder)} --to DIR --licence SPDX"
+            )
         if not entry.has_weights:
             raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
         return cls(
@@ -97,7 +103,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
             run._begin({"format": 1, "kind": "finetune", **run._identity()}, split)
             return run
         there = cls.open(folder)._identity()
-        instead = f"give another --out, or remove it first: rm -r {folder}"
+        instead = f"give another --out, or remove it first: rm -r {quoted(folder)}"
         if there != run._identity():
             raise OutputError(
                 f"{folder} holds another fine-tuning ({in_words(there, run._identity())}); {instead}"
@@ -134,7 +140,8 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
         So the network is calibrated, watched and tested; training views are drawn as the recipe says.
         """
-        return with_preprocessing(open_source(self.recipe.data), self.origin.preprocessing.to_preprocessing())
+        source = open_source(self.recipe.images())
+        return with_preprocessing(source, self.origin.preprocessing.to_preprocessing())
 
     def calibration_images(self, count: int) -> ImagesAt:
         """``count`` images of the training split, evenly spread over it: the same ones every time."""

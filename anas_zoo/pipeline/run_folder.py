@@ -45,7 +45,7 @@ class RunFolder(Generic[R]):
     @cached_property
     def source(self) -> ImageSource:
         """The recipe's images."""
-        return open_source(self.recipe.data)
+        return open_source(self.recipe.images())
 
     @cached_property
     def split(self) -> Split:
