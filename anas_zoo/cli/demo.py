@@ -17,6 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.pipeline import DemoResult
@@ -53,6 +54,7 @@ def demo(
 
     with Bar("load torch"):
         from anas_zoo.cli.default_recipe import about_recipe
+        from anas_zoo.cli.resuming import resumable_run
         from anas_zoo.pipeline import Recipe, Run, run_demo
         from anas_zoo.pipeline.recipe import default_recipe
         from anas_zoo.pipeline.run_folder import MARKER
@@ -67,7 +69,9 @@ def demo(
         if recipe is None and name != "digits":  # what the demo is on without any option
             Run.start(out, wanted)
             note(about_recipe(name))
-    result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence)
+    again = f"anas demo --out {quoted(out)}" + (f" --licence {quoted(licence)}" if licence else "")
+    with resumable_run(out, again, "supernet"):
+        result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence)
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:
@@ -107,7 +111,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def load_lines(entry: Path) -> list[str]:
     """The exact lines that load ``entry`` in each of the ways, ready to paste."""
-    name, folder = entry.name, entry.as_posix()
+    name, folder, pasted = entry.name, entry.as_posix(), quoted(entry.as_posix())
     return [
         "timm",
         "  import anas_zoo, timm",
@@ -118,6 +122,6 @@ def load_lines(entry: Path) -> list[str]:
         f'  session = onnxruntime.InferenceSession("{folder}/model.onnx")',
         '  logits = session.run(None, {"image": images})[0]  # (N, 3, R, R) float32 -> (N, classes)',
         "command line",
-        f"  anas show {folder}    anas verify {folder}    anas predict {folder} IMAGE...",
+        f"  anas show {pasted}    anas verify {pasted}    anas predict {pasted} IMAGE...",
         f"the card of {name} is {folder}/README.md",
     ]

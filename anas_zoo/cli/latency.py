@@ -68,6 +68,7 @@ def fit(
     from anas_zoo.errors import OutputError
     from anas_zoo.pipeline.latency import LatencyPlan, fit_latency
     from anas_zoo.space import SearchSpace
+    from anas_zoo.stopping import resumable
 
     if out.exists():
         raise OutputError(f"{out} is there already; give another --out, or remove it first")
@@ -80,7 +81,9 @@ def fit(
         repeats=repeats,
         seed=seed,
     )
-    model = fit_latency(plan, work or out.with_name(f"{out.stem}-onnx"))
+    folder = work or out.with_name(f"{out.stem}-onnx")
+    with resumable(lambda: f"repeat the command: files that were exported to {folder} are used again"):
+        model = fit_latency(plan, folder)
     model.save(out)
     if as_json:
         print_json({"file": str(out), "error": model.error.model_dump(mode="json")})

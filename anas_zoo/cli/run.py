@@ -14,6 +14,7 @@ from types import FrameType
 
 from anas_zoo.errors import AnasError, DiskFullError
 from anas_zoo.progress import note
+from anas_zoo.stopping import how_to_resume
 from anas_zoo.text import printable
 
 __all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main"]
@@ -74,13 +75,17 @@ def _fail(message: str, exit_code: int) -> int:
     return exit_code
 
 
-def _explain(error: BaseException) -> int:
-    """Say what went wrong in one line; returns the exit code."""
+def _explain(error: BaseException, how: str) -> int:
+    """Say what went wrong in one line, and ``how`` to resume what was interrupted; returns the exit code."""
     if isinstance(error, AnasError):
         return _fail(f"error: {error}", error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         code = error.exit_code if isinstance(error, Terminated) else 128 + signal.SIGINT
-        return _fail("interrupted; nothing half-written was left", code)
+        if (
+            os.environ.get("RANK", "0") != "0"
+        ):  # torchrun interrupts all of its processes; one of them says so
+            return code
+        return _fail("interrupted; nothing half-written was left" + (f"; {how}" if how else ""), code)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" while writing {error.filename}" if error.filename else ""
         return _fail(f"error: no space left{where}; free some and run it again", DiskFullError.exit_code)
@@ -141,9 +146,10 @@ def main(args: Sequence[str] | None = None) -> int:
                 import traceback
 
                 traceback.print_exception(error)
+            how = how_to_resume(error)
             if received and not isinstance(error, AnasError | KeyboardInterrupt):
                 # A signal in the middle of an import comes out as whatever the module made of it.
                 error = Terminated(received[0])
-            return _explain(error)
+            return _explain(error, how)
         finally:
             _flush_or_drop_stdout()

@@ -36,6 +36,7 @@ def train(
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli train ...; see docs/training.md.
     """
     from anas_zoo.cli.default_recipe import about_recipe
+    from anas_zoo.cli.resuming import resumable_run
     from anas_zoo.data import Share
     from anas_zoo.errors import OutputError
     from anas_zoo.files import refuse_occupied
@@ -43,11 +44,13 @@ def train(
     from anas_zoo.pipeline.recipe import default_recipe
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.progress import silence
+    from anas_zoo.text import quoted
     from anas_zoo.training import join_workers
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
     about = None
-    with join_workers(device) as workers:
+    again = f"anas train --out {quoted(out)} --resume"
+    with resumable_run(out, again, "supernet"), join_workers(device) as workers:
         if not workers.first:
             silence()
             workers.wait()  # the first process makes the folder
@@ -65,11 +68,11 @@ def train(
                 refuse_occupied(run.supernet_folder)
             if run.training_folder.exists() and not resume:
                 raise OutputError(
-                    f"{out} holds a training that was stopped; go on with: anas train --out {out} --resume, "
-                    f"or begin anew after: rm -r {out}"
+                    f"{out} holds a training that was stopped; go on with: {again}, or begin anew after: "
+                    f"rm -r {quoted(out)}"
                 )
             workers.wait()
         if not run.supernet_file.exists():  # a resumed job may have been finished before
             train_stage(run, workers, about=about)
         if workers.first:
-            print_lines(f"trained {run.supernet_file}", f"  search it: anas search {out}")
+            print_lines(f"trained {run.supernet_file}", f"  search it: anas search {quoted(out)}")
