@@ -22,6 +22,7 @@ def find_entry(text: str) -> Path:
     Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, with the nearest known one, and
     :class:`anas_zoo.errors.EntryError` for an entry that cannot be had or was altered.
     """
+    from anas_zoo.errors import NotOnShelfError
     from anas_zoo.zoo import entry_folder, list_models
     from anas_zoo.zoo.hub import is_address
 
@@ -30,6 +31,8 @@ def find_entry(text: str) -> Path:
 
         return entry_from_hub(text)
     folder = Path(text)
+    if folder.is_file():
+        raise NotOnShelfError(f"{text} is a file; give an entry's folder, or a model of the shelf: anas list")
     if os.sep in text or text in (".", ".."):
         return folder
     if text in list_models():

@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines
+from anas_zoo.text import quoted
 
 __all__ = ["export"]
 
@@ -69,4 +70,4 @@ def export(
             lines.append(f"  {file.info.quantization.speedup:.2f} times as fast as float here")
         print_lines(*lines)
     if out is None:
-        print_lines(f"  next: anas validate {folder}")
+        print_lines(f"  next: anas validate {quoted(folder)}")

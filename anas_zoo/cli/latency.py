@@ -11,6 +11,7 @@ import typer
 from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +91,7 @@ def fit(
         return
     _print_model(model)
     _print_error(model.error, model.record.clock, model.record.level_pct)
-    print_lines("", f"latency model: {out}", f"  check it later: anas latency check {out}")
+    print_lines("", f"latency model: {out}", f"  check it later: anas latency check {quoted(out)}")
 
 
 def check(

@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubCommit
@@ -72,7 +73,7 @@ def publish(
         if as_json:
             print_json({"folder": str(folder)})
         else:
-            print_lines(f"published {folder}", f"  check it at any time: anas verify {folder}")
+            print_lines(f"published {folder}", f"  check it at any time: anas verify {quoted(folder)}")
 
 
 def _print_plan(plan: Plan, to: str, private: bool) -> None:

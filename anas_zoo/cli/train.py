@@ -39,7 +39,6 @@ def train(
     from anas_zoo.cli.resuming import resumable_run
     from anas_zoo.data import Share
     from anas_zoo.errors import OutputError
-    from anas_zoo.files import refuse_occupied
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.recipe import default_recipe
     from anas_zoo.pipeline.train import train_stage
@@ -64,8 +63,11 @@ def train(
                 about = None if recipe else about_recipe(name)
             Share(wanted.train.batch_size, workers.count, 0, wanted.train.accumulation).check()
             run = Run.start(out, wanted)
-            if not resume:
-                refuse_occupied(run.supernet_folder)
+            if not resume and run.supernet_file.exists():
+                raise OutputError(
+                    f"{out} already holds a trained supernet; search it: anas search {quoted(out)}; or give "
+                    "another --out"
+                )
             if run.training_folder.exists() and not resume:
                 raise OutputError(
                     f"{out} holds a training that was stopped; go on with: {again}, or begin anew after: "

@@ -18,8 +18,10 @@ from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import ImagesAt, spread
 from anas_zoo.profiling import count_onnx_macs, measure_latency
 from anas_zoo.progress import note
+from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
+from anas_zoo.zoo.entry import CONFIG
 from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
 from anas_zoo.zoo.manifest import MANIFEST
 from anas_zoo.zoo.schemas import EntryConfig
@@ -74,9 +76,12 @@ def export_entry(
     """
     entry = Entry.read(folder)
     if out is None and MANIFEST in entry.files:
+        draft = folder.parent.parent / "subnets" / folder.name  # of an entry in its run's zoo
+        known = (draft / CONFIG).is_file()
+        other = f"anas export {quoted(draft)}" if known else "anas export RUN/subnets/NAME"
         raise EntryError(
             f"{folder} is published, its files are fixed; give --out FOLDER to write the file elsewhere, or "
-            "export a draft of a run"
+            f"export its draft and publish that again: {other}"
         )
     config, target = entry.config, Target.load(target_name).with_input(form)
     subnet = load_subnet(folder)

@@ -29,6 +29,7 @@ from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, read_marke
 from anas_zoo.schema import parse
 from anas_zoo.search import SearchRecipe
 from anas_zoo.space import SearchSpace
+from anas_zoo.text import quoted
 
 __all__ = ["Run"]
 
@@ -68,7 +69,7 @@ class Run(RunFolder[Recipe]):
 
     def _checked(self, recipe: Recipe) -> Run:
         """This run, if it is one of ``recipe`` and not finished."""
-        instead = f"give another --out, or remove it first: rm -r {self.folder}"
+        instead = f"give another --out, or remove it first: rm -r {quoted(self.folder)}"
         if self.recipe != recipe:
             changed = in_words(self.recipe.to_dict(), recipe.to_dict())
             raise OutputError(f"{self.folder} holds a run of another recipe ({changed}); {instead}")

@@ -15,6 +15,7 @@ from anas_zoo.files import output_folder, write_json
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.schema import differences, parse, read_json
+from anas_zoo.text import quoted
 
 __all__ = ["MARKER", "Kind", "RunFolder", "in_words", "kind_of_run", "read_marker"]
 
@@ -88,7 +89,9 @@ class RunFolder(Generic[R]):
     def drafts(self) -> dict[str, Path]:
         """The drafts that the run made, by name."""
         if not self.drafts_folder.is_dir():
-            raise OutputError(f"{self.folder} has no extracted subnets; run: anas extract {self.folder}")
+            raise OutputError(
+                f"{self.folder} has no extracted subnets; run: anas extract {quoted(self.folder)}"
+            )
         return {name: self.drafts_folder / name for name in self.entry_order()}
 
     def entry_order(self) -> list[str]:
@@ -129,7 +132,9 @@ def _kind(data: dict[str, Any]) -> Kind:
 
 def _read(folder: Path, kind: Kind) -> dict[str, Any]:
     if not (folder / MARKER).is_file():
-        raise OutputError(f"{folder} is not the folder of a run (it has no {MARKER}); see: {COMMANDS[kind]}")
+        near = [path for path in folder.resolve().parents[:2] if (path / MARKER).is_file()]
+        meant = f"give its run, {quoted(near[0])}" if near else f"see: {COMMANDS[kind]}"
+        raise OutputError(f"{folder} is not the folder of a run (it has no {MARKER}); {meant}")
     data = read_json(folder / MARKER, error=OutputError)
     return data if isinstance(data, dict) else {}
 

@@ -20,6 +20,7 @@ from anas_zoo.profiling.work import WORK, block_work, head_work, stem_work
 from anas_zoo.schema import Schema, parse, read_json
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 from anas_zoo.space.tables import PartTables
+from anas_zoo.text import quoted
 
 __all__ = ["LatencyModel", "LatencyRecord", "Measured"]
 
@@ -111,7 +112,7 @@ class LatencyModel:
         """
         path = Path(path)
         name = "attentive_nas" if space is None else space.name
-        advice = f"make one on this machine: anas latency fit --space {name} --out FILE.json"
+        advice = f"make one on this machine: anas latency fit --space {quoted(name)} --out FILE.json"
         if not path.exists():
             raise ConfigError(f"no latency model at {path}; {advice}")
         data = read_json(path)
@@ -159,7 +160,7 @@ class LatencyModel:
             return None
         return (
             f"the latency model is of another machine or runtime ({'; '.join(found)}): its milliseconds are "
-            f"not true here; fit one here: anas latency fit --space {self.space.name} --out FILE.json"
+            f"not true here; fit one here: anas latency fit --space {quoted(self.space.name)} --out FILE.json"
         )
 
     @functools.cached_property

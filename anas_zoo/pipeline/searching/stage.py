@@ -136,7 +136,7 @@ def search_with_predictor(
         out=out,
         scored_by={"predictor_sha256": sha256_file(predictor)},
         scored_by_words=f"predicted by {predictor.name}",
-        again=f"anas search --space {space.name} --predictor {shlex.quote(str(predictor))} "
+        again=f"anas search --space {shlex.quote(space.name)} --predictor {shlex.quote(str(predictor))} "
         f"--out {shlex.quote(str(out))} --resume",
         extract=f"anas extract RUN --search {shlex.quote(str(out))} --arch {{arch_id}}",
         resume=resume,
