@@ -100,5 +100,5 @@ def _print_commit(commit: HubCommit) -> None:
     print_lines(
         f"  commit {commit.commit}",
         f"  {commit.url}",
-        f"  get it anywhere: anas pull {repo}@{commit.commit[:40]} --out DIR",
+        f"  get it anywhere: anas pull {quoted(f'{repo}@{commit.commit[:40]}')} --out DIR",
     )

@@ -37,7 +37,7 @@ def evaluations_of(run: Run, search: Path | None = None) -> list[Evaluation]:
 def _again(run: Path | None, search: Path | None) -> str:
     """The command that makes a search, for errors."""
     where = "" if search is None else f" --out {quoted(search)}"
-    return f"anas search {'RUN' if run is None else quoted(run)}{where}"
+    return f"anas search {quoted(run or 'RUN')}{where}"
 
 
 def _found(search: Path, space: SearchSpace, again: str) -> list[Evaluation]:
