@@ -106,9 +106,11 @@ def refuse_occupied(path: Path, option: str = "--out") -> None:
     if path.is_dir():
         count = sum(1 for _ in path.iterdir())
         if count:
+            # Never the folder that the user works in, which '.' and '' name.
+            ours = path.resolve() not in (Path.cwd(), *Path.cwd().parents)
+            remove = f", or remove it first: rm -r {quoted(path)}" if ours else ""
             raise OutputError(
-                f"{path} already holds {count} item{'s' if count > 1 else ''}; "
-                f"give another {option}, or remove it first: rm -r {quoted(path)}"
+                f"{path} already holds {count} item{'s' if count > 1 else ''}; give another {option}{remove}"
             )
     elif path.exists() or path.is_symlink():
         raise OutputError(f"{path} is a file; give the name of a new folder as {option}")

@@ -91,9 +91,24 @@ def _explain(error: BaseException, how: str) -> int:
         return _fail(f"error: no space left{where}; free some and run it again", DiskFullError.exit_code)
     describe = getattr(error, "format_message", None)
     if callable(describe):  # typer's usage errors, whose classes changed their home between its versions
-        return _fail(f"error: {str(describe()).rstrip('.')}; see: {_help_for(error)}", 2)
+        return _fail(f"error: {_plain(str(describe()))}; see: {_help_for(error)}", 2)
     hint = f"a mistake in anas-zoo, or a file it did not expect; see where with {TRACEBACK_VARIABLE}=1"
     return _fail(f"internal error: {type(error).__name__}: {error} ({hint})", INTERNAL_ERROR)
+
+
+# What typer's checks say, and what is meant.
+_MEANT = {
+    "Value error, ": "",
+    "Input should be a valid number, unable to parse string as a number": "give a number, without a unit",
+    "Input should be a valid integer, unable to parse string as an integer": "give a whole number",
+}
+
+
+def _plain(message: str) -> str:
+    """A usage error of typer in plain words."""
+    for said, meant in _MEANT.items():
+        message = message.replace(said, meant)
+    return message.rstrip(".")
 
 
 def _help_for(error: BaseException) -> str:

@@ -88,7 +88,7 @@ class Recipe(RunRecipe):
 
         Raises :class:`ConfigError` that lists every problem, with the nearest valid key.
         """
-        path = Path(source)
+        path, label = Path(source), str(source)
         if path.suffix not in (".yaml", ".yml"):
             known = cls.presets()
             if str(source) not in known:
@@ -96,14 +96,14 @@ class Recipe(RunRecipe):
                     f"no recipe named {str(source)!r}{nearest(str(source), known)}; recipes: "
                     f"{', '.join(known)}; or give a .yaml file"
                 )
-            path = RECIPES / f"{source}.yaml"
+            path, label = RECIPES / f"{source}.yaml", f"recipe {source}"
         data = read_yaml(path)
         if not isinstance(data, dict):
-            return parse(cls, data, str(path))
+            return parse(cls, data, label)
         wanted = _changed(data, **changes)
         if path.parent == RECIPES and wanted.get("data") != data.get("data"):
             wanted = _changed({key: value for key, value in data.items() if key != "licence"}, **changes)
-        return parse(cls, wanted, str(path))
+        return parse(cls, wanted, label)
 
     def changed(
         self,

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 from anas_zoo.data import PartOf, balanced_order
-from anas_zoo.errors import OutputError
+from anas_zoo.errors import CheckpointError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.pipeline.images_at import ImagesAt, ViewsAt
@@ -93,7 +93,12 @@ class Run(RunFolder[Recipe]):
 
     @cached_property
     def supernet(self) -> Supernet:
-        """The trained supernet. Raises :class:`anas_zoo.errors.CheckpointError` when it is not there."""
+        """The trained supernet. Raises :class:`CheckpointError` when it is not there."""
+        if not self.supernet_file.is_file():
+            raise CheckpointError(
+                f"{self.folder} has no trained supernet; train it: anas train --out {quoted(self.folder)} "
+                "--resume"
+            )
         return load_supernet(self.supernet_file)
 
     @cached_property

@@ -245,14 +245,14 @@ def _licence(entry: Entry) -> str:
 
 def _calibration(entry: Entry) -> str:
     if entry.config.anas.calibration is None:
-        return "batch norm was never calibrated; run calibrate_bn on training images, then write the draft"
+        return "batch norm was never calibrated; extract the draft again, which does: anas extract"
     return ""
 
 
 def _cost(entry: Entry) -> str:
     config, cost = entry.config, entry.report.cost
     if cost is None:
-        return "report.json has no cost; profile the draft first"
+        return "report.json has no cost; extract the draft again, which counts it: anas extract"
     network = (config.model_args.structure, config.arch, config.num_classes)
     macs, params = count_by_walking(*network)
     if (cost.macs, cost.params, cost.resolution) != (macs, params, config.arch.resolution):
@@ -269,17 +269,22 @@ def _cost(entry: Entry) -> str:
 
 def _accuracy(entry: Entry) -> str:
     if entry.report.accuracy is None:
-        return "report.json has no accuracy; measure top-1 on the test split first"
+        return (
+            "report.json has no accuracy on a test split; drafts of a run have it (anas extract), and "
+            "imports with images in folders named by class"
+        )
     return ""
 
 
 def _parity(entry: Entry) -> str:
     files = entry.report.files
     if not files:
-        return "report.json lists no ONNX file; export and validate one first"
+        draft = quoted(entry.folder)
+        return f"report.json lists no ONNX file; run: anas export {draft}; then: anas validate {draft}"
     unproved = [name for name, info in files.items() if info.parity is None]
     if unproved:
-        return f"{', '.join(unproved)} was never validated against torch; validate it first"
+        names = ", ".join(unproved)
+        return f"{names} was never validated against torch; run: anas validate {quoted(entry.folder)}"
     stray = [name for name in entry.files if name.endswith(".onnx") and name not in files]
     if stray:
         return f"{', '.join(stray)} lies in the draft but not in report.json; validate or remove it"
