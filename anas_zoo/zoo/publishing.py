@@ -279,8 +279,10 @@ def _accuracy(entry: Entry) -> str:
 def _parity(entry: Entry) -> str:
     files = entry.report.files
     if not files:
-        draft = quoted(entry.folder)
-        return f"report.json lists no ONNX file; run: anas export {draft}; then: anas validate {draft}"
+        return (
+            f"report.json lists no ONNX file; run: anas export {quoted(entry.folder)}; then: "
+            f"anas validate {quoted(entry.folder)}"
+        )
     unproved = [name for name, info in files.items() if info.parity is None]
     if unproved:
         names = ", ".join(unproved)
