@@ -12,7 +12,7 @@ _ABOUT = {
 
 
 def about_recipe(name: str) -> str:
-    """A line that says which recipe it is, of those that :func:`default_recipe` chooses among."""
+    """A line that says which recipe it is, of those that nobody has to name."""
     from anas_zoo.pipeline import Recipe
 
     others = ", ".join(other for other in Recipe.presets() if other != name)
