@@ -85,10 +85,10 @@ def finetune(
     if as_json:
         print_json(row | {"draft": str(run.draft_folder), "licence": run.licence})
     else:
-        _print(row, run.draft_folder)
+        _print(row, run.draft_folder, run.licence)
 
 
-def _print(row: dict[str, Any], draft: Path) -> None:
+def _print(row: dict[str, Any], draft: Path, licence: str) -> None:
     print_table(
         ["name", "top-1 %", "MFLOPs", "latency ms", "ONNX kB", "logit diff", "agree %"],
         [
@@ -107,5 +107,5 @@ def _print(row: dict[str, Any], draft: Path) -> None:
         "top-1: test split; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
         f"fine-tuned {draft}",
-        f"  publish it: anas publish {quoted(draft)} --to DIR",
+        f"  publish it, under {licence} or with another --licence: anas publish {quoted(draft)} --to DIR",
     )
