@@ -49,11 +49,11 @@ def _keys_of(model: type[BaseModel], before: str = "") -> Iterator[str]:
             yield from _keys_of(inner, f"{before}{name}.")
 
 
-def _elsewhere(model: type[BaseModel], key: str) -> str:
-    """' (did you mean X?)' for a key that exists, or nearly so, in another part of ``model``; else ''."""
+def _elsewhere(model: type[BaseModel], key: str, here: list[str]) -> str:
+    """' (did you mean X?)' for a key that is, or nearly is, in another part of ``model`` than ``here``; else ''."""
     last, known = key.rpartition(".")[2], list(_keys_of(model))
     same = [other for other in known if other.rpartition(".")[2] == last]
-    if not same and "." not in key:
+    if not same and "." not in key and not difflib.get_close_matches(last, here, n=1, cutoff=0.8):
         names = {other.rpartition(".")[2] for other in known}
         close = difflib.get_close_matches(last, names, n=1, cutoff=0.8)
         same = [other for other in known if close and other.rpartition(".")[2] == close[0]]
@@ -78,7 +78,7 @@ def parse(model: type[S], data: Any, source: str, *, error: type[AnasError] = Co
             if item["type"] == "extra_forbidden":
                 owner = _model_at(model, tuple(item["loc"][:-1]))
                 known = sorted(owner.model_fields) if owner is not None else []
-                hint = _elsewhere(model, where) or nearest(str(item["loc"][-1]), known)
+                hint = _elsewhere(model, where, known) or nearest(str(item["loc"][-1]), known)
                 problems.append(f"unknown key {where!r}{hint or '; known: ' + ', '.join(known)}")
             elif item["type"] == "missing":
                 problems.append(f"missing key {where!r}")
