@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.errors import DiskFullError, OutputError
+from anas_zoo.text import quoted
 
 __all__ = [
     "atomic_write",
@@ -56,7 +57,7 @@ def disk_errors(target: Path) -> Iterator[None]:
         if exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise DiskFullError(
                 f"no space left while writing {target} ({exc.strerror}); "
-                "free some space or choose another --out"
+                "free some space or write to another place"
             ) from exc
         if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise OutputError(f"cannot write {target}: {exc.strerror}") from exc
@@ -97,29 +98,34 @@ def write_json(path: Path, value: Any) -> None:
     atomic_write(path, text + "\n")
 
 
-def refuse_occupied(path: Path) -> None:
-    """Raise :class:`OutputError` when ``path`` is a file or a folder that holds something."""
+def refuse_occupied(path: Path, option: str = "--out") -> None:
+    """Raise :class:`OutputError` when ``path`` is a file or a folder that holds something.
+
+    ``option`` is the one of the command line that names ``path``.
+    """
     if path.is_dir():
         count = sum(1 for _ in path.iterdir())
         if count:
+            # Never the folder that the user works in, which '.' and '' name.
+            ours = path.resolve() not in (Path.cwd(), *Path.cwd().parents)
+            remove = f", or remove it first: rm -r {quoted(path)}" if ours else ""
             raise OutputError(
-                f"{path} already holds {count} item{'s' if count > 1 else ''}; "
-                f"give another --out, or remove it first: rm -r {path}"
+                f"{path} already holds {count} item{'s' if count > 1 else ''}; give another {option}{remove}"
             )
     elif path.exists() or path.is_symlink():
-        raise OutputError(f"{path} is a file; give the name of a new folder as --out")
+        raise OutputError(f"{path} is a file; give the name of a new folder as {option}")
 
 
 @contextlib.contextmanager
-def output_folder(path: Path) -> Iterator[Path]:
+def output_folder(path: Path, option: str = "--out") -> Iterator[Path]:
     """A folder to fill that becomes ``path`` only when the block ends well.
 
     The work happens in a hidden sibling, so that the last step is one rename; any exception,
     Ctrl-C included, removes the sibling and leaves ``path`` as it was.
-    Raises :class:`OutputError` when ``path`` already holds something, :class:`DiskFullError` when
-    the device is full.
+    Raises :class:`OutputError` when ``path`` already holds something, naming ``option`` as where another one
+    is given; :class:`DiskFullError` when the device is full.
     """
-    refuse_occupied(path)
+    refuse_occupied(path, option)
     with disk_errors(path):
         with _no_such_place(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +133,7 @@ def output_folder(path: Path) -> Iterator[Path]:
         try:
             os.chmod(staging, 0o755)
             yield staging
-            refuse_occupied(path)
+            refuse_occupied(path, option)
             os.replace(staging, path)  # an empty folder at the target is replaced too
         except BaseException:
             shutil.rmtree(staging, ignore_errors=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anas_zoo.errors import AnasError
 
-__all__ = ["refuse_external_data", "refuse_irregular"]
+__all__ = ["kind_of_file", "refuse_external_data", "refuse_irregular"]
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -21,6 +21,37 @@ _KINDS = {
 # A StringStringEntry whose key is "location", in every way that protocol buffers may write its tag and its
 # length: an ONNX tensor that lies outside its file has one, and onnxruntime refuses an outside one without.
 _LOCATION = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+
+
+# How files begin that people give by mistake.
+_BEGINNINGS = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"RIFF": "a WebP image, or another RIFF file",
+    b"%PDF": "a PDF document",
+    b"\x1f\x8b": "a gzip archive",
+    b"PK\x03\x04": "a zip archive",
+    b"\x80\x02": "a pickle",
+    b"version https://git-lfs": "a pointer of Git LFS, without its content (git lfs pull)",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+}
+
+
+def kind_of_file(path: Path) -> str:
+    """What a file is by its first bytes, as 'a PNG image'; '' for one that is not known here."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(32)
+    except (OSError, ValueError):
+        return ""
+    kinds = [kind for beginning, kind in _BEGINNINGS.items() if head.startswith(beginning)]
+    if kinds:
+        return kinds[0]
+    if head[8:10] == b'{"' and head[7:8] == b"\0":
+        return "a safetensors file"
+    return "" if not head or not head.isascii() or b"\0" in head else "a text file"
 
 
 def refuse_irregular(path: Path, error: type[AnasError], *, most_bytes: int | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anas_zoo.errors import AnasError, ConfigError, nearest
-from anas_zoo.outside import refuse_irregular
+from anas_zoo.outside import kind_of_file, refuse_irregular
 from anas_zoo.plain_data import MAX_JSON_BYTES, MAX_YAML_BYTES, PlainDataError, parse_json, parse_yaml
 from anas_zoo.text import hidden_characters, printable
 
@@ -40,6 +41,25 @@ def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseMo
     return current
 
 
+def _keys_of(model: type[BaseModel], before: str = "") -> Iterator[str]:
+    """Every key of a schema and of the schemas in it, dotted."""
+    for name in model.model_fields:
+        yield f"{before}{name}"
+        if (inner := _model_at(model, (name,))) is not None:
+            yield from _keys_of(inner, f"{before}{name}.")
+
+
+def _elsewhere(model: type[BaseModel], key: str, here: list[str]) -> str:
+    """' (did you mean X?)' for a key that is, or nearly, in another part of ``model`` than ``here``; or ''."""
+    last, known = key.rpartition(".")[2], list(_keys_of(model))
+    same = [other for other in known if other.rpartition(".")[2] == last]
+    if not same and "." not in key and not difflib.get_close_matches(last, here, n=1, cutoff=0.8):
+        names = {other.rpartition(".")[2] for other in known}
+        close = difflib.get_close_matches(last, names, n=1, cutoff=0.8)
+        same = [other for other in known if close and other.rpartition(".")[2] == close[0]]
+    return f" (did you mean {' or '.join(repr(other) for other in same)}?)" if same else ""
+
+
 def parse(model: type[S], data: Any, source: str, *, error: type[AnasError] = ConfigError) -> S:
     """Validate ``data`` (plain dicts and lists) as ``model``.
 
@@ -58,7 +78,7 @@ def parse(model: type[S], data: Any, source: str, *, error: type[AnasError] = Co
             if item["type"] == "extra_forbidden":
                 owner = _model_at(model, tuple(item["loc"][:-1]))
                 known = sorted(owner.model_fields) if owner is not None else []
-                hint = nearest(str(item["loc"][-1]), known)
+                hint = _elsewhere(model, where, known) or nearest(str(item["loc"][-1]), known)
                 problems.append(f"unknown key {where!r}{hint or '; known: ' + ', '.join(known)}")
             elif item["type"] == "missing":
                 problems.append(f"missing key {where!r}")
@@ -93,7 +113,10 @@ def _read(path: Path, parse_text: Callable[[str], Any], most_bytes: int, error: 
         raise error(f"{path}: {exc}") from exc
     except FileNotFoundError as exc:
         raise error(f"{path}: no such file") from exc
-    except (OSError, ValueError) as exc:  # ValueError: not UTF-8, or a path with a null byte
+    except UnicodeDecodeError as exc:
+        kind = kind_of_file(path)
+        raise error(f"{path}: cannot be read as text{f', it is {kind}' if kind else ' in UTF-8'}") from exc
+    except (OSError, ValueError) as exc:  # ValueError: a path with a null byte
         raise error(f"{path}: cannot be read ({exc})") from exc
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 
-__all__ = ["hidden_characters", "markdown", "markdown_code", "printable"]
+__all__ = ["hidden_characters", "markdown", "markdown_code", "printable", "quoted"]
 
 # Control characters (with them ANSI's escapes), characters without a shape (with them those that turn the
 # direction of writing round), halves of characters, separators of lines.
@@ -30,6 +31,11 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(repr(c)[1:-1] if _is_hidden(c) else c for c in text)
+
+
+def quoted(word: object) -> str:
+    """``word`` as a shell takes it, for commands that people paste: quotes where it has a space or a #."""
+    return shlex.quote(str(word))
 
 
 def markdown(text: object) -> str:

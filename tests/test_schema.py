@@ -122,3 +122,29 @@ def test_a_folder_and_a_huge_file_are_no_configs(tmp_path: Path) -> None:
 def test_nearest() -> None:
     assert nearest("lst", ["list", "show"]) == " (did you mean 'list'?)"
     assert nearest("qqq", ["list", "show"]) == ""
+
+
+class Inner(Schema):
+    epochs: int = 1
+    images: int = 1
+
+
+class Outer(Schema):
+    image: int = 1
+    train: Inner = Inner()
+    search: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("epochs", "(did you mean 'train.epochs' or 'search.epochs'?)"),  # of another part
+        ("epcohs", "(did you mean 'train.epochs' or 'search.epochs'?)"),
+        ("imag", "(did you mean 'image'?)"),  # what is near here comes before what is near elsewhere
+        ("qqq", "; known: image, search, train"),
+    ],
+)
+def test_a_key_of_another_part_is_suggested_with_its_part(key: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Outer, {key: 3}, "file")
+    assert str(caught.value) == f"file: unknown key {key!r}{' ' if hint[0] == '(' else ''}{hint}"

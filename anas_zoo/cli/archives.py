@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anas_zoo.errors import ConfigError, SearchError
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.space import SearchSpace
@@ -34,7 +35,7 @@ def find_archive(path: Path, space_name: str | None) -> tuple[Path, SearchSpace]
         run = Run.open(path)
         file = run.search_folder / EVALUATIONS
         if not file.is_file():
-            raise SearchError(f"{path} has no search yet; first: anas search {path}")
+            raise SearchError(f"{path} has no search yet; first: anas search {quoted(path)}")
         return file, _agreed(file, {"name": run.space.name, "id": run.space.id}, given or run.space)
     file = path / EVALUATIONS if path.is_dir() else path
     if not file.is_file():

@@ -17,6 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.pipeline import DemoResult
@@ -33,22 +34,41 @@ def demo(
     seed: SeedOption = None,
     sampling: SamplingOption = None,
     settings: SetOption = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence",
+            metavar="SPDX",
+            help="Licence of the models, such as Apache-2.0. Asked for before publishing.",
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Train a supernet, search it, and publish verified models: every stage in one go.
 
-    A run that was stopped is resumed when it is called again, with its first unfinished stage, and a training
-    with its latest checkpoint; only --out need be repeated.
+    A run that was stopped resumes when the command is repeated, or with --out alone: at its first unfinished
+    stage, a training from its latest checkpoint.
     """
-    from anas_zoo.progress import Bar
+    from anas_zoo.progress import Bar, note
 
     with Bar("load torch"):
+        from anas_zoo.cli.default_recipe import about_recipe
+        from anas_zoo.cli.resuming import resumable_run
         from anas_zoo.pipeline import Run, run_demo
+        from anas_zoo.pipeline.recipe import default_recipe
+        from anas_zoo.pipeline.run_folder import MARKER
         from anas_zoo.training import Workers, pick_device
 
-    wanted = Run.recipe_for(out, recipe, data=data, seed=seed, sampling=sampling, settings=settings)
-    result = run_demo(out, wanted, Workers(pick_device(device)))
+    changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
+    chosen = default_recipe(data, settings) if recipe is None and not (out / MARKER).is_file() else None
+    wanted = Run.recipe_for(out, recipe, **changes)
+    if chosen not in (None, "digits"):  # what the demo is on without any option
+        Run.start(out, wanted)
+        note(about_recipe(chosen))
+    again = f"anas demo --out {quoted(out)}" + (f" --licence {quoted(licence)}" if licence else "")
+    with resumable_run(out, again, "supernet"):
+        result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence)
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:
@@ -88,7 +108,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def load_lines(entry: Path) -> list[str]:
     """The exact lines that load ``entry`` in each of the ways, ready to paste."""
-    name, folder = entry.name, entry.as_posix()
+    name, folder, pasted = entry.name, entry.as_posix(), quoted(entry.as_posix())
     return [
         "timm",
         "  import anas_zoo, timm",
@@ -99,6 +119,6 @@ def load_lines(entry: Path) -> list[str]:
         f'  session = onnxruntime.InferenceSession("{folder}/model.onnx")',
         '  logits = session.run(None, {"image": images})[0]  # (N, 3, R, R) float32 -> (N, classes)',
         "command line",
-        f"  anas show {folder}    anas verify {folder}    anas predict {folder} IMAGE...",
+        f"  anas show {pasted}    anas verify {pasted}    anas predict {pasted} IMAGE...",
         f"the card of {name} is {folder}/README.md",
     ]

@@ -21,10 +21,13 @@ def find_entry(text: str) -> Path:
     Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, with the nearest known one, and
     :class:`anas_zoo.errors.EntryError` for an entry that cannot be had or was altered.
     """
+    from anas_zoo.errors import NotOnShelfError
     from anas_zoo.progress import note
     from anas_zoo.zoo import entry_from_hub
     from anas_zoo.zoo.shelf import resolve
 
+    if Path(text).is_file():
+        raise NotOnShelfError(f"{text} is a file; give an entry's folder, or a model of the shelf: anas list")
     found = resolve(text)
     if not isinstance(found, Path):
         return entry_from_hub(text)

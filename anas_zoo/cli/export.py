@@ -10,6 +10,7 @@ import typer
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.errors import AnasError
@@ -81,7 +82,7 @@ def export(
     else:
         _print_files(files)
         if files and out is None:
-            print_lines(f"  next: anas validate {folder}")
+            print_lines(f"  next: anas validate {quoted(folder)}")
     if failed:
         _fail(failed, len(files))
 

@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import RunArgument, RunDataOption
 from anas_zoo.cli.output import print_lines
+from anas_zoo.text import quoted
 
 __all__ = ["extract"]
 
@@ -54,11 +55,12 @@ def extract(
     elif max_mflops:
         evaluations = evaluations_of(run, search)
         best = {best_under(evaluations, round(limit * 1e6)) for limit in max_mflops}
-        names = extract_stage(run, chosen=sorted(best, key=lambda item: item.macs))
+        names = extract_stage(run, chosen=sorted(best, key=lambda item: item.macs), search=search)
     else:
         chosen = pick_subnets(evaluations_of(run, search), run.recipe.search.subnets)
-        names = extract_stage(run, chosen=chosen)
+        names = extract_stage(run, chosen=chosen, search=search)
     folders = [run.drafts_folder / name for name in names]
     print_lines(
-        *(f"extracted {folder}" for folder in folders), f"  next: anas export {folders[0]}, validate, publish"
+        *(f"extracted {folder}" for folder in folders),
+        f"  next, with each: anas export {quoted(folders[0])}; then anas validate, anas publish --to DIR",
     )

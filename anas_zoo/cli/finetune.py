@@ -17,6 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.text import quoted
 
 __all__ = ["finetune"]
 
@@ -50,6 +51,7 @@ def finetune(
 
     with Bar("load torch"):
         from anas_zoo.cli.entries import find_entry
+        from anas_zoo.cli.resuming import resumable_run
         from anas_zoo.errors import OutputError
         from anas_zoo.pipeline.deploy import table_row
         from anas_zoo.pipeline.finetune import finetune as fine_tune
@@ -60,7 +62,8 @@ def finetune(
         from anas_zoo.zoo import Entry
 
     changes = {"data": data, "seed": seed, "name": name, "licence": licence}
-    with join_workers(device) as workers:
+    again = f"anas finetune {quoted(entry)} --out {quoted(out)} --resume"
+    with resumable_run(out, again, "subnets"), join_workers(device) as workers:
         folder = find_entry(entry)
         if not workers.first:
             silence()
@@ -80,18 +83,18 @@ def finetune(
         run = FinetuneRun.start(out, wanted, Entry.read(folder))
         if run.training_folder.exists() and not resume:
             raise OutputError(
-                f"{out} holds a fine-tuning that was stopped; go on with: anas finetune {entry} --out {out} "
-                f"--resume, or begin anew after: rm -r {out}"
+                f"{out} holds a fine-tuning that was stopped; go on with: {again}, or begin anew after: "
+                f"rm -r {quoted(out)}"
             )
         workers.wait()
         row = table_row(fine_tune(run, folder, workers))
     if as_json:
         print_json(row | {"draft": str(run.draft_folder), "licence": run.licence})
     else:
-        _print(row, run.draft_folder)
+        _print(row, run.draft_folder, run.licence)
 
 
-def _print(row: dict[str, Any], draft: Path) -> None:
+def _print(row: dict[str, Any], draft: Path, licence: str) -> None:
     print_table(
         ["name", "top-1 %", "MFLOPs", "latency ms", "ONNX kB", "logit diff", "agree %"],
         [
@@ -110,5 +113,5 @@ def _print(row: dict[str, Any], draft: Path) -> None:
         "top-1: test split; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
         f"fine-tuned {draft}",
-        f"  publish it: anas publish {draft} --to DIR",
+        f"  publish it, under {licence} or with another --licence: anas publish {quoted(draft)} --to DIR",
     )

@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.text import quoted
 
 __all__ = ["import_"]
 
@@ -92,4 +93,4 @@ def import_(
     ]
     if rows:
         print_table(["entry", "preprocessing", "top-1 %", "images", "split"], rows)
-    print_lines(f"  look at one: anas show {imported.folders[0]}")
+    print_lines(f"  look at one: anas show {quoted(imported.folders[0])}")

@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
+from anas_zoo.text import quoted
 
 __all__ = ["index"]
 
@@ -46,12 +47,13 @@ def index(
         author = source.removeprefix(HUB).strip("/")
         if not author or "/" in author:
             raise EntryError(
-                f"{source}: an organisation is needed, as hf://org; one model: anas pull {source}"
+                f"{source}: an organisation is needed, as hf://org; one model: "
+                f"anas pull {quoted(source)} --out DIR"
             )
         if with_client:
             raise EntryError(
-                "--with-client needs the models' files; pull them into a folder and index that: anas pull "
-                f"{source}/NAME --out DIR/NAME"
+                "--with-client needs the models' files; pull them into a folder and index that: "
+                f"anas pull {quoted(source + '/NAME')} --out DIR/NAME"
             )
         found = index_organisation(author)
     else:
@@ -66,5 +68,5 @@ def index(
         return
     lines = [f"{len(found.models)} models in {out / INDEX}", f"  look at them: {out / PAGE}"]
     if with_client:
-        lines.append(f"  try them: python -m http.server --bind 127.0.0.1 --directory {out} 8000")
+        lines.append(f"  try them: python -m http.server --bind 127.0.0.1 --directory {quoted(out)} 8000")
     print_lines(*lines)

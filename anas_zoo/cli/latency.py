@@ -11,6 +11,7 @@ import typer
 from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,6 +69,7 @@ def fit(
     from anas_zoo.errors import OutputError
     from anas_zoo.pipeline.latency import LatencyPlan, fit_latency
     from anas_zoo.space import SearchSpace
+    from anas_zoo.stopping import resumable
 
     if out.exists():
         raise OutputError(f"{out} is there already; give another --out, or remove it first")
@@ -80,7 +82,9 @@ def fit(
         repeats=repeats,
         seed=seed,
     )
-    model = fit_latency(plan, work or out.with_name(f"{out.stem}-onnx"))
+    folder = work or out.with_name(f"{out.stem}-onnx")
+    with resumable(lambda: f"repeat the command: files that were exported to {folder} are used again"):
+        model = fit_latency(plan, folder)
     model.save(out)
     _warn(model)
     if as_json:
@@ -89,7 +93,7 @@ def fit(
     _print_model(model)
     _print_error(model.error, model.record.clock, model.record.level_pct)
     print_lines("", f"latency model: {out}", f"  {_trust(model)}")
-    print_lines(f"  check it later: anas latency check {out}")
+    print_lines(f"  check it later: anas latency check {quoted(out)}")
 
 
 def check(

@@ -34,7 +34,8 @@ RecipeOption = Annotated[
     typer.Option(
         "--recipe",
         metavar="NAME|FILE",
-        help="A bundled recipe, or a .yaml file. Default: that of the run in --out, or digits.",
+        help="A bundled recipe, or a .yaml file. Default: that of the run in --out; of a new one "
+        "small_images with --data DIR, else digits.",
     ),
 ]
 DataOption = Annotated[

@@ -11,6 +11,7 @@ from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption, SeedOption
 from anas_zoo.cli.output import print_json, print_lines
 from anas_zoo.cli.predictor_output import predicted_range, print_qualities, print_range
+from anas_zoo.text import quoted
 
 __all__ = ["predictor"]
 
@@ -87,12 +88,13 @@ def fit(
     print_qualities([*rows, (f"{fitted.model}, held out", fitted.held_out)])
     known = known_classes(archive)
     classes = "" if known is None else f" --num-classes {known}"
+    named = quoted(space or found_space.name)
     skipped = f" ({measured.failed} failed evaluations left out)" if measured.failed else ""
     print_lines(
         "",
         f"{fitted.model}, fitted on all {len(fitted.archs)} architectures{skipped}: {out}",
-        f"  search by it: anas search --space {space or found_space.name} --predictor {out}{classes}",
-        f"  check it on others: anas predictor check {out} ARCHIVE",
+        f"  search by it: anas search --space {named} --predictor {quoted(out)}{classes}",
+        f"  check it on others: anas predictor check {quoted(out)} ARCHIVE",
     )
 
 
@@ -176,7 +178,7 @@ def convert(
         print_json(result | {"source_sha256": sha256_file(file)})
         return
     print_range(result)
-    print_lines(f"  search by it: anas search --space {space} --predictor {out}")
+    print_lines(f"  search by it: anas search --space {quoted(space)} --predictor {quoted(out)}")
 
 
 def _refuse_taken(out: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubCommit
@@ -25,6 +26,14 @@ def publish(
         str,
         typer.Option("--to", metavar="DIR|hf://ORG/NAME[@BRANCH]", help="A new folder, or the Hub."),
     ],
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence",
+            metavar="SPDX",
+            help="Licence of the weights, such as Apache-2.0; for a draft that has none yet.",
+        ),
+    ] = None,
     private: Annotated[
         bool, typer.Option("--private", help="Make the Hub's repository a private one.")
     ] = False,
@@ -48,23 +57,23 @@ def publish(
         HubAddress.parse(to)  # before the gates, which take a while
     source = find_entry(draft)
     if dry_run:
-        plan = zoo.plan_publication(source)
+        plan = zoo.plan_publication(source, licence=licence)
         if as_json:
             print_json({"dry_run": True, "to": to, "private": private, **plan.to_dict()})
         else:
             _print_plan(plan, to, private)
     elif on_hub:
-        commit = zoo.publish_to_hub(source, to, private=private)
+        commit = zoo.publish_to_hub(source, to, private=private, licence=licence)
         if as_json:
             print_json(commit.to_dict())
         else:
             _print_commit(commit)
     else:
-        folder = zoo.publish(source, Path(to))
+        folder = zoo.publish(source, Path(to), licence=licence)
         if as_json:
             print_json({"folder": str(folder)})
         else:
-            print_lines(f"published {folder}", f"  check it at any time: anas verify {folder}")
+            print_lines(f"published {folder}", f"  check it at any time: anas verify {quoted(folder)}")
 
 
 def _print_plan(plan: Plan, to: str, private: bool) -> None:
@@ -91,5 +100,5 @@ def _print_commit(commit: HubCommit) -> None:
     print_lines(
         f"  commit {commit.commit}",
         f"  {commit.url}",
-        f"  get it anywhere: anas pull {repo}@{commit.commit[:40]} --out DIR",
+        f"  get it anywhere: anas pull {quoted(f'{repo}@{commit.commit[:40]}')} --out DIR",
     )

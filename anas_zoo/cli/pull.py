@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
+from anas_zoo.text import quoted
 
 __all__ = ["pull"]
 
@@ -38,4 +39,4 @@ def pull(
     lines.append(f"  {pulled.files} files, {pulled.size_bytes:,} bytes, have the SHA-256 of the manifest")
     if pulled.commit:
         lines.append(f"  commit {pulled.commit}")
-    print_lines(*lines, f"  check what it computes: anas verify {pulled.folder}")
+    print_lines(*lines, f"  check what it computes: anas verify {quoted(pulled.folder)}")

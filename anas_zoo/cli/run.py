@@ -14,6 +14,7 @@ from types import FrameType
 
 from anas_zoo.errors import AnasError, DiskFullError
 from anas_zoo.progress import note
+from anas_zoo.stopping import how_to_resume
 from anas_zoo.text import printable
 
 __all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main"]
@@ -74,21 +75,40 @@ def _fail(message: str, exit_code: int) -> int:
     return exit_code
 
 
-def _explain(error: BaseException) -> int:
-    """Say what went wrong in one line; returns the exit code."""
+def _explain(error: BaseException, how: str) -> int:
+    """Say what went wrong in one line, and ``how`` to resume what was interrupted; returns the exit code."""
     if isinstance(error, AnasError):
         return _fail(f"error: {error}", error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         code = error.exit_code if isinstance(error, Terminated) else 128 + signal.SIGINT
-        return _fail("interrupted; nothing half-written was left", code)
+        if (
+            os.environ.get("RANK", "0") != "0"
+        ):  # torchrun interrupts all of its processes; one of them says so
+            return code
+        return _fail("interrupted; nothing half-written was left" + (f"; {how}" if how else ""), code)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" while writing {error.filename}" if error.filename else ""
         return _fail(f"error: no space left{where}; free some and run it again", DiskFullError.exit_code)
     describe = getattr(error, "format_message", None)
     if callable(describe):  # typer's usage errors, whose classes changed their home between its versions
-        return _fail(f"error: {str(describe()).rstrip('.')}; see: {_help_for(error)}", 2)
+        return _fail(f"error: {_plain(str(describe()))}; see: {_help_for(error)}", 2)
     hint = f"a mistake in anas-zoo, or a file it did not expect; see where with {TRACEBACK_VARIABLE}=1"
     return _fail(f"internal error: {type(error).__name__}: {error} ({hint})", INTERNAL_ERROR)
+
+
+# What typer's checks say, and what is meant.
+_MEANT = {
+    "Value error, ": "",
+    "Input should be a valid number, unable to parse string as a number": "give a number, without a unit",
+    "Input should be a valid integer, unable to parse string as an integer": "give a whole number",
+}
+
+
+def _plain(message: str) -> str:
+    """A usage error of typer in plain words."""
+    for said, meant in _MEANT.items():
+        message = message.replace(said, meant)
+    return message.rstrip(".")
 
 
 def _help_for(error: BaseException) -> str:
@@ -141,9 +161,10 @@ def main(args: Sequence[str] | None = None) -> int:
                 import traceback
 
                 traceback.print_exception(error)
+            how = how_to_resume(error)
             if received and not isinstance(error, AnasError | KeyboardInterrupt):
                 # A signal in the middle of an import comes out as whatever the module made of it.
                 error = Terminated(received[0])
-            return _explain(error)
+            return _explain(error, how)
         finally:
             _flush_or_drop_stdout()

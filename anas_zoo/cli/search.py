@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ __all__ = ["search"]
 MILLION = 1e6
 BEFORE = ("evaluations", "images_forwarded", "images")  # what a stopped search had been given
 FILES = {"latency": "latency model", "predictor": "predictor"}  # of those and of its evaluator
+NEEDS = " (needs --latency)"
 PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}
 
 Number = float | None
@@ -33,8 +35,10 @@ def _number(what: str) -> Callable[[str], float]:
         try:
             value = float(text)
         except ValueError:
+            digits = re.match(r"\d+(?:\.\d+)?", text)
+            such = digits[0] if digits else "12.5"
             raise typer.BadParameter(
-                f"{text!r} is no number; give {what} as a number, such as 12.5"
+                f"{text!r} is no number; give {what} as a number alone, such as {such}"
             ) from None
         if not 0 <= value < math.inf:
             raise typer.BadParameter(f"{text} {what} cannot be; give a number from 0, such as 12.5")
@@ -43,16 +47,16 @@ def _number(what: str) -> Callable[[str], float]:
     return read
 
 
-def _least(name: str, what: str) -> Any:
-    return typer.Option(name, parser=_number(what), metavar="X", help=f"Least {what}.")
+def _least(name: str, what: str, needs: str = "") -> Any:
+    return typer.Option(name, parser=_number(what), metavar="X", help=f"Least {what}{needs}.")
 
 
-def _most(name: str, what: str) -> Any:
+def _most(name: str, what: str, needs: str = "") -> Any:
     return typer.Option(
         name,
         parser=_number(what),
         metavar="Y",
-        help=f"Most {what}; repeatable: the best under each is printed.",
+        help=f"Most {what}{needs}; repeatable: the best under each is printed.",
     )
 
 
@@ -91,8 +95,8 @@ def search(
     max_mparams: Annotated[Numbers, _most("--max-mparams", "millions of parameters")] = None,
     min_size_mb: Annotated[Number, _least("--min-size-mb", "MB of float32 weights")] = None,
     max_size_mb: Annotated[Numbers, _most("--max-size-mb", "MB of float32 weights")] = None,
-    min_latency_ms: Annotated[Number, _least("--min-latency-ms", "milliseconds; needs --latency")] = None,
-    max_latency_ms: Annotated[Numbers, _most("--max-latency-ms", "milliseconds; needs --latency")] = None,
+    min_latency_ms: Annotated[Number, _least("--min-latency-ms", "milliseconds", NEEDS)] = None,
+    max_latency_ms: Annotated[Numbers, _most("--max-latency-ms", "milliseconds", NEEDS)] = None,
     min_top1_pct: Annotated[Number, _least("--min-top1-pct", "top-1 in percent")] = None,
     resolution: Annotated[
         str | None, typer.Option("--resolution", metavar="R,R", help="Only these sides of the input.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_pairs
 from anas_zoo.cli.show_evidence import print_accuracies, print_cost, print_exported
+from anas_zoo.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.zoo import Entry, EntryReport
@@ -116,5 +117,5 @@ def _loading_lines(name: str, entry: Entry) -> list[str]:
         if file in entry.files
     ]
     if entry.report.files:
-        lines.append(f"command line: anas predict {name} IMAGE")
+        lines.append(f"command line: anas predict {quoted(name)} IMAGE")
     return lines

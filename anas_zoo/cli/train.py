@@ -10,6 +10,7 @@ import typer
 from anas_zoo.cli.options import (
     DataOption,
     DeviceOption,
+    RecipeOption,
     ResumeOption,
     SamplingOption,
     SeedOption,
@@ -22,10 +23,7 @@ __all__ = ["train"]
 
 def train(
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder.")],
-    recipe: Annotated[
-        str | None,
-        typer.Option("--recipe", metavar="NAME|FILE", help="A recipe that comes along, or a .yaml file."),
-    ] = None,
+    recipe: RecipeOption = None,
     data: DataOption = None,
     seed: SeedOption = None,
     sampling: SamplingOption = None,
@@ -37,37 +35,47 @@ def train(
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli train ...; see docs/training.md.
     """
+    from anas_zoo.cli.default_recipe import about_recipe
+    from anas_zoo.cli.resuming import resumable_run
     from anas_zoo.data import Share
     from anas_zoo.errors import OutputError
-    from anas_zoo.files import refuse_occupied
     from anas_zoo.pipeline import Recipe, Run
-    from anas_zoo.pipeline.run import DEFAULT
+    from anas_zoo.pipeline.recipe import default_recipe
+    from anas_zoo.pipeline.run_folder import MARKER
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.progress import silence
+    from anas_zoo.text import quoted
     from anas_zoo.training import join_workers
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
-    with join_workers(device) as workers:
+    about = None
+    again = f"anas train --out {quoted(out)} --resume"
+    with resumable_run(out, again, "supernet"), join_workers(device) as workers:
         if not workers.first:
             silence()
             workers.wait()  # the first process makes the folder
             run = Run.open(out)
         else:
-            if resume:
+            name = recipe or default_recipe(data, settings)
+            if resume and (out / MARKER).is_file():
                 wanted = Run.recipe_for(out, recipe, **changes)
             else:
-                wanted = Recipe.load(recipe or DEFAULT, **changes)
+                wanted = Recipe.load(name, **changes)
+                about = None if recipe else about_recipe(name)
             Share(wanted.train.batch_size, workers.count, 0, wanted.train.accumulation).check()
             run = Run.start(out, wanted)
-            if not resume:
-                refuse_occupied(run.supernet_folder)
+            if not resume and run.supernet_file.exists():
+                raise OutputError(
+                    f"{out} already holds a trained supernet; search it: anas search {quoted(out)}; or give "
+                    "another --out"
+                )
             if run.training_folder.exists() and not resume:
                 raise OutputError(
-                    f"{out} holds a training that was stopped; go on with: anas train --out {out} --resume, "
-                    f"or begin anew after: rm -r {out}"
+                    f"{out} holds a training that was stopped; go on with: {again}, or begin anew after: "
+                    f"rm -r {quoted(out)}"
                 )
             workers.wait()
         if not run.supernet_file.exists():  # a resumed job may have been finished before
-            train_stage(run, workers)
+            train_stage(run, workers, about=about)
         if workers.first:
-            print_lines(f"trained {run.supernet_file}", f"  search it: anas search {out}")
+            print_lines(f"trained {run.supernet_file}", f"  search it: anas search {quoted(out)}")

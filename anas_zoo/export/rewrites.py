@@ -8,7 +8,7 @@ GEMM_HEAD = "gemm-head"
 GEMM_GATE = "gemm-gate"
 STRIDED_SHORTCUT = "strided-shortcut"
 
-# Each is exact up to the order of summation; tests/export/test_rewrites.py proves it in double precision.
+# Each is exact up to the order of summation; tests/export/test_graph.py proves it in double precision.
 REWRITES = {
     GEMM_HEAD: "the 1×1 convolution after the global pooling is a matrix product of (batch, channels)",
     GEMM_GATE: "both 1×1 convolutions of a squeeze-and-excite are matrix products of (batch, channels)",

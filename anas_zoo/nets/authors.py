@@ -19,7 +19,7 @@ from torch import Tensor
 
 from anas_zoo.errors import CheckpointError
 from anas_zoo.nets.supernet import Supernet
-from anas_zoo.outside import refuse_irregular
+from anas_zoo.outside import kind_of_file, refuse_irregular
 from anas_zoo.space import SearchSpace
 
 __all__ = ["KeyCoverage", "load_authors_checkpoint", "read_authors_checkpoint"]
@@ -160,9 +160,11 @@ def _unpickle(path: Path) -> Any:
                 f"{path}: refused, because reading it would need {refused[1]!r}, which is not plain data "
                 f"(allowed: tensors and {CONFIG_CLASS}); nothing of it was run"
             ) from exc
+        kind = kind_of_file(path)
+        begins = "" if kind in ("", "a zip archive", "a pickle") else f" ({kind})"  # as torch's own begin
         raise CheckpointError(
-            f"{path}: not a checkpoint that torch can read; it is truncated or another kind of file "
-            f"({type(exc).__name__}: {text[:120]})"
+            f"{path}: not a checkpoint that torch can read; it is truncated or another kind of file{begins}; "
+            "give the authors' checkpoint, downloaded whole"
         ) from exc
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from anas_zoo.errors import CheckpointError
 from anas_zoo.files import atomic_write, canonical_json
 from anas_zoo.nets.supernet import Supernet
+from anas_zoo.outside import kind_of_file
 from anas_zoo.plain_data import parse_json
 from anas_zoo.space import SearchSpace
 
@@ -41,19 +42,19 @@ def load_supernet(path: Path) -> Supernet:
     tensor of its space in the right shape.
     """
     if not path.is_file():
-        raise CheckpointError(f"no supernet checkpoint at {path}; train one with: anas train")
+        raise CheckpointError(f"no supernet checkpoint at {path}; train one with: anas train --out RUN")
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("anas", "{}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as exc:
-        raise CheckpointError(
-            f"{path} is not a readable safetensors file ({' '.join(str(exc).split())})"
-        ) from exc
+        kind = kind_of_file(path)
+        reason = f"it is {kind}" if kind else " ".join(str(exc).split())
+        raise CheckpointError(f"{path} is not a readable safetensors file ({reason})") from exc
     try:
         header = parse_json(text)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise CheckpointError(f"{path} is no supernet of anas-zoo; train one with: anas train")
+            raise CheckpointError(f"{path} is no supernet of anas-zoo; train one with: anas train --out RUN")
         space = SearchSpace.from_dict(header["space"], f"{path}: space")
         num_classes = header["num_classes"]
         if type(num_classes) is not int or not 0 < num_classes <= MAX_CLASSES:

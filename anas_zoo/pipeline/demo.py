@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anas_zoo.errors import EntryError
 from anas_zoo.files import write_json
 from anas_zoo.pipeline.deploy import (
     publish_drafts,
@@ -15,7 +16,7 @@ from anas_zoo.pipeline.deploy import (
     time_drafts,
     validate_on_test_images,
 )
-from anas_zoo.pipeline.exporting import export_entry
+from anas_zoo.pipeline.exporting import DEFAULT_TARGET, export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
@@ -27,7 +28,9 @@ from anas_zoo.progress import note, stage, track
 from anas_zoo.schema import read_json
 from anas_zoo.search import Evaluation
 from anas_zoo.search.archive import EVALUATIONS, FRONT, read_front, read_records
+from anas_zoo.text import quoted
 from anas_zoo.training import Workers
+from anas_zoo.zoo import Entry
 
 __all__ = ["DemoResult", "run_demo"]
 
@@ -49,17 +52,22 @@ class DemoResult:
     seconds: dict[str, float]
 
 
-def run_demo(folder: Path, recipe: Recipe, workers: Workers = HERE) -> DemoResult:
+def run_demo(
+    folder: Path, recipe: Recipe, workers: Workers = HERE, *, licence: str | None = None
+) -> DemoResult:
     """Run every stage that ``folder`` does not hold yet; the training computes where ``workers`` says.
 
+    The entries get ``licence``, by default the recipe's.
+
     Raises :class:`anas_zoo.errors.OutputError` when the folder holds anything but an unfinished run of the
-    same recipe, and the errors of the stages.
+    same recipe, :class:`anas_zoo.errors.EntryError` before publishing without a licence, and the errors of
+    the stages.
     """
     run = Run.start(folder, recipe)
     seconds: dict[str, float] = {}
 
-    def do(number: int, title: str, made: Path, work: Callable[[], object]) -> None:
-        if made.exists():
+    def do(number: int, title: str, made: Path, work: Callable[[], object], done: bool | None = None) -> None:
+        if made.exists() if done is None else done:
             stage(f"{number}/6 {title}: already there, {made}")
             return
         stage(f"{number}/6 {title}")
@@ -69,16 +77,33 @@ def run_demo(folder: Path, recipe: Recipe, workers: Workers = HERE) -> DemoResul
 
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
+    unlicensed = recipe.licence is None and licence is None
+    if unlicensed:
+        note("  no licence is chosen for the models yet: publishing will ask for --licence")
     do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, workers))
     searched = run.search_folder / FRONT  # the last thing that a search writes
     do(2, "search the front on the search split", searched, lambda: search_stage(run, resume=True))
     do(3, "extract, calibrate, test and profile", run.drafts_folder, lambda: extract_stage(run))
-    do(4, "export and validate ONNX, measure latency", run.zoo_folder, lambda: _deploy(run))
-    do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder))
+    deployed = run.zoo_folder.exists() or _is_deployed(run)
+    do(4, "export and validate ONNX, measure latency", run.drafts_folder, lambda: _deploy(run), deployed)
+    if unlicensed and not run.zoo_folder.exists():
+        raise EntryError(
+            f"the models are ready in {run.drafts_folder}, but their weights have no licence; "
+            f"choose one that the images allow, such as CC-BY-4.0, with: anas demo --out {quoted(folder)} "
+            "--licence SPDX"
+        )
+    do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder, licence))
     do(6, "report", run.summary_file, lambda: _report(run))
     entries = [run.zoo_folder / name for name in run.entry_order()]
     rows = read_json(run.summary_file)["entries"]
     return DemoResult(entries, run.folder / "front.png", rows, seconds)
+
+
+def _is_deployed(run: Run) -> bool:
+    """Whether every draft has what :func:`_deploy` leaves last."""
+    reports = [Entry.read(draft).report for draft in run.drafts().values()]
+    files = [report.files.get(onnx_name(DEFAULT_TARGET)) for report in reports]
+    return all(file is not None and file.latency for file in files)
 
 
 def _deploy(run: Run) -> None:

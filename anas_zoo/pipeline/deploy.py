@@ -123,11 +123,11 @@ def time_drafts(drafts: Mapping[str, Path], *, threads: int = 1, repeats: int = 
         write_report(draft, report.model_copy(update={"files": report.files | {file: info}}))
 
 
-def publish_drafts(drafts: Mapping[str, Path], zoo: Path) -> list[Path]:
-    """Publish all ``drafts`` under ``zoo``; all of them appear, or none."""
+def publish_drafts(drafts: Mapping[str, Path], zoo: Path, licence: str | None = None) -> list[Path]:
+    """Publish all ``drafts`` under ``zoo``; all of them appear, or none. ``licence``: see ``publish``."""
     with output_folder(zoo) as staging:
         for name, draft in track(drafts.items(), "publish", total=len(drafts)):
-            publish(draft, staging / name)
+            publish(draft, staging / name, licence=licence)
     return [zoo / name for name in drafts]
 
 

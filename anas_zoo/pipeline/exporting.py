@@ -20,8 +20,10 @@ from anas_zoo.pipeline.images_at import CALIBRATION, ImagesAt
 from anas_zoo.pipeline.int8_speed import BesideFloat, beside_float
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.progress import note
+from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
+from anas_zoo.zoo.entry import CONFIG
 from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
 from anas_zoo.zoo.manifest import MANIFEST
 from anas_zoo.zoo.schemas import EntryConfig
@@ -135,9 +137,12 @@ def export_targets(
 def _open(folder: Path, out: Path | None) -> Entry:
     entry = Entry.read(folder)
     if out is None and MANIFEST in entry.files:
+        draft = folder.parent.parent / "subnets" / folder.name  # of an entry in its run's zoo
+        known = (draft / CONFIG).is_file()
+        other = f"anas export {quoted(draft)}" if known else "anas export RUN/subnets/NAME"
         raise EntryError(
             f"{folder} is published, its files are fixed; give --out FOLDER to write the file elsewhere, or "
-            "export a draft of a run"
+            f"export its draft and publish that again: {other}"
         )
     return entry
 
@@ -256,7 +261,8 @@ def _metadata(config: EntryConfig) -> dict[str, str]:
     if config.label_names is not None:
         metadata["label_names"] = canonical_json(list(config.label_names))
     if config.anas.weights is not None:
-        metadata["licence"] = config.anas.weights.licence
+        if config.anas.weights.licence is not None:  # publishing adds it
+            metadata["licence"] = config.anas.weights.licence
         metadata["weights_sha256"] = config.anas.weights.sha256
     return metadata
 

@@ -17,6 +17,7 @@ from anas_zoo.schema import read_json
 from anas_zoo.search import Evaluation, pick_subnets, read_evaluations
 from anas_zoo.search.archive import FRONT
 from anas_zoo.space import Architecture, SearchSpace
+from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry
 
 __all__ = ["evaluations_of", "extract_more", "extract_stage", "find_architecture"]
@@ -35,8 +36,8 @@ def evaluations_of(run: Run, search: Path | None = None) -> list[Evaluation]:
 
 def _again(run: Path | None, search: Path | None) -> str:
     """The command that makes a search, for errors."""
-    where = "" if search is None else f" --out {search}"
-    return f"anas search {'...' if run is None else run}{where}"
+    where = "" if search is None else f" --out {quoted(search)}"
+    return f"anas search {quoted(run or 'RUN')}{where}"
 
 
 def _found(search: Path, space: SearchSpace, again: str) -> list[Evaluation]:
@@ -49,14 +50,20 @@ def _found(search: Path, space: SearchSpace, again: str) -> list[Evaluation]:
     return evaluations
 
 
-def extract_stage(run: Run, *, chosen: Sequence[Evaluation] | None = None) -> list[str]:
+def extract_stage(
+    run: Run, *, chosen: Sequence[Evaluation] | None = None, search: Path | None = None
+) -> list[str]:
     """Extract the ``chosen`` subnets (default: spread over the front) into the new ``RUN/subnets``.
 
-    Returns their names from small to large. Only extraction sees the test split.
+    ``search`` is the folder of the search that found them, where it is not the run's own. Returns their names
+    from small to large. Only extraction sees the test split.
+
+    Raises :class:`OutputError` where something was extracted before.
     """
     run.use_threads()
     if chosen is None:
         chosen = pick_subnets(evaluations_of(run), run.recipe.search.subnets)
+    _refuse_extracted(run, chosen, search)
     names = run.entry_names(len(chosen))
     evaluator = make_evaluator(run)
     with output_folder(run.drafts_folder) as staging:
@@ -65,6 +72,21 @@ def extract_stage(run: Run, *, chosen: Sequence[Evaluation] | None = None) -> li
             _write(run, staging / name, name, evaluator.calibrated(evaluation.arch))
         write_json(staging / ORDER, names)
     return names
+
+
+def _refuse_extracted(run: Run, chosen: Sequence[Evaluation], search: Path | None) -> None:
+    """Where there are drafts, those that were chosen can only join them, each under its id."""
+    if not run.drafts_folder.is_dir() or not any(run.drafts_folder.iterdir()):
+        return
+    ids = {Entry.read(draft).config.anas.arch_id for draft in run.drafts().values()}
+    new = [item.arch.id for item in chosen if item.arch.id not in ids]
+    where = "" if search is None else f" --search {quoted(search)}"
+    words = "".join(f" --arch {one}" for one in new) or " --arch ID"
+    join = f"add {'these' if new else 'others'} by id: anas extract {quoted(run.folder)}{where}{words}"
+    raise OutputError(
+        f"{run.drafts_folder} already holds {', '.join(run.entry_order())}; {join}; or extract anew after: "
+        f"rm -r {quoted(run.drafts_folder)}"
+    )
 
 
 def extract_more(run: Run, archs: Sequence[Architecture]) -> list[str]:

@@ -26,6 +26,7 @@ from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.places import Places
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
 from anas_zoo.schema import Schema, parse
+from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, PreprocessingInfo
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS
 from anas_zoo.zoo.lacking import how_to_get_weights
@@ -62,6 +63,11 @@ class Origin(Schema):
         own = entry.config.anas
         if own.weights is None:
             raise NoWeightsError(how_to_get_weights(entry.config))
+        if own.weights.licence is None:
+            raise EntryError(
+                f"{entry.folder} has no licence yet, which decides under which one its descendants may be; "
+                f"publish it first: anas publish {quoted(entry.folder)} --to DIR --licence SPDX"
+            )
         if not entry.has_weights:
             raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
         return cls(
@@ -103,7 +109,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
             run._begin({"format": 1, "kind": "finetune", **run._identity()}, split)
             return run
         there = cls.open(folder)
-        instead = f"give another --out, or remove it first: rm -r {folder}"
+        instead = f"give another --out, or remove it first: rm -r {quoted(folder)}"
         if not there._same_but_place(recipe) or there.origin != run.origin:
             differing = in_words(there._identity(), run._identity())
             raise OutputError(

@@ -15,25 +15,50 @@ from anas_zoo.schema import Schema, parse, read_yaml
 from anas_zoo.search import SearchRecipe
 from anas_zoo.training import TrainRecipe
 
-__all__ = ["Recipe", "RunRecipe"]
+__all__ = ["Recipe", "RunRecipe", "default_recipe"]
 
 RECIPES = Path(__file__).parent / "recipes"
+OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
+FOR_OWN_IMAGES = "small_images"
+
+
+def default_recipe(data: str | None, settings: Sequence[str] | None = None) -> str:
+    """Name of the recipe where none was asked for: one that was made for the images.
+
+    Args:
+        data: the source of images that was asked for, if any.
+        settings: further changes as text, such as ``data=DIR``.
+    """
+    wanted = with_changes({}, {"data": data}, settings).get("data")
+    if wanted is None:
+        return OF_A_SOURCE[0]
+    return wanted if wanted in OF_A_SOURCE else FOR_OWN_IMAGES
 
 
 class RunRecipe(Schema):
     """What the recipes of all kinds of runs have in common.
 
     Attributes:
-        data: a source of images (see :func:`anas_zoo.data.open_source`).
+        data: a source of images (see :func:`anas_zoo.data.open_source`); None in a recipe that waits for
+            its user's, which no run begins without.
         seed: every random choice follows from it.
         threads: threads of torch, 0 for torch's own choice.
     """
 
-    data: str
+    data: str | None = None
     seed: int = Field(0, ge=0)
     threads: int = Field(0, ge=0)
     split: SplitRecipe = SplitRecipe()
     train: TrainRecipe
+
+    def images(self) -> str:
+        """The source of images. Raises :class:`ConfigError` when nobody has named one."""
+        if self.data is None:
+            raise ConfigError(
+                "this recipe has no images of its own; give --data DIR, a folder with one sub-folder of "
+                "images per class (or hfds/NAME, wds/DIR)"
+            )
+        return self.data
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, every default filled in."""
@@ -46,21 +71,24 @@ class Recipe(RunRecipe):
     Attributes:
         name: the entries are called name_s, name_m, name_l.
         space: a preset's name or a YAML file of a search space.
-        licence: SPDX name of the licence that the trained weights get; it is never defaulted.
+        licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
+            everything works but publishing, which asks for it.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str
-    licence: str = Field(min_length=1)
+    licence: str | None = Field(None, min_length=1)
     search: SearchRecipe
 
     @classmethod
     def load(cls, source: str | Path, **changes: Any) -> Recipe:
         """The recipe of a preset's name or of a YAML file, with the ``changes`` that :meth:`changed` takes.
 
+        A preset's licence is for the preset's images: on others there is none until somebody chooses it.
+
         Raises :class:`ConfigError` that lists every problem, with the nearest valid key.
         """
-        path = Path(source)
+        path, label = Path(source), str(source)
         if path.suffix not in (".yaml", ".yml"):
             known = cls.presets()
             if str(source) not in known:
@@ -68,9 +96,14 @@ class Recipe(RunRecipe):
                     f"no recipe named {str(source)!r}{nearest(str(source), known)}; recipes: "
                     f"{', '.join(known)}; or give a .yaml file"
                 )
-            path = RECIPES / f"{source}.yaml"
+            path, label = RECIPES / f"{source}.yaml", f"recipe {source}"
         data = read_yaml(path)
-        return parse(cls, _changed(data, **changes) if isinstance(data, dict) else data, str(path))
+        if not isinstance(data, dict):
+            return parse(cls, data, label)
+        wanted = _changed(data, **changes)
+        if path.parent == RECIPES and wanted.get("data") != data.get("data"):
+            wanted = _changed({key: value for key, value in data.items() if key != "licence"}, **changes)
+        return parse(cls, wanted, label)
 
     def changed(
         self,

@@ -22,20 +22,20 @@ from typing import Any
 
 from anas_zoo.data import PartOf, balanced_order
 from anas_zoo.data.unreadable import readable
-from anas_zoo.errors import OutputError
+from anas_zoo.errors import CheckpointError, OutputError
 from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt, ViewsAt
 from anas_zoo.pipeline.places import Places
-from anas_zoo.pipeline.recipe import Recipe
+from anas_zoo.pipeline.recipe import Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
 from anas_zoo.schema import parse
 from anas_zoo.search import SearchRecipe
 from anas_zoo.space import SearchSpace
+from anas_zoo.text import quoted
 
 __all__ = ["Run"]
 
-DEFAULT = "digits"  # the recipe of a new run of which nothing is said
 NAMES_OF_THREE = ("s", "m", "l")
 
 
@@ -73,7 +73,7 @@ class Run(RunFolder[Recipe]):
 
     def _checked(self, recipe: Recipe) -> Run:
         """This run, if it is one of ``recipe`` and not finished."""
-        instead = f"give another --out, or remove it first: rm -r {self.folder}"
+        instead = f"give another --out, or remove it first: rm -r {quoted(self.folder)}"
         if not self._same_but_place(recipe):
             changed = in_words(self.recipe.to_dict(), recipe.to_dict())
             raise OutputError(
@@ -107,11 +107,12 @@ class Run(RunFolder[Recipe]):
 
         Args:
             folder: of the run; what was not said stays as it was begun with there.
-            source: a recipe's name or file; None for the run's own, or "digits" for a new one.
+            source: a recipe's name or file; None for the run's own, or :func:`default_recipe` of a new one.
             changes: that :meth:`Recipe.changed` takes.
         """
         if not (folder / MARKER).is_file():
-            return Recipe.load(source or DEFAULT, **changes)
+            chosen = source or default_recipe(changes.get("data"), changes.get("settings"))
+            return Recipe.load(chosen, **changes)
         there = cls.open(folder)
         if source is None:
             return there.recipe.changed(**changes)
@@ -134,7 +135,12 @@ class Run(RunFolder[Recipe]):
 
     @cached_property
     def supernet(self) -> Supernet:
-        """The trained supernet. Raises :class:`anas_zoo.errors.CheckpointError` when it is not there."""
+        """The trained supernet. Raises :class:`CheckpointError` when it is not there."""
+        if not self.supernet_file.is_file():
+            raise CheckpointError(
+                f"{self.folder} has no trained supernet; train it: anas train --out {quoted(self.folder)} "
+                "--resume"
+            )
         return load_supernet(self.supernet_file)
 
     @cached_property

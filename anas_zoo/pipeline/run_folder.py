@@ -18,6 +18,7 @@ from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.pipeline.places import Places, is_there
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.schema import differences, parse, read_json
+from anas_zoo.text import quoted
 
 __all__ = ["MARKER", "Kind", "RunFolder", "in_words", "kind_of_run", "places_of", "read_marker"]
 
@@ -54,7 +55,7 @@ class RunFolder(Generic[R]):
 
     def _open_images(self) -> ImageSource:
         if self._images is None:
-            where = self.places.source(self.recipe.data)
+            where = self.places.source(self.recipe.images())
             if self.split_file.is_file() and not is_there(where, Path.cwd()):
                 raise DataError(
                     f"the images of {self.folder} are no longer at {where}; say where they are now: "
@@ -100,7 +101,7 @@ class RunFolder(Generic[R]):
                 f"({self._difference(source)}); give the place of the same files, or start a new run"
             )
         place = source_seen_from(data, Path.cwd())
-        if remember and place != self.places.source(self.recipe.data):
+        if remember and place != self.places.source(self.recipe.images()):
             marker = read_json(self.folder / MARKER, error=OutputError)
             write_json(self.folder / MARKER, marker | {"images": place})
         self.places = self.places.model_copy(update={"images": place})
@@ -112,12 +113,12 @@ class RunFolder(Generic[R]):
         """Whether a recipe is this run's, except for where its images are said to be."""
         return self.recipe.model_copy(update={"data": recipe.data}) == recipe
 
-    def _follow(self, data: str) -> None:
+    def _follow(self, data: str | None) -> None:
         """Take the images from where a recipe that resumes this run says they are.
 
         The text of the beginning means the place of the beginning, in whatever folder it is typed.
         """
-        if data != self.recipe.data:
+        if data is not None and data != self.recipe.data:
             self.move_images(data)
 
     def numbered(self, source: ImageSource) -> ImageSource:
@@ -158,7 +159,9 @@ class RunFolder(Generic[R]):
     def drafts(self) -> dict[str, Path]:
         """The drafts that the run made, by name."""
         if not self.drafts_folder.is_dir():
-            raise OutputError(f"{self.folder} has no extracted subnets; run: anas extract {self.folder}")
+            raise OutputError(
+                f"{self.folder} has no extracted subnets; run: anas extract {quoted(self.folder)}"
+            )
         return {name: self.drafts_folder / name for name in self.entry_order()}
 
     def entry_order(self) -> list[str]:
@@ -205,7 +208,9 @@ def _kind(data: dict[str, Any]) -> Kind:
 
 def _read(folder: Path, kind: Kind) -> dict[str, Any]:
     if not (folder / MARKER).is_file():
-        raise OutputError(f"{folder} is not the folder of a run (it has no {MARKER}); see: {COMMANDS[kind]}")
+        near = [path for path in folder.resolve().parents[:2] if (path / MARKER).is_file()]
+        meant = f"give its run, {quoted(near[0])}" if near else f"see: {COMMANDS[kind]}"
+        raise OutputError(f"{folder} is not the folder of a run (it has no {MARKER}); {meant}")
     data = read_json(folder / MARKER, error=OutputError)
     return data if isinstance(data, dict) else {}
 

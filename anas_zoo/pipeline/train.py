@@ -17,6 +17,7 @@ from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.pipeline.training_picture import draw_training
+from anas_zoo.progress import note
 from anas_zoo.search import SubnetEvaluator
 from anas_zoo.training import (
     SupernetStep,
@@ -63,11 +64,11 @@ def open_train_data(run: RunFolder[Any], workers: Workers, *, resolution: int) -
     )
 
 
-def train_stage(run: Run, workers: Workers = HERE) -> None:
+def train_stage(run: Run, workers: Workers = HERE, *, about: str | None = None) -> None:
     """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
 
-    Every process of ``workers`` calls this; the first one writes. Raises as
-    :meth:`anas_zoo.training.Trainer.run` does.
+    Every process of ``workers`` calls this; the first one writes. ``about`` is said when everything has
+    proved right and training begins. Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
     recipe, split = run.recipe, run.split
     run.use_threads()
@@ -94,6 +95,8 @@ def train_stage(run: Run, workers: Workers = HERE) -> None:
         workers=workers,
         evaluate=_evaluator(run, supernet),
     )
+    if about is not None:
+        note(about)
     trainer.run()
     if not workers.first:
         return

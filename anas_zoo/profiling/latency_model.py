@@ -20,6 +20,7 @@ from anas_zoo.profiling.work import WORK, block_work, head_work, stem_work
 from anas_zoo.schema import Schema, parse, read_json
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 from anas_zoo.space.tables import PartTables
+from anas_zoo.text import quoted
 
 __all__ = ["LatencyModel", "LatencyRecord", "Measured"]
 
@@ -113,7 +114,7 @@ class LatencyModel:
         """
         path = Path(path)
         name = "attentive_nas" if space is None else space.name
-        advice = f"make one on this machine: anas latency fit --space {name} --out FILE.json"
+        advice = f"make one on this machine: anas latency fit --space {quoted(name)} --out FILE.json"
         if not path.exists():
             raise ConfigError(f"no latency model at {path}; {advice}")
         data = read_json(path)
@@ -199,7 +200,7 @@ class LatencyModel:
     @property
     def fit_advice(self) -> str:
         """What to type for a model of this machine."""
-        return f"fit one here: anas latency fit --space {self.space.name} --out FILE.json"
+        return f"fit one here: anas latency fit --space {quoted(self.space.name)} --out FILE.json"
 
     @functools.cached_property
     def _tables(self) -> PartTables:

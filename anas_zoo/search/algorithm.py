@@ -54,7 +54,7 @@ class Algorithm(ABC):
         """New codes within the limits, (n, genes)."""
 
     def _learn(self, new: list[Evaluation]) -> None:  # noqa: B027 # not every algorithm keeps more
-        """Take in the evaluations of a round; :attr:`evaluations` holds them already."""
+        """Take in the evaluations of a round; ``evaluations`` holds them already."""
 
     def _draw(self, rng: np.random.Generator, count: int, *, tilted: bool = False) -> Codes:
         return draw_inside(self.problem, rng, count, self._seen, tilted=tilted)

@@ -86,7 +86,8 @@ def fit_predictor(
         enough = next(n for n in itertools.count(len(unique)) if n - _aside(n, held_out) >= MIN_FIT)
         raise SearchError(
             f"{len(unique)} different architectures are too few for a predictor: it takes {enough}, of which "
-            f"{_aside(enough, held_out)} are held out; evaluate more: anas search RUN --evaluations 200"
+            f"{_aside(enough, held_out)} are held out; evaluate more: "
+            "anas search RUN --evaluations 200 --resume"
         )
     if np.ptp(measured) == 0:
         raise SearchError(

@@ -13,6 +13,7 @@ from anas_zoo.search.front import losses_of, pareto_front
 from anas_zoo.search.limits import Limits
 from anas_zoo.search.objectives import COSTS, OBJECTIVES, CostName
 from anas_zoo.space import SearchSpace
+from anas_zoo.text import quoted
 
 __all__ = ["Codes", "Costs", "Problem"]
 
@@ -84,7 +85,7 @@ class Problem:
         if self.latency_ms is None and ("latency_ms" in self.objectives or not self.limits.latency_ms.open):
             raise SearchError(
                 "latency needs a model of this machine: give --latency FILE; make one with: "
-                f"anas latency fit --space {self.space.name} --out FILE"
+                f"anas latency fit --space {quoted(self.space.name)} --out FILE"
             )
         least = self.limits.top1_pct.min
         if self.limits.top1_pct.max is not None or (least is not None and least > 100):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.errors import ConfigError
-from anas_zoo.outside import refuse_external_data
+from anas_zoo.outside import kind_of_file, refuse_external_data
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.space import SearchSpace
 
@@ -50,7 +50,8 @@ class AccuracyPredictor:
                 str(self.path), options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         except Exception as exc:  # onnxruntime's own exceptions have no common base
-            reason = " ".join(str(exc).split())
+            kind = kind_of_file(self.path)
+            reason = f"it is {kind}" if kind else " ".join(str(exc).split())
             raise ConfigError(f"{self.path}: not an ONNX file that onnxruntime can run ({reason})") from exc
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

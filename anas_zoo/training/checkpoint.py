@@ -24,10 +24,11 @@ from anas_zoo.plain_data import parse_json
 from anas_zoo.progress import note
 from anas_zoo.schema import differences
 
-__all__ = ["CheckpointFolder", "TrainState"]
+__all__ = ["CheckpointFolder", "TrainState", "latest_step"]
 
 FORMAT = "anas-zoo training 1"
 BEST = "best.safetensors"
+CHECKPOINTS = "checkpoints"  # of a training's folder
 
 
 @dataclass
@@ -47,6 +48,11 @@ class TrainState:
     images: int = 0
     counters: dict[str, int] = field(default_factory=dict)
     best: float | None = None
+
+
+def latest_step(training: Path) -> int:
+    """Step of the latest checkpoint of the training in that folder, 0 where there is none."""
+    return max([0, *CheckpointFolder(training / CHECKPOINTS, {}, keep=1).steps()])
 
 
 class CheckpointFolder:

@@ -12,7 +12,7 @@ from torch import nn
 from anas_zoo.data import Batch, TrainData
 from anas_zoo.errors import DataError, TrainingError
 from anas_zoo.progress import Bar, note
-from anas_zoo.training.checkpoint import CheckpointFolder, TrainState
+from anas_zoo.training.checkpoint import CHECKPOINTS, CheckpointFolder, TrainState
 from anas_zoo.training.meter import Meter
 from anas_zoo.training.metrics import MetricsWriter
 from anas_zoo.training.optimizer import learning_rate_factor, make_optimizer
@@ -73,7 +73,7 @@ class Trainer:
         self._step, self._data, self._recipe, self._seed = step, data, recipe, seed
         self._folder, self._workers, self._evaluate = folder, workers, evaluate
         self._optimizer = make_optimizer(step.model, recipe)
-        self._checkpoints = CheckpointFolder(folder / "checkpoints", identity, keep=recipe.checkpoints.keep)
+        self._checkpoints = CheckpointFolder(folder / CHECKPOINTS, identity, keep=recipe.checkpoints.keep)
         self._per_epoch = data.steps_per_epoch()
         if self._per_epoch < 1:
             raise DataError(f"fewer training images than one batch of {recipe.batch_size}")

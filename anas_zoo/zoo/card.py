@@ -73,7 +73,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _front_matter(config: EntryConfig, report: EntryReport) -> str:
     weights = config.anas.weights
-    stated = config.pretrained_cfg.license or (hub_licence(weights.licence) if weights else None)
+    stated = config.pretrained_cfg.license or (hub_licence(weights.licence or "") if weights else None)
     data: dict[str, Any] = {}
     if stated in HUB_LICENCES:
         data["license"] = stated

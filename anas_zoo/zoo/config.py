@@ -82,7 +82,7 @@ def build_config(
     preprocessing: Preprocessing | Mapping[str, Any] | None = None,
     resolution: int | None = None,
     label_names: Sequence[str] | None = None,
-    licence: str,
+    licence: str | None,
     source: str,
     source_sha256: str | None = None,
     lineage: Sequence[Ancestor] = (),
@@ -97,7 +97,8 @@ def build_config(
             :class:`PreprocessingInfo`; default is native with ImageNet's mean and std.
         resolution: side of the input in pixels; when given it must be the architecture's own.
         label_names: one label for each class.
-        licence: SPDX name of the licence of the weights, such as "Apache-2.0"; never defaulted.
+        licence: SPDX name of the licence of the weights, such as "Apache-2.0"; None while nobody has
+            chosen one.
         source: where the weights come from, for people.
         source_sha256: hash of the checkpoint that they were taken from.
         lineage: the published weights that these were made from, the oldest first; their licences bind

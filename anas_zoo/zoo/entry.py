@@ -9,6 +9,7 @@ from anas_zoo.errors import EntryError
 from anas_zoo.schema import parse, read_json
 from anas_zoo.zoo.evidence import EntryReport
 from anas_zoo.zoo.manifest import MANIFEST, check_manifest
+from anas_zoo.zoo.nearby import what_is_meant
 from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = [
@@ -33,6 +34,8 @@ def read_config(folder: Path) -> EntryConfig:
     if not folder.is_dir():
         raise EntryError(f"{folder}: no such folder; an entry is a folder with a {CONFIG}")
     path = folder / CONFIG
+    if not path.exists():
+        raise EntryError(f"{path}: no such file{what_is_meant(folder)}")
     return parse(EntryConfig, read_json(path, error=EntryError), str(path), error=EntryError)
 
 

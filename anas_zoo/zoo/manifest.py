@@ -12,6 +12,7 @@ from anas_zoo.resources import resource_folder
 from anas_zoo.schema import parse, read_json
 from anas_zoo.text import printable
 from anas_zoo.zoo.evidence import MAX_FILES, FileDigest, Manifest
+from anas_zoo.zoo.nearby import what_is_meant
 
 __all__ = ["MANIFEST", "check_files", "check_manifest", "read_manifest", "write_manifest"]
 
@@ -84,6 +85,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if path.is_symlink():
         raise EntryError(f"{path} is a symbolic link; an entry holds its files itself, so copy it there")
+    if folder.is_dir() and not path.exists():
+        raise EntryError(f"{path}: no such file{what_is_meant(folder)}")
     return parse(Manifest, read_json(path, error=EntryError), str(path), error=EntryError)
 
 

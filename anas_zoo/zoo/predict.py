@@ -13,6 +13,7 @@ import numpy.typing as npt
 from anas_zoo.errors import EntryError, NoWeightsError
 from anas_zoo.files import sha256_file
 from anas_zoo.images import opaque, read_rgb
+from anas_zoo.text import quoted
 from anas_zoo.zoo.entry import Entry
 from anas_zoo.zoo.images import preprocess
 from anas_zoo.zoo.lacking import how_to_get_weights
@@ -64,7 +65,7 @@ class Classifier:
             if entry.config.anas.weights is None:
                 raise NoWeightsError(how_to_get_weights(entry.config))
             raise EntryError(
-                f"{folder} has no exported file; run: anas export {folder} --target ort-cpu-fp32"
+                f"{folder} has no exported file; run: anas export {quoted(folder)} --target ort-cpu-fp32"
             )
         chosen = file or ("model.onnx" if "model.onnx" in files else sorted(files)[0])
         if chosen not in files:

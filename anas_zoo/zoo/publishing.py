@@ -10,17 +10,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anas_zoo.errors import AnasError, EntryError
+from anas_zoo.errors import AnasError, EntryError, OutputError
 from anas_zoo.export import Target, check_file, list_targets
 from anas_zoo.files import atomic_write, disk_errors, output_folder, refuse_occupied
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.space import count_by_walking, params_as_authors_count
+from anas_zoo.text import quoted
 from anas_zoo.zoo.card import model_card, stated_licence
 from anas_zoo.zoo.draft import load_subnet, read_golden
-from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry
+from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry, read_config
 from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
 from anas_zoo.zoo.manifest import MANIFEST, check_files, read_manifest, write_manifest
-from anas_zoo.zoo.relicensing import broken_terms
+from anas_zoo.zoo.relicensing import broken_terms, under_licence, write_licence
 from anas_zoo.zoo.verifying import check_golden_torch, check_onnx_files, verify
 
 __all__ = ["Plan", "check_gates", "plan_publication", "publish", "publish_to_hub", "staged"]
@@ -28,24 +29,37 @@ __all__ = ["Plan", "check_gates", "plan_publication", "publish", "publish_to_hub
 NO_LICENCE = {"", "unknown", "none", "unlicensed", "tbd", "todo"}
 
 
-def publish(draft: str | Path, to: str | Path) -> Path:
+def publish(draft: str | Path, to: str | Path, *, licence: str | None = None) -> Path:
     """Publish ``draft`` as the new folder ``to``.
 
     Args:
         draft: a folder with config.json, report.json, model.safetensors, golden.safetensors and at least
             one validated .onnx file. It is left as it is.
         to: the folder that becomes the entry; it must not hold anything yet.
+        licence: SPDX name of the weights' licence, of a draft that has none yet or is to get another one.
 
     Returns ``to``. Raises :class:`EntryError` that names the gate which refused, and then leaves nothing
     behind; :class:`anas_zoo.errors.OutputError` when ``to`` is taken.
     """
     draft, to = Path(draft), Path(to)
-    refuse_occupied(to)
-    entry = Entry.read(draft)
+    entry = under_licence(Entry.read(draft), licence)
+    _refuse_taken(to, entry)
     check_gates(draft, entry)
-    with output_folder(to) as staging:
+    with output_folder(to, "--to") as staging:
         _fill(staging, entry)
     return to
+
+
+def _refuse_taken(to: Path, entry: Entry) -> None:
+    own = entry.config.anas.weights
+    if own is not None and (to / MANIFEST).is_file() and (to / CONFIG).is_file():
+        there = read_config(to).anas
+        if there.weights is not None and there.weights.sha256 == own.sha256:
+            raise OutputError(
+                f"{to} already holds {there.name}, published with these weights; check it: anas verify "
+                f"{quoted(to)}; or give another --to"
+            )
+    refuse_occupied(to, "--to")
 
 
 def _fill(staging: Path, entry: Entry) -> None:
@@ -58,18 +72,21 @@ def _fill(staging: Path, entry: Entry) -> None:
         with disk_errors(staging / name):
             shutil.copyfile(entry.folder / name, staging / name)
     if not published:
-        atomic_write(staging / CARD, model_card(entry.config, entry.report))
+        if entry.config != read_config(staging):  # a licence was chosen just now
+            write_licence(staging, entry)
+        copy = Entry.read(staging)
+        atomic_write(staging / CARD, model_card(copy.config, copy.report))
         write_manifest(staging)
     verify(staging)  # the copies, not the originals, are what is published
 
 
 @contextlib.contextmanager
-def staged(source: str | Path) -> Iterator[Path]:
+def staged(source: str | Path, licence: str | None = None) -> Iterator[Path]:
     """A temporary folder with the entry as it would be published, after every gate.
 
     Raises :class:`EntryError` that names the gate which refused.
     """
-    entry = Entry.read(source)
+    entry = under_licence(Entry.read(source), licence)
     check_gates(entry.folder, entry)
     with tempfile.TemporaryDirectory(prefix="anas-publish-") as temporary:
         _fill(Path(temporary), entry)
@@ -97,31 +114,34 @@ class Plan:
         return asdict(self)
 
 
-def plan_publication(source: str | Path) -> Plan:
+def plan_publication(source: str | Path, *, licence: str | None = None) -> Plan:
     """What :func:`publish` or :func:`publish_to_hub` would write; nothing is written and nobody is asked.
 
     Raises :class:`EntryError` that names the gate which refused.
     """
-    with staged(source) as folder:
+    with staged(source, licence) as folder:
         entry = Entry.read(folder)
         files = {name: (folder / name).stat().st_size for name in entry.files}
         return Plan(entry.name, _licence_of(entry), files, (folder / CARD).read_text(encoding="utf-8"))
 
 
-def publish_to_hub(source: str | Path, to: str, *, private: bool = False) -> HubCommit:
+def publish_to_hub(
+    source: str | Path, to: str, *, private: bool = False, licence: str | None = None
+) -> HubCommit:
     """Publish a draft or an entry on the Hub, in one commit or not at all.
 
     Args:
         source: the folder of a draft, or of an entry that is published already.
         to: ``hf://org/name[@branch]``; the repository and the branch are made when they do not exist.
         private: make the repository a private one.
+        licence: as :func:`publish` takes it.
 
     Raises :class:`EntryError` that names the gate which refused, and as
     :func:`anas_zoo.zoo.hub.push` does.
     """
     address = HubAddress.parse(to)
     check_destination(address)  # before the gates, which take a while
-    with staged(source) as folder:
+    with staged(source, licence) as folder:
         entry = Entry.read(folder)
         message = f"Publish {entry.name} (architecture {entry.config.anas.arch_id}, {_licence_of(entry)})"
         return push(folder, address, private=private, message=message)
@@ -129,7 +149,7 @@ def publish_to_hub(source: str | Path, to: str, *, private: bool = False) -> Hub
 
 def _licence_of(entry: Entry) -> str:
     weights = entry.config.anas.weights
-    return weights.licence if weights is not None else ""
+    return (weights.licence or "") if weights is not None else ""
 
 
 def check_gates(draft: Path, entry: Entry) -> None:
@@ -208,8 +228,12 @@ def _licence(entry: Entry) -> str:
     weights = entry.config.anas.weights
     if weights is None:
         return "config.json states no weights; an entry without weights is not published, only listed"
-    if weights.licence.strip().lower() in NO_LICENCE:
-        return f"the weights' licence is {weights.licence!r}; state one, such as Apache-2.0 or CC-BY-4.0"
+    if (weights.licence or "").strip().lower() in NO_LICENCE:
+        found = "have none" if weights.licence is None else f"are under {weights.licence!r}, which is none"
+        return (
+            f"the weights {found}; choose one that the training images allow and give it as --licence SPDX, "
+            "such as --licence CC-BY-4.0"
+        )
     if broken := broken_terms(weights):
         return "; ".join(broken)
     if CARD in entry.files and MANIFEST in entry.files:
@@ -221,14 +245,14 @@ def _licence(entry: Entry) -> str:
 
 def _calibration(entry: Entry) -> str:
     if entry.config.anas.calibration is None:
-        return "batch norm was never calibrated; run calibrate_bn on training images, then write the draft"
+        return "batch norm was never calibrated; extract the draft again, which does: anas extract"
     return ""
 
 
 def _cost(entry: Entry) -> str:
     config, cost = entry.config, entry.report.cost
     if cost is None:
-        return "report.json has no cost; profile the draft first"
+        return "report.json has no cost; extract the draft again, which counts it: anas extract"
     network = (config.model_args.structure, config.arch, config.num_classes)
     macs, params = count_by_walking(*network)
     if (cost.macs, cost.params, cost.resolution) != (macs, params, config.arch.resolution):
@@ -245,17 +269,24 @@ def _cost(entry: Entry) -> str:
 
 def _accuracy(entry: Entry) -> str:
     if entry.report.accuracy is None:
-        return "report.json has no accuracy; measure top-1 on the test split first"
+        return (
+            "report.json has no accuracy on a test split; drafts of a run have it (anas extract), and "
+            "imports with images in folders named by class"
+        )
     return ""
 
 
 def _parity(entry: Entry) -> str:
     files = entry.report.files
     if not files:
-        return "report.json lists no ONNX file; export and validate one first"
+        return (
+            f"report.json lists no ONNX file; run: anas export {quoted(entry.folder)}; then: "
+            f"anas validate {quoted(entry.folder)}"
+        )
     unproved = [name for name, info in files.items() if info.parity is None]
     if unproved:
-        return f"{', '.join(unproved)} was never validated against torch; validate it first"
+        names = ", ".join(unproved)
+        return f"{names} was never validated against torch; run: anas validate {quoted(entry.folder)}"
     stray = [name for name in entry.files if name.endswith(".onnx") and name not in files]
     if stray:
         return f"{', '.join(stray)} lies in the draft but not in report.json; validate or remove it"

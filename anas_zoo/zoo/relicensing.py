@@ -1,13 +1,28 @@
-"""Which licence weights may get that were made from others."""
+"""Which licence weights may get that were made from others, and how a draft gets the one that was chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
 
 from anas_zoo.errors import EntryError
-from anas_zoo.zoo.schemas import Ancestor, WeightsInfo
+from anas_zoo.files import atomic_write, sha256_file, write_json
+from anas_zoo.zoo.draft import write_report
+from anas_zoo.zoo.entry import CONFIG, Entry
+from anas_zoo.zoo.manifest import MANIFEST
+from anas_zoo.zoo.schemas import Ancestor, WeightsInfo, hub_licence
 
-__all__ = ["AUTHORS_LICENCE", "AUTHORS_SOURCE", "broken_terms", "licence_of_derived"]
+__all__ = [
+    "AUTHORS_LICENCE",
+    "AUTHORS_SOURCE",
+    "broken_terms",
+    "licence_of_derived",
+    "under_licence",
+    "write_licence",
+]
 
 # How an imported entry says where it comes from; those of before there was a lineage say nothing else.
 AUTHORS_SOURCE = "the authors' supernet checkpoint, imported by anas-zoo"
@@ -37,13 +52,49 @@ def licence_of_derived(own: str, wanted: str | None) -> str:
     return wanted
 
 
+def under_licence(entry: Entry, licence: str | None) -> Entry:
+    """``entry`` with its weights under ``licence``, as read; None leaves it as it is, and so its files.
+
+    Raises :class:`EntryError` for another licence than the one that an entry was published under.
+    """
+    weights = entry.config.anas.weights
+    if licence is None or weights is None or weights.licence == licence:
+        return entry
+    if MANIFEST in entry.files:
+        raise EntryError(
+            f"{entry.folder} was published under {weights.licence}, which stays; leave out --licence, or "
+            "publish its draft under another one"
+        )
+    own = entry.config.anas.model_copy(update={"weights": weights.model_copy(update={"licence": licence})})
+    timms = entry.config.pretrained_cfg.model_copy(update={"license": hub_licence(licence)})
+    return replace(entry, config=entry.config.model_copy(update={"anas": own, "pretrained_cfg": timms}))
+
+
+def write_licence(folder: Path, entry: Entry) -> None:
+    """Write the licence of ``entry`` into config.json and every ONNX file of ``folder``, a copy of it."""
+    weights = entry.config.anas.weights
+    assert weights is not None
+    assert weights.licence is not None
+    write_json(folder / CONFIG, entry.config.to_dict())
+    files = {}
+    for name, info in entry.report.files.items():
+        model = onnx.load(folder / name)
+        metadata = {one.key: one.value for one in model.metadata_props} | {"licence": weights.licence}
+        onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+        atomic_write(folder / name, model.SerializeToString(deterministic=True))
+        size, digest = (folder / name).stat().st_size, sha256_file(folder / name)
+        files[name] = info.model_copy(update={"size_bytes": size, "sha256": digest})
+    write_report(folder, entry.report.model_copy(update={"files": files}))
+
+
 def broken_terms(weights: WeightsInfo) -> list[str]:
     """What the weights' lineage says against their licence, one line each."""
+    licence = weights.licence or "no licence"
     return [
         f"the weights are made from {one.name}, which is under {one.licence}, so they cannot be under "
-        f"{weights.licence} without a 'permission' in that entry of anas.weights.lineage"
+        f"{licence} without a 'permission' in that entry of anas.weights.lineage"
         for one in _ancestors(weights)
-        if one.permission is None and not _permits(one.licence, weights.licence)
+        if one.permission is None and not _permits(one.licence, licence)
     ]
 
 

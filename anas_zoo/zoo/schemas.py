@@ -107,13 +107,14 @@ class Ancestor(Schema):
 class WeightsInfo(Schema):
     """Where the weights come from and under which licence they may be used.
 
+    ``licence`` is None in a draft until somebody chooses one; no entry is published without.
     ``lineage`` lists all weights that these were made from, the oldest first.
     """
 
     sha256: Sha256
     source: str = Field(min_length=1)
     source_sha256: Sha256 | None = None
-    licence: str
+    licence: str | None
     lineage: tuple[Ancestor, ...] = ()
 
     @model_serializer(mode="wrap")
@@ -238,7 +239,7 @@ class EntryConfig(Schema):
         problems = [f"{what} differ ({a} and {b})" for what, (a, b) in pairs.items() if a != b]
         if self.label_names is not None and len(self.label_names) != self.num_classes:
             problems.append(f"{len(self.label_names)} label_names for {self.num_classes} classes")
-        if own.weights is not None and (cfg.license or "") != hub_licence(own.weights.licence):
+        if own.weights is not None and (cfg.license or "") != hub_licence(own.weights.licence or ""):
             problems.append(
                 f"pretrained_cfg.license {cfg.license!r} is not the weights' {own.weights.licence!r}"
             )

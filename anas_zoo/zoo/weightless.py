@@ -121,7 +121,7 @@ def shelf_readme(folder: Path) -> str:
             f"{cost.params:,}" if cost else "–",
             f"{measured.top1_pct:.2f} % ({measured.source})" if measured else "–",
             ", ".join(f"{f.top1_pct:g} % ({f.weights or f.source})" for f in figures) or "–",
-            entry.config.anas.weights.licence if entry.config.anas.weights else "import them",
+            (entry.config.anas.weights.licence or "–") if entry.config.anas.weights else "import them",
         ]
         lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from command_line import refused, succeeded
 
+from anas_zoo.cli import main
 from anas_zoo.data import DigitsSource
 
 RECIPE = {
@@ -102,3 +103,22 @@ def test_wrong_inputs_are_one_line(
         capsys, "import", "authors", tmp_path / "none.pth", "--images", images, "--out", out
     )
     assert not out.exists()
+
+
+def test_images_without_a_recipe_get_the_one_for_images_and_a_note(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    quick = ["train.epochs=1", "train.batch_size=16", "train.subnets_per_step=2", "train.warmup_epochs=0"]
+    settings = [word for setting in quick for word in ("--set", setting)]
+    assert main(["train", "--data", str(images), "--out", str(out), *settings]) == 0
+    said = "no --recipe given, so it is small_images, for pictures of 32 to 64 pixels"
+    assert said in capsys.readouterr().err
+    recipe = json.loads((out / "run.json").read_text())["recipe"]
+    assert (recipe["name"], recipe["space"], recipe["licence"]) == ("mine", "small_images", None)
+    # The demo's choice; a wrong setting ends it before it trains.
+    out, wrong = tmp_path / "demo", ["--set", "train.sampling.quality=predictor"]
+    wrong += ["--set", "train.sampling.predictor=none.onnx"]
+    assert main(["demo", "--data", str(images), "--out", str(out), *wrong]) == 1
+    assert said in capsys.readouterr().err
+    assert json.loads((out / "run.json").read_text())["recipe"]["space"] == "small_images"

@@ -6,6 +6,8 @@ import pytest
 import torch
 from command_line import refused, succeeded
 
+from anas_zoo.cli import main
+
 QUICK = ["--set", "train.epochs=1", "--set", "train.warmup_epochs=0.5", "--set"]
 QUICK += ["train.sampling.prior_draws=5000", "--set", "train.subnets_per_step=2"]
 
@@ -42,7 +44,8 @@ def test_resume_begins_goes_on_and_is_content_with_what_is_done(
         (["--set", "train.stream.auto_augment=v9"], "auto_augment"),
         (["--device", "gpu"], "give --device auto, cpu or cuda"),
         (["--recipe", "imagenet_attentivenass"], "did you mean 'imagenet_attentivenas'?"),
-        (["--recipe", "imagenet_1gpu"], "no data source 'imagenet'"),
+        (["--recipe", "imagenet_1gpu"], "this recipe has no images of its own; give --data DIR"),
+        (["--recipe", "small_images"], "this recipe has no images of its own; give --data DIR"),
         (["--set", "train.batch_size=7", "--set", "train.accumulation=2"], "cannot be cut into"),
     ],
 )
@@ -60,7 +63,8 @@ def test_a_run_that_failed_before_it_began_can_be_mended(
     wrong = ["--set", "train.sampling.quality=predictor"]
     wrong += ["--set", f"train.sampling.predictor={tmp_path}/x.onnx"]
     assert "no predictor at" in refused(capsys, "train", "--out", out, *QUICK, *wrong)
-    assert "trained" in succeeded(capsys, "train", "--out", out, *QUICK)
+    assert main(["train", "--out", str(out), *QUICK]) == 0
+    assert "no --recipe given, so it is digits, on the digits of scikit-learn" in capsys.readouterr().err
 
 
 def test_a_gpu_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -208,10 +208,16 @@ ELSEWHERE: dict[Key, str] = {
             "import anas_zoo",
         )
     },
-    ("README.md", "anas publish runs/mine/subnets/mine_0 --to hf://org/name --dry-run"): HUB,
+    (
+        "README.md",
+        "anas publish runs/mine/subnets/mine_0 --to hf://org/name --licence CC-BY-4.0 --dry-run",
+    ): HUB,
     ("docs/guide_models.md", "anas index hf://org --out hub-gallery"): HUB,
     ("docs/guide_models.md", "anas pull hf://org/digits_m --out digits_m"): HUB,
-    ("docs/guide_checkpoint.md", "anas publish runs/mine/subnets/mine_0 --to hf://org/mine_0 --dry-run"): HUB,
+    (
+        "docs/guide_checkpoint.md",
+        "anas publish runs/mine/subnets/mine_0 --to hf://org/mine_0 --licence CC-BY-4.0 --dry-run",
+    ): HUB,
     (
         "docs/guide_data.md",
         "anas publish runs/letters/subnets/digits_l_finetuned --to hf://org/letters --private",
@@ -227,9 +233,10 @@ NOT_RUN: dict[Key, str] = {
         "README.md",
         "make demo",
     ): "the whole project: continuous integration runs make test, tests/pipeline the demo",
-    ("README.md", "anas demo --recipe small_images --data path/to/images --out runs/mine"): (
-        "all stages in one go; the next block of the README runs them one by one, tests/pipeline the demo"
-    ),
+    (
+        "README.md",
+        "anas demo --recipe small_images --data path/to/images --out runs/mine --licence CC-BY-4.0",
+    ): ("all stages in one go; the next block of the README runs them one by one, tests/pipeline the demo"),
     ("docs/cheap_evaluations.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --out runs/glyphs --resume"): GLYPHS,

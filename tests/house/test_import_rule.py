@@ -28,7 +28,7 @@ LAYERS = {
 # layer 0: may use each other
 FOUNDATION = {
     *("errors", "files", "geometry", "images", "outside", "plain_data", "progress", "resources", "schema"),
-    "text",
+    *("stopping", "text"),
 }
 
 

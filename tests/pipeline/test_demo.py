@@ -16,6 +16,7 @@ import torch
 from tiny_recipe import tiny_recipe, write_recipe
 
 from anas_zoo import create_model
+from anas_zoo.cli import main
 from anas_zoo.data import DigitsSource
 from anas_zoo.pipeline import DemoResult, run_demo
 from anas_zoo.schema import read_json
@@ -150,3 +151,23 @@ def test_a_taken_folder_and_a_full_disk_stop_with_one_line(tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
     assert {path.name for path in out.iterdir()} - {"training"} == {"run.json", "split.json"}
     assert not list(out.rglob(".*")), "nothing half-written"
+
+
+def test_without_a_licence_everything_but_publishing_is_done_and_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, out = write_recipe(tmp_path / "tiny.yaml", licence=None), tmp_path / "a run"
+    assert main(["demo", "--recipe", str(recipe), "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert f"models are ready in {out / 'subnets'}, but their weights have no licence" in error
+    assert f"anas demo --out '{out}' --licence SPDX" in error
+    assert not (out / "zoo").exists()
+    reports = {path: path.read_bytes() for path in out.glob("subnets/*/report.json")}
+    assert main(["demo", "--out", str(out), "--licence", "CC0-1.0"]) == 0
+    assert "==> 4/6 export and validate ONNX, measure latency: already there" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in reports} == reports
+    for entry in (out / "zoo").iterdir():
+        verify(entry)
+        weights = Entry.read(entry).config.anas.weights
+        assert weights is not None
+        assert weights.licence == "CC0-1.0"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 from tiny_recipe import TINY, tiny_recipe, write_recipe
 
@@ -11,6 +12,7 @@ from anas_zoo.data import AugmentationRecipe, DigitsSource, eval_tensor
 from anas_zoo.errors import ConfigError, DataError, OutputError
 from anas_zoo.files import write_json
 from anas_zoo.pipeline import Recipe, Run
+from anas_zoo.pipeline.recipe import default_recipe
 
 
 def test_every_shipped_recipe_and_its_space_parse() -> None:
@@ -18,6 +20,50 @@ def test_every_shipped_recipe_and_its_space_parse() -> None:
     for name in Recipe.presets():
         recipe = Recipe.load(name, data="digits")
         assert Run(Path("unused"), recipe).space.size > 1000
+
+
+def test_only_the_built_in_images_need_no_data() -> None:
+    own = {name: Recipe.load(name).data for name in Recipe.presets()}
+    assert {name: data for name, data in own.items() if data} == {"digits": "digits", "glyphs": "glyphs"}
+
+
+def test_no_run_begins_without_images(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no images of its own; give --data DIR"):
+        Run.start(tmp_path / "run", Recipe.load("small_images"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "name"),
+    [
+        (None, None, "digits"),
+        ("digits", None, "digits"),
+        ("glyphs", None, "glyphs"),
+        ("path/to/images", None, "small_images"),
+        ("hfds/mnist", ["seed=1"], "small_images"),
+        (None, ["data=path/to/images"], "small_images"),
+    ],
+)
+def test_the_recipe_without_a_recipe_is_one_for_the_images(
+    data: str | None, settings: list[str] | None, name: str
+) -> None:
+    assert default_recipe(data, settings) == name
+
+
+def test_no_preset_chooses_a_licence_for_images_that_are_not_its_own() -> None:
+    for name in Recipe.presets():
+        assert Recipe.load(name, data="path/to/images").licence is None
+        assert Recipe.load(name, settings=["data=path/to/images"]).licence is None
+        chosen = Recipe.load(name, data="path/to/images", settings=["licence=Apache-2.0"])
+        assert chosen.licence == "Apache-2.0"
+    assert [Recipe.load(name).licence for name in ("digits", "glyphs")] == ["Apache-2.0"] * 2
+    assert Recipe.load("digits", data="digits").licence == "Apache-2.0"
+
+
+def test_a_licence_in_ones_own_recipe_is_a_choice(tmp_path: Path) -> None:
+    assert Recipe.load(write_recipe(tmp_path / "r.yaml"), data="path/to/images").licence == "Apache-2.0"
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump({k: v for k, v in TINY.items() if k != "licence"}))
+    assert Recipe.load(tmp_path / "r.yaml").licence is None
 
 
 def test_the_demo_recipe_is_attentive() -> None:

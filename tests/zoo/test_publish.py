@@ -93,6 +93,47 @@ def test_the_licence_of_an_ancestor_binds(draft: Path, tmp_path: Path) -> None:
     assert "another licence was allowed: the authors, by letter" in card
 
 
+def without_licence(draft: Path) -> Path:
+    """``draft`` as a run leaves it where nobody has chosen a licence."""
+
+    def none(data: Any) -> None:
+        data["anas"]["weights"]["licence"] = data["pretrained_cfg"]["license"] = None
+
+    edit(draft / "config.json", none)
+    return draft
+
+
+def test_a_draft_gets_its_licence_when_it_is_published(draft: Path, tmp_path: Path) -> None:
+    before = {path.name: path.read_bytes() for path in without_licence(draft).iterdir()}
+    with pytest.raises(EntryError, match=r"gate 'licence'.* have none; .* give it as --licence SPDX"):
+        publish(draft, tmp_path / "out")
+    with pytest.raises(EntryError, match=r"gate 'licence'.* 'TBD', which is none"):
+        publish(draft, tmp_path / "out", licence="TBD")
+    assert not (tmp_path / "out").exists()
+    assert plan_publication(draft, licence="MIT").licence == "MIT"
+    out = publish(draft, tmp_path / "out", licence="CC-BY-4.0")
+    verify(out)
+    entry = Entry.read(out)
+    assert entry.config.anas.weights is not None
+    assert (entry.config.anas.weights.licence, entry.config.pretrained_cfg.license) == (
+        "CC-BY-4.0",
+        "cc-by-4.0",
+    )
+    assert "license: cc-by-4.0" in (out / "README.md").read_text()
+    props = {prop.key: prop.value for prop in onnx.load(out / "model.onnx").metadata_props}
+    assert (props["licence"], props["name"]) == ("CC-BY-4.0", "digits_s")
+    assert {path.name: path.read_bytes() for path in draft.iterdir()} == before
+
+
+def test_a_licence_that_was_published_stays(published: Path, draft: Path, tmp_path: Path) -> None:
+    with pytest.raises(EntryError, match=r"was published under Apache-2\.0, which stays"):
+        publish(published, tmp_path / "out", licence="MIT")
+    assert verify(publish(published, tmp_path / "same", licence="Apache-2.0")).name == "digits_s"
+    edit(draft / "config.json", lambda c: c["anas"]["weights"].update(lineage=[AUTHORS]))
+    with pytest.raises(EntryError, match=r"under CC-BY-NC-4\.0, so they cannot be under MIT"):
+        publish(draft, tmp_path / "out", licence="MIT")
+
+
 def report(change: Callable[[Any], object]) -> Callable[[Path], None]:
     return lambda draft: edit(draft / "report.json", change)
 

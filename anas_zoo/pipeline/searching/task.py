@@ -12,7 +12,6 @@ from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
 from anas_zoo.pipeline.searching.folder import begin_search
 from anas_zoo.pipeline.searching.latency import LATENCY_HERE, SearchLatency
 from anas_zoo.pipeline.searching.references import score_references
-from anas_zoo.progress import note
 from anas_zoo.search import (
     Archive,
     Budget,
@@ -26,6 +25,7 @@ from anas_zoo.search import (
 )
 from anas_zoo.search.answer import Answer, Reference, answers_of
 from anas_zoo.search.archive import EVALUATIONS, FRONT
+from anas_zoo.stopping import as_started, resumable
 
 __all__ = ["SearchOutcome", "SearchTask", "run_task"]
 
@@ -122,12 +122,8 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
     }
     begin_search(task.out, identity, begun_with, resume=task.resume, again=task.again)
     algorithm = make_algorithm(problem, recipe, seed=[task.seed, SEARCH])
-    try:
-        with Archive(task.out / EVALUATIONS) as archive:
-            result = run_search(algorithm, evaluator, archive, budget)
-    except KeyboardInterrupt:
-        note(f"what was evaluated is kept; go on with: {task.again}")
-        raise
+    with resumable(lambda: _resuming(task)), Archive(task.out / EVALUATIONS) as archive:
+        result = run_search(algorithm, evaluator, archive, budget)
     references = score_references(problem, evaluator, result)
     front = problem.front(result.evaluations)
     answers = answers_of(problem.accepted(result.evaluations), task.budgets)
@@ -166,6 +162,12 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
 def _from_anywhere(file: str | None) -> str | None:
     """A file as a later call finds it, wherever that is made."""
     return None if file is None else str(Path(file).absolute())
+
+
+def _resuming(task: SearchTask) -> str:
+    with (task.out / EVALUATIONS).open("rb") as file:
+        kept = sum(1 for _ in file)
+    return f"resume after {kept} evaluations with: {as_started(task.again)}"
 
 
 def _view(task: SearchTask, outcome: SearchOutcome) -> SearchView:

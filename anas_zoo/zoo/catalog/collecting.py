@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from anas_zoo.errors import EntryError
+from anas_zoo.text import quoted
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
 from anas_zoo.zoo.catalog.names import other_names
 from anas_zoo.zoo.entry import CONFIG, Entry
 from anas_zoo.zoo.manifest import MANIFEST, read_manifest
+from anas_zoo.zoo.nearby import entries_nearby
 
 __all__ = ["catalog_model", "check_names", "entries_in", "read_folder"]
 
@@ -25,9 +27,11 @@ def entries_in(folder: Path) -> list[Path]:
         return [folder]
     found = sorted(path.parent for path in folder.glob(f"*/{CONFIG}") if not path.parent.name.startswith("."))
     if not found:
+        if near := entries_nearby(folder):
+            raise EntryError(f"{folder} holds no entry itself; give {quoted(near[0].parent)}, which does")
         raise EntryError(
             f"{folder} holds no entry, which is a folder with a {CONFIG}; publish one into it: "
-            f"anas publish DRAFT --to {folder}/NAME"
+            f"anas publish DRAFT --to {quoted(folder / 'NAME')}"
         )
     return found
 

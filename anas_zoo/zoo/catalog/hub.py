@@ -10,6 +10,7 @@ from anas_zoo.errors import EntryError, HubError
 from anas_zoo.files import sha256_file
 from anas_zoo.progress import note
 from anas_zoo.schema import parse, read_json
+from anas_zoo.text import quoted
 from anas_zoo.zoo.catalog.collecting import check_names
 from anas_zoo.zoo.catalog.index import Index, build_index
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
@@ -64,7 +65,7 @@ def index_organisation(author: str, api: Api | None = None) -> Index:
                 note(f"left out: {exc}")
     if not models and not left_out:
         raise EntryError(
-            f"hf://{author} has no model with a {MANIFEST}; publish one: anas publish DRAFT --to hf://{author}/NAME"
+            f"hf://{author} has no model with a {MANIFEST}; publish one: anas publish DRAFT --to hf://{quoted(author)}/NAME"
         )
     return build_index(f"hf://{author}", check_names(models), left_out)
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from anas_zoo.errors import EntryError
 from anas_zoo.schema import Schema
+from anas_zoo.text import quoted
 from anas_zoo.zoo.catalog.collecting import read_folder
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.catalog.selection import select
@@ -50,6 +51,6 @@ def index_folder(folder: Path) -> Index:
         if not model.files:
             raise EntryError(
                 f"{folder}/{model.location} has no {MANIFEST}, so it is a draft; publish it first: "
-                f"anas publish {folder}/{model.location} --to DIR"
+                f"anas publish {quoted(folder / model.location)} --to DIR"
             )
     return build_index(folder.resolve().name, models)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator
 
+from anas_zoo.text import quoted
 from anas_zoo.zoo.catalog.markup import code_block, table, text
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.lacking import IMPORT_COMMAND
@@ -122,16 +122,16 @@ def _load(model: CatalogModel, source: str, try_it: str | None) -> str:
     lines = ["import anas_zoo", f"model = anas_zoo.create_model({json.dumps(address)}, pretrained=True)"]
     parts.append(code_block("Python, with torch and timm", *lines))
     if source.startswith(HUB):
-        folder = shlex.quote(f"./{model.name}")
-        parts.append(code_block("Download and check", f"anas pull {shlex.quote(command)} --out {folder}"))
+        folder = f"./{model.name}"
+        parts.append(code_block("Download and check", f"anas pull {quoted(command)} --out {quoted(folder)}"))
         command = folder
     elif model.exported:
         file = json.dumps(f"{command}/{model.exported[0].name}")
         lines = ["import onnxruntime", f"session = onnxruntime.InferenceSession({file})"]
         parts.append(code_block("Python, with onnxruntime alone", *lines))
     if model.exported:
-        parts.append(code_block("Classify images", f"anas predict {shlex.quote(command)} IMAGE..."))
-        parts.append(code_block("Try it in the browser", f"anas serve {shlex.quote(command)}"))
+        parts.append(code_block("Classify images", f"anas predict {quoted(command)} IMAGE..."))
+        parts.append(code_block("Try it in the browser", f"anas serve {quoted(command)}"))
     if try_it is not None:
         parts.append(
             f'<p class="try"><a class="button" href="{text(try_it)}">Try it here</a> '

@@ -8,6 +8,7 @@ from pathlib import Path
 from anas_zoo.errors import EntryError, NoWeightsError, ServeError
 from anas_zoo.files import sha256_file
 from anas_zoo.resources import resource_folder
+from anas_zoo.text import quoted
 from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, Entry
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, fetch_runtime
@@ -53,7 +54,9 @@ def _entry_files(folder: Path) -> tuple[str, list[Path]]:
         raise NoWeightsError(how_to_get_weights(entry.config))
     models = entry.report.files
     if not models:
-        raise EntryError(f"{folder} has no exported file; run: anas export {folder} --target ort-cpu-fp32")
+        raise EntryError(
+            f"{folder} has no exported file; run: anas export {quoted(folder)} --target ort-cpu-fp32"
+        )
     model = "model.onnx" if "model.onnx" in models else sorted(models)[0]
     paths = [folder / name for name in (CONFIG, REPORT, GOLDEN, model)]
     for path in paths:

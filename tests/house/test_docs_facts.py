@@ -1,0 +1,205 @@
+"""What documents and docstrings say of the code is so: names, files, options, keys of recipes, numbers."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import get_args
+
+import pytest
+from documents import ROOT, documents
+from pydantic import BaseModel
+from test_printed_commands import FILES, FOREIGN, OPTION, PACKAGE, options, problems_of
+
+from anas_zoo import errors, images, plain_data
+from anas_zoo.cli.latency import fit
+from anas_zoo.cli.serve import serve
+from anas_zoo.data import open_source, tar_index
+from anas_zoo.export import list_targets
+from anas_zoo.export.validate import BATCH_SIZE, BATCH_SIZES
+from anas_zoo.nets import authors
+from anas_zoo.pipeline import Recipe
+from anas_zoo.search import joblib_forest
+from anas_zoo.space import architecture
+from anas_zoo.training import trainer
+from anas_zoo.zoo import draft, evidence, list_models
+
+DOCUMENTS = [*documents(), "CONTRIBUTING.md", "export/clients/README.md", "models/README.md"]
+ROLE = re.compile(r":(?:func|class|meth|mod|data|attr|exc):`~?([\w.]+)`")
+CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+FOLDERS = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}  # docs/security.md begins with them
+PLACES = "|".join({"anas_zoo", "benchmarks", "docs", "export", "models", "requirements", "tests"} | FOLDERS)
+PATHS = re.compile(rf"(?<![\w/.-])((?:{PLACES})/[\w./-]*[\w/])")
+
+
+def module_of(path: Path) -> ModuleType:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+
+
+def exists(name: str, module: ModuleType) -> bool:
+    """Whether a name of a docstring is there: of the module, of a class in it, of its folder, or dotted."""
+    folder = importlib.import_module(module.__name__.rpartition(".")[0] or module.__name__)
+    classes = [value for value in vars(module).values() if isinstance(value, type)]
+    homes = [module, folder, builtins, errors, *classes]
+    return any(has(home, name.split(".")) for home in homes) or ("." in name and resolves(name))
+
+
+def has(home: object, names: list[str]) -> bool:
+    if not names:
+        return True
+    fields = {**getattr(home, "model_fields", {}), **getattr(home, "__annotations__", {})}
+    if hasattr(home, names[0]):
+        return has(getattr(home, names[0]), names[1:])
+    return names[0] in fields and len(names) == 1
+
+
+def resolves(name: str) -> bool:
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            return has(importlib.import_module(".".join(parts[:end])), parts[end:])
+        except ModuleNotFoundError:
+            continue
+    return False
+
+
+def docstrings(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # fvcore's import
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_names_in_docstrings_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    module, tree = module_of(path), ast.parse(text)
+    # What is imported for types alone, or inside a function, counts as well.
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            source = importlib.import_module(node.module)
+            for alias in node.names:
+                if hasattr(source, alias.name):
+                    vars(module).setdefault(alias.asname or alias.name, getattr(source, alias.name))
+    wrong = [name for doc in docstrings(tree) for name in ROLE.findall(doc) if not exists(name, module)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_that_the_code_names_exist(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    comments = "\n".join(line.partition("# ")[2] for line in text.splitlines())
+    named = "\n".join([comments, *docstrings(ast.parse(text))])
+    assert missing(named) == []
+
+
+def missing(text: str) -> list[str]:
+    """The files of the repository that ``text`` names and that are not there; NAME stands for any name."""
+    named = [path for path in PATHS.findall(text) if not re.search(r"[A-Z]{3}", path.replace("README", ""))]
+    return [path for path in named if not ((ROOT / path).exists() or (PACKAGE / path).exists())]
+
+
+@cache
+def recipe_keys() -> set[str]:
+    """Every dotted key of a recipe, also without its first part, as within a section of a document."""
+
+    def of(model: type[BaseModel], before: tuple[str, ...]) -> Iterator[str]:
+        for name, field in model.model_fields.items():
+            for start in range(len(before) + 1):
+                yield ".".join((*before[start:], name))
+            for one in (field.annotation, *get_args(field.annotation)):
+                if isinstance(one, type) and issubclass(one, BaseModel):
+                    yield from of(one, (*before, name))
+
+    return set(of(Recipe, ()))
+
+
+@pytest.mark.parametrize("file", DOCUMENTS)
+def test_what_a_document_names_exists(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    wrong = missing(prose)
+    for code in CODE.findall(prose):
+        wrong += problems_of(code)
+        if re.fullmatch(r"anas_zoo(?:\.\w+)+", code) and not resolves(code):
+            wrong.append(code)
+        key = re.fullmatch(r"(?:train|search|split)(?:\.[a-z_]+)+(?<!\.json)", code)
+        if key and code not in recipe_keys():
+            wrong.append(f"no key {code} in a recipe")
+        if (option := OPTION.match(code)) and not option[0].endswith("-"):  # --max-…
+            known = set().union(*options().values(), client_options()) | FOREIGN
+            wrong += [f"no option {option[0]}"] * (option[0] not in known)
+    assert wrong == []
+
+
+@cache
+def client_options() -> set[str]:
+    """The options of the clients, which are programs of their own."""
+    programs = (ROOT / "export/clients").glob("*/classify.*")
+    return {option for path in programs for option in OPTION.findall(path.read_text(encoding="utf-8"))}
+
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def facts() -> list[tuple[str, str, object]]:
+    """(document, pattern with a figure in it, what the code has)."""
+    sizes = sorted({*BATCH_SIZES, BATCH_SIZE})
+    seconds = re.search(r"some seconds each", fit.__doc__ or "")
+    glyphs, digits = open_source("glyphs"), open_source("digits")
+    security = "docs/security.md"
+    return [
+        ("README.md", r"at (\w+) sizes of batch", NUMBERS[len(sizes)]),
+        ("README.md", r"uses the ([\d,]+) handwritten digits", f"{len(digits.labels):,}"),
+        ("docs/export.md", r"at batch ([\d, and]+) \|", f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"),
+        ("docs/latency.md", r"`fit` exports every subnet, (some seconds each)", seconds and seconds[0]),
+        ("docs/training.md", r"\| ([\d,]+) characters", f"{len(glyphs.labels):,}"),
+        ("docs/training.md", r"more than (\d+) steps is tried out", trainer.LONG_STEPS),
+        ("docs/clients.md", r"elsewhere than on (\d+)", inspect.signature(serve).parameters["port"].default),
+        ("CHANGELOG.md", r"`glyphs`: (\d+) classes", len(glyphs.label_names)),
+        ("CHANGELOG.md", r"Export for (\w+) targets", NUMBERS[len(list_targets())]),
+        (security, r"more than (\d+) files", evidence.MAX_FILES),
+        (security, r"JSON \| over (\d+) MB", plain_data.MAX_JSON_BYTES // 2**20),
+        (security, r"YAML \| over (\d+) kB", plain_data.MAX_YAML_BYTES // 2**10),
+        (security, r"nested deeper than (\d+)", plain_data.MAX_DEPTH),
+        (
+            security,
+            r"aliases that mean more than ([\d ]+) values",
+            f"{plain_data.MAX_NODES:,}".replace(",", " "),
+        ),
+        (security, r"classes over ([\d ]+) \|", f"{authors.MAX_CLASSES:,}".replace(",", " ")),
+        (security, r"depth over (\d+)", architecture.MAX_PARTS),
+        (security, r"over (\d+) golden images", draft.MAX_GOLDEN),
+        (security, r"overlapping zips; over (\d+) GB", authors.MAX_BYTES // 2**30),
+        (security, r"over (\d+) MB unpacked", joblib_forest.MAX_BYTES // 2**20),
+        (security, r"images \| over (\d+) million", images.MAX_PIXELS // 10**6),
+        (security, r"labels over (\d+) MB", tar_index.MAX_LABEL_BYTES // 2**20),
+    ]
+
+
+@pytest.mark.parametrize(("file", "pattern", "expected"), facts(), ids=lambda value: str(value)[:40])
+def test_numbers_in_documents_are_those_of_the_code(file: str, pattern: str, expected: object) -> None:
+    found = re.search(pattern, (ROOT / file).read_text(encoding="utf-8"))
+    assert found, f"{file} no longer says this; leave the fact out here"
+    assert found[1] == str(expected)
+
+
+def test_the_documents_name_every_target_recipe_and_command() -> None:
+    from anas_zoo.cli.app import COMMANDS, GROUPS
+
+    export = (ROOT / "docs/export.md").read_text(encoding="utf-8")
+    training = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+    assert [name for name in list_targets() if f"`{name}`" not in export] == []
+    assert [name for name in Recipe.presets() if f"`{name}`" not in training] == []
+    everything = "\n".join((ROOT / file).read_text(encoding="utf-8") for file in documents())
+    assert [name for name in (*COMMANDS, *GROUPS) if f"anas {name}" not in everything] == []
+    shelf = (ROOT / "models/README.md").read_text(encoding="utf-8")
+    assert [name for name in list_models() if f"[{name}]" not in shelf] == []

@@ -1,0 +1,143 @@
+"""Every command and option that a message, a note or a docstring names exists, and its paths are quoted."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from anas_zoo.cli import app
+
+PACKAGE = Path(app.__file__).parents[1]
+FILES = sorted(PACKAGE.rglob("*.py"))
+HOLE = "\0"  # what a message fills in
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
+# Options of other programs: torchrun, Python's web server, pip, tar, npm, docker.
+FOREIGN = {"--nproc-per-node", "--bind", "--directory", "--force-reinstall", "--dereference"}
+FOREIGN |= {"--ignore-scripts", "--loglevel", "--no-audit", "--no-fund", "--prefix", "--no-cache"}
+FOREIGN |= {"--help", "--shm-size"}
+PROSE = {"and", "or", "is", "that", "to", "for", "shows", "checks", "with"}
+QUOTES = {"quoted", "quote", "join", "as_started"}
+# Names that hold words of a command which are quoted where they are made.
+QUOTED_NAMES = {"pasted", "again", "command", "where", "words", "classes", "named", "name"}
+
+
+@cache
+def options() -> dict[tuple[str, ...], set[str]]:
+    """The options of each command, by its words."""
+
+    def of(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+        yield words, {name for parameter in command.params for name in parameter.opts}
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from of(inner, (*words, name))
+
+    return dict(of(typer.main.get_command(app.make_app()), ()))
+
+
+def strings(tree: ast.AST) -> Iterator[tuple[int, str, list[ast.expr]]]:
+    """(line, text, filled in) of every string, holes in place of what is filled in."""
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(p.value) if isinstance(p, ast.Constant) else HOLE for p in node.values]
+            yield (
+                node.lineno,
+                "".join(parts),
+                [p.value for p in node.values if isinstance(p, ast.FormattedValue)],
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            yield node.lineno, node.value, []
+
+
+def problems_of(text: str) -> list[str]:
+    """What is wrong with the commands that ``text`` names."""
+    found = []
+    for match in re.finditer(r"\banas ([a-z]+)\b(?!:)([^;\n]*)", text):
+        words: tuple[str, ...] = (match[1],)
+        if match[1] in PROSE:
+            continue
+        if words not in options():
+            found.append(f"no command 'anas {match[1]}'")
+            continue
+        rest = match[2].split("anas ")[0]
+        second = re.match(r" ([a-z]+)\b", rest)
+        if match[1] in app.GROUPS and second and (*words, second[1]) in options():
+            words = (*words, second[1])
+        found += [
+            f"'anas {' '.join(words)}' has no {option}"
+            for option in OPTION.findall(re.split(r"[,()`]| or ", rest)[0])
+            if option not in options()[words] | FOREIGN
+        ]
+    return found
+
+
+def unquoted(text: str, filled: list[ast.expr]) -> list[str]:
+    """What is filled into a command of ``text`` as it is."""
+    found = []
+    for number, hole in enumerate(re.finditer(HOLE, text)):
+        before = re.split(r"[;()\n]|, |: (?!.*(?:anas|rm -r) )", text[: hole.start()])[-1]
+        if not re.search(r"\banas [a-z]+ |\brm -r |--directory ", before):
+            continue
+        value = filled[number]
+        called = value.func if isinstance(value, ast.Call) else None
+        name = getattr(called, "id", getattr(called, "attr", ""))
+        if name == "replace" and isinstance(called, ast.Attribute):
+            value = called.value
+        if name not in QUOTES and not (isinstance(value, ast.Name) and value.id in QUOTED_NAMES):
+            found.append(ast.unparse(value))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_commands_exist_and_their_paths_are_quoted(path: Path) -> None:
+    found = []
+    for line, text, filled in strings(ast.parse(path.read_text(encoding="utf-8"))):
+        found += [f"{line}: {problem}" for problem in problems_of(text)]
+        found += [f"{line}: {name} is not quoted" for name in unquoted(text, filled)]
+    assert found == []
+
+
+def test_every_option_that_is_named_exists() -> None:
+    known = set().union(*options().values()) | FOREIGN
+    found = {
+        option: f"{path.relative_to(PACKAGE)}:{line}"
+        for path in FILES
+        for line, text, _ in strings(ast.parse(path.read_text(encoding="utf-8")))
+        for option in OPTION.findall(text)
+        if option not in known
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "problems"),
+    [
+        ('f"run: anas extract {run}"', ["run"]),
+        ('f"remove it first: rm -r {a.folder}"', ["a.folder"]),
+        ('f"run: anas extract {quoted(run)}; see {run}"', []),
+        ('f"{run} holds none; run: anas extract {quoted(run)} --arch {one}"', ["one"]),
+    ],
+)
+def test_unquoted_paths_are_seen(code: str, problems: list[str]) -> None:
+    ((_, text, filled),) = [one for one in strings(ast.parse(code)) if one[2]]
+    assert unquoted(text, filled) == problems
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("run: anas extract RUN --max-mflops 5", []),
+        ("run: anas extract RUN --out DIR; give --out", ["'anas extract' has no --out"]),
+        ("run: anas extrct RUN", ["no command 'anas extrct'"]),
+        ("first: anas latency fit --space NAME --out FILE", []),
+        ("first: anas latency fit --sapce NAME", ["'anas latency fit' has no --sapce"]),
+    ],
+)
+def test_wrong_commands_are_seen(text: str, problems: list[str]) -> None:
+    assert problems_of(text) == problems
