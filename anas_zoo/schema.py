@@ -50,7 +50,7 @@ def _keys_of(model: type[BaseModel], before: str = "") -> Iterator[str]:
 
 
 def _elsewhere(model: type[BaseModel], key: str, here: list[str]) -> str:
-    """' (did you mean X?)' for a key that is, or nearly, in another part of ``model`` than ``here``; or ''."""
+    """' (did you mean X?)' for a key that is, or nearly is, in another part than ``here``; else ''."""
     last, known = key.rpartition(".")[2], list(_keys_of(model))
     same = [other for other in known if other.rpartition(".")[2] == last]
     if not same and "." not in key and not difflib.get_close_matches(last, here, n=1, cutoff=0.8):
