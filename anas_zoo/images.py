@@ -14,7 +14,7 @@ from anas_zoo.errors import DataError
 from anas_zoo.geometry import Interpolation, Transparency, crop_offset, is_strip, resized_size
 from anas_zoo.outside import refuse_irregular
 
-__all__ = ["opaque", "read_rgb", "resized_and_cropped"]
+__all__ = ["opaque", "read_image", "resized_and_cropped"]
 
 # What cameras, phones and the web make. Of others Pillow reads one by running a program (EPS).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
@@ -24,7 +24,9 @@ FARTHEST = 3  # pixels of the result that a filter reaches: Lanczos'
 SAMPLE_BITS = {"1": 1, "L;2": 2, "L;4": 4, "RGB;16B": 16}  # of a PNG, by Pillow's name; of others 8
 
 
-def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str | None = None) -> Image.Image:
+def read_image(
+    source: str | Path | bytes | BinaryIO | Image.Image, *, name: str | None = None
+) -> Image.Image:
     """An image as people see it: upright, 8 bits, RGB; RGBA where parts are transparent (:func:`opaque`).
 
     16 bits are scaled to 8 (Pillow's own conversion of grey ones clips them to white); grey, palette and CMYK
@@ -62,7 +64,7 @@ def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, *, name: str |
 
 
 def opaque(image: Image.Image, transparency: Transparency) -> Image.Image:
-    """The RGB image of what :func:`read_rgb` gives, or of another: on white, or without transparency."""
+    """The RGB image of what :func:`read_image` gives, or of another: on white, or without transparency."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     rgba = image.convert("RGBA")  # a palette's transparency converts in two steps only

@@ -18,7 +18,7 @@ from torchvision.transforms import functional as tv
 
 from anas_zoo.errors import DataError
 from anas_zoo.geometry import Interpolation, crop_offset, resized_short_side, resized_size
-from anas_zoo.images import opaque, read_rgb, resized_and_cropped
+from anas_zoo.images import opaque, read_image, resized_and_cropped
 
 
 @pytest.fixture
@@ -32,15 +32,15 @@ def photo(tmp_path: Path) -> Path:
 
 
 def test_every_form_of_an_image_reads_alike(photo: Path) -> None:
-    image = read_rgb(photo)
+    image = read_image(photo)
     assert (image.mode, image.size) == ("RGB", (250, 6))
-    assert read_rgb(str(photo)).tobytes() == image.tobytes()
-    assert read_rgb(photo.read_bytes()).tobytes() == image.tobytes()
+    assert read_image(str(photo)).tobytes() == image.tobytes()
+    assert read_image(photo.read_bytes()).tobytes() == image.tobytes()
     with photo.open("rb") as file:
-        assert read_rgb(file).tobytes() == image.tobytes()
+        assert read_image(file).tobytes() == image.tobytes()
         assert not file.closed
     with Image.open(photo) as opened:
-        assert read_rgb(opened).tobytes() == image.tobytes()
+        assert read_image(opened).tobytes() == image.tobytes()
         assert opened.size == (6, 250)
 
 
@@ -48,14 +48,14 @@ def test_errors_call_the_image_by_its_name(photo: Path) -> None:
     broken = photo.read_bytes()[:-30]
     for source in (broken, io.BytesIO(broken)):
         with pytest.raises(DataError, match=r"^row 7: unreadable image"):
-            read_rgb(source, name="row 7")
+            read_image(source, name="row 7")
     with pytest.raises(DataError, match=r"^the image given: not an image that Pillow can read"):
-        read_rgb(b"text")
+        read_image(b"text")
     with Image.open(io.BytesIO(broken)) as opened, pytest.raises(DataError, match=r"^row 7: unreadable"):
-        read_rgb(opened, name="row 7")
+        read_image(opened, name="row 7")
     photo.write_bytes(broken)
     with pytest.raises(DataError, match=rf"^{photo}: unreadable image"):
-        read_rgb(photo)
+        read_image(photo)
 
 
 Pixels = npt.NDArray[Any]  # (height, width, channels)
@@ -125,7 +125,7 @@ DEEP: dict[str, tuple[bytes, list[list[int]]]] = {
 @pytest.mark.parametrize("form", DEEP)
 def test_sixteen_bits_become_eight(form: str) -> None:
     content, want = DEEP[form]
-    image = read_rgb(content)
+    image = read_image(content)
     assert image.mode == ("RGBA" if "RGBA" in form or "alpha" in form else "RGB")
     assert np.asarray(opaque(image, "dropped")).tolist() == [want]
 
@@ -143,7 +143,7 @@ def test_sixteen_bits_become_eight(form: str) -> None:
 )
 def test_pixels_without_a_known_scale_are_refused(pixels: Pixels, message: str) -> None:
     with pytest.raises(DataError, match=f"^scan: {message}"):
-        read_rgb(tiff(TIFF_GREY, pixels), name="scan")
+        read_image(tiff(TIFF_GREY, pixels), name="scan")
 
 
 WHITE = [255, 255, 255]
@@ -157,7 +157,7 @@ def stored(image: Image.Image, form: str = "png", **options: Any) -> bytes:
 
 def shown(content: bytes) -> list[list[int]]:
     """The pixels of the first row on white."""
-    row: list[list[int]] = np.asarray(opaque(read_rgb(content), "white"))[0].tolist()
+    row: list[list[int]] = np.asarray(opaque(read_image(content), "white"))[0].tolist()
     return row
 
 
@@ -168,7 +168,7 @@ def test_transparent_parts_are_laid_on_white() -> None:
     half = [round((255 * 127 + value * 128) / 255) for value in (30, 40, 50)]
     assert shown(stored(image)) == [WHITE, half, [1, 2, 3], [254] * 3]
     # As before, where an entry says so: what lies under transparent pixels shows, half transparent or not.
-    dropped = opaque(read_rgb(stored(image)), "dropped")
+    dropped = opaque(read_image(stored(image)), "dropped")
     assert np.asarray(dropped).tolist() == [[[250, 10, 20], [30, 40, 50], [1, 2, 3], [0, 0, 0]]]
     grey = image.convert("LA")
     under = [grey.getpixel((place, 0))[0] for place in range(4)]  # type: ignore[index]
@@ -181,9 +181,9 @@ def test_transparent_parts_are_laid_on_white() -> None:
 
 def test_what_is_opaque_stays_rgb() -> None:
     image = Image.new("RGBA", (3, 2), (1, 2, 3, 255))
-    assert read_rgb(stored(image)).mode == "RGB"
-    assert read_rgb(stored(image.convert("LA"))).mode == "RGB"
-    plain = read_rgb(stored(image.convert("RGB")))
+    assert read_image(stored(image)).mode == "RGB"
+    assert read_image(stored(image.convert("LA"))).mode == "RGB"
+    plain = read_image(stored(image.convert("RGB")))
     assert opaque(plain, "white").tobytes() == opaque(plain, "dropped").tobytes() == plain.tobytes()
 
 
@@ -234,7 +234,7 @@ def test_a_transparent_image_is_turned_upright() -> None:
     exif[0x0112] = 6
     image = Image.new("L", (2, 1), 9)
     image.putpixel((0, 0), 200)
-    turned = opaque(read_rgb(stored(image, exif=exif, transparency=9)), "white")
+    turned = opaque(read_image(stored(image, exif=exif, transparency=9)), "white")
     assert np.asarray(turned).tolist() == [[[200] * 3], [WHITE]]
 
 
@@ -254,7 +254,7 @@ def test_every_orientation_is_turned_upright(orientation: int, tmp_path: Path) -
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(tmp_path / "photo.png", exif=exif)
-    assert read_rgb(tmp_path / "photo.png").tobytes() == upright.convert("RGB").tobytes()
+    assert read_image(tmp_path / "photo.png").tobytes() == upright.convert("RGB").tobytes()
 
 
 FILTERS: list[Interpolation] = ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
@@ -316,9 +316,9 @@ def test_other_images_are_cut_as_torchvision_does(
 LITTLE_MEMORY = """
 import resource, sys
 from PIL import Image
-from anas_zoo.images import read_rgb, resized_and_cropped
+from anas_zoo.images import read_image, resized_and_cropped
 
-image = read_rgb(sys.argv[1])
+image = read_image(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for turned in (image, image.rotate(90, expand=True)):
     assert resized_and_cropped(turned, 256, 224, "bicubic").size == (224, 224)

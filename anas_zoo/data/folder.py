@@ -15,7 +15,7 @@ from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.images import read_rgb
+from anas_zoo.images import read_image
 from anas_zoo.progress import note
 
 __all__ = ["FolderSource"]
@@ -64,7 +64,7 @@ class FolderSource:
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the file that cannot be read."""
-        return read_rgb(self.file(index))
+        return read_image(self.file(index))
 
     def file(self, index: int) -> Path:
         """Where image ``index`` lies."""

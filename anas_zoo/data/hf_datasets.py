@@ -20,7 +20,7 @@ from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.images import read_rgb
+from anas_zoo.images import read_image
 
 __all__ = ["HfDatasetSource"]
 
@@ -84,12 +84,12 @@ class HfDatasetSource:
         what = f"{self.name}: image {index} ({self._parts[part]}, row {row})"
         stored = self._stored[part][row][self._image_column] or {}
         if stored.get("bytes"):
-            return read_rgb(stored["bytes"], name=what)
+            return read_image(stored["bytes"], name=what)
         if not stored.get("path"):
             raise DataError(f"{what}: cannot be opened (the row holds no image)")
         try:
             with Path(stored["path"]).open("rb") as file:
-                return read_rgb(file, name=what)
+                return read_image(file, name=what)
         except OSError as exc:
             raise DataError(f"{what}: cannot be opened ({exc.strerror})") from exc
 

@@ -21,7 +21,7 @@ from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.data.tar_index import COMPRESSED, compressed_error, index_tar, name_at
 from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.images import read_rgb
+from anas_zoo.images import read_image
 from anas_zoo.progress import note, track
 
 __all__ = ["WdsSource"]
@@ -87,10 +87,10 @@ class WdsSource:
         if len(content) != size:
             raise DataError(f"{shard}: has changed since it was indexed; start again")
         try:
-            return read_rgb(content)
+            return read_image(content)
         except DataError:
             # Fails once more, under its name; a million names would be too many to hold.
-            return read_rgb(content, name=f"{shard}: {name_at(shard, offset)}")
+            return read_image(content, name=f"{shard}: {name_at(shard, offset)}")
 
     def fingerprint(self) -> str:
         """Hash of the shards' names and sizes, and of every image's place, size and label."""

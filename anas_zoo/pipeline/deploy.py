@@ -64,7 +64,7 @@ def validate_draft(
 def _with_files(folder: Path) -> Entry:
     entry = Entry.read(folder)
     if not entry.report.files:
-        raise EntryError(f"{folder} has no exported file; run: anas export {folder}")
+        raise EntryError(f"{folder} has no exported file; run: anas export {quoted(folder)}")
     return entry
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anas_zoo.errors import EntryError, NoWeightsError
 from anas_zoo.files import sha256_file
-from anas_zoo.images import opaque, read_rgb
+from anas_zoo.images import opaque, read_image
 from anas_zoo.text import quoted
 from anas_zoo.zoo.entry import Entry
 from anas_zoo.zoo.images import preprocess
@@ -84,7 +84,7 @@ class Classifier:
 
         Raises :class:`anas_zoo.errors.DataError` naming the image file.
         """
-        image, preprocessing = read_rgb(path), self.config.anas.preprocessing
+        image, preprocessing = read_image(path), self.config.anas.preprocessing
         if self.raw:
             return np.asarray(opaque(image, preprocessing.transparency))
         return preprocess(image, preprocessing)

@@ -16,7 +16,7 @@ from png_files import CHANNELS, write_png
 from sklearn.datasets import load_sample_image
 
 from anas_zoo.geometry import Transparency
-from anas_zoo.images import opaque, read_rgb
+from anas_zoo.images import opaque, read_image
 
 ORIENTATION = 0x0112
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -33,7 +33,7 @@ def assert_read_as_here(folder: Path, paths: list[Path]) -> None:
     ways = [(path, way) for path in paths for way in get_args(Transparency)]
     cases = [{"do": "read", "path": str(path), "transparency": way} for path, way in ways]
     for (path, way), result in zip(ways, run_cases(folder, cases), strict=True):
-        want = np.asarray(opaque(read_rgb(path), way))
+        want = np.asarray(opaque(read_image(path), way))
         assert "error" not in result, f"{path.name}: {result}"
         assert (result["height"], result["width"]) == want.shape[:2], path.name
         np.testing.assert_array_equal(np.fromfile(result["file"], np.uint8), want.ravel(), path.name)

@@ -27,7 +27,7 @@ from anas_zoo.data import DigitsSource
 from anas_zoo.errors import DataError
 from anas_zoo.files import sha256_file
 from anas_zoo.geometry import Transparency
-from anas_zoo.images import opaque, read_rgb
+from anas_zoo.images import opaque, read_image
 from anas_zoo.zoo import Classifier, PreprocessingInfo, verifying
 from anas_zoo.zoo.entry import read_config
 from anas_zoo.zoo.images import preprocess
@@ -170,9 +170,9 @@ def preprocessing_of(info: PreprocessingInfo) -> Any:
 def test_pixels_are_those_of_the_package(form: str, kind: str, photo: Image.Image, tmp_path: Path) -> None:
     file, save_as = FORMATS[form]
     save_as(photo, tmp_path / file)
-    want = preprocess(read_rgb(tmp_path / file), INFOS[kind])
+    want = preprocess(read_image(tmp_path / file), INFOS[kind])
     prepare = preprocessing_of(INFOS[kind])
-    got = prepare(client.read_rgb(tmp_path / file, prepare.transparency))
+    got = prepare(client.read_image(tmp_path / file, prepare.transparency))
     assert got.dtype == np.float32
     assert got.flags["C_CONTIGUOUS"]
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 if kind.startswith("reference") else 0)
@@ -181,8 +181,8 @@ def test_pixels_are_those_of_the_package(form: str, kind: str, photo: Image.Imag
 @pytest.mark.parametrize("content", COLOUR_KEYS.values(), ids=COLOUR_KEYS)
 @pytest.mark.parametrize("transparency", ["white", "dropped"])
 def test_transparent_colours_are_those_of_the_package(content: bytes, transparency: Transparency) -> None:
-    want = opaque(read_rgb(content), transparency)
-    assert client.read_rgb(content, transparency).tobytes() == want.tobytes()
+    want = opaque(read_image(content), transparency)
+    assert client.read_image(content, transparency).tobytes() == want.tobytes()
 
 
 def test_unknown_ways_of_preprocessing_are_refused() -> None:
@@ -289,7 +289,7 @@ def test_an_unreadable_image_is_named(
     said = refusal(capsys, SHELF / "digits_s", tmp_path / "good.png", tmp_path / "bad.png")
     assert message in said
     with pytest.raises(DataError) as caught:  # the package says the same
-        read_rgb(tmp_path / "bad.png")
+        read_image(tmp_path / "bad.png")
     assert said.removeprefix("classify.py: error: ") == str(caught.value)
 
 

@@ -159,7 +159,7 @@ def facts() -> list[tuple[str, str, object]]:
     return [
         ("README.md", r"at (\w+) sizes of batch", NUMBERS[len(sizes)]),
         ("README.md", r"uses the ([\d,]+) handwritten digits", f"{len(digits.labels):,}"),
-        ("docs/export.md", r"at batch ([\d, and]+) \|", f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"),
+        ("docs/export.md", r"at batch ([\d, and]+);", f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"),
         ("docs/latency.md", r"`fit` exports every subnet, (some seconds each)", seconds and seconds[0]),
         ("docs/training.md", r"\| ([\d,]+) characters", f"{len(glyphs.labels):,}"),
         ("docs/training.md", r"more than (\d+) steps is tried out", trainer.LONG_STEPS),

@@ -25,7 +25,7 @@ from PIL import Image
 from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
 from anas_zoo.export import Target, check_file, export_onnx
-from anas_zoo.images import read_rgb
+from anas_zoo.images import read_image
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
 from anas_zoo.nets.timm_models import _read_entry
@@ -309,7 +309,7 @@ SURFACES: dict[str, Surface] = {
         lambda f: AccuracyPredictor(f / "p.onnx", SPACE)([SPACE.smallest]),
     ),
     **{
-        f"image, {form}": Surface("i.img", _picture(form), damaged_bytes, lambda f: read_rgb(f / "i.img"))
+        f"image, {form}": Surface("i.img", _picture(form), damaged_bytes, lambda f: read_image(f / "i.img"))
         for form in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP")
     },
     "tar shard": Surface("t.tar", _tar, damaged_bytes, lambda f: index_tar(f / "t.tar")),
@@ -336,7 +336,7 @@ SURFACES: dict[str, Surface] = {
         ("config.json", "model.onnx"),
     ),
     "client: image": Surface(
-        "i.img", _picture("PNG"), damaged_bytes, lambda f: client().read_rgb(f / "i.img")
+        "i.img", _picture("PNG"), damaged_bytes, lambda f: client().read_image(f / "i.img")
     ),
     "fine-tuning's recipe": Surface(
         "f.json",

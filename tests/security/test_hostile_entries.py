@@ -21,7 +21,7 @@ from PIL import Image
 
 from anas_zoo.errors import AnasError, CheckpointError, ConfigError, DataError, EntryError, ExportError
 from anas_zoo.export import Target, check_file
-from anas_zoo.images import MAX_PIXELS, read_rgb
+from anas_zoo.images import MAX_PIXELS, read_image
 from anas_zoo.nets import load_authors_checkpoint
 from anas_zoo.outside import refuse_external_data
 from anas_zoo.plain_data import MAX_DEPTH, MAX_NODES, PlainDataError, parse_json, parse_yaml
@@ -343,14 +343,14 @@ def test_a_decompression_bomb_is_one_clear_line(tmp_path: Path, side: int) -> No
     Image.new("1", (side, side)).save(path, optimize=True)
     assert side * side > MAX_PIXELS
     with pytest.raises(DataError, match=r"small\.png: .*limit of 89,478,485"):
-        read_rgb(path)
+        read_image(path)
 
 
 def test_a_format_that_runs_a_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     Image.new("RGB", (4, 4)).save(path, format="EPS")
     with pytest.raises(DataError, match=r"a\.jpg: an image in the format EPS"):
-        read_rgb(path)
+        read_image(path)
 
 
 def test_sizes_of_networks_have_limits() -> None:

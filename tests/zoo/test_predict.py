@@ -13,7 +13,7 @@ from sklearn.datasets import load_sample_image
 from timm.data import create_transform, resolve_data_config
 
 from anas_zoo.errors import ConfigError, DataError, EntryError, NoWeightsError
-from anas_zoo.images import read_rgb
+from anas_zoo.images import read_image
 from anas_zoo.resources import resource_folder
 from anas_zoo.schema import parse
 from anas_zoo.zoo import Classifier, PreprocessingInfo, create_model
@@ -81,7 +81,7 @@ def test_preprocessing_equals_timms(
     with Image.open(path) as opened:
         plain = opened.convert("RGBA").convert("RGB") if "transparency" in form else opened.convert("RGB")
     want = timms(plain, config.pretrained_cfg.model_dump())
-    got = preprocess(read_rgb(path), config.anas.preprocessing)
+    got = preprocess(read_image(path), config.anas.preprocessing)
     assert got.dtype == np.float32
     assert got.shape == (3, config.arch.resolution, config.arch.resolution)
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
@@ -90,7 +90,7 @@ def test_preprocessing_equals_timms(
 def test_a_rotated_photo_is_read_upright(photo: Image.Image, tmp_path: Path) -> None:
     rotated(photo, tmp_path / "phone.png")
     config = read_config(resource_folder("models") / "attentive_nas_a1")
-    got = preprocess(read_rgb(tmp_path / "phone.png"), config.anas.preprocessing)
+    got = preprocess(read_image(tmp_path / "phone.png"), config.anas.preprocessing)
     np.testing.assert_allclose(got, timms(photo, config.pretrained_cfg.model_dump()), rtol=0, atol=1e-6)
 
 
@@ -99,7 +99,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped(photo: Image.Image, tmp_path: P
     with Image.open(tmp_path / "deep.png") as opened:
         assert opened.mode.startswith("I")  # where Pillow's own conversion to RGB gives white
     config = read_config(resource_folder("models") / "attentive_nas_a1")
-    got = preprocess(read_rgb(tmp_path / "deep.png"), config.anas.preprocessing)
+    got = preprocess(read_image(tmp_path / "deep.png"), config.anas.preprocessing)
     want = timms(photo.convert("L").convert("RGB"), config.pretrained_cfg.model_dump())
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
 
@@ -181,7 +181,7 @@ def test_a_truncated_image_is_named(photo: Image.Image, tmp_path: Path, form: st
     content = (tmp_path / file).read_bytes()
     (tmp_path / file).write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=file):
-        read_rgb(tmp_path / file)
+        read_image(tmp_path / file)
 
 
 def test_entries_that_cannot_predict(entry: Path, draft: Path) -> None:
