@@ -17,6 +17,7 @@ from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import measure_latency
 from anas_zoo.progress import track
+from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.evidence import FileInfo

@@ -172,7 +172,7 @@ def test_pixels_are_those_of_the_package(form: str, kind: str, photo: Image.Imag
     save_as(photo, tmp_path / file)
     want = preprocess(read_image(tmp_path / file), INFOS[kind])
     prepare = preprocessing_of(INFOS[kind])
-    got = prepare(client.read_image(tmp_path / file, prepare.transparency))
+    got = prepare(client.read_rgb(tmp_path / file, prepare.transparency))
     assert got.dtype == np.float32
     assert got.flags["C_CONTIGUOUS"]
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6 if kind.startswith("reference") else 0)
@@ -182,7 +182,7 @@ def test_pixels_are_those_of_the_package(form: str, kind: str, photo: Image.Imag
 @pytest.mark.parametrize("transparency", ["white", "dropped"])
 def test_transparent_colours_are_those_of_the_package(content: bytes, transparency: Transparency) -> None:
     want = opaque(read_image(content), transparency)
-    assert client.read_image(content, transparency).tobytes() == want.tobytes()
+    assert client.read_rgb(content, transparency).tobytes() == want.tobytes()
 
 
 def test_unknown_ways_of_preprocessing_are_refused() -> None:

@@ -144,7 +144,7 @@ class Classifier:
 
     def logits(self, image: str | Path | bytes | BinaryIO | Image.Image) -> Floats:
         """(classes,) logits of one image; a file of uint8 input resizes and normalises by itself."""
-        upright = read_image(image, self.preprocess.transparency)
+        upright = read_rgb(image, self.preprocess.transparency)
         pixels = np.asarray(upright) if self._dtype is np.uint8 else self.preprocess(upright)
         return self._run(pixels[None])[0]  # type: ignore[no-any-return]
 
@@ -221,9 +221,7 @@ class Classifier:
         return np.asarray(logits, dtype=np.float32)
 
 
-def read_image(
-    source: str | Path | bytes | BinaryIO | Image.Image, transparency: str = "white"
-) -> Image.Image:
+def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, transparency: str = "white") -> Image.Image:
     """An image as people see it: upright, RGB, 8 bits; transparent parts on "white", or "dropped"."""
     what = str(source) if isinstance(source, str | Path) else "the image given"
     try:
