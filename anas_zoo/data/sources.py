@@ -99,7 +99,7 @@ def _open(name: str | Path) -> ImageSource:
     if kind == "wds" and rest:
         return WdsSource(rest)
     path = Path(name)
-    if not path.is_dir():
+    if not text or not path.is_dir():
         hint = f" (for tar shards, type wds/{text})" if ".tar" in path.suffixes else nearest(text, BUILT_IN)
         raise DataError(
             f"no data source {text!r}{hint}; give 'digits', 'glyphs', hfds/NAME (a Hugging Face dataset), "

@@ -92,6 +92,8 @@ def test_a_folder_called_like_a_kind_of_source(
 
 
 def test_unknown_sources_say_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no data source ''; give 'digits'"):
+        open_source("")  # not the current folder
     with pytest.raises(DataError, match=r"did you mean 'digits'.*'glyphs'.*hfds/NAME.*wds/PATH.*folder"):
         open_source("digit")
     (tmp_path / "x.tar").write_bytes(b"")
