@@ -37,7 +37,10 @@ def test_from_the_shelf_to_a_published_entry_of_other_classes(
     assert lines[0].split() == ["name", "top-1", "%", "MFLOPs", "latency", "ms", "ONNX", "kB", "logit",
                                 "diff", "agree", "%"]  # fmt: skip
     assert lines[2].startswith("letters ")
-    assert lines[-2:] == [f"fine-tuned {draft}", f"  publish it: anas publish {draft} --to DIR"]
+    assert lines[-2:] == [
+        f"fine-tuned {draft}",
+        f"  publish it, under CC-BY-4.0 or with another --licence: anas publish {draft} --to DIR",
+    ]
     recipe = json.loads((run / "run.json").read_text())["recipe"]
     assert (recipe["seed"], recipe["train"]["epochs"], recipe["licence"]) == (3, 2, "CC-BY-4.0")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -164,6 +165,7 @@ def test_a_fine_tuning_is_resumed_with_moved_images(project: Path, monkeypatch: 
     run = FinetuneRun.open(project / "run")
     assert run.split == split
     assert run.recipe == recipe
-    assert run.source.preprocessing == run.origin.preprocessing.to_preprocessing()
+    own = run.origin.preprocessing.to_preprocessing()
+    assert run.source.preprocessing == dataclasses.replace(own, transparency="white")
     with pytest.raises(OutputError, match="holds another fine-tuning"):
         FinetuneRun.start(project / "run", FinetuneRecipe.load(changes={"data": "moved", "seed": 2}), entry)

@@ -147,7 +147,7 @@ AUTHORS = {"name": "the authors' checkpoint", "sha256": "0" * 64, "licence": "CC
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ({"licence": "unknown"}, "gate 'licence'.*the weights' licence is 'unknown'"),
+        ({"licence": "unknown"}, "gate 'licence'.*the weights are under 'unknown'"),
         (
             {"source": "the authors' supernet checkpoint, imported by anas-zoo; calibrated"},
             "under CC-BY-NC-4.0",

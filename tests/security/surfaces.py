@@ -336,7 +336,7 @@ SURFACES: dict[str, Surface] = {
         ("config.json", "model.onnx"),
     ),
     "client: image": Surface(
-        "i.img", _picture("PNG"), damaged_bytes, lambda f: client().read_image(f / "i.img")
+        "i.img", _picture("PNG"), damaged_bytes, lambda f: client().read_rgb(f / "i.img")
     ),
     "fine-tuning's recipe": Surface(
         "f.json",
