@@ -65,7 +65,7 @@ def test_what_readme_and_guides_print_works(tmp_path: Path) -> None:
         *lines_with("README.md", "--to hf://org/name "),
         *lines_with("docs/guide_checkpoint.md", "--to hf://org/mine_0"),
         *lines_with("docs/guide_data.md", "--to hf://org/letters"),
-        f"anas publish {ROOT / 'models' / 'digits_m'} --to hf://org/digits_m",
+        f"anas publish {shlex.quote(str(ROOT / 'models' / 'digits_m'))} --to hf://org/digits_m",
         *lines_with("docs/guide_models.md", "anas pull hf://org/digits_m"),
         *lines_with("docs/guide_models.md", "anas index hf://org"),
     ]
