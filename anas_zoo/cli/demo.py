@@ -50,7 +50,7 @@ def demo(
     A run that was stopped resumes when the command is repeated, or with --out alone: at its first unfinished
     stage, a training from its latest checkpoint.
     """
-    from anas_zoo.progress import Bar, note
+    from anas_zoo.progress import Bar
 
     with Bar("load torch"):
         from anas_zoo.cli.default_recipe import about_recipe
@@ -61,14 +61,13 @@ def demo(
         from anas_zoo.training import Workers, pick_device
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
-    chosen = default_recipe(data, settings) if recipe is None and not (out / MARKER).is_file() else None
+    about, chosen = None, default_recipe(data, settings)
+    if recipe is None and chosen != "digits" and not (out / MARKER).is_file():  # digits: without any option
+        about = about_recipe(chosen)
     wanted = Run.recipe_for(out, recipe, **changes)
-    if chosen not in (None, "digits"):  # what the demo is on without any option
-        Run.start(out, wanted)
-        note(about_recipe(chosen))
     again = f"anas demo --out {quoted(out)}" + (f" --licence {quoted(licence)}" if licence else "")
     with resumable_run(out, again, "supernet"):
-        result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence)
+        result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence, about=about)
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:

@@ -81,9 +81,7 @@ def _explain(error: BaseException, how: str) -> int:
         return _fail(f"error: {error}", error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         code = error.exit_code if isinstance(error, Terminated) else 128 + signal.SIGINT
-        if (
-            os.environ.get("RANK", "0") != "0"
-        ):  # torchrun interrupts all of its processes; one of them says so
+        if os.environ.get("RANK", "0") != "0":  # torchrun interrupts all; one of them says so
             return code
         return _fail("interrupted; nothing half-written was left" + (f"; {how}" if how else ""), code)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -16,7 +16,7 @@ from PIL import Image
 from anas_zoo.errors import DataError
 from anas_zoo.images import FORMATS
 
-__all__ = ["LOOSE", "LeftOut", "Listing", "is_hidden", "is_image", "list_images"]
+__all__ = ["LOOSE", "LeftOut", "Listing", "is_hidden", "is_image", "list_images", "normalised"]
 
 NAMED = 3  # examples in a line about many
 # What file managers and operating systems leave behind, in lower case; names with a dot in front as well.
@@ -119,6 +119,11 @@ def list_images(folder: Path) -> Listing:
     )
 
 
+def normalised(name: str) -> str:
+    """A class's name in the encoding by which names are compared; a Mac writes é as two characters."""
+    return unicodedata.normalize("NFC", name)
+
+
 def is_hidden(name: str) -> bool:
     """Whether people do not see a file of that name, or did not put it there."""
     return name.startswith(".") or name.lower() in SYSTEM
@@ -165,7 +170,7 @@ def _is(of_that_kind: Callable[[], bool]) -> bool:
 def _refuse_equal(folder: Path, classes: Iterable[str]) -> None:
     seen: dict[str, str] = {}
     for name in sorted(classes):
-        same = seen.setdefault(unicodedata.normalize("NFC", name), name)
+        same = seen.setdefault(normalised(name), name)
         if same != name:
             raise DataError(
                 f"{folder}: two class folders are called {name!r}, in different encodings of the same text "

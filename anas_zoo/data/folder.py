@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from anas_zoo.data.class_folders import LOOSE, LeftOut, Listing, is_hidden, is_image, list_images
+from anas_zoo.data.class_folders import LOOSE, LeftOut, Listing, is_hidden, is_image, list_images, normalised
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.errors import DataError
@@ -51,10 +50,10 @@ class FolderSource:
         self._files = [
             f"{part}/{file}" if part else file for part, listing in listings.items() for file in listing.files
         ]
-        number = {_text(name): label for label, name in enumerate(first.classes)}
+        number = {normalised(name): label for label, name in enumerate(first.classes)}
         folders = (file.partition("/")[0] for listing in listings.values() for file in listing.files)
         self.labels: npt.NDArray[np.int64] = np.array(
-            [number.get(_text(folder), -1) for folder in folders], dtype=np.int64
+            [number.get(normalised(folder), -1) for folder in folders], dtype=np.int64
         )
         self.test_indices: npt.NDArray[np.int64] | None = None
         if held_out:
@@ -176,7 +175,7 @@ def _refuse_parts_as_classes(root: Path, listing: Listing) -> None:
 
 def _compare_classes(root: Path, train: tuple[str, list[str]], held_out: tuple[str, list[str]]) -> None:
     """``train`` and ``held_out`` are each the name of a part and its classes."""
-    known = [{_text(name) for name in classes} for _, classes in (train, held_out)]
+    known = [{normalised(name) for name in classes} for _, classes in (train, held_out)]
     if known[0] == known[1]:
         return
     where = [(train[0], sorted(known[0] - known[1])), (held_out[0], sorted(known[1] - known[0]))]
@@ -190,11 +189,6 @@ def _compare_classes(root: Path, train: tuple[str, list[str]], held_out: tuple[s
         f"{root}: {train[0]} has {len(known[0])} classes and {held_out[0]} has {len(known[1])}, which must "
         "be the same; " + "; ".join(differing)
     )
-
-
-def _text(name: str) -> str:
-    """A class's name in the encoding by which names are compared; a Mac writes é as two characters."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _left_out(listings: Iterable[Listing]) -> LeftOut:

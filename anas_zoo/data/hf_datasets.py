@@ -22,7 +22,7 @@ from anas_zoo.errors import DataError
 from anas_zoo.files import canonical_json, sha256_bytes
 from anas_zoo.images import read_image
 
-__all__ = ["HfDatasetSource"]
+__all__ = ["HfDatasetSource", "place_and_config"]
 
 # Names that are preferred where the types of the columns leave a choice.
 IMAGE_COLUMNS = ("image", "img")
@@ -49,7 +49,7 @@ class HfDatasetSource:
 
     def __init__(self, dataset: str) -> None:
         self.name = f"hfds/{dataset}"
-        place, config = _place_and_config(dataset)
+        place, config = place_and_config(dataset)
         title = f"{Path(place).name}{config and ':'}{config}" if Path(place).exists() else repr(dataset)
         self.title = f"Hugging Face dataset {title}"
         info = _load(place, config)
@@ -103,9 +103,9 @@ class HfDatasetSource:
         return sha256_bytes(head.encode() + np.concatenate(sizes).tobytes() + self.labels.tobytes())
 
 
-def _place_and_config(dataset: str) -> tuple[str, str]:
-    """The folder or the name on the Hub, and the configuration, "" where none is given."""
-    if ":" not in dataset or Path(dataset).exists():
+def place_and_config(dataset: str, within: Path = Path()) -> tuple[str, str]:
+    """The folder, meant in ``within``, or the name on the Hub; and the configuration, "" without one."""
+    if ":" not in dataset or (within / dataset).exists():
         return dataset, ""
     place, _, config = dataset.rpartition(":")
     return place, config

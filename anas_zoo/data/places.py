@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anas_zoo.data.sources import BUILT_IN
+from anas_zoo.data.hf_datasets import place_and_config
+from anas_zoo.data.sources import BUILT_IN, KINDS
 
 __all__ = ["path_of_source", "source_seen_from"]
-
-KINDS = ("hfds", "wds")  # before the first slash of a name
 
 
 def _cut(name: str) -> tuple[str, str]:
@@ -25,9 +24,7 @@ def path_of_source(name: str, folder: Path) -> Path | None:
     if name in BUILT_IN:
         return None
     kind, rest = _cut(name)
-    path = folder / rest
-    if kind == "hfds/" and not path.exists() and ":" in rest:
-        path = folder / rest.rpartition(":")[0]  # of DIR:CONFIG
+    path = folder / (place_and_config(rest, folder)[0] if kind == "hfds/" else rest)
     if kind == "hfds/" and not path.exists() and not Path(rest).is_absolute():
         return None  # on the Hub
     return path.parent if kind == "wds/" and "{" in path.name else path

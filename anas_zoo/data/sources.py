@@ -22,6 +22,7 @@ from anas_zoo.text import hidden_characters, printable
 __all__ = ["ImageSource", "open_source", "with_preprocessing"]
 
 BUILT_IN = ("digits", "glyphs")
+# What is before the first slash of a name, and what that means.
 KINDS = {"hfds": "the Hugging Face dataset", "wds": "the tar shards"}
 
 

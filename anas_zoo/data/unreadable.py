@@ -18,7 +18,7 @@ from anas_zoo.files import canonical_json, sha256_bytes
 from anas_zoo.progress import note, track
 from anas_zoo.text import printable
 
-__all__ = ["check_unreadable", "numbered_as", "readable", "without_unreadable"]
+__all__ = ["check_unreadable", "note_unreadable", "numbered_as", "readable", "without_unreadable"]
 
 NAMED = 3  # images that a note names
 
@@ -46,9 +46,16 @@ def readable(source: ImageSource, indices: Sequence[int], what: str = "calibrati
             reasons.append(str(exc))
     if reasons and not found:
         raise DataError(f"none of {len(indices)} {what} can be read; the last: {reasons[-1]}")
-    if reasons:
-        note(f"{len(reasons)} of {len(indices)} {what} cannot be read and are left out: {_named(reasons)}")
+    note_unreadable(reasons, len(indices), what)
     return found
+
+
+def note_unreadable(reasons: Sequence[str], images: int, what: str) -> None:
+    """Say how many of ``images`` images cannot be read, and why the first of them; nothing without any."""
+    if reasons:
+        more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
+        named = "; ".join(reasons[:NAMED]) + more
+        note(f"{len(reasons)} of {images} {what} cannot be read and are left out: {named}")
 
 
 def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Split:
@@ -75,10 +82,7 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
     for name, part in parts.items():
         if not part:
             raise DataError(f"no image of the {name} part can be read; the last: {list(found.values())[-1]}")
-    reasons = list(found.values())
-    note(
-        f"{len(found)} of {len(held_out)} held-out images cannot be read and are left out: {_named(reasons)}"
-    )
+    note_unreadable(list(found.values()), len(held_out), "held-out images")
     unreadable = tuple(
         Unreadable(index=index, file=_file(source, index), reason=printable(why))
         for index, why in sorted(found.items())
@@ -111,9 +115,8 @@ class _Renumbered:
         self._numbers[kept] = np.arange(len(source.labels))
         self.name, self.title, self.licence = source.name, source.title, source.licence
         self.label_names, self.preprocessing = source.label_names, source.preprocessing
-        self.labels: npt.NDArray[np.int64] = np.zeros(
-            split.images, dtype=np.int64
-        )  # of gone ones nobody asks
+        # Of the gone ones nobody asks.
+        self.labels: npt.NDArray[np.int64] = np.zeros(split.images, dtype=np.int64)
         self.labels[kept] = source.labels
         self.test_indices: npt.NDArray[np.int64] | None = None
         if source.test_indices is not None:
@@ -130,11 +133,6 @@ class _Renumbered:
 
 def _parts(split: Split) -> dict[str, tuple[int, ...]]:
     return {"search": split.search, "test": split.test}
-
-
-def _named(reasons: Sequence[str]) -> str:
-    more = f"; and {len(reasons) - NAMED} more" if len(reasons) > NAMED else ""
-    return "; ".join(reasons[:NAMED]) + more
 
 
 def _file(source: ImageSource, index: int) -> str | None:

@@ -3,10 +3,11 @@
 from anas_zoo.export.checks import check_file
 from anas_zoo.export.onnx_export import EXPORTER, FileReport, export_onnx
 from anas_zoo.export.runtimes import newest_opset
-from anas_zoo.export.target import Quantization, Target, Tolerance, Tolerances, list_targets
+from anas_zoo.export.target import DEFAULT_TARGET, Quantization, Target, Tolerance, Tolerances, list_targets
 from anas_zoo.export.validate import ParityReport, validate_onnx
 
 __all__ = [
+    "DEFAULT_TARGET",
     "EXPORTER",
     "FileReport",
     "ParityReport",

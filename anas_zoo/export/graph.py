@@ -231,9 +231,5 @@ def onnx_type(dtype: torch.dtype) -> int:
 
 
 def _strided(side: int, conv: nn.Conv2d) -> int:
-    reach, stride, padding = (
-        conv.dilation[0] * (conv.kernel_size[0] - 1),
-        conv.stride[0],
-        int(conv.padding[0]),
-    )
-    return (side + 2 * padding - reach - 1) // stride + 1
+    reach, padding = conv.dilation[0] * (conv.kernel_size[0] - 1), int(conv.padding[0])
+    return (side + 2 * padding - reach - 1) // conv.stride[0] + 1

@@ -13,8 +13,9 @@ from anas_zoo.geometry import InputForm
 from anas_zoo.resources import resource_folder
 from anas_zoo.schema import Schema, parse, read_yaml
 
-__all__ = ["Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
+__all__ = ["DEFAULT_TARGET", "Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
 
+DEFAULT_TARGET = "ort-cpu-fp32"
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 OLDEST_OPSET = 17
 

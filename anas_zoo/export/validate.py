@@ -192,10 +192,8 @@ def _disagreements(
     agreement_pct, needed_pct = _agreement_pct(got, want), tolerances.min_top1_agreement_pct.value
     if agreement_pct < needed_pct:
         yield f"top-1 agrees for {agreement_pct:.2f} % of the images{way}, {needed_pct:g} % is needed"
-    allowed, top1_pct, torch_top1_pct = (
-        tolerances.max_top1_drop_pct,
-        *(_top1_pct(x, labels) for x in (got, want)),
-    )
+    allowed = tolerances.max_top1_drop_pct
+    top1_pct, torch_top1_pct = _top1_pct(got, labels), _top1_pct(want, labels)
     if allowed is None or top1_pct is None or torch_top1_pct is None:
         return
     if torch_top1_pct - top1_pct > allowed.value:

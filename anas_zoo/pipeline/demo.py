@@ -53,17 +53,24 @@ class DemoResult:
 
 
 def run_demo(
-    folder: Path, recipe: Recipe, workers: Workers = HERE, *, licence: str | None = None
+    folder: Path,
+    recipe: Recipe,
+    workers: Workers = HERE,
+    *,
+    licence: str | None = None,
+    about: str | None = None,
 ) -> DemoResult:
     """Run every stage that ``folder`` does not hold yet; the training computes where ``workers`` says.
 
-    The entries get ``licence``, by default the recipe's.
+    The entries get ``licence``, by default the recipe's; ``about`` is said once the run is there.
 
     Raises :class:`anas_zoo.errors.OutputError` when the folder holds anything but an unfinished run of the
     same recipe, :class:`anas_zoo.errors.EntryError` before publishing without a licence, and the errors of
     the stages.
     """
     run = Run.start(folder, recipe)
+    if about is not None:
+        note(about)
     seconds: dict[str, float] = {}
 
     def do(number: int, title: str, made: Path, work: Callable[[], object], done: bool | None = None) -> None:

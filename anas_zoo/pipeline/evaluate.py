@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 
 from anas_zoo.data import ImageSource, open_source
+from anas_zoo.data.unreadable import note_unreadable
 from anas_zoo.errors import DataError, EntryError, NoWeightsError
 from anas_zoo.geometry import Mode
 from anas_zoo.images import opaque
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
-from anas_zoo.progress import note, track
+from anas_zoo.progress import track
 from anas_zoo.training import pick_device
 from anas_zoo.zoo import (
     Accuracy,
@@ -43,7 +44,6 @@ Indices = npt.NDArray[np.int64]
 
 BATCH = 64
 MAX_UNREADABLE = 10  # images that may be left out
-NAMED = 3  # of them that a note names
 MANY_CLASSES = 5  # top-5 says something from more of them on
 
 
@@ -127,10 +127,8 @@ def evaluate(
     for mode in modes or (recorded.mode,):
         accuracy, unreadable = _measured(entry, network, source, classes, split, chosen, mode, runtime)
         accuracies.append(accuracy)
-        if unreadable:
-            reasons = "; ".join(list(unreadable.values())[:NAMED])
-            note(f"{len(unreadable)} of {len(chosen)} images cannot be read and are left out: {reasons}")
-            chosen = [index for index in chosen if index not in unreadable]
+        note_unreadable(list(unreadable.values()), len(chosen), "images")
+        chosen = [index for index in chosen if index not in unreadable]
     if keep:
         write_report(folder, _noted(entry.report, accuracies))
     return Evaluated(entry.name, recorded, network.name, tuple(accuracies))

@@ -11,7 +11,7 @@ from torch import Tensor
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
 from anas_zoo.errors import AnasError, ConfigError, EntryError, ExportError, ParityError, QuantizationError
-from anas_zoo.export import Quantization, Target, export_onnx
+from anas_zoo.export import DEFAULT_TARGET, Quantization, Target, export_onnx
 from anas_zoo.files import canonical_json, sha256_bytes, write_json
 from anas_zoo.geometry import InputForm
 from anas_zoo.nets import Subnet
@@ -29,8 +29,6 @@ from anas_zoo.zoo.manifest import MANIFEST
 from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "export_targets", "onnx_name"]
-
-DEFAULT_TARGET = "ort-cpu-fp32"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anas_zoo.data import Preprocessing
-from anas_zoo.export import Target, export_onnx
+from anas_zoo.export import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency import interleave
@@ -20,7 +20,6 @@ __all__ = ["BesideFloat", "beside_float"]
 
 REPEATS = 60  # calls of the int8 and of the float file each, side by side
 WARMUP = 10
-FLOAT_TARGET = "ort-cpu-fp32"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def beside_float(
 ) -> BesideFloat:
     """Write the float file with the input and batch of ``target``, and time both call by call in turn."""
     same = {"input": target.input, "batch": target.batch}
-    plain = Target.load(FLOAT_TARGET).model_copy(update=same)
+    plain = Target.load(DEFAULT_TARGET).model_copy(update=same)
     with tempfile.TemporaryDirectory() as scratch:
         single = Path(scratch) / "float.onnx"
         export_onnx(
