@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from anas_zoo import _timm_hook
 
 if TYPE_CHECKING:
-    from anas_zoo.errors import AnasError
+    from anas_zoo.core.errors import AnasError
     from anas_zoo.space import Architecture, SearchSpace
     from anas_zoo.zoo import create_model, list_models
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "AnasError": "anas_zoo.errors",
+    "AnasError": "anas_zoo.core.errors",
     "Architecture": "anas_zoo.space",
     "SearchSpace": "anas_zoo.space",
     "create_model": "anas_zoo.zoo",

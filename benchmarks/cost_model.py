@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anas_zoo.files import atomic_write
+from anas_zoo.core.files import atomic_write
 from anas_zoo.space import SearchSpace, count_by_walking, plan_network
 
 ENCODED = 1_000_000

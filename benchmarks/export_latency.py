@@ -25,15 +25,15 @@ import torch
 from torch import nn
 
 import anas_zoo  # noqa: F401  # timm learns of the models
-from anas_zoo.export import Target, export_onnx
-from anas_zoo.export.onnx_export import convert
-from anas_zoo.files import atomic_write
+from anas_zoo.core.files import atomic_write
+from anas_zoo.core.progress import stage
+from anas_zoo.exporting import Target, export_onnx
+from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.profiling.latency import prepare_call
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import runtime_version
 from anas_zoo.profiling.stopwatch import clock_name, time_rounds
-from anas_zoo.progress import stage
 
 # Published top-1 of the paper's table; the side is the architecture's.
 OURS = {"a0": 77.3, "a1": 78.4, "a2": 78.8, "a3": 79.1, "a4": 79.8, "a5": 80.1, "a6": 80.7}

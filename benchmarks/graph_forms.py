@@ -3,7 +3,7 @@
     python benchmarks/graph_forms.py [--networks a0 a2 a6] [--rounds 30] [--out benchmarks/results]
 
 First the operators of onnxruntime's own optimized graph with the share of each kind of node in one-thread
-time, from its profile; then every rewrite of anas_zoo.export.rewrites against the plain graph, files taking
+time, from its profile; then every rewrite of exporting/rewrites.py against the plain graph, files taking
 turns of several calls as in export_latency.py.
 """
 
@@ -22,13 +22,13 @@ import timm
 from export_latency import FLOAT, measure, settled, side_of
 from torch import nn
 
-from anas_zoo.export import Target, export_onnx
-from anas_zoo.export.rewrites import REWRITES
-from anas_zoo.files import atomic_write
+from anas_zoo.core.files import atomic_write
+from anas_zoo.core.progress import stage
+from anas_zoo.exporting import Target, export_onnx
+from anas_zoo.exporting.rewrites import REWRITES
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import runtime_version
-from anas_zoo.progress import stage
 
 PROFILED_CALLS = 30
 TYPICAL_PCT = 25  # percentile of a node's times that stands for it; a busy machine only adds to the others

@@ -27,12 +27,12 @@ from onnx import TensorProto, helper
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from anas_zoo.core.files import atomic_write
+from anas_zoo.core.geometry import Mode
 from anas_zoo.data import DigitsSource, Preprocessing
 from anas_zoo.data.preprocessing import IMAGENET
-from anas_zoo.export import Target, export_onnx
-from anas_zoo.export.image_input import with_image_input
-from anas_zoo.files import atomic_write
-from anas_zoo.geometry import Mode
+from anas_zoo.exporting import Target, export_onnx
+from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.zoo import Entry, PreprocessingInfo, entry_folder
 from anas_zoo.zoo.images import preprocess

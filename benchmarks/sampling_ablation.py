@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.files import write_json
+from anas_zoo.core.files import write_json
 from anas_zoo.space import Architecture, SearchSpace
 
 # Passes forward of each image and epoch: K = 4 subnets a step, 3 candidates for each of the 2 between.
@@ -87,7 +87,7 @@ def run_cell(strategy: str, seed: int, args: argparse.Namespace) -> dict[str, An
     """Train one strategy with one seed and test the architectures."""
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.train import train_stage
-    from anas_zoo.search import SubnetEvaluator
+    from anas_zoo.searching import SubnetEvaluator
     from anas_zoo.training import Workers, pick_device, read_metrics
 
     workers = Workers(pick_device(args.device))
@@ -135,9 +135,9 @@ def fit_predictor(args: argparse.Namespace) -> None:
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.images_at import ImagesAt
     from anas_zoo.pipeline.train import train_stage
-    from anas_zoo.search import SubnetEvaluator
-    from anas_zoo.search.predictor_file import write_predictor
-    from anas_zoo.search.predictor_fit import fit_predictor as fit
+    from anas_zoo.searching import SubnetEvaluator
+    from anas_zoo.searching.predictor_file import write_predictor
+    from anas_zoo.searching.predictor_fit import fit_predictor as fit
 
     epochs = max(2, args.epochs // 2)
     changes = [

@@ -26,8 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # jobs run side by side
 
 import numpy as np
 
-from anas_zoo.files import write_json
-from anas_zoo.search import (
+from anas_zoo.core.files import write_json
+from anas_zoo.searching import (
     Archive,
     Budget,
     Evaluation,
@@ -38,8 +38,8 @@ from anas_zoo.search import (
     make_algorithm,
     run_search,
 )
-from anas_zoo.search.front import losses_of
-from anas_zoo.search.hypervolume import hypervolume
+from anas_zoo.searching.front import losses_of
+from anas_zoo.searching.hypervolume import hypervolume
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
 SPACE = "attentive_nas"

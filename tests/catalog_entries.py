@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo.manifest import write_manifest
 
 __all__ = ["HOSTILE", "change", "copy_entry", "hostile_catalog"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.nets import Supernet, calibrate_bn
-from anas_zoo.resources import shelf_aliases
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import EntryReport, build_config, list_models, write_draft
 

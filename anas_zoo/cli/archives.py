@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.errors import ConfigError, SearchError
-from anas_zoo.text import quoted
+from anas_zoo.core.errors import ConfigError, SearchError
+from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.space import SearchSpace
@@ -61,7 +61,7 @@ def find_archive(path: Path, space_name: str | None) -> tuple[Path, SearchSpace]
 
 def known_classes(path: Path) -> int | None:
     """How many classes the search of an archive, a search's or a run's folder was about, where it says so."""
-    from anas_zoo.schema import read_json
+    from anas_zoo.core.schema import read_json
 
     folder = path / "search" if (path / "run.json").is_file() else path if path.is_dir() else path.parent
     for name in RECORDS:
@@ -77,7 +77,7 @@ def _stated_space(record: Path) -> dict[str, Any] | None:
     """Name and id of the space that a search wrote beside its evaluations, if there is one."""
     if not record.is_file():
         return None
-    from anas_zoo.schema import read_json
+    from anas_zoo.core.schema import read_json
 
     data = read_json(record, error=SearchError)
     space = data.get("space") if isinstance(data, dict) else None

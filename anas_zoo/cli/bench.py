@@ -22,7 +22,7 @@ def bench(
     """Measure the latency of entries here and now: one image, onnxruntime CPU, calls interleaved."""
     from anas_zoo import zoo
     from anas_zoo.cli.entries import find_entry
-    from anas_zoo.errors import EntryError
+    from anas_zoo.core.errors import EntryError
     from anas_zoo.profiling import measure_latency
 
     files: dict[str, Path] = {}

@@ -17,7 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.pipeline import DemoResult
@@ -50,7 +50,7 @@ def demo(
     A run that was stopped resumes when the command is repeated, or with --out alone: at its first unfinished
     stage, a training from its latest checkpoint.
     """
-    from anas_zoo.progress import Bar
+    from anas_zoo.core.progress import Bar
 
     with Bar("load torch"):
         from anas_zoo.cli.default_recipe import about_recipe

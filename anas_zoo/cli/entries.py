@@ -18,11 +18,11 @@ def find_entry(text: str) -> Path:
     Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is said on stderr.
     An entry of the Hub (hf://org/name) is brought into the user's cache first and checked there.
 
-    Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, with the nearest known one, and
-    :class:`anas_zoo.errors.EntryError` for an entry that cannot be had or was altered.
+    Raises :class:`NotOnShelfError` for an unknown name, with the nearest known one, and
+    :class:`EntryError` for an entry that cannot be had or was altered.
     """
-    from anas_zoo.errors import NotOnShelfError
-    from anas_zoo.progress import note
+    from anas_zoo.core.errors import NotOnShelfError
+    from anas_zoo.core.progress import note
     from anas_zoo.zoo import entry_from_hub
     from anas_zoo.zoo.shelf import resolve
 

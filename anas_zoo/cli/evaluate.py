@@ -54,8 +54,8 @@ def evaluate(
     Classes are matched by name. The draft of a run is measured on the run's test split unless told otherwise.
     """
     from anas_zoo.cli.entries import find_entry
+    from anas_zoo.core.progress import Bar
     from anas_zoo.pipeline.evaluate import evaluate as measure
-    from anas_zoo.progress import Bar
 
     with Bar("load torch"):
         import torch  # noqa: F401

@@ -10,10 +10,10 @@ import typer
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
-    from anas_zoo.errors import AnasError
+    from anas_zoo.core.errors import AnasError
     from anas_zoo.pipeline.exporting import Exported
 
 __all__ = ["export"]
@@ -89,8 +89,8 @@ def export(
 
 def _fail(failed: Mapping[str, AnasError], written: int) -> NoReturn:
     """Say of each target why it failed; the same reason for all of several is said once."""
-    from anas_zoo.errors import ExportError
-    from anas_zoo.progress import note
+    from anas_zoo.core.errors import ExportError
+    from anas_zoo.core.progress import note
 
     first = next(iter(failed.values()))
     if not written and len({str(error) for error in failed.values()}) == 1:

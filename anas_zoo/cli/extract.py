@@ -9,7 +9,7 @@ import typer
 
 from anas_zoo.cli.options import RunArgument, RunDataOption
 from anas_zoo.cli.output import print_lines
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 __all__ = ["extract"]
 
@@ -41,10 +41,10 @@ def extract(
     data: RunDataOption = None,
 ) -> None:
     """Extract subnets of a search, calibrate, profile, and test them once on the test split."""
-    from anas_zoo.errors import SearchError
+    from anas_zoo.core.errors import SearchError
     from anas_zoo.pipeline import Run
     from anas_zoo.pipeline.extract import evaluations_of, extract_more, extract_stage, find_architecture
-    from anas_zoo.search import best_under, pick_subnets
+    from anas_zoo.searching import best_under, pick_subnets
 
     if arch and max_mflops:
         raise SearchError("--arch and --max-mflops name architectures in two ways; give one of them")

@@ -17,7 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 __all__ = ["finetune"]
 
@@ -47,17 +47,17 @@ def finetune(
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli finetune ...; see docs/training.md.
     """
-    from anas_zoo.progress import Bar
+    from anas_zoo.core.progress import Bar
 
     with Bar("load torch"):
         from anas_zoo.cli.entries import find_entry
         from anas_zoo.cli.resuming import resumable_run
-        from anas_zoo.errors import OutputError
+        from anas_zoo.core.errors import OutputError
+        from anas_zoo.core.progress import silence
         from anas_zoo.pipeline.deploy import table_row
         from anas_zoo.pipeline.finetune import finetune as fine_tune
         from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
         from anas_zoo.pipeline.finetune_run import FinetuneRun
-        from anas_zoo.progress import silence
         from anas_zoo.training import join_workers
         from anas_zoo.zoo import Entry
 

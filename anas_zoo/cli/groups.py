@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from anas_zoo.errors import AnasError, nearest
+from anas_zoo.core.errors import AnasError, nearest
 
 __all__ = ["HintingGroup", "UsageError", "make_group", "register"]
 

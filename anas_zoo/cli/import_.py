@@ -9,7 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 __all__ = ["import_"]
 
@@ -60,7 +60,7 @@ def import_(
     The entries carry the licence of the authors' weights, CC-BY-NC-4.0. Accuracy is measured where the images
     lie in folders named by class, as WordNet ids or as ImageNet's descriptions; see docs/authors.md.
     """
-    from anas_zoo.errors import SearchError
+    from anas_zoo.core.errors import SearchError
     from anas_zoo.pipeline.extract import find_architecture
     from anas_zoo.pipeline.import_authors import import_authors
     from anas_zoo.space import SearchSpace

@@ -9,7 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 __all__ = ["index"]
 
@@ -35,8 +35,8 @@ def index(
     The page is one file that needs no network. Of the Hub only config.json, report.json and manifest.json are
     read.
     """
-    from anas_zoo.errors import EntryError
-    from anas_zoo.files import output_folder, write_json
+    from anas_zoo.core.errors import EntryError
+    from anas_zoo.core.files import output_folder, write_json
     from anas_zoo.zoo.catalog import index_folder, write_gallery
     from anas_zoo.zoo.catalog.gallery import PAGE
     from anas_zoo.zoo.catalog.hub import index_organisation

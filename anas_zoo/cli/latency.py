@@ -11,7 +11,7 @@ import typer
 from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,10 +66,10 @@ def fit(
     Every subnet is exported (some seconds each) and timed with onnxruntime on the CPU, one image a call.
     The exported files stay in --work, by default a folder beside the model's file; it may be removed.
     """
-    from anas_zoo.errors import OutputError
+    from anas_zoo.core.errors import OutputError
+    from anas_zoo.core.stopping import resumable
     from anas_zoo.pipeline.latency import LatencyPlan, fit_latency
     from anas_zoo.space import SearchSpace
-    from anas_zoo.stopping import resumable
 
     if out.exists():
         raise OutputError(f"{out} is there already; give another --out, or remove it first")
@@ -133,8 +133,8 @@ def predict(
 ) -> None:
     """Say what latency the model predicts for entries or architectures; nothing is measured."""
     from anas_zoo.cli.entries import find_entry
+    from anas_zoo.core.schema import read_json
     from anas_zoo.profiling.latency_model import LatencyModel
-    from anas_zoo.schema import read_json
     from anas_zoo.space import Architecture
     from anas_zoo.zoo import Entry
 
@@ -175,7 +175,7 @@ def _folder(work: Path | None) -> Iterator[Path]:
 
 
 def _warn(model: LatencyModel) -> str | None:
-    from anas_zoo.progress import note
+    from anas_zoo.core.progress import note
 
     unrest = None
     if model.unrest is not None:

@@ -62,7 +62,7 @@ def list_models(
     is left out where a limit asks for it.
     """
     from anas_zoo.cli.entries import catalog_summary
-    from anas_zoo.resources import resource_folder
+    from anas_zoo.core.resources import resource_folder
     from anas_zoo.zoo.catalog import Limits, read_folder, select
 
     limits = Limits(

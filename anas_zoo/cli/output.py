@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from anas_zoo.text import printable
+from anas_zoo.core.text import printable
 
 __all__ = ["print_json", "print_lines", "print_pairs", "print_table"]
 

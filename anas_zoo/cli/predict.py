@@ -21,7 +21,7 @@ def predict(
 ) -> None:
     """Classify image files with an entry's exported model, in onnxruntime."""
     from anas_zoo.cli.entries import find_entry
-    from anas_zoo.progress import track
+    from anas_zoo.core.progress import track
     from anas_zoo.zoo import Classifier
 
     classifier = Classifier(find_entry(entry))

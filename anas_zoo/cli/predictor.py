@@ -11,7 +11,7 @@ from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption, SeedOption
 from anas_zoo.cli.output import print_json, print_lines
 from anas_zoo.cli.predictor_output import predicted_range, print_qualities, print_range
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 __all__ = ["predictor"]
 
@@ -53,10 +53,10 @@ def fit(
     fitted on all of them afterwards.
     """
     from anas_zoo.cli.archives import find_archive, known_classes
-    from anas_zoo.files import sha256_file
-    from anas_zoo.search.predictor_check import read_measured
-    from anas_zoo.search.predictor_file import write_predictor
-    from anas_zoo.search.predictor_fit import fit_predictor
+    from anas_zoo.core.files import sha256_file
+    from anas_zoo.searching.predictor_check import read_measured
+    from anas_zoo.searching.predictor_file import write_predictor
+    from anas_zoo.searching.predictor_fit import fit_predictor
 
     _refuse_taken(out)
     file, found_space = find_archive(archive, space)
@@ -112,7 +112,7 @@ def check(
     """
     from anas_zoo.cli.archives import find_archive
     from anas_zoo.cli.groups import UsageError
-    from anas_zoo.search.predictor_check import check_predictor, read_measured
+    from anas_zoo.searching.predictor_check import check_predictor, read_measured
     from anas_zoo.space import AccuracyPredictor, SearchSpace
 
     if archive is None and space is None:
@@ -166,8 +166,8 @@ def convert(
 
     Its licence goes on holding for what comes out.
     """
-    from anas_zoo.files import sha256_file
-    from anas_zoo.search.forest_onnx import convert_forest
+    from anas_zoo.core.files import sha256_file
+    from anas_zoo.searching.forest_onnx import convert_forest
     from anas_zoo.space import AccuracyPredictor, SearchSpace
 
     _refuse_taken(out)
@@ -182,7 +182,7 @@ def convert(
 
 
 def _refuse_taken(out: Path) -> None:
-    from anas_zoo.errors import OutputError
+    from anas_zoo.core.errors import OutputError
 
     if out.exists():
         raise OutputError(f"{out} is already there; give another --out, or remove it first")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from anas_zoo.cli.output import print_lines, print_table
 
 if TYPE_CHECKING:
-    from anas_zoo.search.predictor_quality import PredictionQuality
+    from anas_zoo.searching.predictor_quality import PredictionQuality
     from anas_zoo.space import AccuracyPredictor
 
 __all__ = ["predicted_range", "print_qualities", "print_range"]
@@ -19,7 +19,7 @@ def predicted_range(found: AccuracyPredictor) -> dict[str, Any]:
     """What the file says of itself, and what it predicts for the ends and for random architectures."""
     import numpy as np
 
-    from anas_zoo.files import sha256_file
+    from anas_zoo.core.files import sha256_file
 
     space = found.space
     drawn = found(space.sample_codes(np.random.default_rng(0), SAMPLED))

@@ -9,7 +9,7 @@ import typer
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
 
 if TYPE_CHECKING:
     from anas_zoo.zoo import Cost

@@ -9,7 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubCommit
@@ -47,7 +47,7 @@ def publish(
     """
     from anas_zoo import zoo
     from anas_zoo.cli.entries import find_entry
-    from anas_zoo.errors import OutputError
+    from anas_zoo.core.errors import OutputError
     from anas_zoo.zoo.hub import HubAddress, is_address
 
     on_hub = is_address(to)

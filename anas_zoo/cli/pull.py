@@ -9,7 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 __all__ = ["pull"]
 

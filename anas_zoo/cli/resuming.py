@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from anas_zoo.stopping import as_started, resumable
+from anas_zoo.core.stopping import as_started, resumable
 
 __all__ = ["resumable_run"]
 

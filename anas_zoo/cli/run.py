@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from anas_zoo.errors import AnasError, DiskFullError
-from anas_zoo.progress import note
-from anas_zoo.stopping import how_to_resume
-from anas_zoo.text import printable
+from anas_zoo.core.errors import AnasError, DiskFullError
+from anas_zoo.core.hints import as_command_line
+from anas_zoo.core.progress import note
+from anas_zoo.core.stopping import how_to_resume
+from anas_zoo.core.text import printable
 
 __all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main"]
 
@@ -78,7 +79,7 @@ def _fail(message: str, exit_code: int) -> int:
 def _explain(error: BaseException, how: str) -> int:
     """Say what went wrong in one line, and ``how`` to resume what was interrupted; returns the exit code."""
     if isinstance(error, AnasError):
-        return _fail(f"error: {error}", error.exit_code)
+        return _fail(f"error: {as_command_line(error.parts)}", error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         code = error.exit_code if isinstance(error, Terminated) else 128 + signal.SIGINT
         if os.environ.get("RANK", "0") != "0":  # torchrun interrupts all; one of them says so

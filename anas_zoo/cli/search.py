@@ -144,13 +144,13 @@ def search(
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli search RUN ...; see docs/search.md.
     """
-    from anas_zoo.errors import SearchError
+    from anas_zoo.core.errors import SearchError
+    from anas_zoo.core.progress import silence
     from anas_zoo.pipeline import Run
     from anas_zoo.pipeline.searching import search_stage, search_with_predictor
     from anas_zoo.pipeline.searching.folder import BEGUN_WITH, recorded_search
-    from anas_zoo.progress import silence
-    from anas_zoo.search import SearchRecipe
-    from anas_zoo.search.objectives import OBJECTIVES
+    from anas_zoo.searching import SearchRecipe
+    from anas_zoo.searching.objectives import OBJECTIVES
     from anas_zoo.space import SearchSpace
     from anas_zoo.training import join_workers
 
@@ -241,7 +241,7 @@ def search(
 
 def _files(begun_with: dict[str, Any], folder: Path, given: dict[str, Path | None]) -> dict[str, Path | None]:
     """The files of a search that is resumed: what is ``given`` now, else what it was begun with."""
-    from anas_zoo.errors import SearchError
+    from anas_zoo.core.errors import SearchError
 
     files = dict(given)
     for option, what in FILES.items():
@@ -256,7 +256,7 @@ def _files(begun_with: dict[str, Any], folder: Path, given: dict[str, Path | Non
 
 
 def _one_subject(run_folder: Path | None, space: str | None, predictor: Path | None) -> None:
-    from anas_zoo.errors import SearchError
+    from anas_zoo.core.errors import SearchError
 
     if run_folder is None and (space is None or predictor is None):
         raise SearchError(
@@ -268,7 +268,7 @@ def _one_subject(run_folder: Path | None, space: str | None, predictor: Path | N
 
 
 def _sides(text: str) -> list[int]:
-    from anas_zoo.errors import SearchError
+    from anas_zoo.core.errors import SearchError
 
     try:
         return sorted({int(side) for side in text.split(",")})
@@ -279,8 +279,8 @@ def _sides(text: str) -> list[int]:
 
 
 def _objectives(costs: list[str]) -> list[str]:
-    from anas_zoo.errors import SearchError, nearest
-    from anas_zoo.search.objectives import COSTS
+    from anas_zoo.core.errors import SearchError, nearest
+    from anas_zoo.searching.objectives import COSTS
 
     for cost in costs:
         if cost not in COSTS:

@@ -9,8 +9,8 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 
 if TYPE_CHECKING:
     from anas_zoo.pipeline.searching import SearchOutcome
-    from anas_zoo.search import Evaluation
-    from anas_zoo.search.answer import Answer
+    from anas_zoo.searching import Evaluation
+    from anas_zoo.searching.answer import Answer
 
 __all__ = ["print_outcome", "print_outcome_json"]
 
@@ -89,7 +89,7 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
 
 def _unsure(answer: Answer, best: Evaluation) -> list[str]:
     """What to do about a latency whose bars hold the limit."""
-    from anas_zoo.search.objectives import OBJECTIVES
+    from anas_zoo.searching.objectives import OBJECTIVES
 
     show, (low, high) = OBJECTIVES[answer.cost].shown, best.bar(answer.cost)
     value = best.value(answer.cost)
@@ -103,7 +103,7 @@ def _unsure(answer: Answer, best: Evaluation) -> list[str]:
 def _table(
     outcome: SearchOutcome, names: dict[str, Evaluation], items: list[Evaluation]
 ) -> tuple[list[str], list[list[str]]]:
-    from anas_zoo.search.objectives import OBJECTIVES
+    from anas_zoo.searching.objectives import OBJECTIVES
 
     costs = ["macs", "params"]
     costs += [name for name in ("size_bytes", "latency_ms") if name in outcome.objectives]

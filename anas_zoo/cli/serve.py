@@ -31,7 +31,7 @@ def serve(
     """Try an entry in the browser: classify images, draw digits, check the golden logits."""
     from anas_zoo.cli.entries import find_entry
     from anas_zoo.cli.output import print_lines
-    from anas_zoo.progress import note
+    from anas_zoo.core.progress import note
     from anas_zoo.zoo.serving import PageServer, page_routes
 
     routes = page_routes(find_entry(entry))

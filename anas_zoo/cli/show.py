@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_pairs
 from anas_zoo.cli.show_evidence import print_accuracies, print_cost, print_exported
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.zoo import Entry, EntryReport
@@ -75,7 +75,7 @@ def _shortened(labels: tuple[str, ...], limit: int = 10) -> str:
 
 
 def _input(entry: Entry) -> dict[str, str]:
-    from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE
+    from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE
 
     pre = entry.config.anas.preprocessing
     steps = f"{pre.interpolation}, crop {pre.crop_pct:g}"

@@ -37,14 +37,14 @@ def train(
     """
     from anas_zoo.cli.default_recipe import about_recipe
     from anas_zoo.cli.resuming import resumable_run
+    from anas_zoo.core.errors import OutputError
+    from anas_zoo.core.progress import silence
+    from anas_zoo.core.text import quoted
     from anas_zoo.data import Share
-    from anas_zoo.errors import OutputError
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.recipe import default_recipe
     from anas_zoo.pipeline.run_folder import MARKER
     from anas_zoo.pipeline.train import train_stage
-    from anas_zoo.progress import silence
-    from anas_zoo.text import quoted
     from anas_zoo.training import join_workers
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}

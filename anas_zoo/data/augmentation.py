@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from anas_zoo.schema import Schema
+from anas_zoo.core.schema import Schema
 
 __all__ = ["AugmentationRecipe", "augment", "draw_affine"]
 

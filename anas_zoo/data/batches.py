@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from anas_zoo.errors import DataError
+from anas_zoo.core.errors import DataError
 
 __all__ = ["Batch", "Share", "TrainData", "epoch_order", "seeded"]
 

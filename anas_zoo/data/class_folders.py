@@ -13,8 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from anas_zoo.errors import DataError
-from anas_zoo.images import FORMATS
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.images import FORMATS
 
 __all__ = ["LOOSE", "LeftOut", "Listing", "is_hidden", "is_image", "list_images", "normalised"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data.preprocessing import Preprocessing
-from anas_zoo.files import sha256_bytes
 
 __all__ = ["DigitsSource"]
 

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.core.images import read_image
+from anas_zoo.core.progress import note
 from anas_zoo.data.class_folders import LOOSE, LeftOut, Listing, is_hidden, is_image, list_images, normalised
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.preprocessing import IMAGENET
-from anas_zoo.errors import DataError
-from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.images import read_image
-from anas_zoo.progress import note
 
 __all__ = ["FolderSource"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data.glyph_drawing import Inks, draw_glyph
 from anas_zoo.data.preprocessing import Preprocessing
-from anas_zoo.errors import DataError
-from anas_zoo.files import sha256_bytes
 
 __all__ = ["CHARACTERS", "TEST_FONTS", "TRAIN_FONTS", "GlyphsSource"]
 

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.core.images import read_image
 from anas_zoo.data.hf_labels import (
     class_names_of,
     class_numbers,
@@ -18,9 +21,6 @@ from anas_zoo.data.hf_labels import (
 )
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
 from anas_zoo.data.preprocessing import IMAGENET
-from anas_zoo.errors import DataError
-from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.images import read_image
 
 __all__ = ["HfDatasetSource", "place_and_config"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import DataError
+from anas_zoo.core.errors import DataError
 
 __all__ = ["class_names_of", "class_numbers", "is_unpublished", "refuse_missing", "refuse_strange"]
 

@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.images import opaque, resized_and_cropped
+from anas_zoo.core.progress import track
 from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
 from anas_zoo.data.batches import AUGMENTATION, Batch, Share, epoch_order, seeded
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.tensors import check_memory
 from anas_zoo.data.unreadable import check_unreadable
-from anas_zoo.errors import DataError
-from anas_zoo.images import opaque, resized_and_cropped
-from anas_zoo.progress import track
 
 __all__ = ["MemoryImages"]
 

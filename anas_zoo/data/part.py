@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data.sources import ImageSource
-from anas_zoo.files import sha256_bytes
 
 __all__ = ["PartOf", "balanced_choice", "balanced_order"]
 

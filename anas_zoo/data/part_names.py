@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from anas_zoo.errors import DataError
-from anas_zoo.progress import note
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.progress import note
 
 __all__ = ["HELD_OUT", "TRAIN", "by_part", "note_parts", "part_called", "part_in"]
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from anas_zoo.errors import ConfigError
-from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency, resize_and_crop_sides
-from anas_zoo.images import opaque, resized_and_cropped
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency, resize_and_crop_sides
+from anas_zoo.core.images import opaque, resized_and_cropped
 
 __all__ = ["IMAGENET", "Preprocessing"]
 

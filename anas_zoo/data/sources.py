@@ -10,14 +10,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.errors import DataError, nearest
+from anas_zoo.core.progress import note
+from anas_zoo.core.text import hidden_characters, printable
 from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.wds import WdsSource
-from anas_zoo.errors import DataError, nearest
-from anas_zoo.progress import note
-from anas_zoo.text import hidden_characters, printable
 
 __all__ = ["ImageSource", "open_source", "with_preprocessing"]
 
@@ -49,7 +49,7 @@ class ImageSource(Protocol):
     preprocessing: Preprocessing
 
     def image(self, index: int) -> Image.Image:
-        """Image ``index`` in RGB, or in RGBA where parts are transparent (:func:`anas_zoo.images.opaque`).
+        """Image ``index`` in RGB, or in RGBA where parts are transparent.
 
         Raises :class:`DataError` naming an image that cannot be read.
         """

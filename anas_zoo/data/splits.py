@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.schema import Schema
 from anas_zoo.data.sources import ImageSource
-from anas_zoo.errors import DataError
-from anas_zoo.schema import Schema
 
 __all__ = ["Split", "SplitRecipe", "Unreadable", "make_split"]
 

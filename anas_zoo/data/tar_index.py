@@ -16,8 +16,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import DataError
-from anas_zoo.plain_data import parse_json
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.plain_data import parse_json
 
 __all__ = ["COMPRESSED", "TarIndex", "compressed_error", "index_tar", "name_at"]
 

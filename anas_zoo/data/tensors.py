@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.progress import track
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.sources import ImageSource
-from anas_zoo.errors import DataError
-from anas_zoo.progress import track
 
 __all__ = ["check_memory", "eval_tensor", "images_in_memory"]
 

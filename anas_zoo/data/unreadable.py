@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.core.progress import note, track
+from anas_zoo.core.text import printable
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.splits import Split, Unreadable
-from anas_zoo.errors import DataError
-from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.progress import note, track
-from anas_zoo.text import printable
 
 __all__ = ["check_unreadable", "note_unreadable", "numbered_as", "readable", "without_unreadable"]
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from anas_zoo.schema import Schema
+from anas_zoo.core.schema import Schema
 
 __all__ = ["RandomViews", "StreamRecipe"]
 

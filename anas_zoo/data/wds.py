@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.core.images import read_image
+from anas_zoo.core.progress import note, track
 from anas_zoo.data.class_folders import is_hidden
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.data.tar_index import COMPRESSED, compressed_error, index_tar, name_at
-from anas_zoo.errors import DataError
-from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.images import read_image
-from anas_zoo.progress import note, track
 
 __all__ = ["WdsSource"]
 

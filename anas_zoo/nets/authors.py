@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from anas_zoo.errors import CheckpointError
+from anas_zoo.core.errors import CheckpointError
+from anas_zoo.core.outside import kind_of_file, refuse_irregular
 from anas_zoo.nets.supernet import Supernet
-from anas_zoo.outside import kind_of_file, refuse_irregular
 from anas_zoo.space import SearchSpace
 
 __all__ = ["KeyCoverage", "load_authors_checkpoint", "read_authors_checkpoint"]

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anas_zoo.errors import CalibrationError
+from anas_zoo.core.errors import CalibrationError
 
 __all__ = ["Calibration", "calibrate_bn"]
 

@@ -9,11 +9,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from anas_zoo.errors import CheckpointError
-from anas_zoo.files import atomic_write, canonical_json
+from anas_zoo.core.errors import CheckpointError
+from anas_zoo.core.files import atomic_write, canonical_json
+from anas_zoo.core.outside import kind_of_file
+from anas_zoo.core.plain_data import parse_json
 from anas_zoo.nets.supernet import Supernet
-from anas_zoo.outside import kind_of_file
-from anas_zoo.plain_data import parse_json
 from anas_zoo.space import SearchSpace
 
 __all__ = ["load_supernet", "save_supernet"]

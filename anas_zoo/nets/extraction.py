@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from anas_zoo.errors import CheckpointError
+from anas_zoo.core.errors import CheckpointError
 from anas_zoo.nets.elastic import leading_slice
 from anas_zoo.nets.subnet import Subnet
 from anas_zoo.space import Architecture, Structure

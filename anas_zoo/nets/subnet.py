@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
-from anas_zoo.errors import SpaceError
+from anas_zoo.core.errors import SpaceError
+from anas_zoo.core.schema import parse
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
 from anas_zoo.nets.calibration import Calibration
 from anas_zoo.nets.features import FeatureMixin
@@ -23,7 +24,6 @@ from anas_zoo.nets.variants import (
     replace_activations,
     set_batch_norm,
 )
-from anas_zoo.schema import parse
 from anas_zoo.space import Architecture, NetworkPlan, SearchSpace, Structure, plan_network
 from anas_zoo.space.genes import check_lengths
 
@@ -67,8 +67,8 @@ class Subnet(FeatureMixin, nn.Module):
         as_published: whether it computes what the architecture says; not so with another activation, bn_eps
             or output_stride, and then an entry's calibration is not its own.
 
-    Raises :class:`anas_zoo.errors.SpaceError` when ``arch`` and ``structure`` do not fit,
-    :class:`anas_zoo.errors.ConfigError` for another argument that cannot be.
+    Raises :class:`SpaceError` when ``arch`` and ``structure`` do not fit,
+    :class:`ConfigError` for another argument that cannot be.
     """
 
     def __init__(

@@ -111,7 +111,7 @@ class Supernet(nn.Module):
 
         Its running statistics are what the supernet's buffers hold, which says nothing about it: it
         counts as uncalibrated until :func:`anas_zoo.nets.calibrate_bn` has run.
-        Raises :class:`anas_zoo.errors.SpaceError` when ``arch`` is not in the space.
+        Raises :class:`SpaceError` when ``arch`` is not in the space.
         """
         self.space.validate(arch)
         return extract_subnet(self.state_dict(), self.space.structure, arch, self.num_classes)

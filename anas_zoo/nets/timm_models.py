@@ -21,7 +21,7 @@ from timm.models import (
     resolve_pretrained_cfg,
 )
 
-from anas_zoo.errors import (
+from anas_zoo.core.errors import (
     AnasError,
     CheckpointError,
     ConfigError,
@@ -29,8 +29,8 @@ from anas_zoo.errors import (
     SpaceError,
     nearest,
 )
-from anas_zoo.resources import resource_folder, shelf_aliases
-from anas_zoo.schema import parse, read_json
+from anas_zoo.core.resources import resource_folder, shelf_aliases
+from anas_zoo.core.schema import parse, read_json
 from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
 from anas_zoo.space.genes import check_lengths
 from anas_zoo.space.plan import conv_side
@@ -179,7 +179,7 @@ def attentive_nas(
         structure: strides, squeeze-and-excite and activations; default is that of ``attentive_nas``.
         **kwargs: what :class:`anas_zoo.nets.Subnet` and timm's builder take.
 
-    Raises :class:`anas_zoo.errors.SpaceError` without an architecture or with one that does not fit.
+    Raises :class:`SpaceError` without an architecture or with one that does not fit.
     """
     if arch is None:
         raise SpaceError(

@@ -9,7 +9,7 @@ import torch
 from timm.layers import SelectAdaptivePool2d, create_act_layer
 from torch import nn
 
-from anas_zoo.errors import ConfigError
+from anas_zoo.core.errors import ConfigError
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, Shortcut
 
 __all__ = ["ActLayer", "check_numbers", "dilate", "global_pooling", "replace_activations", "set_batch_norm"]

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anas_zoo.errors import ConfigError
-from anas_zoo.plain_data import PlainDataError, parse_yaml
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.plain_data import PlainDataError, parse_yaml
 
 __all__ = ["with_changes"]
 

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.errors import EntryError
-from anas_zoo.files import write_json
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.files import write_json
+from anas_zoo.core.progress import note, stage, track
+from anas_zoo.core.schema import read_json
+from anas_zoo.core.text import quoted
 from anas_zoo.pipeline.deploy import (
     publish_drafts,
     table_row,
@@ -24,11 +27,8 @@ from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.pipeline.searching import evaluated_on, search_stage
 from anas_zoo.pipeline.train import HERE, train_stage
-from anas_zoo.progress import note, stage, track
-from anas_zoo.schema import read_json
-from anas_zoo.search import Evaluation
-from anas_zoo.search.archive import EVALUATIONS, FRONT, read_front, read_records
-from anas_zoo.text import quoted
+from anas_zoo.searching import Evaluation
+from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
 from anas_zoo.training import Workers
 from anas_zoo.zoo import Entry
 
@@ -64,8 +64,8 @@ def run_demo(
 
     The entries get ``licence``, by default the recipe's; ``about`` is said once the run is there.
 
-    Raises :class:`anas_zoo.errors.OutputError` when the folder holds anything but an unfinished run of the
-    same recipe, :class:`anas_zoo.errors.EntryError` before publishing without a licence, and the errors of
+    Raises :class:`OutputError` when the folder holds anything but an unfinished run of the
+    same recipe, :class:`EntryError` before publishing without a licence, and the errors of
     the stages.
     """
     run = Run.start(folder, recipe)

@@ -8,16 +8,16 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
+from anas_zoo.core.errors import AnasError, EntryError, ExportError
+from anas_zoo.core.files import output_folder
+from anas_zoo.core.progress import track
+from anas_zoo.core.text import quoted
 from anas_zoo.data import with_preprocessing
-from anas_zoo.errors import AnasError, EntryError, ExportError
-from anas_zoo.export import ParityReport, Target, validate_onnx
-from anas_zoo.files import output_folder
+from anas_zoo.exporting import ParityReport, Target, validate_onnx
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import measure_latency
-from anas_zoo.progress import track
-from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.evidence import FileInfo
@@ -39,8 +39,8 @@ def validate_draft(
     """Validate every exported file of a draft on ``images``; ``keep`` puts the parity into its report.
 
     Every file is tried, and the parity of those that hold is kept. Raises :class:`EntryError` when nothing
-    was exported yet; what :func:`anas_zoo.export.validate_onnx` raises for a file that does not compute what
-    the weights do, and :class:`anas_zoo.errors.ExportError` with each reason for several of them.
+    was exported yet; what :func:`validate_onnx` raises for a file that does not compute what
+    the weights do, and :class:`ExportError` with each reason for several of them.
     """
     entry = _with_files(draft)
     subnet, preprocessing = load_subnet(draft), entry.config.anas.preprocessing.to_preprocessing()

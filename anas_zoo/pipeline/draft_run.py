@@ -15,8 +15,8 @@ __all__ = ["run_of_draft"]
 def run_of_draft(folder: Path, data: str | None = None) -> RunFolder[Any] | None:
     """The run of a draft ``RUN/subnets/NAME``, its images at ``data`` if given; None for other folders.
 
-    Raises :class:`anas_zoo.errors.OutputError` for a run whose file cannot be read, and
-    :class:`anas_zoo.errors.DataError` for other images than the run's.
+    Raises :class:`OutputError` for a run whose file cannot be read, and
+    :class:`DataError` for other images than the run's.
     """
     folder = folder.resolve()
     run = folder.parent.parent

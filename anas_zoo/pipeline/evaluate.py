@@ -12,14 +12,14 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.core.geometry import Mode
+from anas_zoo.core.images import opaque
+from anas_zoo.core.progress import track
 from anas_zoo.data import ImageSource, open_source
 from anas_zoo.data.unreadable import note_unreadable
-from anas_zoo.errors import DataError, EntryError, NoWeightsError
-from anas_zoo.geometry import Mode
-from anas_zoo.images import opaque
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
-from anas_zoo.progress import track
 from anas_zoo.training import pick_device
 from anas_zoo.zoo import (
     Accuracy,

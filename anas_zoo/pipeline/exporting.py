@@ -8,19 +8,26 @@ from pathlib import Path
 
 from torch import Tensor
 
+from anas_zoo.core.errors import (
+    AnasError,
+    ConfigError,
+    EntryError,
+    ExportError,
+    ParityError,
+    QuantizationError,
+)
+from anas_zoo.core.files import canonical_json, sha256_bytes, write_json
+from anas_zoo.core.geometry import InputForm
+from anas_zoo.core.progress import note
+from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
-from anas_zoo.errors import AnasError, ConfigError, EntryError, ExportError, ParityError, QuantizationError
-from anas_zoo.export import DEFAULT_TARGET, Quantization, Target, export_onnx
-from anas_zoo.files import canonical_json, sha256_bytes, write_json
-from anas_zoo.geometry import InputForm
+from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.images_at import CALIBRATION, ImagesAt
 from anas_zoo.pipeline.int8_speed import BesideFloat, beside_float
 from anas_zoo.profiling import count_onnx_macs
-from anas_zoo.progress import note
-from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.entry import CONFIG
@@ -75,7 +82,7 @@ def export_entry(
             ``min_speedup`` asks.
 
     Raises :class:`EntryError` for a published entry without ``out``; :class:`QuantizationError` for an int8
-    file that cannot be made, or not as fast as required; what :func:`anas_zoo.export.export_onnx` raises.
+    file that cannot be made, or not as fast as required; what :func:`anas_zoo.exporting.export_onnx` raises.
     """
     entry = _open(folder, out)
     if run_of_draft(folder, data) is not None:

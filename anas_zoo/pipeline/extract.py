@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from anas_zoo.errors import OutputError, SearchError
-from anas_zoo.files import output_folder, sha256_file, write_json
+from anas_zoo.core.errors import OutputError, SearchError
+from anas_zoo.core.files import output_folder, sha256_file, write_json
+from anas_zoo.core.progress import track
+from anas_zoo.core.schema import read_json
+from anas_zoo.core.text import quoted
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching import make_evaluator
 from anas_zoo.pipeline.searching.folder import finished_search, recorded_search
 from anas_zoo.pipeline.tested_draft import write_tested_draft
-from anas_zoo.progress import track
-from anas_zoo.schema import read_json
-from anas_zoo.search import Evaluation, pick_subnets, read_evaluations
-from anas_zoo.search.archive import FRONT
+from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
+from anas_zoo.searching.archive import FRONT
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry
 
 __all__ = ["evaluations_of", "extract_more", "extract_stage", "find_architecture"]
@@ -93,7 +93,7 @@ def extract_more(run: Run, archs: Sequence[Architecture]) -> list[str]:
     """Extract ``archs`` beside what ``RUN/subnets`` may hold, each under the run's name and its id.
 
     Returns their names. Raises :class:`OutputError` when one is there already, and
-    :class:`anas_zoo.errors.SpaceError` for one outside the run's space.
+    :class:`SpaceError` for one outside the run's space.
     """
     run.use_threads()
     named = {f"{run.recipe.name}_{arch.id}": arch for arch in archs}

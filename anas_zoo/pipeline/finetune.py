@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from anas_zoo.files import canonical_json, output_folder, sha256_bytes, write_json
+from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes, write_json
+from anas_zoo.core.progress import note, stage
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.nets.blocks import init_weights
 from anas_zoo.pipeline.deploy import time_drafts, validate_on_test_images
@@ -16,8 +17,7 @@ from anas_zoo.pipeline.exporting import export_entry
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.progress import note, stage
-from anas_zoo.search.evaluator import accuracy_pct, logits_of
+from anas_zoo.searching.evaluator import accuracy_pct, logits_of
 from anas_zoo.training import Trainer, Workers
 from anas_zoo.training.fixed import FixedStep
 from anas_zoo.zoo import load_subnet

@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from anas_zoo.errors import ConfigError
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.pipeline.changes import with_changes
 from anas_zoo.pipeline.recipe import RunRecipe
-from anas_zoo.schema import Schema, parse, read_yaml
 from anas_zoo.training import EvaluationRecipe, TrainRecipe
 
 __all__ = ["FinetuneRecipe"]

@@ -17,16 +17,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from anas_zoo.core.errors import EntryError, NoWeightsError, OutputError
+from anas_zoo.core.files import refuse_occupied
+from anas_zoo.core.schema import Schema, parse
+from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, balanced_choice, with_preprocessing
 from anas_zoo.data.unreadable import readable
-from anas_zoo.errors import EntryError, NoWeightsError, OutputError
-from anas_zoo.files import refuse_occupied
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.places import Places
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
-from anas_zoo.schema import Schema, parse
-from anas_zoo.text import quoted
 from anas_zoo.zoo import Entry, PreprocessingInfo
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS
 from anas_zoo.zoo.lacking import how_to_get_weights

@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
+from anas_zoo.core.errors import DataError, EntryError, nearest
+from anas_zoo.core.files import atomic_write, output_folder, refuse_occupied, sha256_file
+from anas_zoo.core.geometry import Mode
+from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import ImageSource, eval_tensor, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
-from anas_zoo.errors import DataError, EntryError, nearest
-from anas_zoo.files import atomic_write, output_folder, refuse_occupied, sha256_file
-from anas_zoo.geometry import Mode
 from anas_zoo.nets import KeyCoverage, Supernet, calibrate_bn, read_authors_checkpoint
 from anas_zoo.pipeline.authors_labels import ImageRoles, class_names, image_roles
 from anas_zoo.pipeline.deploy import validate_draft
@@ -21,7 +22,6 @@ from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.exporting import export_entry
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES, cost_of
 from anas_zoo.profiling import profile_flops
-from anas_zoo.progress import Bar, note
 from anas_zoo.space import Architecture
 from anas_zoo.zoo import Accuracy, Entry, EntryReport, build_config, model_card, write_draft, write_report
 from anas_zoo.zoo.entry import CARD

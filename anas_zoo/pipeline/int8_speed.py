@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from anas_zoo.data import Preprocessing
-from anas_zoo.export import DEFAULT_TARGET, Target, export_onnx
+from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency import interleave

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anas_zoo.core.errors import DataError, nearest
 from anas_zoo.data import ImageSource, balanced_choice
-from anas_zoo.errors import DataError, nearest
 from anas_zoo.pipeline.images_at import SCORING
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.zoo import Entry

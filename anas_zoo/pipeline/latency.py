@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from anas_zoo.errors import AnasError, ProfileError
+from anas_zoo.core.errors import AnasError, ProfileError
+from anas_zoo.core.progress import stage, track
 from anas_zoo.profiling.design import designed_codes, held_out_codes
 from anas_zoo.profiling.latency_error import ErrorReport, judge, unrest_of
 from anas_zoo.profiling.latency_fit import fit_coefficients
@@ -20,7 +21,6 @@ from anas_zoo.profiling.stopwatch import clock_name
 from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep, yardsticks_among
 from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.profiling.yardsticks import Here, compare, time_yardsticks
-from anas_zoo.progress import stage, track
 from anas_zoo.space import Architecture, SearchSpace
 
 __all__ = ["LatencyPlan", "check_latency", "compare_here", "export_folder", "fit_latency"]
@@ -176,7 +176,7 @@ def _measure(
 
 def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
     """Where below ``work`` the files of a space lie, by architecture id."""
-    from anas_zoo.export import EXPORTER
+    from anas_zoo.exporting import EXPORTER
     from anas_zoo.pipeline.exporting import DEFAULT_TARGET
 
     return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-{EXPORTER}"
@@ -192,7 +192,7 @@ def export_random(
     """
     import torch
 
-    from anas_zoo.export import Target, export_onnx
+    from anas_zoo.exporting import Target, export_onnx
     from anas_zoo.nets import Supernet, calibrate_bn
     from anas_zoo.pipeline.exporting import DEFAULT_TARGET
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from anas_zoo.core.schema import Schema
 from anas_zoo.data.places import path_of_source, source_seen_from
-from anas_zoo.schema import Schema
 
 __all__ = ["Places", "is_there"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import Field
 
+from anas_zoo.core.errors import ConfigError, nearest
+from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.data import SplitRecipe
-from anas_zoo.errors import ConfigError, nearest
 from anas_zoo.pipeline.changes import with_changes
-from anas_zoo.schema import Schema, parse, read_yaml
-from anas_zoo.search import SearchRecipe
+from anas_zoo.searching import SearchRecipe
 from anas_zoo.training import TrainRecipe
 
 __all__ = ["Recipe", "RunRecipe", "default_recipe"]

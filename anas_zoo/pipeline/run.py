@@ -20,19 +20,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from anas_zoo.core.errors import CheckpointError, OutputError
+from anas_zoo.core.files import refuse_occupied
+from anas_zoo.core.schema import parse
+from anas_zoo.core.text import quoted
 from anas_zoo.data import PartOf, balanced_order
 from anas_zoo.data.unreadable import readable
-from anas_zoo.errors import CheckpointError, OutputError
-from anas_zoo.files import refuse_occupied
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt, ViewsAt
 from anas_zoo.pipeline.places import Places
 from anas_zoo.pipeline.recipe import Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
-from anas_zoo.schema import parse
-from anas_zoo.search import SearchRecipe
+from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
-from anas_zoo.text import quoted
 
 __all__ = ["Run"]
 

@@ -9,16 +9,16 @@ from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
+from anas_zoo.core.errors import DataError, OutputError
+from anas_zoo.core.files import output_folder, write_json
+from anas_zoo.core.schema import differences, parse, read_json
+from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, Split, make_split, open_source
 from anas_zoo.data.places import source_seen_from
 from anas_zoo.data.unreadable import numbered_as, without_unreadable
-from anas_zoo.errors import DataError, OutputError
-from anas_zoo.files import output_folder, write_json
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.pipeline.places import Places, is_there
 from anas_zoo.pipeline.recipe import RunRecipe
-from anas_zoo.schema import differences, parse, read_json
-from anas_zoo.text import quoted
 
 __all__ = ["MARKER", "Kind", "RunFolder", "in_words", "kind_of_run", "places_of", "read_marker"]
 

@@ -9,7 +9,7 @@ from anas_zoo.data import ImageSource
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import FlopsReport, profile_flops
-from anas_zoo.search.evaluator import accuracy_pct, logits_of
+from anas_zoo.searching.evaluator import accuracy_pct, logits_of
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Accuracy, Cost, EntryReport, build_config, write_draft
 from anas_zoo.zoo.schemas import Ancestor, SpaceInfo

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes
+from anas_zoo.core.progress import note
 from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData, balanced_choice
 from anas_zoo.data.unreadable import readable
-from anas_zoo.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.pipeline.training_picture import draw_training
-from anas_zoo.progress import note
-from anas_zoo.search import SubnetEvaluator
+from anas_zoo.searching import SubnetEvaluator
 from anas_zoo.training import (
     SupernetStep,
     Trainer,
@@ -39,7 +39,7 @@ HERE = Workers(torch.device("cpu"))
 def open_train_data(run: RunFolder[Any], workers: Workers, *, resolution: int) -> TrainData:
     """The training split as ``run``'s recipe serves it, for networks of up to ``resolution``.
 
-    Raises :class:`anas_zoo.errors.DataError` for images that cannot be served.
+    Raises :class:`DataError` for images that cannot be served.
     """
     recipe: TrainRecipe = run.recipe.train
     source, train = run.source, run.split.train

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.files import atomic_write
+from anas_zoo.core.files import atomic_write
 
 __all__ = ["draw_training"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
 from anas_zoo.space import SearchSpace
 
 __all__ = ["designed_codes", "held_out_codes", "least_designed"]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.errors import ProfileError
-from anas_zoo.schema import Schema
+from anas_zoo.core.errors import ProfileError
+from anas_zoo.core.schema import Schema
 from anas_zoo.space import (
     LayerKind,
     count_by_walking,

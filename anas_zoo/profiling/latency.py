@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
+from anas_zoo.core.progress import track
+from anas_zoo.core.schema import Schema
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import open_session, runtime_version
-from anas_zoo.progress import track
-from anas_zoo.schema import Schema
 
 __all__ = ["LatencyReport", "interleave", "measure_latency", "prepare_call"]
 
@@ -90,7 +90,7 @@ def measure_latency(
         batch_size: images per call.
 
     Raises :class:`ProfileError` for a number that cannot be, or a file with more than one free dimension;
-    :class:`anas_zoo.errors.ExportError` for a file that onnxruntime cannot load.
+    :class:`ExportError` for a file that onnxruntime cannot load.
     """
     numbers = {"threads": threads, "repeats": repeats, "batch_size": batch_size}
     for name, value in numbers.items():

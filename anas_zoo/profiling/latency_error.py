@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from anas_zoo.core.schema import Schema
 from anas_zoo.profiling.sweep import Sweep, Timing
-from anas_zoo.schema import Schema
 
 __all__ = [
     "TARGET_ERROR_PCT",

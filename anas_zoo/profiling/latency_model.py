@@ -11,16 +11,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from anas_zoo.errors import ConfigError, nearest
-from anas_zoo.files import write_json
+from anas_zoo.core.errors import ConfigError, nearest
+from anas_zoo.core.files import write_json
+from anas_zoo.core.schema import Schema, parse, read_json
+from anas_zoo.core.text import quoted
 from anas_zoo.profiling.latency_error import Bars, ErrorReport, bars_of, restless_level
 from anas_zoo.profiling.machine import Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import Timing, yardsticks_among
 from anas_zoo.profiling.work import WORK, block_work, head_work, stem_work
-from anas_zoo.schema import Schema, parse, read_json
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 from anas_zoo.space.tables import PartTables
-from anas_zoo.text import quoted
 
 __all__ = ["LatencyModel", "LatencyRecord", "Measured"]
 
@@ -135,7 +135,7 @@ class LatencyModel:
     def __call__(self, archs: Sequence[Architecture] | npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Milliseconds per image of architectures or codes (N, genes), (N,) float64.
 
-        Raises :class:`anas_zoo.errors.SpaceError` for one outside the space.
+        Raises :class:`SpaceError` for one outside the space.
         """
         tables = self._tables
         nothing = np.zeros(len(self.space.config.head.width))  # the head's row has the classifier already

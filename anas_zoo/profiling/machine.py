@@ -6,8 +6,8 @@ import os
 import platform
 from pathlib import Path
 
+from anas_zoo.core.schema import Schema, differences
 from anas_zoo.profiling.session import runtime_version
-from anas_zoo.schema import Schema, differences
 
 __all__ = ["Fingerprint", "describe_machine", "fingerprint"]
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
+from anas_zoo.core.schema import Schema
 from anas_zoo.profiling.onnx_ops import COUNTED, operator_name, refused_operators, values_read
 from anas_zoo.profiling.onnx_shapes import input_shape, read_graph, run_for_shapes
-from anas_zoo.schema import Schema
 from anas_zoo.space import LayerKind, layer_kind
 from anas_zoo.space.layers import LAYER_KINDS
 

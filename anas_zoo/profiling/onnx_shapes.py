@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.errors import ProfileError
-from anas_zoo.outside import refuse_external_data
+from anas_zoo.core.errors import ProfileError
+from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.profiling.session import ERRORS_ONLY
 
 __all__ = ["input_shape", "read_graph", "run_for_shapes"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.errors import ExportError
-from anas_zoo.outside import refuse_external_data
+from anas_zoo.core.errors import ExportError
+from anas_zoo.core.outside import refuse_external_data
 
 __all__ = ["open_session", "runtime_version"]
 
@@ -20,7 +20,7 @@ def open_session(
 
     With ``optimize`` onnxruntime rewrites the graph as it does by default, without it runs it as written.
 
-    Raises :class:`anas_zoo.errors.ExportError` in one line when there is no such file, when it is no
+    Raises :class:`ExportError` in one line when there is no such file, when it is no
     (whole) ONNX file or has weights outside of it, or when this onnxruntime lacks the ``provider``.
     """
     import onnxruntime

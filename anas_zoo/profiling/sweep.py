@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
+from anas_zoo.core.progress import Bar
+from anas_zoo.core.schema import Schema
 from anas_zoo.profiling.latency import prepare_call
 from anas_zoo.profiling.stopwatch import time_rounds
-from anas_zoo.progress import Bar
-from anas_zoo.schema import Schema
 
 __all__ = ["Sweep", "Timing", "check_numbers", "measure_sweep", "yardsticks_among"]
 
@@ -105,7 +105,7 @@ def measure_sweep(
         threads: threads of the runtime.
         repeats: measured calls of each file, over all passes; wide bars get up to as many again.
 
-    Raises :class:`ProfileError` for numbers that cannot be, :class:`anas_zoo.errors.ExportError` for a file
+    Raises :class:`ProfileError` for numbers that cannot be, :class:`ExportError` for a file
     that onnxruntime cannot load.
     """
     check_numbers(threads, repeats)

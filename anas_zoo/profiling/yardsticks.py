@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from anas_zoo.core.progress import track
+from anas_zoo.core.schema import Schema
 from anas_zoo.profiling.latency import prepare_call
 from anas_zoo.profiling.latency_error import Bars
 from anas_zoo.profiling.stopwatch import time_rounds
-from anas_zoo.progress import track
-from anas_zoo.schema import Schema
 
 __all__ = ["Here", "YardstickTime", "compare", "time_yardsticks"]
 

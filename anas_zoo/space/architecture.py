@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anas_zoo.errors import SpaceError, nearest
-from anas_zoo.files import canonical_json, sha256_bytes
+from anas_zoo.core.errors import SpaceError, nearest
+from anas_zoo.core.files import canonical_json, sha256_bytes
 
 __all__ = ["LIMITS", "Architecture"]
 
@@ -68,7 +68,7 @@ class Architecture:
                 given = repr(value)[:60]
                 problems.append(f"{key} must be a list of positive integers up to {most}, got {given}")
         if problems:
-            raise SpaceError("not an architecture: " + "; ".join(problems), problems)
+            raise SpaceError("not an architecture: " + "; ".join(problems), violations=problems)
         return cls(int(data["resolution"]), *(tuple(data[key]) for key in _LISTS))
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from anas_zoo.schema import Schema
+from anas_zoo.core.schema import Schema
 from anas_zoo.space.architecture import LIMITS
 from anas_zoo.space.structure import (
     HeadStructure,

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import SpaceError
+from anas_zoo.core.errors import SpaceError
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.config import SpaceConfig
 
@@ -27,7 +27,7 @@ def check_lengths(arch: Architecture, stages: int) -> None:
     found = _length_breaches(arch, _lengths(stages))
     found += [f"kernel_size {size} is even" for size in sorted(set(arch.kernel_size)) if size % 2 == 0]
     if found:
-        raise SpaceError(f"architecture {arch.id} does not fit: " + "; ".join(found), found)
+        raise SpaceError(f"architecture {arch.id} does not fit: " + "; ".join(found), violations=found)
 
 
 def _length_breaches(arch: Architecture, lengths: dict[str, int]) -> list[str]:
@@ -109,7 +109,7 @@ class GeneTable:
         bad = (found < 0) | (values > self.choices[gene][-1]) | (values < 0)
         if bad.any():
             breach = self._breach(gene, int(values[np.argmax(bad)]))
-            raise SpaceError(f"code outside the space: {breach}", [breach])
+            raise SpaceError(f"code outside the space: {breach}", violations=[breach])
         return found
 
     def indices(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

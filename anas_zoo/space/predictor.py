@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import ConfigError
-from anas_zoo.outside import kind_of_file, refuse_external_data
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.outside import kind_of_file, refuse_external_data
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.space import SearchSpace
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import ConfigError, SpaceError, nearest
-from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.schema import parse, read_yaml
+from anas_zoo.core.errors import ConfigError, SpaceError, nearest
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.core.schema import parse, read_yaml
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.config import SpaceConfig
 from anas_zoo.space.cost import CostTables
@@ -130,7 +130,7 @@ class SearchSpace:
             count = f"{len(found)} violation{'s' if len(found) > 1 else ''}"
             raise SpaceError(
                 f"architecture {arch.id} is outside the space {self.name!r}, {count}: " + "; ".join(found),
-                found,
+                violations=found,
             )
 
     def encode(self, archs: Iterable[Architecture]) -> Codes:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anas_zoo.schema import Schema
+from anas_zoo.core.schema import Schema
 
 __all__ = ["Activation", "HeadStructure", "StageStructure", "StemStructure", "Structure"]
 

@@ -84,7 +84,7 @@ class PartTables:
         """The ``quantity``-th number summed over all parts of each row of ``codes``, (N,).
 
         ``by_head_width`` is what is added for each choice of the head's width (the classifier).
-        Raises :class:`anas_zoo.errors.SpaceError` for a value outside the space.
+        Raises :class:`SpaceError` for a value outside the space.
         """
         tables = self._tables[quantity]
         total = np.empty(len(codes), dtype=tables[0].dtype)

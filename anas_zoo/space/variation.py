@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import SpaceError
+from anas_zoo.core.errors import SpaceError
 from anas_zoo.space.space import SearchSpace
 
 __all__ = ["crossover", "mutate", "neighbours"]

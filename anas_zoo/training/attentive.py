@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anas_zoo.errors import TrainingError
+from anas_zoo.core.errors import TrainingError
 from anas_zoo.space import Architecture
 from anas_zoo.training.prior import FlopsPrior
 from anas_zoo.training.recipe import SamplingRecipe

@@ -18,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from anas_zoo.errors import CheckpointError
-from anas_zoo.files import atomic_write, canonical_json
-from anas_zoo.plain_data import parse_json
-from anas_zoo.progress import note
-from anas_zoo.schema import differences
+from anas_zoo.core.errors import CheckpointError
+from anas_zoo.core.files import atomic_write, canonical_json
+from anas_zoo.core.plain_data import parse_json
+from anas_zoo.core.progress import note
+from anas_zoo.core.schema import differences
 
 __all__ = ["CheckpointFolder", "TrainState", "latest_step"]
 
@@ -83,7 +83,7 @@ class CheckpointFolder:
     ) -> None:
         """Write the state, also as the best if it is, and remove what is too old.
 
-        Raises :class:`anas_zoo.errors.DiskFullError` with every earlier checkpoint still in place.
+        Raises :class:`DiskFullError` with every earlier checkpoint still in place.
         """
         header = {"format": FORMAT, "identity": self._identity, "state": asdict(state)}
         tensors = _tensors_of(model, optimizer)

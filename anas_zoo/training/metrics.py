@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.errors import TrainingError
-from anas_zoo.files import atomic_write, canonical_json, disk_errors
-from anas_zoo.plain_data import parse_json
+from anas_zoo.core.errors import TrainingError
+from anas_zoo.core.files import atomic_write, canonical_json, disk_errors
+from anas_zoo.core.plain_data import parse_json
 
 __all__ = ["MetricsWriter", "read_metrics"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import OutputError
-from anas_zoo.files import atomic_write
+from anas_zoo.core.errors import OutputError
+from anas_zoo.core.files import atomic_write
 from anas_zoo.space import SearchSpace
 
 __all__ = ["FlopsPrior", "cache_folder"]

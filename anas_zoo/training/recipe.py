@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from anas_zoo.core.schema import Schema
 from anas_zoo.data import AugmentationRecipe, StreamRecipe
-from anas_zoo.schema import Schema
 
 __all__ = [
     "SANDWICH",

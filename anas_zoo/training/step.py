@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from anas_zoo.core.errors import TrainingError
 from anas_zoo.data.batches import DROPOUT, Batch, seeded
-from anas_zoo.errors import TrainingError
 from anas_zoo.nets import Supernet
 from anas_zoo.space import AccuracyPredictor, Architecture
 from anas_zoo.training.losses import distillation_loss, label_loss

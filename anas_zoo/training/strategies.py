@@ -119,7 +119,7 @@ class ShrinkingSampler(Countless):
 def make_sampler(space: SearchSpace, recipe: TrainRecipe) -> tuple[Sampler, AccuracyPredictor | None]:
     """The strategy that the recipe names, and the predictor that it asks for quality, if any.
 
-    Raises :class:`anas_zoo.errors.ConfigError` for a predictor that cannot be used.
+    Raises :class:`ConfigError` for a predictor that cannot be used.
     """
     sampling, subnets = recipe.sampling, recipe.subnets_per_step
     if sampling.strategy == "uniform":

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from torch import nn
 
+from anas_zoo.core.errors import DataError, TrainingError
+from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import Batch, TrainData
-from anas_zoo.errors import DataError, TrainingError
-from anas_zoo.progress import Bar, note
 from anas_zoo.training.checkpoint import CHECKPOINTS, CheckpointFolder, TrainState
 from anas_zoo.training.meter import Meter
 from anas_zoo.training.metrics import MetricsWriter

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from anas_zoo.errors import TrainingError
+from anas_zoo.core.errors import TrainingError
 
 __all__ = ["Workers", "join_workers", "pick_device"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
-from anas_zoo.text import markdown, markdown_code
+from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
+from anas_zoo.core.text import markdown, markdown_code
 from anas_zoo.zoo.cost_table import graph_difference
 from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileInfo, Published
 from anas_zoo.zoo.schemas import EntryConfig, hub_licence

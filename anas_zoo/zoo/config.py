@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.errors import EntryError
-from anas_zoo.files import sha256_bytes
-from anas_zoo.schema import parse
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.files import sha256_bytes
+from anas_zoo.core.schema import parse
 from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
 from anas_zoo.zoo.schemas import Ancestor, EntryConfig, PreprocessingInfo, SpaceInfo, hub_licence
 

@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from anas_zoo.errors import AnasError, CheckpointError, EntryError
-from anas_zoo.files import atomic_write, output_folder, sha256_bytes, sha256_file, write_json
-from anas_zoo.geometry import InputForm
+from anas_zoo.core.errors import AnasError, CheckpointError, EntryError
+from anas_zoo.core.files import atomic_write, output_folder, sha256_bytes, sha256_file, write_json
+from anas_zoo.core.geometry import InputForm
+from anas_zoo.core.outside import refuse_irregular
+from anas_zoo.core.schema import parse
+from anas_zoo.core.text import printable
 from anas_zoo.nets import Calibration, Subnet
-from anas_zoo.outside import refuse_irregular
-from anas_zoo.schema import parse
-from anas_zoo.text import printable
 from anas_zoo.zoo.config import weights_bytes
 from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, WEIGHTS, read_config
 from anas_zoo.zoo.evidence import EntryReport, FileInfo
@@ -42,7 +42,7 @@ def write_draft(
         golden_images: (N, 3, R, R) float32, preprocessed; their logits are computed here.
 
     Raises :class:`EntryError` when the network is not the one of ``config`` or the images do not fit it,
-    :class:`anas_zoo.errors.OutputError` when ``folder`` is taken.
+    :class:`OutputError` when ``folder`` is taken.
     """
     weights = weights_bytes(subnet)
     recorded = config.anas.weights

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from anas_zoo.errors import EntryError
-from anas_zoo.schema import parse, read_json
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.schema import parse, read_json
 from anas_zoo.zoo.evidence import EntryReport
 from anas_zoo.zoo.manifest import MANIFEST, check_manifest
 from anas_zoo.zoo.nearby import what_is_meant

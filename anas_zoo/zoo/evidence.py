@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from anas_zoo.geometry import InputForm, Mode
+from anas_zoo.core.geometry import InputForm, Mode
+from anas_zoo.core.schema import Schema
 from anas_zoo.profiling import LatencyReport, OnnxMacs
-from anas_zoo.schema import Schema
 from anas_zoo.space import LayerKind
 from anas_zoo.zoo.schemas import Name, Sha256
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from anas_zoo.geometry import cubic_matrix, resize_and_crop_sides
-from anas_zoo.images import opaque, resized_and_cropped
+from anas_zoo.core.geometry import cubic_matrix, resize_and_crop_sides
+from anas_zoo.core.images import opaque, resized_and_cropped
 from anas_zoo.zoo.schemas import PreprocessingInfo
 
 __all__ = ["preprocess"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from anas_zoo.errors import EntryError, NoWeightsError
+from anas_zoo.core.errors import EntryError, NoWeightsError
 from anas_zoo.zoo.draft import check_weights, restore_calibration
 from anas_zoo.zoo.entry import CONFIG, WEIGHTS, read_config
 from anas_zoo.zoo.hub import HubAddress, fetch
@@ -30,9 +30,9 @@ def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) ->
         pretrained: load the weights, after they were compared with the config's hash.
         **kwargs: what ``timm.create_model`` takes, such as ``num_classes`` or ``features_only``.
 
-    Raises :class:`anas_zoo.errors.NotOnShelfError` for an unknown name, :class:`NoWeightsError` for
-    weights that are not there, :class:`anas_zoo.errors.CheckpointError` for a file that does not load,
-    :class:`EntryError` for a folder that is no entry or was altered, :class:`anas_zoo.errors.HubError` for
+    Raises :class:`NotOnShelfError` for an unknown name, :class:`NoWeightsError` for
+    weights that are not there, :class:`CheckpointError` for a file that does not load,
+    :class:`EntryError` for a folder that is no entry or was altered, :class:`HubError` for
     what the Hub refuses.
     """
     import timm

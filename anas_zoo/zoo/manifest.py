@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
-from anas_zoo.errors import EntryError
-from anas_zoo.files import sha256_file, write_json
-from anas_zoo.resources import resource_folder
-from anas_zoo.schema import parse, read_json
-from anas_zoo.text import printable
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.files import sha256_file, write_json
+from anas_zoo.core.resources import resource_folder
+from anas_zoo.core.schema import parse, read_json
+from anas_zoo.core.text import printable
 from anas_zoo.zoo.evidence import MAX_FILES, FileDigest, Manifest
 from anas_zoo.zoo.nearby import what_is_meant
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 
 __all__ = ["entries_nearby", "what_is_meant"]
 

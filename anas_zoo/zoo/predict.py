@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import EntryError, NoWeightsError
-from anas_zoo.files import sha256_file
-from anas_zoo.images import opaque, read_image
-from anas_zoo.text import quoted
+from anas_zoo.core.errors import EntryError, NoWeightsError
+from anas_zoo.core.files import sha256_file
+from anas_zoo.core.images import opaque, read_image
+from anas_zoo.core.text import quoted
 from anas_zoo.zoo.entry import Entry
 from anas_zoo.zoo.images import preprocess
 from anas_zoo.zoo.lacking import how_to_get_weights
@@ -82,7 +82,7 @@ class Classifier:
     def preprocess(self, path: str | Path) -> Floats | Bytes:
         """What the file takes of an image file: (3, R, R) float32, or (height, width, 3) uint8 if ``raw``.
 
-        Raises :class:`anas_zoo.errors.DataError` naming the image file.
+        Raises :class:`DataError` naming the image file.
         """
         image, preprocessing = read_image(path), self.config.anas.preprocessing
         if self.raw:
@@ -101,7 +101,7 @@ class Classifier:
     def predict(self, images: Iterable[str | Path], *, top_k: int = 5) -> list[list[Prediction]]:
         """The ``top_k`` most probable classes of each image file, best first.
 
-        Raises :class:`anas_zoo.errors.DataError` that names the first file that is no readable image.
+        Raises :class:`DataError` that names the first file that is no readable image.
         """
         results = []
         for row in self.logits(list(images)).astype(np.float64):

@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anas_zoo.errors import AnasError, EntryError, OutputError
-from anas_zoo.export import Target, check_file, list_targets
-from anas_zoo.files import atomic_write, disk_errors, output_folder, refuse_occupied
+from anas_zoo.core.errors import AnasError, EntryError, OutputError
+from anas_zoo.core.files import atomic_write, disk_errors, output_folder, refuse_occupied
+from anas_zoo.core.text import quoted
+from anas_zoo.exporting import Target, check_file, list_targets
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.space import count_by_walking, params_as_authors_count
-from anas_zoo.text import quoted
 from anas_zoo.zoo.card import model_card, stated_licence
 from anas_zoo.zoo.draft import load_subnet, read_golden
 from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry, read_config
@@ -39,13 +39,13 @@ def publish(draft: str | Path, to: str | Path, *, licence: str | None = None) ->
         licence: SPDX name of the weights' licence, of a draft that has none yet or is to get another one.
 
     Returns ``to``. Raises :class:`EntryError` that names the gate which refused, and then leaves nothing
-    behind; :class:`anas_zoo.errors.OutputError` when ``to`` is taken.
+    behind; :class:`OutputError` when ``to`` is taken.
     """
     draft, to = Path(draft), Path(to)
     entry = under_licence(Entry.read(draft), licence)
     _refuse_taken(to, entry)
     check_gates(draft, entry)
-    with output_folder(to, "--to") as staging:
+    with output_folder(to, "to") as staging:
         _fill(staging, entry)
     return to
 
@@ -59,7 +59,7 @@ def _refuse_taken(to: Path, entry: Entry) -> None:
                 f"{to} already holds {there.name}, published with these weights; check it: anas verify "
                 f"{quoted(to)}; or give another --to"
             )
-    refuse_occupied(to, "--to")
+    refuse_occupied(to, "to")
 
 
 def _fill(staging: Path, entry: Entry) -> None:

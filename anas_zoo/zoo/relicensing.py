@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnx
 
-from anas_zoo.errors import EntryError
-from anas_zoo.files import atomic_write, sha256_file, write_json
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.files import atomic_write, sha256_file, write_json
 from anas_zoo.zoo.draft import write_report
 from anas_zoo.zoo.entry import CONFIG, Entry
 from anas_zoo.zoo.manifest import MANIFEST

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import EntryError, ExportError
+from anas_zoo.core.errors import EntryError, ExportError
 from anas_zoo.profiling import open_session
 
 __all__ = ["run_onnx", "run_session", "start_session"]

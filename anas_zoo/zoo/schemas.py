@@ -13,9 +13,9 @@ from pydantic import (
     model_validator,
 )
 
-from anas_zoo.errors import SpaceError
-from anas_zoo.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency
-from anas_zoo.schema import Schema
+from anas_zoo.core.errors import SpaceError
+from anas_zoo.core.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency
+from anas_zoo.core.schema import Schema
 from anas_zoo.space import Architecture, Structure
 
 if TYPE_CHECKING:

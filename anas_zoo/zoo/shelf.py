@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anas_zoo.errors import NotOnShelfError, nearest
-from anas_zoo.resources import resource_folder, shelf_aliases
+from anas_zoo.core.errors import NotOnShelfError, nearest
+from anas_zoo.core.resources import resource_folder, shelf_aliases
 from anas_zoo.zoo.entry import CONFIG
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def resolve(source: str | Path) -> Path | HubAddress:
             pin one; another name of an architecture on the shelf ("alphanet_a0"), or its id.
 
     Raises :class:`NotOnShelfError` for an unknown name, with the nearest one, and
-    :class:`anas_zoo.errors.HubError` for an address that cannot be one.
+    :class:`HubError` for an address that cannot be one.
     """
     from anas_zoo.zoo.hub import HubAddress, is_address
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anas_zoo.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
+from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
 from anas_zoo.zoo.evidence import EntryReport
 from anas_zoo.zoo.lacking import IMPORT_COMMAND
 from anas_zoo.zoo.schemas import EntryConfig

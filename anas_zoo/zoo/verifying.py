@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import EntryError
-from anas_zoo.files import sha256_file
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.files import sha256_file
 from anas_zoo.zoo.entry import GOLDEN, WEIGHTS, Entry
 from anas_zoo.zoo.manifest import check_manifest
 from anas_zoo.zoo.runtime import run_onnx
@@ -70,7 +70,7 @@ def _tolerance(golden: Floats, parity: ParityInfo | None = None) -> float:
 def check_golden_torch(folder: Path, entry: Entry) -> tuple[Floats, Floats, float]:
     """Golden images and logits, and how far torch is from them today.
 
-    Raises :class:`EntryError` when that is too far, :class:`anas_zoo.errors.CheckpointError` when the
+    Raises :class:`EntryError` when that is too far, :class:`CheckpointError` when the
     weights do not load.
     """
     import torch
@@ -93,7 +93,7 @@ def check_onnx_files(folder: Path, entry: Entry, images: Floats, golden: Floats)
 
     Raises :class:`EntryError` that names the file that is absent, altered or too far off.
     """
-    from anas_zoo.export.optimizations import UNOPTIMIZED, optimization_gap
+    from anas_zoo.exporting.optimizations import UNOPTIMIZED, optimization_gap
 
     differences = {}
     for name, info in entry.report.files.items():
@@ -121,7 +121,7 @@ def _raw(folder: Path, entry: Entry, images: Floats) -> tuple[npt.NDArray[Any], 
     """Raw images like the golden ones, and what torch says to them after the entry's preprocessing."""
     import torch
 
-    from anas_zoo.export.raw_images import raw_and_reference
+    from anas_zoo.exporting.raw_images import raw_and_reference
     from anas_zoo.zoo.draft import load_subnet
 
     preprocessing = entry.config.anas.preprocessing.to_preprocessing()
@@ -134,7 +134,7 @@ def _raw(folder: Path, entry: Entry, images: Floats) -> tuple[npt.NDArray[Any], 
 def verify(folder: str | Path) -> Verification:
     """Check a published entry: every file's hash, the schemas, the golden logits in torch and onnxruntime.
 
-    Raises :class:`EntryError` (or :class:`anas_zoo.errors.CheckpointError`) that names the file that is
+    Raises :class:`EntryError` (or :class:`CheckpointError`) that names the file that is
     not what was published.
     """
     folder = Path(folder)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from anas_zoo.files import atomic_write, write_json
-from anas_zoo.schema import Schema, parse, read_yaml
+from anas_zoo.core.files import atomic_write, write_json
+from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.space import Architecture, SearchSpace, count_by_walking
 from anas_zoo.zoo.card import model_card
 from anas_zoo.zoo.config import compose_config

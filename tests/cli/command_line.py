@@ -17,7 +17,7 @@ DRIVER = """
 import errno, os, sys, time
 from pathlib import Path
 from anas_zoo.cli import app, main
-from anas_zoo.files import output_folder
+from anas_zoo.core.files import output_folder
 
 def slow(out: Path) -> None:
     "Write a folder that is never complete."

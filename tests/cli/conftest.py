@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from anas_zoo.export import Target, export_onnx, validate_onnx
+from anas_zoo.exporting import Target, export_onnx, validate_onnx
 from anas_zoo.nets import Supernet, calibrate_bn
 from anas_zoo.space import SearchSpace, count_by_walking
 from anas_zoo.zoo import (

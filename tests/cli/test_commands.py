@@ -11,7 +11,7 @@ from command_line import files_below, refused, succeeded
 from PIL import Image
 
 import anas_zoo
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.resources import resource_folder
 
 Change = Callable[[Path], Any]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from anas_zoo.stopping import as_started, how_to_resume, resumable
+from anas_zoo.core.stopping import as_started, how_to_resume, resumable
 from anas_zoo.training.checkpoint import latest_step
 
 LONG = ["--set", "train.epochs=10000", "--set", "train.checkpoints.every_steps=2", "--set"]

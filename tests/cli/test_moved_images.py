@@ -13,7 +13,7 @@ import torch
 import yaml
 from command_line import refused, succeeded
 
-from anas_zoo.errors import OutputError
+from anas_zoo.core.errors import OutputError
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe

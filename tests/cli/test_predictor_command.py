@@ -10,8 +10,8 @@ import pytest
 import yaml
 from command_line import files_below, refused, succeeded
 
-from anas_zoo.search import Archive, Evaluation
-from anas_zoo.search.evaluation import Failure
+from anas_zoo.searching import Archive, Evaluation
+from anas_zoo.searching.evaluation import Failure
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
 DIGITS = SearchSpace.load("digits")

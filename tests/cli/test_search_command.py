@@ -12,8 +12,8 @@ import pytest
 from command_line import refused, succeeded
 from searching_digits import make_run, write_predictor
 
-from anas_zoo import resources
 from anas_zoo.cli import main
+from anas_zoo.core import resources
 from anas_zoo.space import SearchSpace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))

@@ -14,13 +14,13 @@ from command_line import refused
 from searching_digits import make_run
 
 from anas_zoo.cli import main
-from anas_zoo.errors import SearchError
+from anas_zoo.core.errors import SearchError
 from anas_zoo.pipeline.searching import make_problem
 from anas_zoo.pipeline.searching.latency import SearchLatency
 from anas_zoo.profiling.latency_error import Bars
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.yardsticks import Here
-from anas_zoo.search import SearchRecipe
+from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))

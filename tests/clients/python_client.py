@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.resources import resource_folder
 
 __all__ = ["CLIENT", "SHELF", "client", "copied_entry", "edit", "refusal", "run_client"]
 

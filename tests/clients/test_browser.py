@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_digits, load_sample_image
 
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import Classifier
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

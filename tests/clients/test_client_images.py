@@ -1,4 +1,4 @@
-"""The JavaScript clients read image files as anas_zoo.images does: to the last bit."""
+"""The JavaScript clients read image files as anas_zoo.core.images does: to the last bit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from PIL import Image
 from png_files import CHANNELS, write_png
 from sklearn.datasets import load_sample_image
 
-from anas_zoo.geometry import Transparency
-from anas_zoo.images import opaque, read_image
+from anas_zoo.core.geometry import Transparency
+from anas_zoo.core.images import opaque, read_image
 
 ORIENTATION = 0x0112
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

@@ -12,7 +12,7 @@ import pytest
 from javascript import run_cases
 from PIL import Image
 
-from anas_zoo.geometry import crop_offset, resized_size
+from anas_zoo.core.geometry import crop_offset, resized_size
 from anas_zoo.zoo import PreprocessingInfo
 from anas_zoo.zoo.images import preprocess
 

@@ -18,7 +18,7 @@ from chromium import running_chromium
 from javascript import need_packages
 from playwright.sync_api import Browser, Page, expect
 
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.resources import resource_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_sample_image
 
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import Classifier
 
 SHELF = resource_folder("models")

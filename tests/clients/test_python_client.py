@@ -23,11 +23,11 @@ from png_files import chunk
 from python_client import CLIENT, SHELF, client, copied_entry, edit, refusal, run_client
 from sklearn.datasets import load_sample_image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import sha256_file
+from anas_zoo.core.geometry import Transparency
+from anas_zoo.core.images import opaque, read_image
 from anas_zoo.data import DigitsSource
-from anas_zoo.errors import DataError
-from anas_zoo.files import sha256_file
-from anas_zoo.geometry import Transparency
-from anas_zoo.images import opaque, read_image
 from anas_zoo.zoo import Classifier, PreprocessingInfo, verifying
 from anas_zoo.zoo.entry import read_config
 from anas_zoo.zoo.images import preprocess

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from python_client import SHELF, client, copied_entry, edit, refusal
 from safetensors.numpy import load_file, save
 
-from anas_zoo.files import sha256_file
+from anas_zoo.core.files import sha256_file
 
 
 @pytest.fixture

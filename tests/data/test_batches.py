@@ -9,9 +9,9 @@ from global_generators import untouched
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import Share
 from anas_zoo.data.batches import AUGMENTATION, DROPOUT, FAIR_ROUND, ORDER, SUBNETS, epoch_order, seeded
-from anas_zoo.errors import DataError
 
 PARTS = st.integers(1, 12)
 

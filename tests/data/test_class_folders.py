@@ -11,10 +11,10 @@ from image_files import DIGITS, encoded
 from PIL import Image
 from timm.data import create_dataset
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.core.images import FORMATS
 from anas_zoo.data import FolderSource, open_source
-from anas_zoo.errors import DataError
-from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.images import FORMATS
 
 
 def write(root: Path, names: Iterable[str]) -> Path:

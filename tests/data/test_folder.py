@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from image_files import DIGITS, write_digits
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import FolderSource, SplitRecipe, eval_tensor, make_split, open_source
-from anas_zoo.errors import DataError
 
 
 def in_parts(root: Path, held_out: str = "val", **test: int) -> Path:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFont
 from sklearn.neighbors import KNeighborsClassifier
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import glyphs
 from anas_zoo.data.glyph_drawing import STROKES, Inks, draw_glyph
 from anas_zoo.data.glyphs import CHARACTERS, TEST_FONTS, TRAIN_FONTS, GlyphsSource, find_fonts
-from anas_zoo.errors import DataError
 
 NOWHERE = "\ue123"  # for private use: no font has it, so it shows as .notdef
 

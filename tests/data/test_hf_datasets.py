@@ -14,8 +14,8 @@ import pytest
 from image_files import DIGITS, encoded
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import HfDatasetSource, SplitRecipe, make_split, open_source
-from anas_zoo.errors import DataError
 
 CLASSES = datasets.ClassLabel(names=[f"digit {i}" for i in range(10)])
 FEATURES = {"image": datasets.Image(), "label": CLASSES}

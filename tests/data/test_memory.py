@@ -13,6 +13,8 @@ from image_files import DIGITS, write_digits
 from numbered_images import numbers, write_numbered
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.geometry import Mode
 from anas_zoo.data import (
     AugmentationRecipe,
     Batch,
@@ -26,8 +28,6 @@ from anas_zoo.data import (
     with_preprocessing,
 )
 from anas_zoo.data.preprocessing import IMAGENET
-from anas_zoo.errors import DataError
-from anas_zoo.geometry import Mode
 
 SEED = (7, 0)
 AS_THEY_ARE = AugmentationRecipe()

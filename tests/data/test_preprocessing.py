@@ -7,9 +7,9 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from torchvision.transforms import functional as tv
 
+from anas_zoo.core.errors import ConfigError
 from anas_zoo.data import DigitsSource, Preprocessing, eval_tensor, with_preprocessing
 from anas_zoo.data.preprocessing import IMAGENET
-from anas_zoo.errors import ConfigError
 
 REFERENCE = IMAGENET.in_mode("reference")
 

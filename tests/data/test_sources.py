@@ -10,8 +10,8 @@ import pytest
 import torch
 from image_files import encoded, write_digits
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import DigitsSource, FolderSource, ImageSource, WdsSource, eval_tensor, open_source
-from anas_zoo.errors import DataError
 
 
 def test_digits_are_the_bundled_scans() -> None:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from anas_zoo.core.errors import ConfigError, DataError
+from anas_zoo.core.files import sha256_bytes
+from anas_zoo.core.schema import parse
 from anas_zoo.data import DigitsSource, Preprocessing, Split, SplitRecipe, make_split
-from anas_zoo.errors import ConfigError, DataError
-from anas_zoo.files import sha256_bytes
-from anas_zoo.schema import parse
 
 
 @dataclass

@@ -21,8 +21,8 @@ from image_files import DIGITS, encoded, write_digits
 from numbered_images import numbers, write_numbered
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import Batch, FolderSource, ImageSource, Share, StreamedImages, StreamRecipe, open_source
-from anas_zoo.errors import DataError
 
 SEED = (7, 0)
 PLAIN: dict[str, Any] = {

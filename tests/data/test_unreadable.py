@@ -8,10 +8,10 @@ import pytest
 from numbered_images import write_numbered
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.schema import parse
 from anas_zoo.data import DigitsSource, FolderSource, ImageSource, Split, SplitRecipe, make_split
 from anas_zoo.data.unreadable import numbered_as, readable, without_unreadable
-from anas_zoo.errors import DataError
-from anas_zoo.schema import parse
 
 COUNT = 60
 

@@ -10,10 +10,10 @@ from global_generators import untouched
 from image_files import DIGITS
 from PIL import Image
 
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.schema import parse
 from anas_zoo.data import StreamRecipe
 from anas_zoo.data.views import RandomViews
-from anas_zoo.errors import ConfigError
-from anas_zoo.schema import parse
 
 POLICIES = ["", "v0", "v0r", "original", "originalr", "3a", "rand-m9-mstd0.5", "rand-m10-inc1", "augmix-m3"]
 DIGIT = DIGITS.image(3).resize((32, 32))

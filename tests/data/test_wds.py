@@ -11,8 +11,8 @@ import pytest
 from image_files import DIGITS, encoded
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import SplitRecipe, WdsSource, make_split, open_source
-from anas_zoo.errors import DataError
 
 Files = dict[str, bytes]
 

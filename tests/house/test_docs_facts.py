@@ -18,15 +18,15 @@ from documents import ROOT, documents
 from pydantic import BaseModel
 from test_printed_commands import FILES, FOREIGN, OPTION, PACKAGE, options, problems_of
 
-from anas_zoo import errors, images, plain_data
 from anas_zoo.cli.latency import fit
 from anas_zoo.cli.serve import serve
+from anas_zoo.core import errors, images, plain_data
 from anas_zoo.data import open_source, tar_index
-from anas_zoo.export import list_targets
-from anas_zoo.export.validate import BATCH_SIZE, BATCH_SIZES
+from anas_zoo.exporting import list_targets
+from anas_zoo.exporting.validate import BATCH_SIZE, BATCH_SIZES
 from anas_zoo.nets import authors
 from anas_zoo.pipeline import Recipe
-from anas_zoo.search import joblib_forest
+from anas_zoo.searching import joblib_forest
 from anas_zoo.space import architecture
 from anas_zoo.training import trainer
 from anas_zoo.zoo import draft, evidence, list_models

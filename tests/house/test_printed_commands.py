@@ -94,13 +94,51 @@ def unquoted(text: str, filled: list[ast.expr]) -> list[str]:
     return found
 
 
+def problems_of_hints(tree: ast.AST) -> Iterator[str]:
+    """What is wrong with the ``Call``s and ``Option``s of a module: unknown commands and options."""
+    for node in ast.walk(tree):
+        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        if not isinstance(node, ast.Call) or name not in ("Call", "Option") or not node.args:
+            continue
+        first = node.args[0]
+        if not isinstance(first, ast.Constant):
+            continue  # an option that is passed in
+        if name == "Option":
+            wanted, of = [str(first.value)], set().union(*options().values())
+        else:
+            words = tuple(str(first.value).split())
+            if words not in options():
+                yield f"{node.lineno}: no command 'anas {first.value}'"
+                continue
+            wanted, of = [keyword.arg or "" for keyword in node.keywords], options()[words]
+        for option in wanted:
+            if option and "--" + option.rstrip("_").replace("_", "-") not in of:
+                yield f"{node.lineno}: {first.value!r} has no option of the name {option!r}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_commands_exist_and_their_paths_are_quoted(path: Path) -> None:
     found = []
     for line, text, filled in strings(ast.parse(path.read_text(encoding="utf-8"))):
         found += [f"{line}: {problem}" for problem in problems_of(text)]
         found += [f"{line}: {name} is not quoted" for name in unquoted(text, filled)]
+    found += problems_of_hints(ast.parse(path.read_text(encoding="utf-8")))
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("code", "problems"),
+    [
+        ("Call('extract', run, arch=[1])", []),
+        ("Call('latency fit', space='x')", []),
+        ("Call('extrct', run)", ["1: no command 'anas extrct'"]),
+        ("Call('extract', run, arhc=1)", ["1: 'extract' has no option of the name 'arhc'"]),
+        ("Option('nothing')", ["1: 'nothing' has no option of the name 'nothing'"]),
+        ("Option(option)", []),
+    ],
+)
+def test_wrong_hints_are_seen(code: str, problems: list[str]) -> None:
+    assert list(problems_of_hints(ast.parse(code))) == problems
 
 
 def test_every_option_that_is_named_exists() -> None:

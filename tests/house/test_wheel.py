@@ -104,7 +104,7 @@ def test_create_model_works_outside_the_checkout(environment: Environment) -> No
 
 def test_targets_and_spaces_are_found(environment: Environment) -> None:
     code = (
-        "from anas_zoo.export import list_targets\n"
+        "from anas_zoo.exporting import list_targets\n"
         "from anas_zoo.space import SearchSpace\n"
         "print(*list_targets(), SearchSpace.load('attentive_nas').name)\n"
     )

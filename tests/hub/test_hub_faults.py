@@ -11,7 +11,7 @@ from hub_program import Program, content_of, environment, repository, visible
 from hub_server import Hub
 from hub_store import StoredFile
 
-from anas_zoo.files import sha256_file
+from anas_zoo.core.files import sha256_file
 from anas_zoo.zoo.manifest import write_manifest
 
 pytest_plugins = ["hub_fixtures"]

@@ -99,7 +99,7 @@ def test_weights_that_were_altered_are_not_loaded(
     hub.faults.add(Fault("GET /large/", "flip", times=None))
     code = (
         "import sys, anas_zoo\n"
-        "from anas_zoo.errors import EntryError\n"
+        "from anas_zoo.core.errors import EntryError\n"
         "try:\n"
         "    anas_zoo.create_model(sys.argv[1], pretrained=True)\n"
         "except EntryError as exc:\n"

@@ -14,7 +14,7 @@ import pytest
 import torch
 from golden_network import SHAPES, authors_config, golden_state, hollow_state
 
-from anas_zoo.errors import CheckpointError
+from anas_zoo.core.errors import CheckpointError
 from anas_zoo.nets import load_authors_checkpoint, read_authors_checkpoint
 
 MIX = "last_conv.feature_mix_layer.conv.conv.weight"

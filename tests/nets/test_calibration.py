@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from anas_zoo.errors import CalibrationError
+from anas_zoo.core.errors import CalibrationError
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
 from anas_zoo.nets.calibration import _even
 from anas_zoo.space import SearchSpace

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anas_zoo.errors import CheckpointError
+from anas_zoo.core.errors import CheckpointError
 from anas_zoo.nets import Supernet, load_supernet, save_supernet
 from anas_zoo.space import SearchSpace
 

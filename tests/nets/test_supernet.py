@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anas_zoo.errors import CheckpointError, SpaceError
+from anas_zoo.core.errors import CheckpointError, SpaceError
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.nets.extraction import extract_subnet
 from anas_zoo.space import Architecture, SearchSpace

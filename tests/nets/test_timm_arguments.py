@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from anas_zoo import create_model
-from anas_zoo.errors import ConfigError
-from anas_zoo.export import Target, export_onnx
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.nets.blocks import SqueezeExcite
 from anas_zoo.space import SearchSpace

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from anas_zoo.errors import NoWeightsError, SpaceError
+from anas_zoo.core.errors import NoWeightsError, SpaceError
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn, timm_models
-from anas_zoo.resources import resource_folder
 from anas_zoo.space import SearchSpace
 
 DIGITS = SearchSpace.load("digits")

@@ -14,7 +14,7 @@ import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from anas_zoo.resources import resource_folder, shelf_aliases
+from anas_zoo.core.resources import resource_folder, shelf_aliases
 from anas_zoo.space import Architecture, SearchSpace
 
 DIGITS = SearchSpace.load("digits")

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from anas_zoo.pipeline.search_view.view import SearchView
-from anas_zoo.search import Evaluation, pareto_front
-from anas_zoo.search.answer import Reference, answers_of
+from anas_zoo.searching import Evaluation, pareto_front
+from anas_zoo.searching.answer import Reference, answers_of
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo.weightless import load_published
 

@@ -17,10 +17,10 @@ from tiny_recipe import tiny_recipe, write_recipe
 
 from anas_zoo import create_model
 from anas_zoo.cli import main
+from anas_zoo.core.schema import read_json
 from anas_zoo.data import DigitsSource
 from anas_zoo.pipeline import DemoResult, run_demo
-from anas_zoo.schema import read_json
-from anas_zoo.search.archive import read_evaluations
+from anas_zoo.searching.archive import read_evaluations
 from anas_zoo.zoo import Entry, verify
 
 pytestmark = pytest.mark.slow

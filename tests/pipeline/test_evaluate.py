@@ -13,10 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.core.geometry import Mode
 from anas_zoo.data import DigitsSource, balanced_choice, eval_tensor
-from anas_zoo.errors import DataError, EntryError, NoWeightsError
-from anas_zoo.export.image_input import with_image_input
-from anas_zoo.geometry import Mode
+from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.pipeline.evaluate import evaluate
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from letters import write_letters
 
-from anas_zoo.errors import (
+from anas_zoo.core.errors import (
     CalibrationError,
     ConfigError,
     EntryError,
@@ -19,11 +19,11 @@ from anas_zoo.errors import (
     ParityError,
     QuantizationError,
 )
-from anas_zoo.export import list_targets
+from anas_zoo.core.resources import resource_folder
+from anas_zoo.exporting import list_targets
 from anas_zoo.pipeline.deploy import validate_entry
 from anas_zoo.pipeline.exporting import _calibration_images, export_entry, export_targets, onnx_name
 from anas_zoo.profiling.machine import describe_machine
-from anas_zoo.resources import resource_folder
 from anas_zoo.zoo import Entry, entry_folder, file_info, model_card, publish, verify, write_report
 
 SHELF = entry_folder("digits_s")

@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from letters import LETTERS, QUICK, quick, write_letters
 
+from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsError, OutputError
+from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, Preprocessing, balanced_choice, eval_tensor
 from anas_zoo.data.preprocessing import IMAGENET
-from anas_zoo.errors import ConfigError, DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.deploy import table_row, validate_entry
@@ -30,7 +31,6 @@ from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING
 from anas_zoo.pipeline.labelled_images import choose_images
-from anas_zoo.schema import read_json
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
 from anas_zoo.zoo.draft import read_golden

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import AugmentationRecipe, DigitsSource, FolderSource, tensors
-from anas_zoo.errors import DataError
 from anas_zoo.pipeline.images_at import ImagesAt, ViewsAt
 
 

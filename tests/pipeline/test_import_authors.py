@@ -11,9 +11,9 @@ import torch
 from torchvision.datasets import ImageFolder
 
 from anas_zoo import create_model
+from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputError
+from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
-from anas_zoo.errors import CheckpointError, DataError, EntryError, OutputError
-from anas_zoo.files import sha256_bytes
 from anas_zoo.pipeline.authors_labels import class_names, image_roles
 from anas_zoo.pipeline.images_at import CALIBRATION
 from anas_zoo.pipeline.import_authors import import_authors

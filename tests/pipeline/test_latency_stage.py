@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from latency_files import CLASSES, Stored, tiny_space
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
 from anas_zoo.pipeline.latency import LatencyPlan, check_latency, export_folder, fit_latency
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.machine import fingerprint

@@ -10,8 +10,8 @@ import pytest
 from letters import write_letters
 from tiny_recipe import tiny_recipe
 
+from anas_zoo.core.errors import DataError, OutputError
 from anas_zoo.data.places import source_seen_from
-from anas_zoo.errors import DataError, OutputError
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.places import is_there
 

@@ -8,9 +8,9 @@ import yaml
 from PIL import Image
 from tiny_recipe import TINY, tiny_recipe, write_recipe
 
+from anas_zoo.core.errors import ConfigError, DataError, OutputError
+from anas_zoo.core.files import write_json
 from anas_zoo.data import AugmentationRecipe, DigitsSource, eval_tensor
-from anas_zoo.errors import ConfigError, DataError, OutputError
-from anas_zoo.files import write_json
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.recipe import default_recipe
 

@@ -19,7 +19,7 @@ from anas_zoo.pipeline.search_view import page as search_page
 from anas_zoo.pipeline.search_view.page import write_page
 from anas_zoo.pipeline.search_view.traces import MANY
 from anas_zoo.pipeline.search_view.view import SearchView
-from anas_zoo.search import Evaluation
+from anas_zoo.searching import Evaluation
 from anas_zoo.space import Architecture, SearchSpace
 
 FIRST_COST = 7  # of a point's customdata; its beginning is the architecture's id and choices, then a note

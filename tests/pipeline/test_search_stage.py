@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 import searching
 
-from anas_zoo.errors import OutputError, SearchError
+from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.searching import search_stage
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # The slow imports.
-CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.searching", "anas_zoo.search.surrogate"])
+CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.searching", "anas_zoo.searching.surrogate"])
 FILES = ["search.json", "evaluations.jsonl", "front.json", "front.html"]
 
 

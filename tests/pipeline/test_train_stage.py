@@ -9,15 +9,15 @@ from letters import write_letters
 from PIL import Image
 from tiny_recipe import tiny_recipe
 
+from anas_zoo.core.errors import CheckpointError, DataError
+from anas_zoo.core.schema import read_yaml
 from anas_zoo.data import FolderSource, balanced_choice
-from anas_zoo.errors import CheckpointError, DataError
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.evaluate import evaluate
 from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.images_at import CALIBRATION
 from anas_zoo.pipeline.train import train_stage
-from anas_zoo.schema import read_yaml
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import Entry

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
 from anas_zoo.profiling.design import designed_codes, held_out_codes, least_designed
 from anas_zoo.space import SearchSpace, SpaceConfig
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.profiling import FlopsReport, profile_flops
 from anas_zoo.profiling.flops import ZERO_MACS, _trace

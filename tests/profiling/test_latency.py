@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from anas_zoo.errors import ExportError, ProfileError
+from anas_zoo.core.errors import ExportError, ProfileError
 from anas_zoo.profiling import LatencyReport, measure_latency, open_session
 from anas_zoo.profiling.latency import interleave
 from anas_zoo.profiling.machine import describe_machine

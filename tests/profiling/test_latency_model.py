@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from latency_records import COEFFICIENTS, model_of
 
-from anas_zoo.errors import ConfigError, SpaceError
+from anas_zoo.core.errors import ConfigError, SpaceError
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.machine import Fingerprint, describe_machine, fingerprint
 from anas_zoo.profiling.work import work_of

@@ -14,10 +14,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.profiling import OnnxMacs, count_onnx_macs
 from anas_zoo.profiling.onnx_ops import COUNTED, ZERO_MACS
-from anas_zoo.resources import resource_folder
 from anas_zoo.space import macs_by_kind, network_layers
 from anas_zoo.zoo import Entry
 

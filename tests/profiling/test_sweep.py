@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_latency import tiny_file
 
-from anas_zoo.errors import ProfileError
+from anas_zoo.core.errors import ProfileError
 from anas_zoo.profiling.stopwatch import clock_name, time_rounds
 from anas_zoo.profiling.sweep import GROUP, PASSES, WIDE_PCT, _Samples, _timing, measure_sweep, without_rounds
 

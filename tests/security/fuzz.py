@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from surfaces import ENTRY, SURFACES, Surface, client
 
-from anas_zoo.errors import AnasError
+from anas_zoo.core.errors import AnasError
 
 __all__ = ["outcome"]
 

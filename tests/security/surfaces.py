@@ -22,10 +22,12 @@ from damage import damaged_bytes, damaged_json, damaged_lines, damaged_safetenso
 from onnx import TensorProto, helper
 from PIL import Image
 
+from anas_zoo.core.images import read_image
+from anas_zoo.core.resources import resource_folder
+from anas_zoo.core.schema import parse, read_json
 from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
-from anas_zoo.export import Target, check_file, export_onnx
-from anas_zoo.images import read_image
+from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
 from anas_zoo.nets.timm_models import _read_entry
@@ -36,10 +38,8 @@ from anas_zoo.pipeline.searching.folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.onnx_shapes import read_graph
-from anas_zoo.resources import resource_folder
-from anas_zoo.schema import parse, read_json
-from anas_zoo.search.archive import read_front, read_records
-from anas_zoo.search.joblib_forest import read_joblib_forest
+from anas_zoo.searching.archive import read_front, read_records
+from anas_zoo.searching.joblib_forest import read_joblib_forest
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training.metrics import read_metrics
 from anas_zoo.zoo import model_card

@@ -19,17 +19,17 @@ import torch
 from onnx import TensorProto, helper
 from PIL import Image
 
-from anas_zoo.errors import AnasError, CheckpointError, ConfigError, DataError, EntryError, ExportError
-from anas_zoo.export import Target, check_file
-from anas_zoo.images import MAX_PIXELS, read_image
+from anas_zoo.core.errors import AnasError, CheckpointError, ConfigError, DataError, EntryError, ExportError
+from anas_zoo.core.images import MAX_PIXELS, read_image
+from anas_zoo.core.outside import refuse_external_data
+from anas_zoo.core.plain_data import MAX_DEPTH, MAX_NODES, PlainDataError, parse_json, parse_yaml
+from anas_zoo.core.resources import resource_folder
+from anas_zoo.core.text import hidden_characters, markdown, markdown_code, printable
+from anas_zoo.exporting import Target, check_file
 from anas_zoo.nets import load_authors_checkpoint
-from anas_zoo.outside import refuse_external_data
-from anas_zoo.plain_data import MAX_DEPTH, MAX_NODES, PlainDataError, parse_json, parse_yaml
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.onnx_shapes import read_graph
-from anas_zoo.resources import resource_folder
 from anas_zoo.space import AccuracyPredictor, SearchSpace
-from anas_zoo.text import hidden_characters, markdown, markdown_code, printable
 from anas_zoo.zoo import Entry, publish, verify
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.entry import read_config

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_spaces import space_configs
 
-from anas_zoo.errors import SpaceError
+from anas_zoo.core.errors import SpaceError
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig, count_by_walking
 
 GOLDEN: list[dict[str, Any]] = json.loads(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_spaces import space_configs
 
-from anas_zoo.errors import ConfigError, SpaceError
+from anas_zoo.core.errors import ConfigError, SpaceError
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig, crossover, mutate
 
 REAL = SearchSpace.load("attentive_nas")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from anas_zoo.errors import ConfigError, TrainingError
-from anas_zoo.schema import parse
+from anas_zoo.core.errors import ConfigError, TrainingError
+from anas_zoo.core.schema import parse
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.training import AttentiveSampler, FlopsPrior, SamplingRecipe, TrainRecipe, make_sampler
 from anas_zoo.training.sampling import Draw, Moment

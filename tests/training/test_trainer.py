@@ -10,8 +10,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_parts import make_supernet, make_trainer, same, tiny, train
 
+from anas_zoo.core.errors import TrainingError
 from anas_zoo.data import Batch
-from anas_zoo.errors import TrainingError
 from anas_zoo.training import StepReport, SupernetStep, read_metrics
 from anas_zoo.training.meter import Meter
 from anas_zoo.training.step import NonFiniteError

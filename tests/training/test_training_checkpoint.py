@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from training_parts import TINY, make_supernet, make_trainer, same, tiny, train
 
-from anas_zoo.errors import CheckpointError, DiskFullError
+from anas_zoo.core.errors import CheckpointError, DiskFullError
 from anas_zoo.training.checkpoint import CheckpointFolder, TrainState
 from anas_zoo.training.optimizer import make_optimizer
 

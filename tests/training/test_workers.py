@@ -15,7 +15,7 @@ import pytest
 import together
 import torch
 
-from anas_zoo.errors import DataError, TrainingError
+from anas_zoo.core.errors import DataError, TrainingError
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import pick_device

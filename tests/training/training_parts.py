@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from anas_zoo.core.schema import parse
 from anas_zoo.data import DigitsSource, MemoryImages, Share
 from anas_zoo.nets import Supernet
-from anas_zoo.schema import parse
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import SupernetStep, Trainer, TrainRecipe, Workers, make_sampler
 

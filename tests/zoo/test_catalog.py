@@ -9,8 +9,8 @@ from catalog_entries import change, copy_entry
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anas_zoo.errors import EntryError
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import list_models
 from anas_zoo.zoo.catalog import (
     CatalogModel,

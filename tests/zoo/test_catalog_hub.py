@@ -13,7 +13,7 @@ import pytest
 from catalog_entries import copy_entry
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from anas_zoo.errors import EntryError, HubError
+from anas_zoo.core.errors import EntryError, HubError
 from anas_zoo.zoo.catalog import write_gallery
 from anas_zoo.zoo.catalog.hub import index_organisation
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import count_onnx_macs, profile_flops
-from anas_zoo.resources import resource_folder
 from anas_zoo.zoo import Cost, Entry, EntryReport, model_card
 from anas_zoo.zoo.cost_table import CostRow, cost_rows
 

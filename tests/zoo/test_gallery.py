@@ -15,8 +15,8 @@ from catalog_entries import HOSTILE, hostile_catalog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anas_zoo.errors import ConfigError
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import Entry, entry_folder
 from anas_zoo.zoo.catalog import index_folder, write_gallery
 from anas_zoo.zoo.catalog.markup import inert_json, text

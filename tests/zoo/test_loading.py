@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from anas_zoo.cli.entries import find_entry
-from anas_zoo.errors import CheckpointError, EntryError, NotOnShelfError, NoWeightsError
+from anas_zoo.core.errors import CheckpointError, EntryError, NotOnShelfError, NoWeightsError
+from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.nets import Subnet
-from anas_zoo.resources import shelf_aliases
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
 from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.entry import read_config, read_report
@@ -229,7 +229,7 @@ def test_a_hub_entry_from_the_cache_without_network(published: Path, tmp_path: P
     shutil.copytree(published, repo / "snapshots" / HUB_SHA)
     code = (
         "import torch, anas_zoo\n"
-        "from anas_zoo.errors import EntryError\n"
+        "from anas_zoo.core.errors import EntryError\n"
         "from pathlib import Path\n"
         "from anas_zoo.zoo.draft import read_golden\n"
         "from anas_zoo.zoo.entry import read_config\n"

@@ -12,10 +12,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from timm.data import create_transform, resolve_data_config
 
-from anas_zoo.errors import ConfigError, DataError, EntryError, NoWeightsError
-from anas_zoo.images import read_image
-from anas_zoo.resources import resource_folder
-from anas_zoo.schema import parse
+from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsError
+from anas_zoo.core.images import read_image
+from anas_zoo.core.resources import resource_folder
+from anas_zoo.core.schema import parse
 from anas_zoo.zoo import Classifier, PreprocessingInfo, create_model
 from anas_zoo.zoo.entry import read_config
 from anas_zoo.zoo.images import preprocess

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from anas_zoo.errors import EntryError, OutputError
-from anas_zoo.files import sha256_file
+from anas_zoo.core.errors import EntryError, OutputError
+from anas_zoo.core.files import sha256_file
 from anas_zoo.zoo import Entry, plan_publication, publish, verify
 from anas_zoo.zoo.publishing import staged
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
-from anas_zoo.errors import EntryError, NoWeightsError, ServeError
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.errors import EntryError, NoWeightsError, ServeError
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo.serving import PageServer, Routes, fetch_runtime, find_runtime, page_routes
 from anas_zoo.zoo.serving.node import npm_command
 from anas_zoo.zoo.serving.runtime import RUNTIME_FILES

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from anas_zoo.errors import EntryError
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import verify
 from anas_zoo.zoo.manifest import MANIFEST, check_manifest, write_manifest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from anas_zoo.resources import resource_folder
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, list_models, verify
 from anas_zoo.zoo.weightless import load_published, shelf_readme, write_shelf

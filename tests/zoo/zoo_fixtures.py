@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from anas_zoo.export import Target, export_onnx, validate_onnx
+from anas_zoo.exporting import Target, export_onnx, validate_onnx
 from anas_zoo.nets import Supernet, calibrate_bn
 from anas_zoo.profiling import count_onnx_macs, measure_latency, profile_flops
 from anas_zoo.space import SearchSpace

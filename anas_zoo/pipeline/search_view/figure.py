@@ -8,7 +8,7 @@ from typing import Any
 
 from anas_zoo.pipeline.search_view.traces import BUDGET, Trace, label_text, traces_of
 from anas_zoo.pipeline.search_view.view import SearchView, plain, wants_log
-from anas_zoo.search.objectives import OBJECTIVES
+from anas_zoo.searching.objectives import OBJECTIVES
 
 __all__ = ["figure_of"]
 

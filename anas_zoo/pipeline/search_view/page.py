@@ -16,11 +16,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.files import atomic_write
+from anas_zoo.core.files import atomic_write
 from anas_zoo.pipeline.search_view.figure import figure_of
 from anas_zoo.pipeline.search_view.view import SearchView, plain, shown
-from anas_zoo.search import Evaluation
-from anas_zoo.search.objectives import OBJECTIVES
+from anas_zoo.searching import Evaluation
+from anas_zoo.searching.objectives import OBJECTIVES
 
 __all__ = ["write_page"]
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anas_zoo.files import atomic_write
+from anas_zoo.core.files import atomic_write
 from anas_zoo.pipeline.search_view.labels import Label, place_labels
 from anas_zoo.pipeline.search_view.view import SearchView, plain, short_name, shown, wants_log
-from anas_zoo.search import Evaluation
-from anas_zoo.search.objectives import OBJECTIVES
+from anas_zoo.searching import Evaluation
+from anas_zoo.searching.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

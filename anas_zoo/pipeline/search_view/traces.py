@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from anas_zoo.pipeline.search_view.view import SearchView, plain, short_name, shown
-from anas_zoo.search import Evaluation
-from anas_zoo.search.objectives import OBJECTIVES
+from anas_zoo.searching import Evaluation
+from anas_zoo.searching.objectives import OBJECTIVES
 
 __all__ = ["BUDGET", "Trace", "label_text", "traces_of"]
 

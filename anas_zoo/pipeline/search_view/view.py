@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from anas_zoo.search import Evaluation, pareto_front
-from anas_zoo.search.answer import Answer, Reference
-from anas_zoo.search.objectives import COSTS, OBJECTIVES
+from anas_zoo.searching import Evaluation, pareto_front
+from anas_zoo.searching.answer import Answer, Reference
+from anas_zoo.searching.objectives import COSTS, OBJECTIVES
 
 __all__ = ["SearchView", "plain", "short_name", "shown", "wants_log"]
 

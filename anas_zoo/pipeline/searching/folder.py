@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.errors import OutputError, SearchError
-from anas_zoo.files import output_folder, refuse_occupied, write_json
+from anas_zoo.core.errors import OutputError, SearchError
+from anas_zoo.core.files import output_folder, refuse_occupied, write_json
+from anas_zoo.core.schema import read_json
 from anas_zoo.pipeline.run_folder import in_words
-from anas_zoo.schema import read_json
-from anas_zoo.search.archive import EVALUATIONS, FRONT
-from anas_zoo.search.objectives import COSTS
+from anas_zoo.searching.archive import EVALUATIONS, FRONT
+from anas_zoo.searching.objectives import COSTS
 
 __all__ = ["MARKER", "begin_search", "finished_search", "recorded_budgets", "recorded_search"]
 

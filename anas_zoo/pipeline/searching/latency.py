@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.errors import SearchError
+from anas_zoo.core.errors import SearchError
+from anas_zoo.core.progress import note
+from anas_zoo.core.schema import parse
 from anas_zoo.pipeline.latency import compare_here
 from anas_zoo.pipeline.searching.workers import of_the_first
 from anas_zoo.pipeline.train import HERE
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.yardsticks import Here
-from anas_zoo.progress import note
-from anas_zoo.schema import parse
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import Workers
 
@@ -76,7 +76,7 @@ def latency_of_search(
             ends the same; None for a new search, which measures the model's yardsticks.
         workers: the processes of the search, of which the first one measures; each of them calls this.
 
-    Raises :class:`anas_zoo.errors.ConfigError` for a file that is no model of the space, :class:`SearchError`
+    Raises :class:`ConfigError` for a file that is no model of the space, :class:`SearchError`
     for a damaged record.
     """
     model = LatencyModel.load(file, space)

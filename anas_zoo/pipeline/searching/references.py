@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from anas_zoo.search import Evaluation, Evaluator, SearchResult
-from anas_zoo.search.answer import Reference
-from anas_zoo.search.problem import Problem
-from anas_zoo.search.runner import records_of
+from anas_zoo.searching import Evaluation, Evaluator, SearchResult
+from anas_zoo.searching.answer import Reference
+from anas_zoo.searching.problem import Problem
+from anas_zoo.searching.runner import records_of
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo.weightless import load_published
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from anas_zoo.errors import SearchError
-from anas_zoo.files import canonical_json, sha256_bytes, sha256_file
+from anas_zoo.core.errors import SearchError
+from anas_zoo.core.files import canonical_json, sha256_bytes, sha256_file
+from anas_zoo.core.progress import note
+from anas_zoo.core.schema import parse
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching.folder import recorded_budgets, recorded_search
 from anas_zoo.pipeline.searching.latency import SearchLatency, latency_of_search
 from anas_zoo.pipeline.searching.task import SearchOutcome, SearchTask, run_task
 from anas_zoo.pipeline.searching.workers import evaluate_together
 from anas_zoo.pipeline.train import HERE
-from anas_zoo.progress import note
-from anas_zoo.schema import parse
-from anas_zoo.search import (
+from anas_zoo.searching import (
     Evaluator,
     Limits,
     PredictorEvaluator,
@@ -28,8 +28,8 @@ from anas_zoo.search import (
     SubnetEvaluator,
     check_limits,
 )
-from anas_zoo.search.limits import Range
-from anas_zoo.search.objectives import OBJECTIVES
+from anas_zoo.searching.limits import Range
+from anas_zoo.searching.objectives import OBJECTIVES
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training import Workers
 

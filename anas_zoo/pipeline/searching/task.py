@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.files import sha256_file, write_json
+from anas_zoo.core.files import sha256_file, write_json
+from anas_zoo.core.stopping import as_started, resumable
 from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
 from anas_zoo.pipeline.searching.folder import begin_search
 from anas_zoo.pipeline.searching.latency import LATENCY_HERE, SearchLatency
 from anas_zoo.pipeline.searching.references import score_references
-from anas_zoo.search import (
+from anas_zoo.searching import (
     Archive,
     Budget,
     Evaluation,
@@ -23,9 +24,8 @@ from anas_zoo.search import (
     make_algorithm,
     run_search,
 )
-from anas_zoo.search.answer import Answer, Reference, answers_of
-from anas_zoo.search.archive import EVALUATIONS, FRONT
-from anas_zoo.stopping import as_started, resumable
+from anas_zoo.searching.answer import Answer, Reference, answers_of
+from anas_zoo.searching.archive import EVALUATIONS, FRONT
 
 __all__ = ["SearchOutcome", "SearchTask", "run_task"]
 
@@ -97,7 +97,7 @@ class SearchTask:
 
 
 def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
-    """Search, and write down what was found. Raises as :func:`anas_zoo.search.run_search` does."""
+    """Search, and write down what was found. Raises as :func:`anas_zoo.searching.run_search` does."""
     problem, recipe, space = task.problem, task.recipe, task.problem.space
     budget = Budget(recipe.evaluations, recipe.images_forwarded)
     budget.of(evaluator)  # refused before anything is written

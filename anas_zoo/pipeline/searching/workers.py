@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch.distributed as dist
 
-from anas_zoo.search import Evaluator, Score
+from anas_zoo.searching import Evaluator, Score
 from anas_zoo.space import Architecture
 from anas_zoo.training import Workers
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from anas_zoo.errors import EntryError
-from anas_zoo.text import quoted
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.text import quoted
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
 from anas_zoo.zoo.catalog.names import other_names
 from anas_zoo.zoo.entry import CONFIG, Entry

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.files import atomic_write
+from anas_zoo.core.files import atomic_write
 from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.catalog.markup import inert_json, policy, text
 from anas_zoo.zoo.catalog.model import CatalogModel, data_name

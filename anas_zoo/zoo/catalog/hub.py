@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from anas_zoo.errors import EntryError, HubError
-from anas_zoo.files import sha256_file
-from anas_zoo.progress import note
-from anas_zoo.schema import parse, read_json
-from anas_zoo.text import quoted
+from anas_zoo.core.errors import EntryError, HubError
+from anas_zoo.core.files import sha256_file
+from anas_zoo.core.progress import note
+from anas_zoo.core.schema import parse, read_json
+from anas_zoo.core.text import quoted
 from anas_zoo.zoo.catalog.collecting import check_names
 from anas_zoo.zoo.catalog.index import Index, build_index
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of

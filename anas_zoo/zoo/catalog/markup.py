@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from anas_zoo.text import printable
+from anas_zoo.core.text import printable
 
 __all__ = ["code_block", "inert_json", "policy", "table", "text"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import Field
 
-from anas_zoo.files import canonical_json, sha256_bytes
-from anas_zoo.geometry import InputForm
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.core.geometry import InputForm
+from anas_zoo.core.schema import Schema
 from anas_zoo.profiling import LatencyReport
-from anas_zoo.schema import Schema
 from anas_zoo.space import Structure, count_by_walking
 from anas_zoo.zoo.entry import WEIGHTS
 from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileDigest, FileInfo, Published

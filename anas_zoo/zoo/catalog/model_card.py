@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from anas_zoo.text import quoted
+from anas_zoo.core.text import quoted
 from anas_zoo.zoo.catalog.markup import code_block, table, text
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.lacking import IMPORT_COMMAND

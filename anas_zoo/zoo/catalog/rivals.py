@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from anas_zoo.schema import Schema, parse, read_yaml
+from anas_zoo.core.schema import Schema, parse, read_yaml
 
 __all__ = ["Rival", "RivalLatency", "Rivals", "load_rivals"]
 
@@ -53,7 +53,7 @@ class Rivals(Schema):
 def load_rivals(path: Path | None = None) -> Rivals:
     """The rivals in ``path``; default are those that come with the package.
 
-    Raises :class:`anas_zoo.errors.ConfigError` that says what is wrong in the file.
+    Raises :class:`ConfigError` that says what is wrong in the file.
     """
     path = path or Path(__file__).with_name("rivals.yaml")
     return parse(Rivals, read_yaml(path), str(path))

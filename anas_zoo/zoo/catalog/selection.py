@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from anas_zoo.errors import EntryError, nearest
+from anas_zoo.core.errors import EntryError, nearest
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.schemas import hub_licence
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from urllib.parse import quote
 
-from anas_zoo.files import disk_errors
+from anas_zoo.core.files import disk_errors
 from anas_zoo.zoo.catalog.collecting import entries_in
 from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.serving.routes import page_routes
@@ -20,8 +20,8 @@ def copy_client(source: Path, index: Index, out: Path) -> dict[str, str]:
     """Copy the client, onnxruntime-web (14 MB) and each model with an exported file into ``out``.
 
     Returns the relative address at which each of them is to be tried, by its location. Raises
-    :class:`anas_zoo.errors.EntryError` for a model that the client cannot run, and
-    :class:`anas_zoo.errors.ServeError` when onnxruntime-web cannot be had.
+    :class:`EntryError` for a model that the client cannot run, and
+    :class:`ServeError` when onnxruntime-web cannot be had.
     """
     runnable = {model.location for model in index.models if model.has_weights and model.exported}
     addresses = {}

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from anas_zoo.errors import HubError
+from anas_zoo.core.errors import HubError
 
 __all__ = ["COMMIT", "PREFIXES", "HubAddress", "is_address"]
 

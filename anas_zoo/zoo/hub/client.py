@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from anas_zoo.errors import (
+from anas_zoo.core.errors import (
     AnasError,
     HubAccessError,
     HubConflictError,
@@ -19,8 +19,8 @@ from anas_zoo.errors import (
     HubOfflineError,
     HubUnreachableError,
 )
-from anas_zoo.files import disk_errors
-from anas_zoo.progress import note, watched
+from anas_zoo.core.files import disk_errors
+from anas_zoo.core.progress import note, watched
 from anas_zoo.zoo.hub.address import HubAddress
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def hub_api() -> HfApi:
 def hub_errors(address: HubAddress) -> Iterator[None]:
     """Keep huggingface_hub quiet, and turn what it raises into a :class:`HubError` about ``address``.
 
-    Full disks and folders that cannot be written become the errors of :func:`anas_zoo.files.disk_errors`.
+    Full disks and folders that cannot be written become the errors of :func:`disk_errors`.
     """
     from huggingface_hub.constants import HF_HUB_CACHE
 

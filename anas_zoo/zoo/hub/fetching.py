@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from anas_zoo.errors import EntryError, HubOfflineError
-from anas_zoo.files import disk_errors, sha256_file
-from anas_zoo.progress import note
+from anas_zoo.core.errors import EntryError, HubOfflineError
+from anas_zoo.core.files import disk_errors, sha256_file
+from anas_zoo.core.progress import note
 from anas_zoo.zoo.evidence import FileDigest
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import hub_api, hub_errors, is_offline, patiently
@@ -26,7 +26,7 @@ __all__ = ["blob_id", "fetch", "resolve"]
 def resolve(address: HubAddress) -> HubAddress:
     """``address`` at the commit that its revision is now (in offline mode: when it was last looked up).
 
-    Raises :class:`anas_zoo.errors.HubError` when there is none or the Hub cannot be asked.
+    Raises :class:`HubError` when there is none or the Hub cannot be asked.
     """
     if address.pinned:
         return address
@@ -51,7 +51,7 @@ def fetch(address: HubAddress, folder: Path, names: Collection[str] | None = Non
         names: which of the manifest's files; None for all of them.
 
     Returns the address with the commit that all files are of. Raises :class:`EntryError` that names the
-    file that is missing or not the one of the manifest, and :class:`anas_zoo.errors.HubError` for what the
+    file that is missing or not the one of the manifest, and :class:`HubError` for what the
     Hub refuses.
     """
     pinned = resolve(address)

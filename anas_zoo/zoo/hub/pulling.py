@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.errors import EntryError, OutputError
-from anas_zoo.files import disk_errors, output_folder, refuse_occupied, write_json
+from anas_zoo.core.errors import EntryError, OutputError
+from anas_zoo.core.files import disk_errors, output_folder, refuse_occupied, write_json
 from anas_zoo.zoo.entry import Entry
 from anas_zoo.zoo.hub.address import HubAddress, is_address
 from anas_zoo.zoo.hub.client import endpoint
@@ -58,7 +58,7 @@ def pull(source: str | Path, out: Path) -> Pulled:
         out: the new folder; it must not hold anything yet.
 
     Raises :class:`EntryError` that names the file that is missing or altered,
-    :class:`anas_zoo.errors.HubError` for what the Hub refuses, :class:`anas_zoo.errors.OutputError` when
+    :class:`HubError` for what the Hub refuses, :class:`OutputError` when
     ``out`` is taken. ``out`` is then left as it was.
     """
     refuse_occupied(out)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.errors import (
+from anas_zoo.core.errors import (
     EntryError,
     HubConflictError,
     HubError,
@@ -21,8 +21,8 @@ from anas_zoo.errors import (
     HubOfflineError,
     HubUnreachableError,
 )
-from anas_zoo.files import sha256_file
-from anas_zoo.progress import note
+from anas_zoo.core.files import sha256_file
+from anas_zoo.core.progress import note
 from anas_zoo.zoo.hub import client
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, patiently

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from anas_zoo.errors import ServeError
+from anas_zoo.core.errors import ServeError
 from anas_zoo.zoo.serving.node import install_packages
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from anas_zoo.errors import ServeError
+from anas_zoo.core.errors import ServeError
 
 __all__ = ["install_packages", "node_program", "npm_command"]
 

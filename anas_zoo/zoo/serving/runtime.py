@@ -8,9 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from anas_zoo.errors import OutputError
-from anas_zoo.files import disk_errors, output_folder, sha256_file
-from anas_zoo.progress import note
+from anas_zoo.core.errors import OutputError
+from anas_zoo.core.files import disk_errors, output_folder, sha256_file
+from anas_zoo.core.progress import note
 from anas_zoo.zoo.serving.node import install_packages
 
 __all__ = ["RUNTIME_FILES", "cache_folder", "fetch_runtime", "find_runtime"]
@@ -56,7 +56,7 @@ def fetch_runtime(page: Path) -> Path:
     """The folder with :data:`RUNTIME_FILES`, which npm brings into the cache when it is not there yet.
 
     npm compares every package with the hash in the page's package-lock.json. Raises
-    :class:`anas_zoo.errors.ServeError` when there is no npm or it fails, :class:`OutputError` when the
+    :class:`ServeError` when there is no npm or it fails, :class:`OutputError` when the
     cache cannot be written.
     """
     found = find_runtime(page)

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.errors import ServeError
-from anas_zoo.text import printable
+from anas_zoo.core.errors import ServeError
+from anas_zoo.core.text import printable
 from anas_zoo.zoo.serving.routes import PAGE, Routes
 
 __all__ = ["PageServer"]

@@ -1,0 +1,202 @@
+"""What an exported file must look like, checked on the file itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from anas_zoo.core.errors import ExportError, InterfaceError, NonFiniteError
+from anas_zoo.core.outside import refuse_external_data
+from anas_zoo.exporting.graph import BATCH, INPUT, OUTPUT
+from anas_zoo.exporting.target import Target
+
+__all__ = ["check_file", "structural_problems"]
+
+FLOATS = (
+    onnx.TensorProto.FLOAT,
+    onnx.TensorProto.FLOAT16,
+    onnx.TensorProto.BFLOAT16,
+    onnx.TensorProto.DOUBLE,
+)
+
+# The operators of the network itself. What else a file may hold follows from its precision and input.
+OPERATORS = frozenset(
+    {
+        *("Conv", "Gemm", "AveragePool", "GlobalAveragePool", "Add", "Mul"),
+        *("Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Flatten", "Unsqueeze"),
+    }
+)
+OPERATORS_OF_PRECISION = {
+    "fp32": frozenset[str](),
+    "fp16": frozenset({"Cast"}),
+    "int8": frozenset({"QuantizeLinear", "DequantizeLinear"}),
+}
+WEIGHT_TYPES = {
+    "fp32": {onnx.TensorProto.FLOAT},
+    "fp16": {onnx.TensorProto.FLOAT16},
+    "int8": {onnx.TensorProto.FLOAT},  # what stays in float, and the scales
+}
+
+
+def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
+    """Read an ONNX file and check it against ``target``; returns the ``onnx.ModelProto``.
+
+    ``name`` is what errors call the file, for one that is checked before it has its final name.
+    Raises :class:`ExportError` in one line when the file is none, or with every structural problem at once:
+    :class:`InterfaceError` when inputs or outputs are among them, :class:`NonFiniteError` when weights are.
+    """
+    name = name or path
+    if not path.is_file():
+        raise ExportError(f"{name}: no such ONNX file")
+    try:
+        refuse_external_data(path, ExportError)
+    except ExportError as exc:
+        raise ExportError(str(exc).replace(str(path), str(name), 1)) from exc
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation
+        raise ExportError(f"{name}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
+    problems = structural_problems(model, target)
+    if problems:
+        kind = next((kind for kind in (InterfaceError, NonFiniteError) if kind in problems), ExportError)
+        told = "; ".join(text for texts in problems.values() for text in texts)
+        raise kind(f"{name}: not a file for {target.name}: {told}")
+    return model
+
+
+def structural_problems(model: Any, target: Target) -> dict[type[ExportError], list[str]]:
+    """Every way in which an ``onnx.ModelProto`` is not what ``target`` asks for, by kind of error."""
+    if not model.graph.node:  # an empty or foreign file often parses as an empty model
+        return {ExportError: ["it has no graph"]}
+    found: dict[type[ExportError], list[str]] = {
+        InterfaceError: [
+            *_interface_problems("input", INPUT, _image_shape(target), _real_inputs(model.graph)),
+            *_interface_problems("output", OUTPUT, (_batch(target), None), list(model.graph.output)),
+        ],
+        NonFiniteError: list(_weight_problems(model.graph)),
+        ExportError: [
+            *_opset_problems(model, target),
+            *_operator_problems(model.graph, target),
+            *_weight_type_problems(model.graph, target),
+            *_trace_problems(model),
+        ],
+    }
+    problems = {kind: texts for kind, texts in found.items() if texts}
+    if not problems:  # the checker reads weights, and would follow external data
+        try:
+            onnx.checker.check_model(model, full_check=True)  # includes strict shape inference
+        except Exception as exc:  # the checker's and the shape inference's own types
+            reason = " ".join(str(exc).split())[:300]
+            problems[ExportError] = [f"onnx's checker refuses it ({reason})"]
+    return problems
+
+
+def _real_inputs(graph: Any) -> list[Any]:
+    weights = {weight.name for weight in graph.initializer}
+    return [value for value in graph.input if value.name not in weights]
+
+
+def _opset_problems(model: Any, target: Target) -> Iterator[str]:
+    opsets = {str(entry.domain or "ai.onnx"): entry.version for entry in model.opset_import}
+    if opsets != {"ai.onnx": target.opset}:
+        found = ", ".join(f"{domain} {version}" for domain, version in sorted(opsets.items()))
+        yield f"its operator sets are {found or 'none'}, needed is ai.onnx {target.opset} alone"
+
+
+def _operator_problems(graph: Any, target: Target) -> Iterator[str]:
+    if target.input != "float32-nchw":  # its preprocessing is arithmetic on shapes and pixels
+        return
+    allowed = OPERATORS | OPERATORS_OF_PRECISION[target.precision]
+    # A name that is not valid UTF-8 comes as bytes.
+    strange = sorted({str(node.op_type) for node in graph.node} - allowed)
+    if strange:
+        yield f"it has operators that no network of this family needs: {', '.join(strange)}"
+
+
+def _batch(target: Target) -> str | int:
+    return BATCH if target.batch == "dynamic" else target.batch
+
+
+def _image_shape(target: Target) -> tuple[str | int | None, ...]:
+    """Names of free dimensions, fixed sizes, and None for any fixed size."""
+    if target.input == "uint8-nhwc":
+        return (_batch(target), "height", "width", 3)
+    return (_batch(target), None, None, None)
+
+
+def _interface_problems(
+    kind: str, name: str, wanted: tuple[str | int | None, ...], values: list[Any]
+) -> Iterator[str]:
+    names = [value.name for value in values]
+    if names != [name]:
+        yield f"its {kind}s are {names}, needed is {[name]}"
+        return
+    tensor = values[0].type.tensor_type
+    raw = wanted[-1] == 3
+    if tensor.elem_type != (onnx.TensorProto.UINT8 if raw else onnx.TensorProto.FLOAT):
+        yield f"its {kind} is not {'uint8' if raw else 'float32'}"
+    dims = list(tensor.shape.dim)
+    shape = [dim.dim_param or dim.dim_value for dim in dims]
+    if len(dims) != len(wanted):
+        yield f"its {kind} has the shape {shape}, needed are {len(wanted)} dimensions"
+    elif shape[0] != wanted[0]:
+        free = f"the free dimension {BATCH!r}" if wanted[0] == BATCH else str(wanted[0])
+        yield f"the batch of its {kind} is {shape[0]!r}, needed is {free}"
+    elif any(w is None and not (isinstance(s, int) and s > 0) for s, w in zip(shape, wanted, strict=True)):
+        yield f"its {kind} has the shape {shape}, only the batch may be free"
+    elif any(w is not None and s != w for s, w in zip(shape, wanted, strict=True)):
+        yield f"its {kind} has the shape {shape}, needed is {list(wanted)}"
+
+
+def _all_weights(graph: Any) -> list[Any]:
+    weights = list(graph.initializer)
+    for node in graph.node:  # constants can be nodes as well
+        weights += [attribute.t for attribute in node.attribute if attribute.HasField("t")]
+    return weights
+
+
+def _weight_problems(graph: Any) -> Iterator[str]:
+    """Weights that are not numbers."""
+    for weight in _all_weights(graph):
+        if weight.data_location == onnx.TensorProto.EXTERNAL or weight.data_type not in FLOATS:
+            continue
+        try:
+            finite = bool(np.isfinite(onnx.numpy_helper.to_array(weight).astype(np.float64)).all())
+        except ValueError:
+            continue  # told of below
+        if not finite:
+            yield f"its weight {weight.name} has values that are not finite"
+
+
+def _weight_type_problems(graph: Any, target: Target) -> Iterator[str]:
+    weights = _all_weights(graph)
+    outside = [w.name for w in weights if w.data_location == onnx.TensorProto.EXTERNAL]
+    if outside:
+        yield f"{len(outside)} of its weights lie outside the file ({outside[0]}, ...)"
+        return
+    allowed = WEIGHT_TYPES[target.precision]
+    if target.input == "uint8-nhwc":  # resizing as Pillow does needs more precision than the network
+        allowed = allowed | {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}
+    for weight in weights:
+        try:
+            onnx.numpy_helper.to_array(weight)
+        except ValueError:
+            yield f"its weight {weight.name} is damaged"
+            continue
+        if weight.data_type in FLOATS and weight.data_type not in allowed:
+            kind, needed = (
+                onnx.TensorProto.DataType.Name(t).lower() for t in (weight.data_type, min(allowed))
+            )
+            yield f"its weight {weight.name} is {kind}, needed is {needed}"
+
+
+def _trace_problems(model: Any) -> Iterator[str]:
+    """Exporters like to leave stack traces, and with them paths of the machine they ran on."""
+    graph = model.graph
+    parts = [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
+    if model.doc_string or any(p.doc_string or p.metadata_props for p in parts):
+        yield "it carries doc strings or node metadata of the exporter"

@@ -1,0 +1,235 @@
+"""A fixed network as an ONNX graph, written layer by layer in the operators that runtimes have kernels for.
+
+torch's own exporter traces in seconds what is known beforehand, needs opset 18, and leaves chains of shape
+arithmetic; these networks are a closed family of seven kinds of layers, so the graph is written from the
+layers themselves. Tests hold it equal to torch and to torch's exporter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from anas_zoo.core.errors import ExportError
+from anas_zoo.exporting.rewrites import GEMM_GATE, GEMM_HEAD, STRIDED_SHORTCUT
+from anas_zoo.nets import Subnet
+from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, Shortcut, SqueezeExcite
+
+__all__ = ["BATCH", "INPUT", "OUTPUT", "write_graph"]
+
+INPUT, OUTPUT = "image", "logits"
+BATCH = "batch"  # name of the only free dimension
+
+ONE_SIXTH = 1.0 / 6.0  # torch's hard sigmoid is relu6(x + 3) / 6
+
+
+def write_graph(
+    network: Subnet,
+    resolution: int,
+    *,
+    opset: int,
+    batch: str | int = BATCH,
+    dtype: torch.dtype = torch.float32,
+    rewrites: Collection[str] = (),
+) -> Any:
+    """The ``onnx.ModelProto`` of ``network``: "image" (batch, C, R, R) -> "logits" (batch, classes), float32.
+
+    Every tensor in it has the name of the parameter or layer that it comes from. The same network gives the
+    same bytes.
+
+    Args:
+        network: in evaluation mode, on the CPU, its batch norms folded into the convolutions
+            (:func:`anas_zoo.exporting.folding.fold_batch_norm`).
+        resolution: side R of the images in pixels.
+        opset: version of the ONNX operator set, 14 or newer.
+        batch: name of the free batch dimension, or a fixed number of images.
+        dtype: what weights are stored and computed in; input and output are float32 in any case.
+        rewrites: names from :data:`anas_zoo.exporting.rewrites.REWRITES`.
+
+    Raises :class:`ExportError` for a layer that has no form here (a batch norm that is not folded, another
+    pooling than "avg", ...).
+    """
+    writer = _Writer(dtype, frozenset(rewrites))
+    writer.network(network, resolution)
+    image = [batch, network.in_chans, resolution, resolution]
+    graph = helper.make_graph(
+        writer.nodes,
+        f"attentive_nas {network.arch.id}",
+        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, image)],
+        [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [batch, network.num_classes])],
+        list(writer.weights.values()),
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    # The oldest format that may hold this operator set, so that the oldest runtimes read the file.
+    version = helper.find_min_ir_version_for(opsets)
+    return helper.make_model(graph, opset_imports=opsets, ir_version=version, producer_name="anas-zoo")
+
+
+class _Writer:
+    """Collects nodes and weights; methods take and return the names of values."""
+
+    def __init__(self, dtype: torch.dtype, rewrites: frozenset[str]) -> None:
+        self.nodes: list[Any] = []
+        self.weights: dict[str, Any] = {}
+        self.dtype = dtype
+        self.rewrites = rewrites
+
+    def network(self, network: Subnet, resolution: int) -> None:
+        x = INPUT
+        if self.dtype != torch.float32:
+            x = self.op("Cast", [x], "image.cast", to=onnx_type(self.dtype))
+        x = self.conv_act(x, network.stem, "stem")
+        side = _strided(resolution, cast(nn.Conv2d, network.stem.conv))
+        for number, stage in enumerate(network.stages):
+            for index, block in enumerate(cast(nn.Sequential, stage)):
+                assert isinstance(block, InvertedResidual)
+                x = self.block(x, block, side, f"stages.{number}.{index}")
+                side = _strided(side, block.depthwise.conv)
+        x = self.conv_act(x, network.head, "head")
+        if network.global_pool.pool_type != "avg":
+            kind = network.global_pool.pool_type
+            raise ExportError(f"global pooling {kind!r} cannot be exported; make the model with 'avg'")
+        x = self.op("GlobalAveragePool", [x], "global_pool")
+        if GEMM_HEAD in self.rewrites:
+            x = self.linear(self.op("Flatten", [x], "flatten", axis=1), network.mix, "mix")
+            x = self.activation(x, network.mix_act, "mix_act")
+        else:
+            x = self.activation(self.conv(x, network.mix, "mix"), network.mix_act, "mix_act")
+            x = self.op("Flatten", [x], "flatten", axis=1)
+        x = self.linear(x, network.classifier, "classifier")
+        if self.dtype != torch.float32:
+            self.op("Cast", [x], "logits.cast", to=TensorProto.FLOAT)
+        self.nodes[-1].output[0] = OUTPUT
+
+    def block(self, x: str, block: InvertedResidual, side: int, name: str) -> str:
+        branch = x
+        if isinstance(block.expand, ConvNormAct):
+            branch = self.conv_act(branch, block.expand, f"{name}.expand")
+        branch = self.conv_act(branch, block.depthwise, f"{name}.depthwise")
+        if isinstance(block.se, SqueezeExcite):
+            branch = self.squeeze_excite(branch, block.se, f"{name}.se")
+        branch = self.conv_act(branch, block.project, f"{name}.project")
+        shortcut = x
+        if isinstance(block.shortcut, Shortcut):
+            shortcut = self.shortcut(x, block.shortcut, side, f"{name}.shortcut")
+        return self.op("Add", [shortcut, branch], f"{name}.add")
+
+    def squeeze_excite(self, x: str, se: SqueezeExcite, name: str) -> str:
+        gate = self.op("GlobalAveragePool", [x], f"{name}.pool")
+        as_gemm = GEMM_GATE in self.rewrites
+        if as_gemm:
+            gate = self.op("Flatten", [gate], f"{name}.flatten", axis=1)
+        layer = self.linear if as_gemm else self.conv
+        gate = self.activation(layer(gate, se.reduce, f"{name}.reduce"), se.act, f"{name}.act")
+        gate = self.activation(layer(gate, se.expand, f"{name}.expand"), se.gate, f"{name}.gate")
+        if as_gemm:
+            axes = self.constant("spatial_axes", np.array([2, 3], np.int64))
+            gate = self.op("Unsqueeze", [gate, axes], f"{name}.unsqueeze")
+        return self.op("Mul", [x, gate], f"{name}.scale")
+
+    def shortcut(self, x: str, shortcut: Shortcut, side: int, name: str) -> str:
+        stride, conv = shortcut.stride, shortcut.conv
+        if stride == 1:
+            if shortcut.dense:
+                pads = [0, 0, 1, 1]  # not counted, which is what repeating the last pixel comes to
+                x = self.op(
+                    "AveragePool", [x], f"{name}.pool", kernel_shape=[2, 2], strides=[1, 1], pads=pads
+                )
+            return self.conv(x, conv, f"{name}.conv") if isinstance(conv, nn.Conv2d) else x
+        padding = side % 2  # as nets.blocks.pool_shortcut; the zeros count as pixels
+        if isinstance(conv, nn.Conv2d) and STRIDED_SHORTCUT in self.rewrites:
+            pooled = conv.weight.detach().expand(-1, -1, stride, stride) / stride**2
+            return self.conv(x, conv, f"{name}.conv", weight=pooled, stride=stride, padding=padding)
+        x = self.op(
+            "AveragePool",
+            [x],
+            f"{name}.pool",
+            kernel_shape=[stride, stride],
+            strides=[stride, stride],
+            pads=[padding] * 4,
+            count_include_pad=1,
+        )
+        return self.conv(x, conv, f"{name}.conv") if isinstance(conv, nn.Conv2d) else x
+
+    def conv_act(self, x: str, layer: nn.Module, name: str) -> str:
+        assert isinstance(layer, ConvNormAct)
+        if not isinstance(layer.bn, nn.Identity):
+            raise ExportError(f"{name}: its {type(layer.bn).__name__} is not folded into the convolution")
+        return self.activation(self.conv(x, layer.conv, f"{name}.conv"), layer.act, f"{name}.act")
+
+    def conv(
+        self,
+        x: str,
+        conv: nn.Conv2d,
+        name: str,
+        *,
+        weight: Tensor | None = None,
+        stride: int | None = None,
+        padding: int | None = None,
+    ) -> str:
+        weight = conv.weight if weight is None else weight
+        strides = list(conv.stride) if stride is None else [stride] * 2
+        pads = [int(side) for side in conv.padding] if padding is None else [padding] * 2
+        dilations = {} if conv.dilation == (1, 1) else {"dilations": list(conv.dilation)}
+        return self.op(
+            "Conv",
+            [x, *self.parameters(name, weight, conv.bias)],
+            name,
+            kernel_shape=list(weight.shape[2:]),
+            strides=strides,
+            pads=[*pads, *pads],
+            group=conv.groups,
+            **dilations,
+        )
+
+    def linear(self, x: str, layer: nn.Module, name: str) -> str:
+        """A linear layer, or a 1×1 convolution of 1×1 maps as one."""
+        if not isinstance(layer, nn.Linear | nn.Conv2d):
+            raise ExportError(f"{name}: a {type(layer).__name__} cannot be exported")
+        weight = layer.weight.flatten(1)
+        return self.op("Gemm", [x, *self.parameters(name, weight, layer.bias)], name, transB=1)
+
+    def activation(self, x: str, act: nn.Module, name: str) -> str:
+        if isinstance(act, nn.Identity):
+            return x
+        if isinstance(act, nn.SiLU):  # runtimes fuse this pair; the newer Swish many do not know
+            return self.op("Mul", [x, self.op("Sigmoid", [x], f"{name}.sigmoid")], name)
+        if isinstance(act, nn.ReLU):
+            return self.op("Relu", [x], name)
+        if isinstance(act, nn.Hardswish):
+            return self.op("HardSwish", [x], name)
+        if isinstance(act, nn.Hardsigmoid):
+            return self.op("HardSigmoid", [x], name, alpha=ONE_SIXTH, beta=0.5)
+        raise ExportError(f"{name}: a {type(act).__name__} cannot be exported")
+
+    def parameters(self, name: str, weight: Tensor, bias: Tensor | None) -> list[str]:
+        given = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        return [
+            self.constant(f"{name}.{kind}", tensor.detach().to(self.dtype).contiguous().numpy())
+            for kind, tensor in given.items()
+        ]
+
+    def constant(self, name: str, values: npt.NDArray[Any]) -> str:
+        if name not in self.weights:
+            self.weights[name] = numpy_helper.from_array(values, name)
+        return name
+
+    def op(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+
+def onnx_type(dtype: torch.dtype) -> int:
+    """ONNX's number of a type of torch's."""
+    return int(helper.np_dtype_to_tensor_dtype(torch.empty(0, dtype=dtype).numpy().dtype))
+
+
+def _strided(side: int, conv: nn.Conv2d) -> int:
+    reach, padding = conv.dilation[0] * (conv.kernel_size[0] - 1), int(conv.padding[0])
+    return (side + 2 * padding - reach - 1) // conv.stride[0] + 1

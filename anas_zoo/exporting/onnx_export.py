@@ -1,0 +1,216 @@
+"""A calibrated subnet as one self-contained ONNX file, put in place once it has passed every gate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor
+
+from anas_zoo.core.errors import CalibrationError, ExportError, NonFiniteError, OutputError
+from anas_zoo.core.files import disk_errors, sha256_bytes
+from anas_zoo.core.geometry import InputForm
+from anas_zoo.core.schema import Schema
+from anas_zoo.exporting.checks import check_file
+from anas_zoo.exporting.folding import fold_batch_norm
+from anas_zoo.exporting.graph import BATCH, write_graph
+from anas_zoo.exporting.runtimes import newest_opset
+from anas_zoo.exporting.target import Target
+from anas_zoo.exporting.validate import ParityReport, validate_onnx
+from anas_zoo.nets import Subnet
+
+if TYPE_CHECKING:
+    from anas_zoo.data import Preprocessing
+
+__all__ = ["EXPORTER", "FileReport", "convert", "export_onnx"]
+
+# Changes whenever the same network is written in another way, for caches of exported files.
+EXPORTER = "graph-2"
+
+FOLDING_SIDE = 64  # pixels; folding is per channel, so the size of the images that prove it is free
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
+
+
+class FileReport(Schema):
+    """What was written.
+
+    Attributes:
+        target: name of the target.
+        size_bytes: size of the file.
+        sha256: hash of the file.
+        opset: version of the ONNX operator set.
+        input: form of the input.
+        parity: how closely it follows torch; None when no images were given to compare on.
+    """
+
+    target: str
+    size_bytes: int
+    sha256: str
+    opset: int
+    input: InputForm
+    parity: ParityReport | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+def export_onnx(
+    subnet: Subnet,
+    path: Path,
+    *,
+    target: Target,
+    resolution: int,
+    metadata: Mapping[str, str],
+    images: Tensor | None = None,
+    labels: Tensor | None = None,
+    preprocessing: Preprocessing | None = None,
+    calibration_images: Tensor | None = None,
+    gate: Callable[[Path], None] | None = None,
+) -> FileReport:
+    """Write ``subnet`` to ``path``: input "image" (batch, C, R, R), output "logits" (batch, classes).
+
+    The same network gives the same bytes. A file that was at ``path`` is replaced, and only once the new
+    one is complete and has passed :func:`anas_zoo.exporting.check_file` and, with ``images``,
+    :func:`validate_onnx`; the subnet is left as it was.
+
+    Args:
+        subnet: a calibrated network with a classifier.
+        path: the file to write; its folder is made.
+        target: what the file has to be.
+        resolution: side R of the images in pixels.
+        metadata: written into the file beside the architecture's id, the resolution, the target and the
+            versions of the tools, whose keys begin with "anas." and cannot be given.
+        images: preprocessed (N, C, R, R) float32 to compare file and network on; None leaves that to
+            :func:`validate_onnx`.
+        labels: their classes, (N,) integers, where known.
+        preprocessing: of the images; needed where the target's input is uint8.
+        calibration_images: preprocessed (N, C, R, R) float32 of the training split, needed for int8.
+        gate: gets the whole file under another name, last of all, and raises what keeps it from appearing.
+
+    Raises :class:`CalibrationError` for a subnet whose batch norm statistics were not measured on it;
+    :class:`NonFiniteError` for weights that are not finite; :class:`ExportError` for a graph that is not
+    what was asked for; :class:`OutputError` when ``path`` cannot be written; with images what
+    :func:`validate_onnx` raises. Nothing is left at ``path`` then that was not there before.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a .onnx file")
+    with disk_errors(path):  # first, for the conversion takes seconds
+        path.parent.mkdir(parents=True, exist_ok=True)
+    content = convert(
+        subnet,
+        target=target,
+        resolution=resolution,
+        metadata=metadata,
+        preprocessing=preprocessing,
+        calibration_images=calibration_images,
+    )
+    parity = None
+    with disk_errors(path):
+        unchecked = path.with_name(f".{path.name}.{os.getpid()}.unchecked")
+        try:
+            with unchecked.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            check_file(unchecked, target, name=path)
+            if images is not None:
+                parity = validate_onnx(
+                    unchecked, subnet, images, labels, target=target, preprocessing=preprocessing, name=path
+                )
+            if gate is not None:
+                gate(unchecked)
+            os.replace(unchecked, path)
+        finally:
+            unchecked.unlink(missing_ok=True)
+    return FileReport(
+        target=target.name,
+        size_bytes=len(content),
+        sha256=sha256_bytes(content),
+        opset=target.opset,
+        input=target.input,
+        parity=parity,
+    )
+
+
+def convert(
+    subnet: Subnet,
+    *,
+    target: Target,
+    resolution: int,
+    metadata: Mapping[str, str],
+    preprocessing: Preprocessing | None = None,
+    calibration_images: Tensor | None = None,
+) -> bytes:
+    """The content of the file that :func:`export_onnx` writes; arguments and errors are the same."""
+    _refuse_unfit(subnet, resolution, target)
+    own = {
+        "anas.arch_id": subnet.arch.id,
+        "anas.resolution": str(resolution),
+        "anas.target": target.name,
+        "anas.input": target.input,
+        "anas.torch": torch.__version__,
+        "anas.onnx": onnx.__version__,
+    }
+    if target.precision == "int8":  # its calibration ran there
+        own["anas.onnxruntime"] = onnxruntime.__version__
+    taken = sorted(own.keys() & metadata.keys())
+    if taken:
+        raise ExportError(f"the exporter writes these metadata itself, do not give them: {', '.join(taken)}")
+    model = _convert(subnet, target, resolution)
+    if target.quantization is not None:
+        from anas_zoo.exporting.quantization import quantize
+
+        model = quantize(model, calibration_images, target.quantization)
+    if target.input == "uint8-nhwc":
+        from anas_zoo.exporting.image_input import with_image_input
+
+        if preprocessing is None:
+            raise ExportError(
+                f"target {target.name} takes raw images and needs the preprocessing of the model"
+            )
+        model = with_image_input(model, preprocessing, resolution)
+    onnx.helper.set_model_props(model, dict(sorted({**metadata, **own}.items())))
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def _refuse_unfit(subnet: Subnet, resolution: int, target: Target) -> None:
+    who = f"architecture {subnet.arch.id}"
+    if resolution < 1:
+        raise ExportError(f"resolution must be a positive number of pixels, got {resolution}")
+    if target.opset > newest_opset():
+        raise ExportError(
+            f"target {target.name} wants opset {target.opset}, onnxruntime {onnxruntime.__version__} and "
+            f"onnx {onnx.__version__} know up to {newest_opset()}; give that one or install newer ones"
+        )
+    if subnet.num_classes < 1:
+        raise ExportError(f"{who} has no classifier; reset_classifier(num_classes) gives it one")
+    for name, tensor in subnet.state_dict().items():
+        bad = int((~torch.isfinite(tensor)).sum())
+        if bad:
+            raise NonFiniteError(f"{who}: {bad} of {tensor.numel()} values of {name} are not finite")
+    if not subnet.is_calibrated():
+        raise CalibrationError(
+            f"{who} is not calibrated: its batch norm statistics were not measured on it; "
+            "run calibrate_bn(subnet, batches) with training images first"
+        )
+
+
+def _convert(subnet: Subnet, target: Target, resolution: int) -> Any:
+    """The network as an ``onnx.ModelProto``, not yet quantized."""
+    side = min(resolution, FOLDING_SIDE)
+    noise = torch.randn(2, subnet.in_chans, side, side, generator=torch.Generator().manual_seed(0))
+    return write_graph(
+        fold_batch_norm(subnet, noise),
+        resolution,
+        opset=target.opset,
+        batch=BATCH if target.batch == "dynamic" else target.batch,
+        dtype=DTYPES[target.precision],
+        rewrites=target.rewrites,
+    )

@@ -1,0 +1,131 @@
+"""What runs an exported file for validation: its own runtime where that is installed, or a stand-in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper
+
+from anas_zoo.core.errors import ExportError
+from anas_zoo.core.outside import refuse_external_data
+from anas_zoo.exporting.graph import INPUT, OUTPUT
+from anas_zoo.exporting.target import OLDEST_OPSET, Target
+from anas_zoo.profiling.session import open_session, runtime_version
+
+__all__ = ["Runner", "newest_opset", "open_runner"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """An opened file.
+
+    Attributes:
+        title: name and version of what runs it.
+        not_run_here: why this is not the runtime that the file is for; None when it is.
+        run: (N, ...) images -> (N, classes) logits.
+        open_plain: opens the file once more, without onnxruntime's graph optimizations; None for a runtime
+            that has none to switch off.
+    """
+
+    title: str
+    not_run_here: str | None
+    run: Callable[[npt.NDArray[Any]], Floats]
+    open_plain: Callable[[], Callable[[npt.NDArray[Any]], Floats]] | None = None
+
+
+def open_runner(path: Path, target: Target, *, threads: int = 1) -> Runner | str:
+    """Open ``path`` with the runtime of ``target``, or else with its stand-in.
+
+    Returns why not, in words, when neither is on this machine. Raises :class:`ExportError` when the runtime
+    is there and cannot load the file.
+    """
+    lacking = _lacking(target)
+    if lacking is None:
+        if target.runtime == "openvino":
+            return _openvino(path, threads)
+        return _onnxruntime(path, target.provider, threads, None)
+    if target.stand_in_provider is None:
+        return lacking
+    return _onnxruntime(path, target.stand_in_provider, threads, lacking)
+
+
+def _lacking(target: Target) -> str | None:
+    """What this machine lacks to run files of ``target`` as they are deployed; None when nothing."""
+    import onnxruntime
+
+    if target.runtime == "openvino":
+        try:
+            import openvino  # noqa: F401
+        except ImportError:
+            return "the package openvino is not installed"
+        return None
+    if target.runtime == "onnxruntime-web":
+        return "onnxruntime-web runs in a browser; `anas serve` checks it there"
+    if target.provider not in onnxruntime.get_available_providers():
+        return f"this onnxruntime has no {target.provider}"
+    return None
+
+
+def _onnxruntime(path: Path, provider: str, threads: int, not_run_here: str | None) -> Runner:
+    def opened(optimize: bool) -> Callable[[npt.NDArray[Any]], Floats]:
+        session = open_session(path, threads=threads, provider=provider, optimize=optimize)
+
+        def run(images: npt.NDArray[Any]) -> Floats:
+            logits: Floats = session.run([OUTPUT], {INPUT: images})[0]
+            return logits
+
+        return run
+
+    title = f"{runtime_version()}, {provider}"
+    return Runner(title, not_run_here, opened(True), lambda: opened(False))
+
+
+def _openvino(path: Path, threads: int) -> Runner:
+    import openvino
+
+    refuse_external_data(path, ExportError)
+    try:
+        # Other processors compute in half precision by default, which is not what the file says.
+        options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+        compiled = openvino.compile_model(str(path), "CPU", options)
+    except RuntimeError as exc:
+        raise ExportError(f"{path}: OpenVINO cannot load it ({' '.join(str(exc).split())[:300]})") from exc
+
+    def run(images: npt.NDArray[Any]) -> Floats:
+        logits: Floats = compiled([images])[OUTPUT]
+        return logits
+
+    return Runner(f"openvino {openvino.__version__.split('-')[0]}", None, run)
+
+
+@functools.cache
+def newest_opset() -> int:
+    """The newest ONNX operator set that the installed onnx writes and the installed onnxruntime runs."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # a refusal is the answer
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", value[:1], value[1:])
+    for opset in range(onnx.defs.onnx_opset_version(), OLDEST_OPSET, -1):
+        opsets = [helper.make_opsetid("", opset)]
+        model = helper.make_model(
+            graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets)
+        )
+        try:
+            onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception:  # onnxruntime has fifteen unrelated exception types
+            continue
+        return opset
+    return OLDEST_OPSET

@@ -1,0 +1,283 @@
+"""Proof that an ONNX file computes what the torch network computes, on the file as it lies on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from anas_zoo.core.errors import (
+    AgreementError,
+    ConstantOutputError,
+    DataError,
+    InterfaceError,
+    NonFiniteError,
+    ParityError,
+)
+from anas_zoo.core.progress import track
+from anas_zoo.core.schema import Schema
+from anas_zoo.exporting.checks import check_file
+from anas_zoo.exporting.optimizations import UNOPTIMIZED, OptimizationGap, optimization_gap
+from anas_zoo.exporting.runtimes import Runner, open_runner
+from anas_zoo.exporting.target import Target
+from anas_zoo.nets import Subnet
+
+if TYPE_CHECKING:
+    from anas_zoo.data import Preprocessing
+
+__all__ = ["BATCH_SIZES", "ParityReport", "validate_onnx"]
+
+BATCH_SIZE = 64  # images per call of the pass over all of them
+BATCH_SIZES = (1, 2, 3, 7, 32)  # tried beside it
+
+# Images whose logits differ by less than this of the largest one are not told apart by the network.
+CONSTANT = 1e-5
+
+Logits = npt.NDArray[np.float32]
+
+
+class ParityReport(Schema):
+    """How closely the ONNX file follows the torch network.
+
+    Attributes:
+        target: name of the target whose tolerances were kept.
+        runtime: name, version and provider of what ran the file.
+        not_run_here: why that is not the runtime that the file is for; null when it is.
+        images: number of images compared, all that were given.
+        batch_sizes: further sizes of batch that gave the same logits.
+        max_abs_logit_diff: largest difference of any logit of any image in any batch size, with
+            onnxruntime's graph optimizations or without them.
+        top1_agreement_pct: images for which both name the same class first; of the two ways the lesser.
+        top1_pct: accuracy of the ONNX file; null without labels.
+        torch_top1_pct: accuracy of the torch network on the same images; null without labels.
+        optimization_gap_pct: how far the file with graph optimizations is from the file without them (root
+            mean square, in percent of the deviation of torch's logits); null where a runtime has none.
+    """
+
+    target: str
+    runtime: str
+    not_run_here: str | None
+    images: int
+    batch_sizes: tuple[int, ...]
+    max_abs_logit_diff: float
+    top1_agreement_pct: float
+    top1_pct: float | None
+    torch_top1_pct: float | None
+    optimization_gap_pct: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+def validate_onnx(
+    path: Path,
+    subnet: Subnet,
+    images: Tensor,
+    labels: Tensor | None,
+    *,
+    target: Target,
+    preprocessing: Preprocessing | None = None,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    name: Path | None = None,
+) -> ParityReport:
+    """Check the file's structure, run it on all ``images`` and compare it with ``subnet``, logit by logit.
+
+    onnxruntime runs it with its graph optimizations and without them; both have to be within the
+    tolerances, and as close to each other as :mod:`anas_zoo.exporting.optimizations` says.
+
+    A file that takes raw images gets the ones that ``images`` look like (:func:`raw_images`), at more than
+    one size, and the network what the reference preprocessing makes of these.
+
+    Args:
+        path: the ONNX file.
+        subnet: the network that it was made from; its mode is restored.
+        images: preprocessed, (N, C, R, R) float32, N at least 1.
+        labels: true classes, (N,) integers, or None when they are not known.
+        target: brings the tolerances and the runtime.
+        preprocessing: of the images; needed where the file takes raw ones.
+        batch_sizes: sizes of batch to try beside the pass over all images.
+        name: what errors call the file, for one that is checked before it has its final name.
+
+    Raises :class:`InterfaceError` for wrong names or shapes or a frozen batch; :class:`NonFiniteError` for
+    logits that are not finite; :class:`ConstantOutputError` for logits that are the same for all images;
+    :class:`ParityError` for logits beyond the tolerance, :class:`AgreementError` for other classes;
+    :class:`ExportError` for a file of another structure or that the runtime cannot load;
+    :class:`DataError` for images or labels that do not fit.
+    """
+    _check_data(images, labels, batch_sizes)
+    name = name or path
+    model = check_file(path, target, name=name)
+    _check_shapes(name, model, tuple(images.shape[1:]), subnet.num_classes, target)
+    runner = open_runner(path, target, threads=torch.get_num_threads())
+    if isinstance(runner, str):
+        raise ParityError(f"{name}: cannot be run on this machine ({runner}), so nothing is proven")
+    if target.input == "uint8-nhwc":
+        from anas_zoo.exporting.raw_images import raw_and_reference
+
+        if preprocessing is None:
+            raise DataError(
+                f"{name} takes raw images; give the preprocessing of the model to compare on them"
+            )
+        pixels, reference = raw_and_reference(images, preprocessing)
+        want = _torch_logits(subnet, reference)
+    else:
+        pixels = np.ascontiguousarray(images.detach().cpu().numpy())
+        want = _torch_logits(subnet, images)
+    fixed = None if target.batch == "dynamic" else target.batch
+    size = fixed or BATCH_SIZE
+
+    got = _logits_of_all(name, runner, pixels, fixed)
+    ways, gap = {"": got}, None
+    if runner.open_plain is not None:
+        plain = Runner(f"{runner.title} {UNOPTIMIZED}", runner.not_run_here, runner.open_plain())
+        ways[f" {UNOPTIMIZED}"] = _logits_of_all(name, plain, pixels, fixed)
+        gap = optimization_gap(got, ways[f" {UNOPTIMIZED}"], want)
+    if (pixels != pixels[0]).any() and float(np.ptp(got, axis=0).max()) <= CONSTANT * float(
+        np.abs(want).max()
+    ):
+        raise ConstantOutputError(f"{name}: its logits are the same for all {len(got)} images")
+
+    differences = {f"batches of {size}{way}": float(np.abs(each - want).max()) for way, each in ways.items()}
+    sizes = tuple(batch_sizes) if fixed is None else ()
+    for count in sizes:
+        chosen = np.arange(count) % len(pixels)  # fewer images than that are used again
+        again = _run(name, runner, pixels[chosen])
+        # NaN compares false with everything, so it is made an infinite difference.
+        off = np.nan_to_num(np.abs(again - want[chosen]), nan=np.inf)
+        differences[f"a batch of {count}"] = float(off.max())
+    report = ParityReport(
+        target=target.name,
+        runtime=runner.title,
+        not_run_here=runner.not_run_here,
+        images=len(got),
+        batch_sizes=sizes,
+        max_abs_logit_diff=max(differences.values()),
+        top1_agreement_pct=min(_agreement_pct(each, want) for each in ways.values()),
+        top1_pct=_top1_pct(got, labels),
+        torch_top1_pct=_top1_pct(want, labels),
+        optimization_gap_pct=None if gap is None else gap.pct,
+    )
+    other = [text for way, each in ways.items() for text in _disagreements(way, each, want, labels, target)]
+    _hold(name, differences, gap, other, target)
+    return report
+
+
+def _hold(
+    name: Path, differences: dict[str, float], gap: OptimizationGap | None, other: list[str], target: Target
+) -> None:
+    """Raise what the tolerances of ``target`` do not allow."""
+    limit = target.tolerances.max_abs_logit_diff.value
+    far = [
+        f"logits differ by {difference:.3g} in {where}, at most {limit:g} is allowed"
+        for where, difference in differences.items()
+        if difference > limit
+    ]
+    if gap is not None and gap.problem:
+        far.append(gap.problem)
+    if far or other:
+        kind = ParityError if far else AgreementError
+        raise kind(f"{name}: not what torch computes (target {target.name}): " + "; ".join(far + other))
+
+
+def _disagreements(
+    way: str, got: Logits, want: Logits, labels: Tensor | None, target: Target
+) -> Iterator[str]:
+    tolerances = target.tolerances
+    agreement_pct, needed_pct = _agreement_pct(got, want), tolerances.min_top1_agreement_pct.value
+    if agreement_pct < needed_pct:
+        yield f"top-1 agrees for {agreement_pct:.2f} % of the images{way}, {needed_pct:g} % is needed"
+    allowed = tolerances.max_top1_drop_pct
+    top1_pct, torch_top1_pct = _top1_pct(got, labels), _top1_pct(want, labels)
+    if allowed is None or top1_pct is None or torch_top1_pct is None:
+        return
+    if torch_top1_pct - top1_pct > allowed.value:
+        yield (
+            f"top-1 drops by {torch_top1_pct - top1_pct:.2f} points from {torch_top1_pct:.2f} %{way}, "
+            f"at most {allowed.value:g} is allowed"
+        )
+
+
+def _check_data(images: Tensor, labels: Tensor | None, batch_sizes: Sequence[int]) -> None:
+    if images.ndim != 4 or len(images) == 0 or images.dtype != torch.float32:
+        found = f"{images.dtype} of shape {tuple(images.shape)}"
+        raise DataError(f"parity needs images (N, C, R, R) in float32, at least one; got {found}")
+    if labels is not None and labels.shape != (len(images),):
+        raise DataError(f"{len(images)} images need as many labels, got shape {tuple(labels.shape)}")
+    if any(size < 1 for size in batch_sizes):
+        raise DataError(f"batch sizes are at least 1, got {list(batch_sizes)}")
+
+
+def _torch_logits(subnet: Subnet, images: Tensor) -> Logits:
+    """(N, classes) in evaluation mode."""
+    training = {module: module.training for module in subnet.modules()}
+    device = next(subnet.parameters()).device
+    subnet.eval()
+    try:
+        with torch.no_grad():
+            batches = track(torch.split(images, BATCH_SIZE), "running torch")
+            parts = [subnet(batch.to(device)).cpu() for batch in batches]
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+    logits: Logits = torch.cat(parts).numpy()
+    return logits
+
+
+def _check_shapes(name: Path, model: Any, image: tuple[int, ...], classes: int, target: Target) -> None:
+    """The sizes that only the network tells; names and free dimensions are :func:`check_file`'s."""
+    graph = model.graph
+    sizes = [
+        [dim.dim_value for dim in value.type.tensor_type.shape.dim][1:]
+        for value in (graph.input[0], graph.output[0])
+    ]
+    if target.input == "float32-nchw" and tuple(sizes[0]) != image:
+        raise InterfaceError(f"{name}: its input is {sizes[0]} per image, the network's is {list(image)}")
+    if sizes[1] != [classes]:
+        raise InterfaceError(f"{name}: its output is {sizes[1]} per image, the network's is {[classes]}")
+
+
+def _padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:
+    """Repeat the last image until there are ``count``, for a file with a fixed batch."""
+    if count is None or len(pixels) == count:
+        return pixels
+    return np.concatenate([pixels, np.repeat(pixels[-1:], count - len(pixels), axis=0)])
+
+
+def _logits_of_all(name: Path, runner: Runner, pixels: npt.NDArray[Any], fixed: int | None) -> Logits:
+    """(N, classes), finite, in batches of the size that the file takes."""
+    size = fixed or BATCH_SIZE
+    parts = [
+        _run(name, runner, _padded(pixels[start : start + size], fixed))
+        for start in track(range(0, len(pixels), size), "running the file")
+    ]
+    logits = np.concatenate(parts)[: len(pixels)]
+    if bad := int((~np.isfinite(logits).all(axis=1)).sum()):
+        raise NonFiniteError(f"{name}: its logits are not finite for {bad} of {len(logits)} images")
+    return logits
+
+
+def _run(name: Path, runner: Runner, pixels: npt.NDArray[Any]) -> Logits:
+    try:
+        logits = runner.run(pixels)
+    except Exception as exc:  # each runtime has its own unrelated exception types
+        reason = " ".join(str(exc).split())[:300]
+        raise ParityError(f"{name}: {runner.title} cannot run a batch of {len(pixels)} ({reason})") from exc
+    if len(logits) != len(pixels):
+        raise InterfaceError(f"{name}: a batch of {len(pixels)} gives {len(logits)} rows of logits")
+    return logits
+
+
+def _agreement_pct(got: Logits, want: Logits) -> float:
+    return 100.0 * float((got.argmax(1) == want.argmax(1)).mean())
+
+
+def _top1_pct(logits: Logits, labels: Tensor | None) -> float | None:
+    if labels is None:
+        return None
+    return 100.0 * float((logits.argmax(1) == labels.detach().cpu().numpy()).mean())

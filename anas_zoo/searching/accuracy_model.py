@@ -1,0 +1,99 @@
+"""A model of accuracy from few evaluations: what the surrogate search asks about all other architectures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from anas_zoo.searching.problem import Codes, Problem
+
+__all__ = ["AccuracyModel"]
+
+Floats = npt.NDArray[np.float64]
+
+KERNEL_POINTS = 200  # length scales settle on so many; all evaluations count for the predictions
+TREES = 100
+
+Values = Callable[[Floats], Floats]
+
+
+class AccuracyModel:
+    """The mean of a Gaussian process and a forest of extremely randomised trees.
+
+    The process has a length scale of its own per gene (automatic relevance determination, Rasmussen and
+    Williams 2006, section 5.1), which finds the few dimensions that matter; the forest (Geurts et al. 2006)
+    follows what is not smooth. What each does alone is in benchmarks/results/search_efficiency.md. Both see
+    the place of each choice among its gene's and the logarithm of each cost.
+
+    Args:
+        problem: whose architectures are modelled.
+        codes: evaluated ones, (N, genes).
+        top1_pct: their accuracy, (N,).
+        models: which of the two.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        codes: Codes,
+        top1_pct: Floats,
+        *,
+        models: Sequence[str] = ("process", "trees"),
+    ) -> None:
+        self._problem = problem
+        choices = problem.space.genes.choices
+        self._elastic = [gene for gene, values in enumerate(choices) if len(values) > 1]
+        self._spans = np.array([max(len(values) - 1, 1) for values in choices], dtype=np.float64)
+        raw = self._raw(codes)
+        self._centre, self._scale = raw.mean(axis=0), raw.std(axis=0)
+        self._scale[self._scale == 0] = 1.0
+        x = (raw - self._centre) / self._scale
+        self._mean, self._spread = float(top1_pct.mean()), float(top1_pct.std()) or 1.0
+        y = (top1_pct - self._mean) / self._spread
+        fits = {"process": _process, "trees": _trees}
+        self._models = [fits[name](x, y) for name in models]
+
+    def __call__(self, codes: Codes) -> Floats:
+        """Predicted top-1 in percent, (N,)."""
+        x = (self._raw(codes) - self._centre) / self._scale
+        mean = np.mean([model(x) for model in self._models], axis=0)
+        return np.asarray(mean * self._spread + self._mean, dtype=np.float64)
+
+    def _raw(self, codes: Codes) -> Floats:
+        costs = self._problem.costs(codes)
+        places = (self._problem.space.genes.indices(codes) / self._spans)[:, self._elastic]
+        names = [name for name in self._problem.cost_names if name != "size_bytes"]  # it follows parameters
+        return np.column_stack([places, *(np.log(np.maximum(costs[name], 1e-9)) for name in names)])
+
+
+def _process(x: Floats, y: Floats) -> Values:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF([6.0] * x.shape[1], (0.5, 150.0))
+    kernel += WhiteKernel(0.01, (1e-6, 1.0))
+    chosen = np.random.default_rng(0).permutation(len(x))[:KERNEL_POINTS]
+    with warnings.catch_warnings():
+        # A length scale at its bound is a gene that does not matter: expected, and no failure.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        process = GaussianProcessRegressor(kernel, random_state=0).fit(x[chosen], y[chosen])
+        if len(x) > len(chosen):
+            process = GaussianProcessRegressor(process.kernel_, optimizer=None).fit(x, y)
+    return lambda rows: np.asarray(process.predict(rows))
+
+
+def _trees(x: Floats, y: Floats) -> Values:
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    trees = ExtraTreesRegressor(TREES, max_features=0.7, random_state=0).fit(x, y).estimators_
+
+    def mean(rows: Floats) -> Floats:
+        narrow = np.ascontiguousarray(rows, dtype=np.float32)
+        # Tree by tree: the forest's own predict spends most of its time on starting a job for each of them.
+        return np.asarray(np.mean([tree.predict(narrow, check_input=False) for tree in trees], axis=0))
+
+    return mean

@@ -1,0 +1,108 @@
+"""Pareto fronts over any objectives, and the choice of a few subnets from one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from anas_zoo.core.errors import SearchError
+from anas_zoo.searching.evaluation import Evaluation
+from anas_zoo.searching.objectives import OBJECTIVES
+
+__all__ = [
+    "DEFAULT_OBJECTIVES",
+    "best_under",
+    "best_within",
+    "losses_of",
+    "nondominated",
+    "pareto_front",
+    "pick_subnets",
+    "preference",
+]
+
+DEFAULT_OBJECTIVES = ("top1_pct", "macs")
+
+
+def losses_of(evaluations: Iterable[Evaluation], objectives: Sequence[str]) -> npt.NDArray[np.float64]:
+    """The objectives as numbers to minimise, (N, objectives) float64."""
+    signs = [-1.0 if OBJECTIVES[name].maximise else 1.0 for name in objectives]
+    rows = [[sign * e.value(name) for sign, name in zip(signs, objectives, strict=True)] for e in evaluations]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(objectives))
+
+
+def nondominated(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Rows of (N, objectives) that no other row beats, ascending; of equal rows the first."""
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+    if not len(losses):
+        return np.empty(0, dtype=np.intp)
+    rows, first = np.unique(losses, axis=0, return_index=True)
+    if losses.shape[1] == 2:  # sorted by the first: the second must fall
+        before = np.minimum.accumulate(np.append(np.inf, rows[:-1, 1]))
+        return np.sort(first[rows[:, 1] < before])
+    kept = NonDominatedSorting().do(rows, only_non_dominated_front=True)
+    return np.sort(first[kept])
+
+
+def pareto_front(
+    evaluations: Iterable[Evaluation], objectives: Sequence[str] = DEFAULT_OBJECTIVES
+) -> list[Evaluation]:
+    """Those that nothing beats: no other is as good in every objective, and better in one.
+
+    From small to large in the first cost; of several that are equal in all objectives the one that
+    :func:`preference` puts first stays, so the front does not depend on the order of the evaluations.
+    """
+    cost = next((name for name in objectives if not OBJECTIVES[name].maximise), "macs")
+    items = sorted(evaluations, key=preference(cost))
+    front = [items[place] for place in nondominated(losses_of(items, objectives))]
+    return sorted(front, key=lambda e: (e.value(cost), preference(cost)(e)))
+
+
+def preference(cost: str) -> Callable[[Evaluation], tuple[float, float, str]]:
+    """A key that sorts the best first: the most accurate, then the cheapest, then the smallest id."""
+    return lambda e: (-e.top1_pct, e.value(cost), e.arch.id)
+
+
+def best_within(evaluations: Iterable[Evaluation], cost: str, limit: float) -> Evaluation | None:
+    """The first by :func:`preference` of those whose ``cost`` is at most ``limit``; None without any."""
+    inside = [item for item in evaluations if item.value(cost) <= limit]
+    return min(inside, key=preference(cost), default=None)
+
+
+def best_under(evaluations: Iterable[Evaluation], max_macs: int) -> Evaluation:
+    """:func:`best_within` ``max_macs`` multiply-adds. Raises :class:`SearchError` when nothing is."""
+    items = list(evaluations)
+    best = best_within(items, "macs", max_macs)
+    if best is None:
+        least = min((item.macs for item in items), default=0)
+        raise SearchError(
+            f"nothing evaluated is within {max_macs / 1e6:g} MFLOPs; the cheapest has {least / 1e6:g}"
+        )
+    return best
+
+
+def pick_subnets(evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
+    """``count`` subnets from small to large, spread over the front evenly in log multiply-adds.
+
+    The two ends of the front are always among them. Where a front has fewer points than asked for (on
+    easy data a cheap subnet may already be the best), the next fronts, of what remains without it, fill up.
+    Raises :class:`SearchError` when fewer architectures than ``count`` were evaluated.
+    """
+    if len(evaluations) < count:
+        raise SearchError(f"{count} subnets are wanted, only {len(evaluations)} were evaluated")
+    pool: list[Evaluation] = []
+    rest = list(evaluations)
+    while len(pool) < count:
+        front = pareto_front(rest)
+        pool += front
+        kept = {item.arch for item in pool}
+        rest = [item for item in rest if item.arch not in kept]
+    pool.sort(key=lambda e: (e.macs, e.arch.id))
+    cost = np.log([float(item.macs) for item in pool])
+    chosen: list[int] = []
+    for target in np.linspace(cost[0], cost[-1], count):
+        free = [i for i in range(len(pool)) if i not in chosen]
+        chosen.append(min(free, key=lambda i: abs(cost[i] - target)))
+    return [pool[i] for i in sorted(chosen)]

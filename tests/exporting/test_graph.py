@@ -1,0 +1,142 @@
+"""The written graph: equal to torch and to torch's own exporter, clean, and the same in every opset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+import pytest
+import torch
+from exported_digits import SPACE, calibrated, folded, images, smallest
+from onnx.reference import ReferenceEvaluator
+
+from anas_zoo.core.errors import ExportError
+from anas_zoo.exporting import newest_opset
+from anas_zoo.exporting.folding import fold_batch_norm
+from anas_zoo.exporting.graph import write_graph
+from anas_zoo.exporting.rewrites import REWRITES
+from anas_zoo.nets import Subnet
+
+ARCHS = {
+    "smallest": SPACE.smallest,
+    "largest": SPACE.largest,
+    "random": SPACE.sample(np.random.default_rng(5)),
+}
+
+
+def run(model: onnx.ModelProto, batch: torch.Tensor) -> npt.NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    logits: npt.NDArray[np.float32] = session.run(None, {"image": batch.numpy()})[0]
+    return logits
+
+
+@pytest.mark.parametrize("opset", range(17, newest_opset() + 1))
+def test_every_opset_computes_the_same(opset: int) -> None:
+    network, batch = folded(SPACE.smallest), images(3, seed=8)
+    model = write_graph(network, SPACE.smallest.resolution, opset=opset, rewrites=REWRITES)
+    onnx.checker.check_model(model, full_check=True)
+    with torch.no_grad():
+        np.testing.assert_allclose(run(model, batch), network(batch).numpy(), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHS)
+def test_it_is_what_torchs_exporter_writes(name: str) -> None:
+    """An exporter that shares no line with ours, on the network with its batch norms."""
+    arch = ARCHS[name]
+    subnet, side = calibrated(arch), arch.resolution
+    program = torch.onnx.export(
+        subnet,
+        (images(2, side),),
+        dynamo=True,
+        input_names=["image"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        verbose=False,
+    )
+    assert program is not None
+    theirs = program.model_proto
+    ours = write_graph(fold_batch_norm(subnet, images(2)), side, opset=17)
+    batch = images(5, side, seed=4)
+    np.testing.assert_allclose(run(ours, batch), run(theirs, batch), atol=1e-5)
+
+
+def double(network: Subnet, side: int, batch: torch.Tensor, rewrites: tuple[str, ...]) -> npt.NDArray[Any]:
+    """Computed in float64 by onnx's reference implementation."""
+    model = write_graph(network, side, opset=17, dtype=torch.float64, rewrites=rewrites)
+    cast = model.graph.node[-1]
+    assert cast.op_type == "Cast"
+    model.graph.output[0].CopyFrom(
+        onnx.helper.make_tensor_value_info(cast.input[0], onnx.TensorProto.DOUBLE, ["batch", 10])
+    )
+    del model.graph.node[-1]
+    logits: npt.NDArray[Any] = ReferenceEvaluator(model).run(None, {"image": batch.numpy()})[0]
+    assert logits.dtype == np.float64
+    return logits
+
+
+@pytest.mark.parametrize("side", [SPACE.smallest.resolution, SPACE.smallest.resolution + 1])
+@pytest.mark.parametrize("rewrite", REWRITES)
+def test_every_rewrite_is_exact(rewrite: str, side: int) -> None:
+    network, batch = folded(SPACE.smallest), images(2, side, seed=6)
+    plain = double(network, side, batch, ())
+    rewritten = double(network, side, batch, (rewrite,))
+    np.testing.assert_allclose(rewritten, plain, rtol=0, atol=1e-12 * np.abs(plain).max())
+    with torch.no_grad():
+        expected = network.double()(batch.double()).numpy()
+    # ONNX keeps the hard sigmoid's slope, 1/6, in single precision.
+    np.testing.assert_allclose(plain, expected, rtol=0, atol=1e-7 * np.abs(plain).max())
+
+
+def kinds(rewrites: tuple[str, ...] = ()) -> Counter[str]:
+    model = write_graph(folded(SPACE.smallest), SPACE.smallest.resolution, opset=17, rewrites=rewrites)
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def test_rewrites_change_what_they_say() -> None:
+    plain = kinds()
+    assert plain["Gemm"] == 1
+    assert kinds(("gemm-head",))["Gemm"] == 2
+    gates = plain["HardSigmoid"]
+    assert gates > 0
+    assert kinds(("gemm-gate",))["Gemm"] == 1 + 2 * gates
+    assert plain["AveragePool"] > kinds(("strided-shortcut",))["AveragePool"]
+
+
+def test_the_graph_is_clean() -> None:
+    network = folded(SPACE.largest)
+    model = write_graph(network, SPACE.largest.resolution, opset=17)
+    found = Counter(node.op_type for node in model.graph.node)
+    assert set(found) <= {
+        *("Conv", "Sigmoid", "Mul", "Relu", "HardSigmoid", "GlobalAveragePool", "AveragePool", "Add"),
+        *("Flatten", "Gemm"),
+    }
+    gates = sum(isinstance(layer, torch.nn.Hardsigmoid) for layer in network.modules())
+    assert found["HardSigmoid"] == gates
+    assert found["GlobalAveragePool"] == gates + 1
+    parameters = {name for name, _ in network.named_parameters()}
+    assert {weight.name for weight in model.graph.initializer} == parameters
+
+
+def test_half_precision_is_close_and_half_the_size() -> None:
+    network, batch = folded(SPACE.largest), images(4, SPACE.largest.resolution, seed=3)
+    single = write_graph(network, SPACE.largest.resolution, opset=17)
+    half = write_graph(network, SPACE.largest.resolution, opset=17, dtype=torch.float16)
+    assert len(half.SerializeToString()) < 0.6 * len(single.SerializeToString())
+    want = run(single, batch)
+    difference = float(np.abs(run(half, batch) - want).max())
+    assert 0 < difference < 0.01 * max(1.0, float(np.abs(want).max()))
+
+
+def test_a_fixed_batch_is_in_the_file() -> None:
+    model = write_graph(folded(SPACE.smallest), SPACE.smallest.resolution, opset=17, batch=4)
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 4
+    onnx.checker.check_model(model, full_check=True)
+
+
+def test_batch_norm_that_is_not_folded_is_refused() -> None:
+    with pytest.raises(ExportError, match="stem: its BatchNorm2d is not folded"):
+        write_graph(smallest(), SPACE.smallest.resolution, opset=17)

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import resource
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from exported_digits import SIDE, SPACE, TARGET, calibrated, file_bytes, images, proto, smallest, write_file
+from torch import Tensor, nn
+
+import anas_zoo
+from anas_zoo.core.errors import (
+    CalibrationError,
+    ConstantOutputError,
+    DiskFullError,
+    ExportError,
+    NonFiniteError,
+    OutputError,
+    ParityError,
+)
+from anas_zoo.exporting import check_file, export_onnx, newest_opset, validate_onnx
+from anas_zoo.exporting.folding import fold_batch_norm
+from anas_zoo.nets import Subnet, Supernet, calibrate_bn
+from anas_zoo.profiling import open_session
+from anas_zoo.space import SearchSpace
+
+
+def test_the_file_is_whole_and_self_contained(tmp_path: Path) -> None:
+    model = check_file(write_file(tmp_path / "a.onnx"), TARGET)
+    assert [value.name for value in model.graph.input] == ["image"]
+    assert [value.name for value in model.graph.output] == ["logits"]
+    assert [entry.version for entry in model.opset_import] == [TARGET.opset]
+    names = {weight.name for weight in model.graph.initializer}
+    assert {"stem.conv.weight", "stages.0.0.depthwise.conv.weight", "mix.weight"} <= names
+    assert not [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+
+
+def test_metadata_is_inside() -> None:
+    found = {entry.key: entry.value for entry in proto().metadata_props}
+    assert found == {
+        "name": "digits_s",
+        "anas.arch_id": SPACE.smallest.id,
+        "anas.resolution": str(SIDE),
+        "anas.target": "ort-cpu-fp32",
+        "anas.input": "float32-nchw",
+        "anas.torch": torch.__version__,
+        "anas.onnx": onnx.__version__,
+    }
+
+
+def test_nothing_of_this_machine_is_inside() -> None:
+    content = file_bytes()
+    package = Path(anas_zoo.__file__).parent
+    for trace in (str(package.parent), str(Path.home()), sys.prefix, "site-packages", "stack_trace", ".py"):
+        assert trace.encode() not in content, trace
+
+
+@pytest.mark.slow
+def test_export_is_repeatable_reported_and_silent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    subnet, path = smallest().train(), tmp_path / "deep" / "again.onnx"
+    before = {name: value.clone() for name, value in subnet.state_dict().items()}
+    file_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = export_onnx(subnet, path, target=TARGET, resolution=SIDE, metadata={"name": "digits_s"})
+    content = path.read_bytes()
+    assert content == file_bytes()
+    assert report.to_dict() == {
+        "target": "ort-cpu-fp32",
+        "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "opset": 17,
+        "input": "float32-nchw",
+        "parity": None,
+    }
+    assert [item.name for item in path.parent.iterdir()] == ["again.onnx"]
+    assert subnet.training
+    assert all(torch.equal(value, before[name]) for name, value in subnet.state_dict().items())
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 32])
+def test_any_batch_runs(tmp_path: Path, count: int) -> None:
+    session = open_session(write_file(tmp_path / "a.onnx"))
+    batch = images(count, seed=count)
+    (logits,) = session.run(None, {"image": batch.numpy()})
+    with torch.no_grad():
+        want = smallest()(batch).numpy()
+    assert logits.shape == (count, 10)
+    np.testing.assert_allclose(logits, want, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["largest", "random", "odd side"])
+def test_other_architectures(tmp_path: Path, kind: str) -> None:
+    arch = SPACE.largest if kind == "largest" else SPACE.sample(np.random.default_rng(3))
+    side = 13 if kind == "odd side" else arch.resolution
+    subnet, path = calibrated(arch), tmp_path / "a.onnx"
+    export_onnx(subnet, path, target=TARGET, resolution=side, metadata={})
+    report = validate_onnx(path, subnet, images(70, side), torch.zeros(70), target=TARGET)
+    assert report.max_abs_logit_diff < 1e-5
+
+
+@pytest.mark.slow
+def test_a_real_size(tmp_path: Path) -> None:
+    space = SearchSpace.load("attentive_nas")
+    subnet = Supernet(space, 1000, generator=torch.Generator().manual_seed(0)).extract(space.smallest)
+    calibrate_bn(subnet, [images(8, 192)])
+    path = tmp_path / "a0.onnx"
+    report = export_onnx(subnet, path, target=TARGET, resolution=192, metadata={})
+    assert report.size_bytes < 36_500_000
+    parity = validate_onnx(path, subnet, images(8, 192, 5), None, target=TARGET)
+    assert parity.max_abs_logit_diff < 1e-4
+    assert parity.top1_pct is None
+
+
+def test_folding_is_exact_and_leaves_the_network() -> None:
+    subnet = smallest().train()
+    folded = fold_batch_norm(subnet, images(4))
+    assert not [m for m in folded.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert [m for m in subnet.modules() if isinstance(m, nn.BatchNorm2d)]
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images(4, seed=9)), subnet.eval()(images(4, seed=9)))
+
+
+def test_folding_that_changes_the_result_is_refused() -> None:
+    class Meddling(nn.BatchNorm2d):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input) * 1.01
+
+    subnet = smallest()
+    norm = subnet.get_submodule("stem.bn")
+    assert isinstance(norm, nn.BatchNorm2d)
+    meddling = Meddling(norm.num_features)
+    meddling.load_state_dict(norm.state_dict())
+    subnet.set_submodule("stem.bn", meddling)
+    with pytest.raises(ExportError, match="folding batch norm changes the logits"):
+        fold_batch_norm(subnet, images(2))
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def refused(subnet: Subnet, folder: Path, error: type[Exception], said: str) -> None:
+    """Exporting raises one line and leaves nothing, not even half a file."""
+    with pytest.raises(error, match=said) as caught:
+        export_onnx(subnet, folder / "a.onnx", target=TARGET, resolution=SIDE, metadata={})
+    assert "\n" not in str(caught.value)
+    assert list(folder.iterdir()) == []
+
+
+def test_an_uncalibrated_subnet_is_refused(tmp_path: Path) -> None:
+    subnet = Supernet(SPACE, 10, generator=torch.Generator().manual_seed(0)).extract(SPACE.smallest)
+    refused(subnet, tmp_path, CalibrationError, "calibrate_bn")
+
+
+def test_statistics_that_moved_after_calibration_are_refused(tmp_path: Path) -> None:
+    subnet = smallest().train()
+    subnet(images(4))
+    refused(subnet.eval(), tmp_path, CalibrationError, "calibrate_bn")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
+    subnet = smallest()
+    with torch.no_grad():
+        subnet.mix.weight[3, 0] = value
+    refused(subnet, tmp_path, NonFiniteError, r"1 of \d+ values of mix.weight are not finite")
+
+
+def test_a_network_without_classifier_is_refused(tmp_path: Path) -> None:
+    subnet = smallest()
+    subnet.reset_classifier(0)
+    refused(subnet, tmp_path, ExportError, "no classifier")
+
+
+@pytest.mark.parametrize("place", ["mix_act", "classifier"])
+def test_a_layer_of_another_family_is_one_line(tmp_path: Path, place: str) -> None:
+    subnet = smallest()
+    setattr(subnet, place, nn.GELU())
+    refused(subnet, tmp_path, ExportError, f"{place}: a GELU cannot be exported")
+
+
+def test_another_pooling_is_one_line(tmp_path: Path) -> None:
+    subnet = smallest()
+    subnet.reset_classifier(10, global_pool="max")
+    refused(subnet, tmp_path, ExportError, "global pooling 'max' cannot be exported")
+
+
+def test_an_opset_that_the_runtime_does_not_know(tmp_path: Path) -> None:
+    target = TARGET.model_copy(update={"opset": newest_opset() + 1})
+    with pytest.raises(ExportError, match=rf"wants opset \d+, onnxruntime .* know up to {newest_opset()}"):
+        export_onnx(smallest(), tmp_path / "a.onnx", target=target, resolution=SIDE, metadata={})
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- gates on the file ----------------------------------------------------------------------------
+
+
+def test_logits_that_overflow_stop_the_export(tmp_path: Path) -> None:
+    """Weights that are finite and still compute what is not."""
+    subnet = smallest()
+    with torch.no_grad():
+        subnet.mix.weight.fill_(3e38)
+    path = write_file(tmp_path / "a.onnx", b"the file of yesterday")
+    with pytest.raises(NonFiniteError, match=r"not finite for \d of 8 images"):
+        export_onnx(subnet, path, target=TARGET, resolution=SIDE, metadata={}, images=images(8))
+    assert path.read_bytes() == b"the file of yesterday"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_dead_weights_stop_the_export(tmp_path: Path) -> None:
+    subnet = smallest()
+    with torch.no_grad():
+        subnet.classifier.weight.zero_()  # type: ignore[operator]
+    with pytest.raises(ConstantOutputError, match="the same for all 8 images"):
+        export_onnx(
+            subnet, tmp_path / "a.onnx", target=TARGET, resolution=SIDE, metadata={}, images=images(8)
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_gate_of_ones_own_stops_the_export(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def gate(file: Path) -> None:
+        seen.append(file.read_bytes())
+        raise ParityError("not good enough")
+
+    with pytest.raises(ParityError, match="not good enough"):
+        export_onnx(
+            smallest(),
+            tmp_path / "a.onnx",
+            target=TARGET,
+            resolution=SIDE,
+            metadata={"name": "digits_s"},
+            gate=gate,
+        )
+    assert seen == [file_bytes()]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_own_metadata_cannot_be_given(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"anas\.arch_id"):
+        export_onnx(
+            smallest(), tmp_path / "a.onnx", target=TARGET, resolution=SIDE, metadata={"anas.arch_id": "x"}
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is a folder"):
+        export_onnx(smallest(), tmp_path, target=TARGET, resolution=SIDE, metadata={})
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("here already")
+    with pytest.raises(OutputError, match="cannot write"):
+        export_onnx(smallest(), tmp_path / "taken" / "a.onnx", target=TARGET, resolution=SIDE, metadata={})
+
+
+@contextlib.contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """The operating system refuses to let a file grow beyond that, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.slow
+def test_no_space_left(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "a.onnx", b"the file of yesterday")
+    with files_of_at_most(50_000), pytest.raises(DiskFullError, match=r"no space left .*a\.onnx \("):
+        export_onnx(smallest(), path, target=TARGET, resolution=SIDE, metadata={})
+    assert path.read_bytes() == b"the file of yesterday"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anas_zoo.core.errors import SearchError
+from anas_zoo.searching import Archive, Evaluation, best_under, pareto_front, pick_subnets, write_front
+from anas_zoo.searching.answer import Answer, answers_of
+from anas_zoo.searching.archive import read_evaluations, read_front
+from anas_zoo.space import Architecture
+
+
+def evaluation(macs: int, top1_pct: float, tag: int = 1) -> Evaluation:
+    arch = Architecture(macs, (tag, tag, tag), (1,), (3,), (1,))
+    return Evaluation(arch=arch, macs=macs, params=10, top1_pct=top1_pct, images=100)
+
+
+points = st.lists(
+    st.tuples(st.integers(1, 50), st.integers(0, 20).map(float), st.integers(1, 3)),
+    min_size=1,
+    max_size=40,
+    unique_by=lambda p: (p[0], p[2]),
+)
+
+
+def dominates(a: Evaluation, b: Evaluation) -> bool:
+    better = a.macs < b.macs or a.top1_pct > b.top1_pct
+    return a.macs <= b.macs and a.top1_pct >= b.top1_pct and better
+
+
+@given(points)
+def test_the_front_is_what_nothing_dominates(found: list[tuple[int, float, int]]) -> None:
+    items = [evaluation(*point) for point in found]
+    front = pareto_front(items)
+    assert not any(dominates(other, kept) for kept in front for other in items)
+    for item in items:  # whatever is left out is dominated, or equal in both to one that is kept
+        twin = any((item.macs, item.top1_pct) == (kept.macs, kept.top1_pct) for kept in front)
+        assert item in front or twin or any(dominates(kept, item) for kept in front)
+    assert front == pareto_front(reversed(items))
+    assert [item.macs for item in front] == sorted({item.macs for item in front})
+
+
+@given(points, st.integers(1, 5))
+def test_picked_subnets_are_distinct_ordered_and_start_from_the_front(
+    found: list[tuple[int, float, int]], count: int
+) -> None:
+    items = [evaluation(*point) for point in found]
+    if len(items) < count:
+        with pytest.raises(SearchError, match="were evaluated"):
+            pick_subnets(items, count)
+        return
+    picked = pick_subnets(items, count)
+    assert len({item.arch for item in picked}) == count
+    assert [item.macs for item in picked] == sorted(item.macs for item in picked)
+    front = pareto_front(items)
+    if len(front) >= count:
+        assert all(item in front for item in picked)
+        if count > 1:
+            assert picked[0] == front[0]
+            assert picked[-1] == front[-1]
+
+
+def test_best_under_a_budget() -> None:
+    items = [evaluation(10, 90.0), evaluation(20, 95.0), evaluation(25, 95.0), evaluation(30, 99.0)]
+    assert best_under(items, 29).macs == 20
+    assert best_under(items, 1000).macs == 30
+    with pytest.raises(SearchError, match=r"within 5e-06 MFLOPs; the cheapest has 1e-05"):
+        best_under(items, 5)
+
+
+@given(points, st.integers(1, 60), st.sampled_from([("top1_pct", "macs"), ("top1_pct", "params")]))
+def test_front_and_answers_choose_alike(
+    found: list[tuple[int, float, int]], limit: int, objectives: tuple[str, str]
+) -> None:
+    """Of equal ones the front kept the smallest id, and what was answered and extracted had the largest."""
+    items = [evaluation(*point) for point in found]
+    cost = objectives[1]
+    (answer,) = answers_of(items, [(cost, limit)])
+    inside = [item for item in pareto_front(items, objectives) if item.value(cost) <= limit]
+    assert answer.best == (inside[-1] if inside else None)
+    assert answers_of(items[::-1], [(cost, limit)]) == [answer]
+    if cost == "macs" and answer.best is not None:
+        assert best_under(items, limit) == answer.best
+
+
+def test_of_equal_ones_the_smallest_id_is_taken() -> None:
+    twins = [evaluation(10, 90.0, tag) for tag in (1, 2, 3)]
+    first = min(twins, key=lambda e: e.arch.id)
+    assert pareto_front(twins) == [first]
+    assert best_under(twins, 10) == first
+    assert answers_of(twins, [("macs", 10), ("params", 10)]) == [
+        Answer("macs", 10, first),
+        Answer("params", 10, first),
+    ]
+
+
+def test_archive_and_front_are_read_back(tmp_path: Path) -> None:
+    items = [evaluation(10, 90.0), evaluation(20, 95.5)]
+    with Archive(tmp_path / "evaluations.jsonl") as archive:
+        for number, item in enumerate(items, 1):
+            archive.add([item])
+            # durable when reported: another reader sees it while the archive is still open
+            assert read_evaluations(tmp_path / "evaluations.jsonl") == items[:number]
+    write_front(tmp_path / "front.json", items, {"seed": 1})
+    assert read_front(tmp_path / "front.json") == items
+
+
+def test_a_damaged_archive_names_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "evaluations.jsonl"
+    with Archive(path) as archive:
+        archive.add([evaluation(10, 90.0)])
+    path.write_text(path.read_text() + '{"arch": {"resol')
+    with pytest.raises(SearchError, match="line 2: cut in the middle of a line"):
+        read_evaluations(path)
+    (tmp_path / "front.json").write_text('{"other": 1}')
+    with pytest.raises(SearchError, match="not the front of a search"):
+        read_front(tmp_path / "front.json")
