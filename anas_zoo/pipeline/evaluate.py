@@ -18,6 +18,8 @@ from anas_zoo.core.images import opaque
 from anas_zoo.core.progress import track
 from anas_zoo.data import ImageSource, open_source
 from anas_zoo.data.unreadable import note_unreadable
+from anas_zoo.entry.entry import CONFIG, WEIGHTS
+from anas_zoo.entry.manifest import MANIFEST
 from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
 from anas_zoo.training import pick_device
@@ -30,10 +32,8 @@ from anas_zoo.zoo import (
     load_subnet,
     write_report,
 )
-from anas_zoo.zoo.entry import CONFIG, WEIGHTS
 from anas_zoo.zoo.images import preprocess
 from anas_zoo.zoo.lacking import how_to_get_weights
-from anas_zoo.zoo.manifest import MANIFEST
 
 __all__ = ["Evaluated", "Runtime", "accuracies_on", "evaluate"]
 

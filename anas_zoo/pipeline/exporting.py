@@ -22,6 +22,10 @@ from anas_zoo.core.progress import note
 from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
+from anas_zoo.entry.config import EntryConfig
+from anas_zoo.entry.entry import CONFIG
+from anas_zoo.entry.manifest import MANIFEST
+from anas_zoo.entry.report import FileInfo, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.draft_run import run_of_draft
@@ -30,10 +34,6 @@ from anas_zoo.pipeline.int8_speed import BesideFloat, beside_float
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
-from anas_zoo.zoo.entry import CONFIG
-from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
-from anas_zoo.zoo.manifest import MANIFEST
-from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "export_targets", "onnx_name"]
 

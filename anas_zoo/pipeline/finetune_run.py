@@ -23,15 +23,15 @@ from anas_zoo.core.schema import Schema, parse
 from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, balanced_choice, with_preprocessing
 from anas_zoo.data.unreadable import readable
+from anas_zoo.entry.config import Ancestor, SpaceInfo
+from anas_zoo.entry.entry import CONFIG, WEIGHTS
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.places import Places
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
 from anas_zoo.zoo import Entry, PreprocessingInfo
-from anas_zoo.zoo.entry import CONFIG, WEIGHTS
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.relicensing import licence_of_derived
-from anas_zoo.zoo.schemas import Ancestor, SpaceInfo
 
 __all__ = ["FinetuneRun", "Origin"]
 

@@ -15,19 +15,19 @@ from anas_zoo.core.geometry import Mode
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import ImageSource, eval_tensor, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
+from anas_zoo.entry.config import Ancestor
+from anas_zoo.entry.entry import CARD
+from anas_zoo.entry.manifest import write_manifest
 from anas_zoo.nets import KeyCoverage, Supernet, calibrate_bn, read_authors_checkpoint
 from anas_zoo.pipeline.authors_labels import ImageRoles, class_names, image_roles
 from anas_zoo.pipeline.deploy import validate_draft
 from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.exporting import export_entry
-from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES, cost_of
+from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import Architecture
 from anas_zoo.zoo import Accuracy, Entry, EntryReport, build_config, model_card, write_draft, write_report
-from anas_zoo.zoo.entry import CARD
-from anas_zoo.zoo.manifest import write_manifest
 from anas_zoo.zoo.relicensing import AUTHORS_LICENCE, AUTHORS_SOURCE
-from anas_zoo.zoo.schemas import Ancestor
 from anas_zoo.zoo.weightless import load_published
 
 __all__ = ["Imported", "import_authors"]
@@ -188,9 +188,7 @@ def _write(
         source_sha256=digest,
         lineage=[Ancestor(name="the authors' checkpoint", sha256=digest, licence=AUTHORS_LICENCE)],
     )
-    report = EntryReport(
-        name=name, arch_id=arch.id, cost=cost_of(profile_flops(subnet, arch.resolution), arch.resolution)
-    )
+    report = EntryReport(name=name, arch_id=arch.id, cost=profile_flops(subnet, arch.resolution))
     golden = eval_tensor(source, chosen[:GOLDEN_IMAGES], source.preprocessing, arch.resolution)
     write_draft(folder, subnet, config, report, golden)
     export_entry(folder)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.zoo.entry import Entry
-from anas_zoo.zoo.evidence import Accuracy, Cost, EntryReport, FileInfo, Manifest, ParityInfo, Published
-from anas_zoo.zoo.schemas import EntryConfig, PreprocessingInfo
+from anas_zoo.entry.config import EntryConfig, PreprocessingInfo
+from anas_zoo.entry.entry import Entry
+from anas_zoo.entry.manifest import Manifest
+from anas_zoo.entry.report import Accuracy, Cost, EntryReport, FileInfo, ParityInfo, Published
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import yaml
 
 from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
 from anas_zoo.core.text import markdown, markdown_code
+from anas_zoo.entry.config import EntryConfig, hub_licence
+from anas_zoo.entry.report import Accuracy, EntryReport, FileInfo, Published
 from anas_zoo.zoo.cost_table import graph_difference
-from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileInfo, Published
-from anas_zoo.zoo.schemas import EntryConfig, hub_licence
 from anas_zoo.zoo.snippets import loading_section, transform_lines
 
 __all__ = ["NOT_MEASURED", "model_card", "stated_licence"]

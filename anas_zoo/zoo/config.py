@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.core.schema import parse
+from anas_zoo.entry.config import Ancestor, EntryConfig, PreprocessingInfo, SpaceInfo, hub_licence
 from anas_zoo.space import Architecture, SearchSpace, Structure, plan_network
-from anas_zoo.zoo.schemas import Ancestor, EntryConfig, PreprocessingInfo, SpaceInfo, hub_licence
 
 if TYPE_CHECKING:
     from anas_zoo.data import Preprocessing

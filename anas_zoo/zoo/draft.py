@@ -18,11 +18,11 @@ from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.outside import refuse_irregular
 from anas_zoo.core.schema import parse
 from anas_zoo.core.text import printable
+from anas_zoo.entry.config import EntryConfig
+from anas_zoo.entry.entry import CONFIG, GOLDEN, REPORT, WEIGHTS, read_config
+from anas_zoo.entry.report import EntryReport, FileInfo
 from anas_zoo.nets import Calibration, Subnet
 from anas_zoo.zoo.config import weights_bytes
-from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, WEIGHTS, read_config
-from anas_zoo.zoo.evidence import EntryReport, FileInfo
-from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["check_weights", "file_info", "load_subnet", "read_golden", "write_draft", "write_report"]
 
@@ -96,7 +96,7 @@ def file_info(
         input: form of its input.
         parity: a ``ParityReport`` or a mapping with its fields.
         quantization: how an int8 file was made.
-        latency: ``LatencyReport``s or mappings with their fields.
+        latency: ``Latency``s or mappings with their fields.
 
     Raises :class:`EntryError` when a field is missing or of wrong type.
     """

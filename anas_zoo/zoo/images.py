@@ -8,7 +8,7 @@ from PIL import Image
 
 from anas_zoo.core.geometry import cubic_matrix, resize_and_crop_sides
 from anas_zoo.core.images import opaque, resized_and_cropped
-from anas_zoo.zoo.schemas import PreprocessingInfo
+from anas_zoo.entry.config import PreprocessingInfo
 
 __all__ = ["preprocess"]
 

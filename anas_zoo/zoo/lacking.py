@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anas_zoo.zoo.schemas import EntryConfig
+from anas_zoo.entry.config import EntryConfig
 
 __all__ = ["IMPORT_COMMAND", "how_to_get_weights"]
 

@@ -9,8 +9,8 @@ from typing import Any
 from torch import nn
 
 from anas_zoo.core.errors import EntryError, NoWeightsError
+from anas_zoo.entry.entry import CONFIG, WEIGHTS, read_config
 from anas_zoo.zoo.draft import check_weights, restore_calibration
-from anas_zoo.zoo.entry import CONFIG, WEIGHTS, read_config
 from anas_zoo.zoo.hub import HubAddress, fetch
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.shelf import LOCAL, resolve

@@ -14,7 +14,7 @@ from anas_zoo.core.errors import EntryError, NoWeightsError
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.images import opaque, read_image
 from anas_zoo.core.text import quoted
-from anas_zoo.zoo.entry import Entry
+from anas_zoo.entry.entry import Entry
 from anas_zoo.zoo.images import preprocess
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.runtime import run_session, start_session

@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 from anas_zoo.core.errors import AnasError, EntryError, OutputError
 from anas_zoo.core.files import atomic_write, disk_errors, output_folder, refuse_occupied
 from anas_zoo.core.text import quoted
+from anas_zoo.entry.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry, read_config
+from anas_zoo.entry.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from anas_zoo.exporting import Target, check_file, list_targets
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card, stated_licence
 from anas_zoo.zoo.draft import load_subnet, read_golden
-from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry, read_config
 from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
-from anas_zoo.zoo.manifest import MANIFEST, check_files, read_manifest, write_manifest
 from anas_zoo.zoo.relicensing import broken_terms, under_licence, write_licence
 from anas_zoo.zoo.verifying import check_golden_torch, check_onnx_files, verify
 

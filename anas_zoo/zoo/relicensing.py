@@ -10,10 +10,10 @@ import onnx
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import atomic_write, sha256_file, write_json
+from anas_zoo.entry.config import Ancestor, WeightsInfo, hub_licence
+from anas_zoo.entry.entry import CONFIG, Entry
+from anas_zoo.entry.manifest import MANIFEST
 from anas_zoo.zoo.draft import write_report
-from anas_zoo.zoo.entry import CONFIG, Entry
-from anas_zoo.zoo.manifest import MANIFEST
-from anas_zoo.zoo.schemas import Ancestor, WeightsInfo, hub_licence
 
 __all__ = [
     "AUTHORS_LICENCE",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
-from anas_zoo.zoo.evidence import EntryReport
+from anas_zoo.entry.config import EntryConfig
+from anas_zoo.entry.report import EntryReport
 from anas_zoo.zoo.lacking import IMPORT_COMMAND
-from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["loading_section", "transform_lines"]
 

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import sha256_file
-from anas_zoo.zoo.entry import GOLDEN, WEIGHTS, Entry
-from anas_zoo.zoo.manifest import check_manifest
+from anas_zoo.entry.entry import GOLDEN, WEIGHTS, Entry
+from anas_zoo.entry.manifest import check_manifest
 from anas_zoo.zoo.runtime import run_onnx
 
 if TYPE_CHECKING:
-    from anas_zoo.zoo.evidence import ParityInfo
+    from anas_zoo.entry.report import ParityInfo
 
 __all__ = ["Verification", "check_golden_torch", "check_onnx_files", "verify"]
 

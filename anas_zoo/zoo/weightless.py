@@ -13,13 +13,13 @@ from pydantic import Field
 
 from anas_zoo.core.files import atomic_write, write_json
 from anas_zoo.core.schema import Schema, parse, read_yaml
+from anas_zoo.entry.config import ArchDict, EntryConfig, PreprocessingInfo, SpaceInfo
+from anas_zoo.entry.entry import CARD, CONFIG, REPORT, Entry
+from anas_zoo.entry.manifest import write_manifest
+from anas_zoo.entry.report import Cost, EntryReport, Published
 from anas_zoo.space import Architecture, SearchSpace, count_by_walking
 from anas_zoo.zoo.card import model_card
 from anas_zoo.zoo.config import compose_config
-from anas_zoo.zoo.entry import CARD, CONFIG, REPORT, Entry
-from anas_zoo.zoo.evidence import Cost, EntryReport, Published
-from anas_zoo.zoo.manifest import write_manifest
-from anas_zoo.zoo.schemas import ArchDict, EntryConfig, PreprocessingInfo, SpaceInfo
 
 __all__ = ["PublishedModel", "PublishedModels", "load_published", "shelf_readme", "write_shelf"]
 

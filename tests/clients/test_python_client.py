@@ -28,8 +28,8 @@ from anas_zoo.core.files import sha256_file
 from anas_zoo.core.geometry import Transparency
 from anas_zoo.core.images import opaque, read_image
 from anas_zoo.data import DigitsSource
+from anas_zoo.entry.entry import read_config
 from anas_zoo.zoo import Classifier, PreprocessingInfo, verifying
-from anas_zoo.zoo.entry import read_config
 from anas_zoo.zoo.images import preprocess
 
 

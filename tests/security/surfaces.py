@@ -27,6 +27,8 @@ from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
+from anas_zoo.entry.entry import read_config, read_report
+from anas_zoo.entry.manifest import read_manifest
 from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
@@ -44,8 +46,6 @@ from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training.metrics import read_metrics
 from anas_zoo.zoo import model_card
 from anas_zoo.zoo.draft import check_weights, load_subnet, read_golden
-from anas_zoo.zoo.entry import read_config, read_report
-from anas_zoo.zoo.manifest import read_manifest
 
 TESTS = Path(__file__).resolve().parents[1]
 for folder in ("nets", "profiling"):

@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from anas_zoo.cli.entries import find_entry
 from anas_zoo.core.errors import CheckpointError, EntryError, NotOnShelfError, NoWeightsError
 from anas_zoo.core.resources import shelf_aliases
+from anas_zoo.entry.entry import read_config, read_report
 from anas_zoo.nets import Subnet
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
 from anas_zoo.zoo.draft import read_golden
-from anas_zoo.zoo.entry import read_config, read_report
 from anas_zoo.zoo.runtime import run_onnx
 from anas_zoo.zoo.shelf import resolve
 from anas_zoo.zoo.weightless import load_published
@@ -232,7 +232,7 @@ def test_a_hub_entry_from_the_cache_without_network(published: Path, tmp_path: P
         "from anas_zoo.core.errors import EntryError\n"
         "from pathlib import Path\n"
         "from anas_zoo.zoo.draft import read_golden\n"
-        "from anas_zoo.zoo.entry import read_config\n"
+        "from anas_zoo.entry.entry import read_config\n"
         f"folder = Path({str(published)!r})\n"
         "images, golden = read_golden(folder, read_config(folder))\n"
         f"for name in ('hf-hub:org/digits', 'hf-hub:org/digits@{HUB_SHA}'):\n"

@@ -16,8 +16,8 @@ from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsEr
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import parse
+from anas_zoo.entry.entry import read_config
 from anas_zoo.zoo import Classifier, PreprocessingInfo, create_model
-from anas_zoo.zoo.entry import read_config
 from anas_zoo.zoo.images import preprocess
 
 pytest_plugins = ["zoo_fixtures"]

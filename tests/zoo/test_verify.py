@@ -9,8 +9,8 @@ import pytest
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.resources import resource_folder
+from anas_zoo.entry.manifest import MANIFEST, check_manifest, write_manifest
 from anas_zoo.zoo import verify
-from anas_zoo.zoo.manifest import MANIFEST, check_manifest, write_manifest
 
 pytest_plugins = ["zoo_fixtures"]
 

@@ -9,7 +9,7 @@ from anas_zoo.core.errors import EntryError, NoWeightsError, ServeError
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.text import quoted
-from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, Entry
+from anas_zoo.entry.entry import CONFIG, GOLDEN, REPORT, Entry
 from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, fetch_runtime
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.schema import parse, read_json
-from anas_zoo.zoo.evidence import EntryReport
-from anas_zoo.zoo.manifest import MANIFEST, check_manifest
-from anas_zoo.zoo.nearby import what_is_meant
-from anas_zoo.zoo.schemas import EntryConfig
+from anas_zoo.entry.config import EntryConfig
+from anas_zoo.entry.manifest import MANIFEST, check_manifest
+from anas_zoo.entry.nearby import what_is_meant
+from anas_zoo.entry.report import EntryReport
 
 __all__ = [
     "CARD",

@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import sha256_file, write_json
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.core.schema import parse, read_json
+from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.core.text import printable
-from anas_zoo.zoo.evidence import MAX_FILES, FileDigest, Manifest
-from anas_zoo.zoo.nearby import what_is_meant
+from anas_zoo.entry.config import Sha256
+from anas_zoo.entry.nearby import what_is_meant
 
-__all__ = ["MANIFEST", "check_files", "check_manifest", "read_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "MAX_FILES",
+    "FileDigest",
+    "Manifest",
+    "check_files",
+    "check_manifest",
+    "read_manifest",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
+
+
+class FileDigest(Schema):
+    """Size and hash of one file."""
+
+    bytes: int = Field(ge=0)
+    sha256: Sha256
+
+
+MAX_FILES = 64  # one for each target, and seven others
+
+
+def _plain_names(files: dict[str, FileDigest]) -> dict[str, FileDigest]:
+    if len(files) > MAX_FILES:
+        raise ValueError(f"{len(files)} files, at most {MAX_FILES} are in an entry")
+    if len({name.lower() for name in files}) < len(files):
+        raise ValueError("two names differ only in upper and lower case, which some disks cannot tell apart")
+    bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name)]
+    if bad:
+        raise ValueError(f"not the plain name of a file in this folder: {', '.join(map(repr, bad))}")
+    return files
+
+
+class Manifest(Schema):
+    """manifest.json: every file of the entry but itself. Names are plain: no path leads out of it."""
+
+    format: Literal[1] = 1
+    files: Annotated[dict[str, FileDigest], AfterValidator(_plain_names)]
+
 
 # Formats that can run code when they are read. Nothing here opens one, but others might.
 PICKLES = {

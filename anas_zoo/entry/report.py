@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from anas_zoo.core.geometry import InputForm, Mode
 from anas_zoo.core.schema import Schema
-from anas_zoo.profiling import LatencyReport, OnnxMacs
+from anas_zoo.entry.config import Name, Sha256
 from anas_zoo.space import LayerKind
-from anas_zoo.zoo.schemas import Name, Sha256
 
 __all__ = [
-    "MAX_FILES",
     "Accuracy",
     "Cost",
     "EntryReport",
-    "FileDigest",
     "FileInfo",
-    "Manifest",
+    "Latency",
+    "OnnxMacs",
     "ParityInfo",
     "Published",
     "QuantizationInfo",
@@ -66,6 +63,28 @@ class Published(Schema):
 OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
 
 
+class OnnxMacs(Schema):
+    """What the graph of one file costs for one image.
+
+    Attributes:
+        macs: multiply-adds of the network, from its first convolution on.
+        by_operator: the same by operator.
+        by_kind: the same by kind of layer.
+        weights: elements of the weights of all counted operators of the network.
+        biases: elements of their biases, those made of folded batch norms included.
+        preprocessing_macs: multiply-adds of image preprocessing inside the file, by operator.
+        input_shape: what was counted: one image, for preprocessing inside the file of a certain size.
+    """
+
+    macs: Count
+    by_operator: dict[str, Count]
+    by_kind: dict[LayerKind, Count]
+    weights: Count
+    biases: Count
+    preprocessing_macs: dict[str, Count] = Field(default_factory=dict)
+    input_shape: tuple[int, ...]
+
+
 class Cost(Schema):
     """What the network costs, by every convention that is in use.
 
@@ -96,6 +115,49 @@ class Cost(Schema):
         """Reports of entries published before these fields existed keep their bytes."""
         later = ("macs_by_kind", "params_folded", "params_authors", "onnx")
         return {key: value for key, value in handler(self).items() if key not in later or value is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+class Latency(Schema):
+    """Wall-clock time of one call of the runtime, arrays in and arrays out, over ``repeats`` calls.
+
+    Attributes:
+        p50_ms: median; the figure to quote.
+        p95_ms: 95th percentile.
+        mean_ms: mean.
+        min_ms: fastest call.
+        noise_pct: distance of the quartiles as a percentage of the median; differences between two files
+            that are smaller than this mean nothing.
+        repeats: measured calls.
+        warmup: calls before them that were not measured.
+        threads: threads of the runtime.
+        batch_size: images per call.
+        input_shape: shape of the input, batch first.
+        runtime: name and version.
+        provider: onnxruntime's execution provider.
+        machine: CPU model, cores and system.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    mean_ms: float
+    min_ms: float
+    noise_pct: float
+    repeats: int
+    warmup: int
+    threads: int
+    batch_size: int
+    input_shape: tuple[int, ...]
+    runtime: str
+    provider: str
+    machine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
 
 
 class ParityInfo(Schema):
@@ -159,7 +221,7 @@ class FileInfo(Schema):
     input: InputForm = "float32-nchw"
     parity: ParityInfo | None = None
     quantization: QuantizationInfo | None = None
-    latency: tuple[LatencyReport, ...] = ()
+    latency: tuple[Latency, ...] = ()
 
 
 class EntryReport(Schema):
@@ -185,31 +247,3 @@ class EntryReport(Schema):
         data: dict[str, Any] = self.model_dump(mode="json")
         empty = [key for key in ("further_accuracy", "refused") if not data[key]]
         return {key: value for key, value in data.items() if key not in empty}
-
-
-class FileDigest(Schema):
-    """Size and hash of one file."""
-
-    bytes: Count
-    sha256: Sha256
-
-
-MAX_FILES = 64  # one for each target, and seven others
-
-
-def _plain_names(files: dict[str, FileDigest]) -> dict[str, FileDigest]:
-    if len(files) > MAX_FILES:
-        raise ValueError(f"{len(files)} files, at most {MAX_FILES} are in an entry")
-    if len({name.lower() for name in files}) < len(files):
-        raise ValueError("two names differ only in upper and lower case, which some disks cannot tell apart")
-    bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name)]
-    if bad:
-        raise ValueError(f"not the plain name of a file in this folder: {', '.join(map(repr, bad))}")
-    return files
-
-
-class Manifest(Schema):
-    """manifest.json: every file of the entry but itself. Names are plain: no path leads out of it."""
-
-    format: Literal[1] = 1
-    files: Annotated[dict[str, FileDigest], AfterValidator(_plain_names)]
