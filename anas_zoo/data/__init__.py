@@ -7,7 +7,7 @@ from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.memory import MemoryImages
 from anas_zoo.data.part import PartOf, balanced_choice, balanced_order
-from anas_zoo.data.preprocessing import Preprocessing
+from anas_zoo.data.preprocessing import eval_transform
 from anas_zoo.data.sources import ImageSource, open_source, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
 from anas_zoo.data.stream import StreamedImages, StreamRecipe
@@ -23,7 +23,6 @@ __all__ = [
     "ImageSource",
     "MemoryImages",
     "PartOf",
-    "Preprocessing",
     "Share",
     "Split",
     "SplitRecipe",
@@ -36,6 +35,7 @@ __all__ = [
     "balanced_order",
     "draw_affine",
     "eval_tensor",
+    "eval_transform",
     "make_split",
     "open_source",
     "with_preprocessing",

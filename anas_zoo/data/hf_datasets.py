@@ -20,7 +20,7 @@ from anas_zoo.data.hf_labels import (
     refuse_strange,
 )
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
-from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.entry import IMAGENET
 
 __all__ = ["HfDatasetSource", "place_and_config"]
 

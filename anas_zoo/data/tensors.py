@@ -9,8 +9,9 @@ from torch import Tensor
 
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.progress import track
-from anas_zoo.data.preprocessing import Preprocessing
+from anas_zoo.data.preprocessing import eval_transform
 from anas_zoo.data.sources import ImageSource
+from anas_zoo.entry import Preprocessing
 
 __all__ = ["check_memory", "eval_tensor", "images_in_memory"]
 
@@ -22,7 +23,7 @@ def eval_tensor(
 ) -> Tensor:
     """The images ``indices`` as a deployed model would see them, (N, 3, R, R) float32."""
     check_memory(len(indices), resolution, bytes_per_value=4)
-    transform = preprocessing.transform(resolution)
+    transform = eval_transform(preprocessing, resolution)
     what = f"preprocess {len(indices)} images at {resolution}"
     return torch.stack([transform(source.image(index)) for index in track(indices, what)])
 

@@ -1,4 +1,4 @@
-"""report.json and manifest.json of an entry as schemas."""
+"""report.json: what was measured, each record made by the stage that measures it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
     "FileInfo",
     "Latency",
     "OnnxMacs",
-    "ParityInfo",
+    "Parity",
     "Published",
     "QuantizationInfo",
 ]
@@ -160,10 +160,23 @@ class Latency(Schema):
         return self.model_dump(mode="json")
 
 
-class ParityInfo(Schema):
-    """How far an exported file computes what the torch network computes, on real images.
+class Parity(Schema):
+    """How closely an exported file follows the torch network, on real images.
 
-    ``optimization_gap_pct`` is null in reports from before files were run without graph optimizations too.
+    Attributes:
+        max_abs_logit_diff: largest difference of any logit of any image in any batch size, with
+            onnxruntime's graph optimizations or without them.
+        top1_agreement_pct: images for which both name the same class first; of the two ways the lesser.
+        top1_pct: accuracy of the file; null without labels.
+        torch_top1_pct: accuracy of the torch network on the same images; null without labels.
+        images: number of images compared.
+        batch_sizes: further sizes of batch that gave the same logits.
+        target: name of the target whose tolerances were kept.
+        runtime: name, version and provider of what ran the file.
+        not_run_here: why that is not the runtime that the file is for; null when it is.
+        optimization_gap_pct: how far the file with graph optimizations is from the file without them (root
+            mean square, in percent of the deviation of torch's logits); null where a runtime has none, and
+            in reports from before it was measured.
     """
 
     max_abs_logit_diff: float = Field(ge=0.0, allow_inf_nan=False)
@@ -176,6 +189,10 @@ class ParityInfo(Schema):
     runtime: str | None = None
     not_run_here: str | None = None
     optimization_gap_pct: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
 
 
 class QuantizationInfo(Schema):
@@ -212,14 +229,25 @@ class QuantizationInfo(Schema):
 
 
 class FileInfo(Schema):
-    """One exported file with its evidence."""
+    """One exported file with its evidence.
+
+    Attributes:
+        target: name of the deployment target.
+        size_bytes: size of the file.
+        sha256: hash of the file.
+        opset: version of its ONNX operator set.
+        input: form of its input.
+        parity: how closely it follows torch; null until it is validated.
+        quantization: how an int8 file was made.
+        latency: one record for each measurement.
+    """
 
     target: str
     size_bytes: int = Field(ge=1)
     sha256: Sha256
     opset: int = Field(ge=1)
     input: InputForm = "float32-nchw"
-    parity: ParityInfo | None = None
+    parity: Parity | None = None
     quantization: QuantizationInfo | None = None
     latency: tuple[Latency, ...] = ()
 

@@ -27,7 +27,7 @@ FLOATS = (
 OPERATORS = frozenset(
     {
         *("Conv", "Gemm", "AveragePool", "GlobalAveragePool", "Add", "Mul"),
-        *("Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Flatten", "Unsqueeze"),
+        *("Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Flatten"),
     }
 )
 OPERATORS_OF_PRECISION = {

@@ -10,14 +10,13 @@ import torch
 
 from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes, write_json
 from anas_zoo.core.progress import note, stage
-from anas_zoo.nets import Subnet, calibrate_bn
+from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.nets.blocks import init_weights
 from anas_zoo.pipeline.deploy import time_drafts, validate_on_test_images
 from anas_zoo.pipeline.exporting import export_entry
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.searching.evaluator import accuracy_pct, logits_of
 from anas_zoo.training import Trainer, Workers
 from anas_zoo.training.fixed import FixedStep
 from anas_zoo.zoo import load_subnet
@@ -105,7 +104,7 @@ def _evaluator(run: FinetuneRun, subnet: Subnet) -> Callable[[], Mapping[str, fl
 
     def accuracy() -> dict[str, float]:
         calibrated = _calibrated(copy.deepcopy(subnet), run, wanted.calibration_images)
-        return {"subnet": accuracy_pct(logits_of(calibrated, images(subnet.arch.resolution)), images.labels)}
+        return {"subnet": top1_pct(logits_of(calibrated, images(subnet.arch.resolution)), images.labels)}
 
     return accuracy
 

@@ -12,26 +12,22 @@ checkpoint.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.core.errors import EntryError, NoWeightsError, OutputError
+from anas_zoo.core.errors import EntryError, OutputError
 from anas_zoo.core.files import refuse_occupied
 from anas_zoo.core.schema import Schema, parse
 from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, balanced_choice, with_preprocessing
 from anas_zoo.data.unreadable import readable
-from anas_zoo.entry.config import Ancestor, SpaceInfo
-from anas_zoo.entry.entry import CONFIG, WEIGHTS
+from anas_zoo.entry import CONFIG, WEIGHTS, Ancestor, Entry, Preprocessing, SpaceInfo
+from anas_zoo.entry.licence import licence_of_derived, no_weights
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
 from anas_zoo.pipeline.places import Places
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
-from anas_zoo.zoo import Entry, PreprocessingInfo
-from anas_zoo.zoo.lacking import how_to_get_weights
-from anas_zoo.zoo.relicensing import licence_of_derived
 
 __all__ = ["FinetuneRun", "Origin"]
 
@@ -44,7 +40,7 @@ class Origin(Schema):
     weights_sha256: str
     licence: str
     space: SpaceInfo
-    preprocessing: PreprocessingInfo
+    preprocessing: Preprocessing
     ancestors: tuple[Ancestor, ...] = ()
 
     @property
@@ -62,7 +58,7 @@ class Origin(Schema):
         """
         own = entry.config.anas
         if own.weights is None:
-            raise NoWeightsError(how_to_get_weights(entry.config))
+            raise no_weights(entry.config)
         if own.weights.licence is None:
             raise EntryError(
                 f"{entry.folder} has no licence yet, which decides under which one its descendants may be; "
@@ -148,7 +144,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
         So the network is calibrated, watched and tested; training views are drawn as the recipe says.
         """
-        preprocessing = replace(self.origin.preprocessing.to_preprocessing(), transparency="white")
+        preprocessing = self.origin.preprocessing.model_copy(update={"transparency": "white"})
         return with_preprocessing(self._open_images(), preprocessing)
 
     def calibration_images(self, count: int) -> ImagesAt:

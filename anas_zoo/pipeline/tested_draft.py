@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anas_zoo.data import ImageSource
-from anas_zoo.entry.config import Ancestor, SpaceInfo
-from anas_zoo.nets import Subnet
+from anas_zoo.entry import Accuracy, Ancestor, EntryReport, SpaceInfo
+from anas_zoo.nets import Subnet, logits_of, top1_pct
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import profile_flops
-from anas_zoo.searching.evaluator import accuracy_pct, logits_of
 from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import Accuracy, EntryReport, build_config, write_draft
+from anas_zoo.zoo import build_config, write_draft
 
 __all__ = ["GOLDEN_IMAGES", "write_tested_draft"]
 
@@ -50,7 +49,7 @@ def write_tested_draft(
     """
     resolution = subnet.arch.resolution
     labels = test_images.labels
-    top1_pct = accuracy_pct(logits_of(subnet, test_images.batches(resolution)), labels)
+    logits = logits_of(subnet, test_images.batches(resolution))
     config = build_config(
         subnet,
         name=name,
@@ -69,7 +68,7 @@ def write_tested_draft(
             source=source.title,
             split="test",
             images=len(labels),
-            top1_pct=top1_pct,
+            top1_pct=top1_pct(logits, labels),
             preprocessing=source.preprocessing.mode,
         ),
         cost=profile_flops(subnet, resolution),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.entry.report import Cost
+from anas_zoo.entry import Cost
 from anas_zoo.space import (
     count_by_walking,
     macs_by_kind,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anas_zoo.core.errors import ProfileError
 from anas_zoo.core.progress import track
-from anas_zoo.entry.report import Latency
+from anas_zoo.entry import Latency
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import open_session, runtime_version
 

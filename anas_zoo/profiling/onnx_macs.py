@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.entry.report import OnnxMacs
+from anas_zoo.entry import OnnxMacs
 from anas_zoo.profiling.onnx_ops import COUNTED, operator_name, refused_operators, values_read
 from anas_zoo.profiling.onnx_shapes import input_shape, read_graph, run_for_shapes
 from anas_zoo.space import LayerKind, layer_kind

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,13 @@ from anas_zoo.data import (
     Batch,
     FolderSource,
     MemoryImages,
-    Preprocessing,
     Share,
     StreamedImages,
     StreamRecipe,
     eval_tensor,
     with_preprocessing,
 )
-from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.entry import IMAGENET, Preprocessing
 
 SEED = (7, 0)
 AS_THEY_ARE = AugmentationRecipe()
@@ -224,7 +222,9 @@ def lines(width: int, height: int) -> Image.Image:
     )
 
 
-@pytest.mark.parametrize("preprocessing", [IMAGENET, replace(IMAGENET, crop_pct=1.0)], ids=["0.875", "1"])
+@pytest.mark.parametrize(
+    "preprocessing", [IMAGENET, IMAGENET.model_copy(update={"crop_pct": 1.0})], ids=["0.875", "1"]
+)
 @pytest.mark.parametrize("mode", ["native", "reference"])
 @pytest.mark.parametrize("shapes", SHAPES)
 def test_training_shows_what_measuring_shows(
@@ -263,7 +263,7 @@ def test_transparent_images_are_shown_as_the_preprocessing_says(tmp_path: Path) 
     for name in "xy":
         Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "a" / f"{name}.png")
     source = FolderSource(tmp_path)
-    dropped = with_preprocessing(source, replace(IMAGENET, transparency="dropped"))
+    dropped = with_preprocessing(source, IMAGENET.model_copy(update={"transparency": "dropped"}))
     for images, level in ((source, 1.0), (dropped, 0.0)):
         memory = MemoryImages(images, range(2), side=24, share=Share(2), augmentation=AS_THEY_ARE)
         recipe = StreamRecipe(side=16, workers=0, auto_augment="")

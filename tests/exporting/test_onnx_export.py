@@ -27,7 +27,7 @@ from anas_zoo.core.errors import (
     ParityError,
 )
 from anas_zoo.exporting import check_file, export_onnx, newest_opset, validate_onnx
-from anas_zoo.exporting.folding import fold_batch_norm
+from anas_zoo.exporting.graph import fold_batch_norm
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
 from anas_zoo.profiling import open_session
 from anas_zoo.space import SearchSpace
@@ -75,13 +75,15 @@ def test_export_is_repeatable_reported_and_silent(
         report = export_onnx(subnet, path, target=TARGET, resolution=SIDE, metadata={"name": "digits_s"})
     content = path.read_bytes()
     assert content == file_bytes()
-    assert report.to_dict() == {
+    assert report.model_dump() == {
         "target": "ort-cpu-fp32",
         "size_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "opset": 17,
         "input": "float32-nchw",
         "parity": None,
+        "quantization": None,
+        "latency": (),
     }
     assert [item.name for item in path.parent.iterdir()] == ["again.onnx"]
     assert subnet.training

@@ -30,9 +30,7 @@ def how(**changes: object) -> Quantization:
 
 @functools.cache
 def float_model() -> onnx.ModelProto:
-    model: onnx.ModelProto = write_graph(
-        folded(SPACE.largest), SPACE.largest.resolution, opset=17, rewrites=TARGET.rewrites
-    )
+    model: onnx.ModelProto = write_graph(folded(SPACE.largest), SPACE.largest.resolution, opset=17)
     return model
 
 
@@ -121,7 +119,7 @@ def test_a_trained_network_keeps_its_accuracy(tmp_path: Path) -> None:
     folder = entry_folder("digits_m")
     config = Entry.read(folder).config
     source, side = DigitsSource(), config.arch.resolution
-    preprocessing = config.anas.preprocessing.to_preprocessing()
+    preprocessing = config.anas.preprocessing
     split = make_split(source, SplitRecipe(), seed=0)
     test, train = list(split.test), list(split.train)
     report = export_onnx(

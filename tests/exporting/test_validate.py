@@ -21,7 +21,8 @@ from anas_zoo.core.errors import (
     NonFiniteError,
     ParityError,
 )
-from anas_zoo.exporting import ParityReport, Target, checks, validate_onnx
+from anas_zoo.entry import Parity
+from anas_zoo.exporting import Target, checks, validate_onnx
 
 COUNT = 100  # one whole batch of the pass over all images, and a part of one
 
@@ -101,8 +102,9 @@ def test_parity_of_a_real_file(tmp_path: Path) -> None:
     assert report.top1_agreement_pct == 100.0
     assert report.top1_pct == report.torch_top1_pct == 75.0
     assert report.target == "ort-cpu-fp32"
+    assert report.runtime is not None
     assert report.runtime.startswith("onnxruntime 1.")
-    assert ParityReport.model_validate(json.loads(json.dumps(report.to_dict()))) == report
+    assert Parity.model_validate(json.loads(json.dumps(report.to_dict()))) == report
     assert subnet.training
 
 

@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.core.files import sha256_file
 from anas_zoo.core.geometry import Mode
 from anas_zoo.data import DigitsSource, balanced_choice, eval_tensor
-from anas_zoo.entry.report import Accuracy, EntryReport
+from anas_zoo.entry import Accuracy, EntryReport
 from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.pipeline.evaluate import evaluate
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.images_at import SCORING
 from anas_zoo.pipeline.labelled_images import choose_images
-from anas_zoo.zoo import Classifier, Entry, entry_folder, file_info, load_subnet, model_card, write_report
+from anas_zoo.zoo import Classifier, Entry, FileInfo, entry_folder, load_subnet, model_card, write_report
 
 SMALL = entry_folder("digits_s")
 LIMIT = 300
@@ -158,11 +159,18 @@ def test_only_torchs_figures_are_kept(draft: Path) -> None:
 def raw(draft: Path) -> Path:
     """The draft with a second file, which prepares its images itself."""
     config = Entry.read(draft).config
-    own = config.anas.preprocessing.to_preprocessing()
+    own = config.anas.preprocessing
     model = with_image_input(onnx.load(draft / "model.onnx"), own, config.arch.resolution)
     onnx.save(model, draft / "model.raw.onnx")
     report = Entry.read(draft).report
-    info = file_info(draft / "model.raw.onnx", target="raw", opset=18, input="uint8-nhwc")
+    file = draft / "model.raw.onnx"
+    info = FileInfo(
+        target="raw",
+        opset=18,
+        input="uint8-nhwc",
+        size_bytes=file.stat().st_size,
+        sha256=sha256_file(file),
+    )
     write_report(draft, report.model_copy(update={"files": report.files | {"model.raw.onnx": info}}))
     return draft
 

@@ -19,12 +19,13 @@ from anas_zoo.core.errors import (
     ParityError,
     QuantizationError,
 )
+from anas_zoo.core.files import sha256_file
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.exporting import list_targets
 from anas_zoo.pipeline.deploy import validate_entry
-from anas_zoo.pipeline.exporting import _calibration_images, export_entry, export_targets, onnx_name
+from anas_zoo.pipeline.exporting import _Exporter, export_entry, export_targets, onnx_name
 from anas_zoo.profiling.machine import describe_machine
-from anas_zoo.zoo import Entry, entry_folder, file_info, model_card, publish, verify, write_report
+from anas_zoo.zoo import Entry, FileInfo, entry_folder, model_card, publish, verify, write_report
 
 SHELF = entry_folder("digits_s")
 NOT_HERE = {
@@ -57,7 +58,7 @@ def test_int8_is_calibrated_on_images_that_can_be_read(tmp_path: Path) -> None:
     images = write_letters(tmp_path / "images", per_class=3)
     file = images / "A" / "1.png"
     file.write_bytes(file.read_bytes()[:-40])
-    prepared, source = _calibration_images(SHELF, Entry.read(SHELF).config, 12, str(images))
+    prepared, source = _Exporter(SHELF, str(images), tmp_path, False)._calibration_images(12)
     assert len(prepared) == 11
     assert source == "11 training images of images of the folder 'images'"
 
@@ -212,7 +213,9 @@ def test_a_refused_file_leaves_the_former_one(draft: Path) -> None:
     file = draft / "model.ort-cpu-int8.onnx"
     shutil.copy(SHELF / "model.onnx", file)
     report = Entry.read(draft).report
-    former = file_info(file, target="ort-cpu-int8", opset=17)
+    former = FileInfo(
+        target="ort-cpu-int8", opset=17, size_bytes=file.stat().st_size, sha256=sha256_file(file)
+    )
     write_report(draft, report.model_copy(update={"files": {file.name: former}}))
     with pytest.raises(QuantizationError, match=r"give --data .*that was there stays"):
         export_entry(draft, "ort-cpu-int8")
@@ -295,10 +298,8 @@ def test_a_report_from_before_sizes_were_noted_still_loads(draft: Path) -> None:
 
 
 def test_a_target_that_is_none(draft: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key 'rewrite' \(did you mean 'rewrites'\?\)"):
-        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", rewrite=[]))
-    with pytest.raises(ConfigError, match=r"unknown rewrite 'gemm-haed' \(did you mean 'gemm-head'\?\)"):
-        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", rewrites=["gemm-haed"]))
+    with pytest.raises(ConfigError, match=r"unknown key 'batches' \(did you mean 'batch'\?\)"):
+        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", batches=1))
     assert not list(draft.glob("*.onnx"))
 
 

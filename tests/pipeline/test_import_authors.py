@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torchvision.datasets import ImageFolder
@@ -19,7 +20,6 @@ from anas_zoo.pipeline.images_at import CALIBRATION
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
-from anas_zoo.zoo.draft import read_golden
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "nets"))
 from golden_network import golden_state
@@ -93,12 +93,12 @@ def test_the_mode_of_preprocessing_is_calibrated_for_and_recorded(tmp_path: Path
     (folder,) = imported.folders
     entry = Entry.read(folder)
     own = images.preprocessing.in_mode("reference")
-    assert entry.config.anas.preprocessing.to_preprocessing() == own
+    assert entry.config.anas.preprocessing == own
     assert entry.config.anas.calibration is not None
     chosen = balanced_choice(range(len(images.labels)), images.labels, 4, [0, CALIBRATION])
     calibrated_on = eval_tensor(images, chosen, own, 192)
     assert entry.config.anas.calibration.sha256 == sha256_bytes(calibrated_on.numpy().tobytes())
-    assert torch.equal(read_golden(folder, entry.config)[0], calibrated_on)
+    assert np.array_equal(entry.golden.images, calibrated_on.numpy())
     assert "## Preprocessing (`reference`)" in (folder / "README.md").read_text()
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.entry.report import Cost
+from anas_zoo.entry import Cost
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.profiling import profile_flops
 from anas_zoo.profiling.flops import ZERO_MACS, _trace

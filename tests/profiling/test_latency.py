@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from anas_zoo.core.errors import ExportError, ProfileError
-from anas_zoo.entry.report import Latency
+from anas_zoo.entry import Latency
 from anas_zoo.profiling import measure_latency, open_session
 from anas_zoo.profiling.latency import interleave
 from anas_zoo.profiling.machine import describe_machine

@@ -25,15 +25,13 @@ from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.core.plain_data import MAX_DEPTH, MAX_NODES, PlainDataError, parse_json, parse_yaml
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.text import hidden_characters, markdown, markdown_code, printable
-from anas_zoo.entry.entry import read_config
-from anas_zoo.entry.manifest import check_manifest
+from anas_zoo.entry import check_manifest, read_config
 from anas_zoo.exporting import Target, check_file
 from anas_zoo.nets import load_authors_checkpoint
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.onnx_shapes import read_graph
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
-from anas_zoo.zoo.draft import read_golden
 
 
 @pytest.fixture
@@ -317,7 +315,7 @@ def safetensors_file(path: Path, header: dict[str, object], body: bytes) -> None
 def test_golden_tensors_that_lie(entry: Path, header: dict[str, object]) -> None:
     safetensors_file(entry / "golden.safetensors", header, bytes(12))
     with pytest.raises(EntryError, match=r"golden\.safetensors") as caught:
-        read_golden(entry, read_config(entry))
+        _ = Entry(entry).golden
     assert "\n" not in str(caught.value)
 
 

@@ -61,9 +61,9 @@ def test_notes_in_a_draft_are_not_published(draft: Path, tmp_path: Path) -> None
 def test_what_goes_to_the_hub_is_what_goes_to_a_folder(published: Path, draft: Path) -> None:
     before = {path.name: path.read_bytes() for path in draft.iterdir()}
     for source in (draft, published):
-        with staged(source) as folder:
-            staging = folder
-            files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with staged(source) as entry:
+            staging = entry.folder
+            files = {path.name: path.read_bytes() for path in staging.iterdir()}
         assert files == {path.name: path.read_bytes() for path in published.iterdir()}
         assert not staging.exists()
     assert {path.name: path.read_bytes() for path in draft.iterdir()} == before
@@ -105,7 +105,9 @@ def without_licence(draft: Path) -> Path:
 
 def test_a_draft_gets_its_licence_when_it_is_published(draft: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in without_licence(draft).iterdir()}
-    with pytest.raises(EntryError, match=r"gate 'licence'.* have none; .* give it as --licence SPDX"):
+    with pytest.raises(
+        EntryError, match=r"gate 'licence'.* have none; .* give it, such as licence='CC-BY-4.0'"
+    ):
         publish(draft, tmp_path / "out")
     with pytest.raises(EntryError, match=r"gate 'licence'.* 'TBD', which is none"):
         publish(draft, tmp_path / "out", licence="TBD")

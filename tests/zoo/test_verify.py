@@ -9,7 +9,7 @@ import pytest
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.entry.manifest import MANIFEST, check_manifest, write_manifest
+from anas_zoo.entry import MANIFEST, check_manifest, write_manifest
 from anas_zoo.zoo import verify
 
 pytest_plugins = ["zoo_fixtures"]

@@ -11,10 +11,7 @@ from anas_zoo.core.files import sha256_file
 from anas_zoo.core.progress import note
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.core.text import quoted
-from anas_zoo.entry.config import EntryConfig
-from anas_zoo.entry.entry import CONFIG, REPORT
-from anas_zoo.entry.manifest import MANIFEST, Manifest
-from anas_zoo.entry.report import EntryReport
+from anas_zoo.entry import CONFIG, MANIFEST, REPORT, EntryConfig, EntryReport, Manifest
 from anas_zoo.zoo.catalog.collecting import check_names
 from anas_zoo.zoo.catalog.index import Index, build_index
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of

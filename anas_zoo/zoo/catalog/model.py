@@ -10,10 +10,16 @@ from pydantic import Field
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.schema import Schema
-from anas_zoo.entry.config import EntryConfig
-from anas_zoo.entry.entry import WEIGHTS
-from anas_zoo.entry.manifest import FileDigest
-from anas_zoo.entry.report import Accuracy, EntryReport, FileInfo, Latency, Published
+from anas_zoo.entry import (
+    WEIGHTS,
+    Accuracy,
+    EntryConfig,
+    EntryReport,
+    FileDigest,
+    FileInfo,
+    Latency,
+    Published,
+)
 from anas_zoo.space import Structure, count_by_walking
 
 __all__ = ["CatalogModel", "ExportedFile", "content_key", "model_of", "structure_id"]

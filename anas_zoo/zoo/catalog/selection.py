@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anas_zoo.core.errors import EntryError, nearest
-from anas_zoo.entry.config import hub_licence
+from anas_zoo.entry import hub_licence
 from anas_zoo.zoo.catalog.model import CatalogModel
 
 __all__ = ["Limits", "select"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from anas_zoo.core.errors import EntryError, HubOfflineError
 from anas_zoo.core.files import disk_errors, sha256_file
 from anas_zoo.core.progress import note
-from anas_zoo.entry.manifest import MANIFEST, FileDigest, read_manifest
+from anas_zoo.entry import MANIFEST, FileDigest, read_manifest
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import hub_api, hub_errors, is_offline, patiently
 
