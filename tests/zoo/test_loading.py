@@ -295,7 +295,7 @@ def test_config_mistakes_name_the_key(entry: Path) -> None:
         "unknown key 'widht'": {
             "model_args": good["model_args"] | {"arch": good["model_args"]["arch"] | {"widht": [1]}}
         },
-        "anas.format": {"anas": good["anas"] | {"format": 2}},
+        "anas.format": {"anas": good["anas"] | {"format": 3}},
     }
     for message, change in cases.items():
         path.write_text(json.dumps(good | change))

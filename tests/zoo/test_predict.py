@@ -12,10 +12,9 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from timm.data import create_transform, resolve_data_config
 
-from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsError
+from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.core.schema import parse
 from anas_zoo.data import eval_transform
 from anas_zoo.entry import Preprocessing, read_config
 from anas_zoo.zoo import Classifier, create_model
@@ -121,20 +120,6 @@ def test_the_entrys_transform_is_what_prediction_does(photo: Image.Image) -> Non
         info = Preprocessing(mode=mode, interpolation="bilinear")
         tensor = eval_transform(info, 160)(photo)
         np.testing.assert_allclose(preprocess(photo, info, 160), tensor.numpy(), rtol=0, atol=2e-5)
-
-
-def test_the_mode_reference_fixes_what_it_fixes() -> None:
-    given = {"mode": "reference", "resolution": 160}
-    info = parse(Preprocessing, given, "config")
-    assert (info.interpolation, info.crop_pct) == ("bilinear", 0.875)
-    assert parse(Preprocessing, info.model_dump(mode="json"), "config") == info
-    with pytest.raises(
-        ConfigError, match="interpolation is 'bilinear' in the mode 'reference', not 'bicubic'"
-    ):
-        parse(Preprocessing, given | {"interpolation": "bicubic"}, "config")
-    with pytest.raises(ConfigError, match=r"crop_pct is 0\.875 in the mode 'reference', not 1\.0") as caught:
-        parse(Preprocessing, given | {"crop_pct": 1.0}, "config")
-    assert "\n" not in str(caught.value)
 
 
 def test_predictions_are_those_of_torch(published: Path, photo: Image.Image, tmp_path: Path) -> None:

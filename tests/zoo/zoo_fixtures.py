@@ -48,7 +48,9 @@ def make_draft(folder: Path) -> Path:
         subnet,
         name=NAME,
         space=space,
-        preprocessing=Preprocessing(interpolation="bilinear", crop_pct=1.0, mean=(0.5,) * 3, std=(0.5,) * 3),
+        preprocessing=Preprocessing(
+            interpolation="bilinear", crop_pct=1.0, mean=(0.5,) * 3, std=(0.5,) * 3, transparency="dropped"
+        ),
         label_names=[f"digit {i}" for i in range(10)],
         licence="Apache-2.0",
         source="the project's tests",
