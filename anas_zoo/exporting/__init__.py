@@ -2,7 +2,6 @@
 
 from anas_zoo.exporting.checks import check_file
 from anas_zoo.exporting.onnx_export import EXPORTER, export_onnx
-from anas_zoo.exporting.runtimes import newest_opset
 from anas_zoo.exporting.target import (
     DEFAULT_TARGET,
     Quantization,
@@ -23,6 +22,5 @@ __all__ = [
     "check_file",
     "export_onnx",
     "list_targets",
-    "newest_opset",
     "validate_onnx",
 ]

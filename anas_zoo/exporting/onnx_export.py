@@ -17,7 +17,6 @@ from anas_zoo.core.files import disk_errors, sha256_bytes
 from anas_zoo.entry import FileInfo, Preprocessing
 from anas_zoo.exporting.checks import check_file
 from anas_zoo.exporting.graph import BATCH, fold_batch_norm, write_graph
-from anas_zoo.exporting.runtimes import newest_opset
 from anas_zoo.exporting.target import Target
 from anas_zoo.exporting.validate import validate_onnx
 from anas_zoo.nets import Subnet
@@ -121,7 +120,7 @@ def convert(
     calibration_images: Tensor | None = None,
 ) -> bytes:
     """The content of the file that :func:`export_onnx` writes; arguments and errors are the same."""
-    _refuse_unfit(subnet, resolution, target)
+    _refuse_unfit(subnet, resolution)
     own = {
         "anas.arch_id": subnet.arch.id,
         "anas.resolution": str(resolution),
@@ -153,15 +152,10 @@ def convert(
     return content
 
 
-def _refuse_unfit(subnet: Subnet, resolution: int, target: Target) -> None:
+def _refuse_unfit(subnet: Subnet, resolution: int) -> None:
     who = f"architecture {subnet.arch.id}"
     if resolution < 1:
         raise ExportError(f"resolution must be a positive number of pixels, got {resolution}")
-    if target.opset > newest_opset():
-        raise ExportError(
-            f"target {target.name} wants opset {target.opset}, onnxruntime {onnxruntime.__version__} and "
-            f"onnx {onnx.__version__} know up to {newest_opset()}; give that one or install newer ones"
-        )
     if subnet.num_classes < 1:
         raise ExportError(f"{who} has no classifier; reset_classifier(num_classes) gives it one")
     for name, tensor in subnet.state_dict().items():

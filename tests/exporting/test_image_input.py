@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NATIVE = Preprocessing(mean=MEAN, std=STD)
 REFERENCE = NATIVE.in_mode("reference")
-OPSETS = [17, 18, 19, 21, 23, 25]
+OPSETS = [17, 22]
 # Wide, high, square, very high (where Pillow turns its passes round), tiny, of one line, of the very size.
 SIZES = [(640, 427), (333, 500), (300, 300), (130, 400), (9, 5), (5, 9), (1, 40), (40, 1), (256, 256)]
 # Grey levels of 255. Without a second resize there is no difference at all; torch rounds that one in float32.
@@ -96,7 +96,7 @@ def test_a_photo_is_prepared_as_timm_does(preprocessing: Preprocessing, side: in
             assert np.array_equal(got, want), size
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     width=st.integers(1, 90),
     height=st.integers(1, 90),

@@ -63,7 +63,7 @@ def test_every_weight_is_quantized() -> None:
     onnx.checker.check_model(int8_model(), full_check=True)
 
 
-@pytest.mark.parametrize("part", KINDS)
+@pytest.mark.parametrize("part", ["se", "shortcut"])
 def test_a_part_that_stays_in_float(part: str) -> None:
     names = {weight.name for weight in float_model().graph.initializer}
     kept = names - weights_in_int8(int8_model(part))
@@ -101,16 +101,11 @@ def test_the_same_images_give_the_same_bytes(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("count", [None, 0, 99])
+@pytest.mark.parametrize("count", [None, 99])
 def test_too_few_images_are_refused(count: int | None) -> None:
     few = None if count is None else images(count, SPACE.largest.resolution)
     with pytest.raises(QuantizationError, match=rf"at least 100 calibration images .* got {count or 0};"):
         quantize(float_model(), few, HOW)
-
-
-def test_images_of_another_size_are_refused() -> None:
-    with pytest.raises(QuantizationError, match="cannot be quantized"):
-        quantize(float_model(), images(8, SPACE.largest.resolution + 1), how())
 
 
 @pytest.mark.slow

@@ -144,14 +144,14 @@ def test_what_the_report_says_already_is_not_said_twice(draft: Path) -> None:
 def test_a_published_entry_stays_as_it_is(tmp_path: Path) -> None:
     entry = Path(shutil.copytree(SMALL, tmp_path / "entry"))
     before = {path.name: path.read_bytes() for path in entry.iterdir()}
-    with pytest.raises(EntryError, match="is published, its report is fixed; leave out --keep"):
+    with pytest.raises(EntryError, match="is published, its report is fixed; leave out keep"):
         evaluate(entry, "digits", limit=10, keep=True)
     evaluate(entry, "digits", limit=10)
     assert {path.name: path.read_bytes() for path in entry.iterdir()} == before
 
 
 def test_only_torchs_figures_are_kept(draft: Path) -> None:
-    with pytest.raises(EntryError, match="leave out --runtime or --keep"):
+    with pytest.raises(EntryError, match="leave out runtime or keep"):
         evaluate(draft, runtime="onnxruntime", keep=True)
 
 
@@ -187,7 +187,7 @@ def test_a_file_that_prepares_its_images_gets_them_as_they_are(raw: Path, tmp_pa
     assert folder.images == 12
     by_file = Classifier(raw, file="model.raw.onnx").logits(images)
     np.testing.assert_allclose(by_file, Classifier(raw).logits(images), atol=0.05)
-    with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out --preproc"):
+    with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out preproc"):
         evaluate(raw, modes=("native", "reference"), runtime="onnxruntime", file="model.raw.onnx")
 
 
@@ -231,7 +231,7 @@ def test_images_that_do_not_fit_are_refused_in_one_line(draft: Path, tmp_path: P
     folder = write_folder(tmp_path / "images", "0123")
     (folder / "0").rename(folder / "zero")
     for data, message in (
-        (None, "no images to measure on; give --data"),
+        (None, "no images to measure on; give data"),
         ("digit", "no data source"),
         (str(folder), "does not know: 'zero'; name its folders as the labels of the entry, such as '0'"),
     ):
@@ -255,7 +255,7 @@ def test_entries_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
         evaluate(bare, "digits")
     with pytest.raises(EntryError, match=r"no exported file 'x\.onnx'; it has model\.onnx"):
         evaluate(SMALL, "digits", runtime="onnxruntime", file="x.onnx")
-    with pytest.raises(EntryError, match="give --runtime onnxruntime too"):
+    with pytest.raises(EntryError, match="give runtime='onnxruntime' too"):
         evaluate(SMALL, "digits", file="model.onnx")
 
 
