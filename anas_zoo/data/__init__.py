@@ -7,11 +7,10 @@ from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.memory import MemoryImages
 from anas_zoo.data.part import PartOf, balanced_choice, balanced_order
-from anas_zoo.data.preprocessing import eval_transform
 from anas_zoo.data.sources import ImageSource, open_source, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
 from anas_zoo.data.stream import StreamedImages, StreamRecipe
-from anas_zoo.data.tensors import eval_tensor
+from anas_zoo.data.tensors import eval_tensor, eval_transform
 from anas_zoo.data.wds import WdsSource
 
 __all__ = [

@@ -68,7 +68,7 @@ def timms(image: Image.Image, cfg: dict[str, object]) -> np.ndarray[tuple[int, .
     return tensor.numpy()
 
 
-@pytest.mark.parametrize("name", ["attentive_nas_a0", "alphanet_a5_base", "digits_s"])
+@pytest.mark.parametrize("name", ["attentive_nas_a0", "digits_s"])
 @pytest.mark.parametrize("form", FORMATS)
 def test_preprocessing_equals_timms(
     form: str, name: str, published: Path, photo: Image.Image, tmp_path: Path
@@ -104,7 +104,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped(photo: Image.Image, tmp_path: P
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("side", [192, 224, 256, 288])
+@pytest.mark.parametrize("side", [192, 224, 288])
 def test_reference_mode_is_the_authors_resize(side: int, photo: Image.Image) -> None:
     info = Preprocessing(mode="reference")
     crop = timms(photo, {"input_size": (3, 224, 224), "crop_pct": 0.875, "interpolation": "bilinear"})
