@@ -35,7 +35,7 @@ def no_weights(config: EntryConfig) -> NoWeightsError:
     return NoWeightsError(
         f"{name} has no weights on the shelf: they are not distributed here{terms}; make an entry from the "
         "authors' checkpoint with: ",
-        Call("import authors", "CHECKPOINT", images="DIR", out="DIR"),
+        Call("import", "authors", "CHECKPOINT", images="DIR", out="DIR"),
         f", then load the folder DIR/{name}",
     )
 
