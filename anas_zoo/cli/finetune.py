@@ -56,8 +56,8 @@ def finetune(
         from anas_zoo.core.progress import silence
         from anas_zoo.pipeline.deploy import table_row
         from anas_zoo.pipeline.finetune import finetune as fine_tune
-        from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
-        from anas_zoo.pipeline.finetune_run import FinetuneRun
+        from anas_zoo.pipeline.recipe import FinetuneRecipe
+        from anas_zoo.pipeline.run import FinetuneRun
         from anas_zoo.training import join_processes
         from anas_zoo.zoo import Entry
 
