@@ -88,18 +88,18 @@ def run_cell(strategy: str, seed: int, args: argparse.Namespace) -> dict[str, An
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.searching import SubnetEvaluator
-    from anas_zoo.training import Workers, pick_device, read_metrics
+    from anas_zoo.training import Processes, pick_device, read_metrics
 
-    workers = Workers(pick_device(args.device))
+    processes = Processes(pick_device(args.device))
     changes = settings_of(strategy, args.epochs, args.out / "predictor.onnx")
     recipe = Recipe.load("glyphs", seed=seed, settings=[*changes, *args.settings])
     run = Run.start(args.out / "runs" / f"{strategy}-{seed}", recipe)
     began = time.perf_counter()
     if not run.supernet_folder.exists():
-        train_stage(run, workers)
+        train_stage(run, processes)
     seconds = time.perf_counter() - began
     run.use_threads()
-    supernet = run.supernet.to(workers.device)
+    supernet = run.supernet.to(processes.device)
     evaluator = SubnetEvaluator(
         supernet,
         calibration=run.calibration_images,
@@ -132,8 +132,8 @@ def fit_predictor(args: argparse.Namespace) -> None:
 
     It is scored on the search split; what it costs is not counted in the budget of its users.
     """
+    from anas_zoo.data import ImagesAt
     from anas_zoo.pipeline import Recipe, Run
-    from anas_zoo.pipeline.images_at import ImagesAt
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.searching import SubnetEvaluator
     from anas_zoo.searching.predictor_file import write_predictor

@@ -1,9 +1,8 @@
 """Where the images of one tar shard lie: a pass over its headers, so that any of them can be read alone.
 
-A sample is KEY.jpg (jpeg, png, webp) with KEY.cls (a whole number as text) or KEY.json with "label". Its
-key ends at the last dot of the file's name, so that keys may have dots. In WebDataset it ends at the first
-one: what is not a whole sample by itself, such as KEY.seg.png, belongs to the sample KEY where there is one,
-and is passed over like all other files.
+A sample is KEY.jpg (jpeg, png, webp) with KEY.cls (a whole number as text) or KEY.json with "label". As in
+WebDataset, its key ends at the first dot of the file's name: KEY.seg.png is of the sample KEY, and passed
+over like all files of other kinds.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.plain_data import parse_json
 
-__all__ = ["COMPRESSED", "TarIndex", "compressed_error", "index_tar", "name_at"]
+__all__ = ["TarIndex", "index_tar", "name_at"]
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 LABELS = ("cls", "json")
@@ -27,8 +26,7 @@ MAX_LABEL_BYTES = 2**20  # a label's file is a few bytes; a larger one is someth
 MAX_CLASSES = 10**6
 
 BLOCK = 512  # everything in a tar starts at a multiple of it
-COMPRESSED = {".gz": "gunzip", ".tgz": "gunzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd"}
-MAGIC = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
+COMMANDS = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
 
 
 class TarIndex(NamedTuple):
@@ -73,11 +71,7 @@ def index_tar(path: Path) -> TarIndex:
     except (tarfile.TarError, OSError, ValueError, EOFError) as exc:
         reason = " ".join(str(exc).split())
         raise DataError(f"{path}: truncated or not a tar ({reason}); copy or download it again") from exc
-    rows = [
-        (*_image(path, key, sample), _label(path, key, sample))
-        for key, sample in samples.items()
-        if not _belongs_to_another(key, samples)
-    ]
+    rows = [(*_image(path, key, sample), _label(path, key, sample)) for key, sample in samples.items()]
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     return TarIndex(*(np.ascontiguousarray(column) for column in table.T))
 
@@ -94,23 +88,19 @@ def name_at(path: Path, offset: int) -> str:
 def _refuse_compressed(path: Path, file: BinaryIO) -> None:
     start = file.read(8)
     file.seek(0)
-    for magic, command in MAGIC.items():
+    for magic, command in COMMANDS.items():
         if start.startswith(magic):
-            raise compressed_error(path, command)
-
-
-def compressed_error(path: Path, command: str) -> DataError:
-    """What to say of a compressed shard that ``command`` unpacks."""
-    return DataError(
-        f"{path} is compressed, so its images cannot be read singly; unpack it: {command} < {path} > NEW.tar"
-    )
+            raise DataError(
+                f"{path} is compressed, so its images cannot be read singly; unpack it: {command} < {path} > "
+                "NEW.tar"
+            )
 
 
 def _add(path: Path, file: BinaryIO, member: tarfile.TarInfo, samples: dict[str, _Sample]) -> None:
     folder, _, base = member.name.rpartition("/")
-    stem, _, kind = base.rpartition(".")
+    stem, _, kind = base.partition(".")
     kind = kind.lower()
-    if base.startswith(".") or not stem or (kind not in IMAGES and kind not in LABELS) or member.isdir():
+    if not stem or (kind not in IMAGES and kind not in LABELS) or member.isdir():
         return
     key = f"{folder}/{stem}" if folder else stem
     sample = samples.setdefault(key, _Sample())
@@ -126,25 +116,6 @@ def _add(path: Path, file: BinaryIO, member: tarfile.TarInfo, samples: dict[str,
     else:
         file.seek(member.offset_data)  # tarfile seeks itself before it reads on
         sample.labels[kind] = file.read(member.size)
-
-
-def _belongs_to_another(key: str, samples: dict[str, _Sample]) -> bool:
-    """Whether ``key`` is no sample, and what is before one of its dots is a whole one."""
-    folder, _, stem = key.rpartition("/")
-    words = stem.split(".")
-    if len(words) == 1 or _is_whole(key, samples[key]):
-        return False
-    shorter = (".".join(words[:count]) for count in range(1, len(words)))
-    found = (name for name in (f"{folder}/{stem}" if folder else stem for stem in shorter) if name in samples)
-    return any(_is_whole(name, samples[name]) for name in found)
-
-
-def _is_whole(key: str, sample: _Sample) -> bool:
-    try:
-        _label(Path(), key, sample)
-    except DataError:
-        return False
-    return sample.image is not None
 
 
 def _image(path: Path, key: str, sample: _Sample) -> tuple[int, int]:

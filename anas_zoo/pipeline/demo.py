@@ -10,9 +10,9 @@ from typing import Any
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import write_json
+from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
-from anas_zoo.core.text import quoted
 from anas_zoo.pipeline.deploy import (
     publish_drafts,
     table_row,
@@ -29,7 +29,7 @@ from anas_zoo.pipeline.searching import evaluated_on, search_stage
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
-from anas_zoo.training import Workers
+from anas_zoo.training import Processes
 from anas_zoo.zoo import Entry
 
 __all__ = ["DemoResult", "run_demo"]
@@ -55,12 +55,12 @@ class DemoResult:
 def run_demo(
     folder: Path,
     recipe: Recipe,
-    workers: Workers = HERE,
+    processes: Processes = HERE,
     *,
     licence: str | None = None,
     about: str | None = None,
 ) -> DemoResult:
-    """Run every stage that ``folder`` does not hold yet; the training computes where ``workers`` says.
+    """Run every stage that ``folder`` does not hold yet; the training computes where ``processes`` says.
 
     The entries get ``licence``, by default the recipe's; ``about`` is said once the run is there.
 
@@ -86,8 +86,8 @@ def run_demo(
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
     unlicensed = recipe.licence is None and licence is None
     if unlicensed:
-        note("  no licence is chosen for the models yet: publishing will ask for --licence")
-    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, workers))
+        note("  no licence is chosen for the models yet: publishing will ask for one")
+    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes))
     searched = run.search_folder / FRONT  # the last thing that a search writes
     do(2, "search the front on the search split", searched, lambda: search_stage(run, resume=True))
     do(3, "extract, calibrate, test and profile", run.drafts_folder, lambda: extract_stage(run))
@@ -96,8 +96,8 @@ def run_demo(
     if unlicensed and not run.zoo_folder.exists():
         raise EntryError(
             f"the models are ready in {run.drafts_folder}, but their weights have no licence; "
-            f"choose one that the images allow, such as CC-BY-4.0, with: anas demo --out {quoted(folder)} "
-            "--licence SPDX"
+            "choose one that the images allow, such as CC-BY-4.0, with: ",
+            Call("demo", out=folder, licence="SPDX"),
         )
     do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder, licence))
     do(6, "report", run.summary_file, lambda: _report(run))

@@ -13,12 +13,11 @@ from anas_zoo.core.errors import AnasError, EntryError, ExportError
 from anas_zoo.core.files import output_folder
 from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import track
-from anas_zoo.data import with_preprocessing
+from anas_zoo.data import ImagesAt, with_preprocessing
 from anas_zoo.entry import Entry, Parity
 from anas_zoo.exporting import Target, validate_onnx
-from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
-from anas_zoo.pipeline.images_at import ImagesAt
+from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import load_subnet, publish
 

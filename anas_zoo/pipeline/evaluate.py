@@ -22,8 +22,8 @@ from anas_zoo.data.unreadable import note_unreadable
 from anas_zoo.entry import CONFIG, WEIGHTS, Accuracy, Entry, EntryReport, Preprocessing
 from anas_zoo.entry.licence import no_weights
 from anas_zoo.nets import top_k_hits
-from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
+from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.training import pick_device
 from anas_zoo.zoo import Classifier, load_subnet
 from anas_zoo.zoo.predict import preprocess
@@ -105,11 +105,7 @@ def evaluate(
             Option("data"),
             ", such as a folder with one sub-folder per class",
         )
-    if data is None and run is not None:
-        source = run.source
-    else:
-        source = open_source(str(data))
-        source = source if run is None else run.numbered(source)
+    source = run.source if data is None and run is not None else open_source(str(data))
     network = _network(entry, runtime, file, device)
     if network.raw and any(mode != entry.config.anas.preprocessing.mode for mode in modes):
         raise EntryError(

@@ -23,13 +23,12 @@ from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import note
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
-from anas_zoo.data.unreadable import readable
+from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
 from anas_zoo.entry import CONFIG, Entry, EntryConfig, FileInfo, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.draft_run import run_of_draft
-from anas_zoo.pipeline.images_at import CALIBRATION, ImagesAt
 from anas_zoo.pipeline.int8_speed import quantization_info
+from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.zoo import load_subnet
 
@@ -212,10 +211,11 @@ class _Exporter:
                 Option("data"),
                 " with images of the same kind to calibrate int8 on",
             )
-        chosen = readable(source, balanced_choice(indices, source.labels, count, [0, CALIBRATION]))
+        chosen = balanced_choice(indices, source.labels, count, [0, CALIBRATION])
         config = self.entry.config
-        images = ImagesAt(with_preprocessing(source, config.anas.preprocessing), chosen)
-        return images(config.arch.resolution), f"{len(chosen)} training images of {source.title}"
+        prepared = with_preprocessing(source, config.anas.preprocessing)
+        images = ImagesAt.readable(prepared, chosen, config.arch.resolution)
+        return images(config.arch.resolution), f"{len(images.labels)} training images of {source.title}"
 
     def _export(self, target: Target, path: Path, images: _Images) -> FileInfo:
         config, how, quantization = self.entry.config, target.quantization, None

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from anas_zoo.data import ImageSource
+from anas_zoo.data import ImagesAt, ImageSource
 from anas_zoo.entry import Accuracy, Ancestor, EntryReport, SpaceInfo
 from anas_zoo.nets import Subnet, logits_of, top1_pct
-from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import build_config, write_draft

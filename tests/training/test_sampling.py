@@ -15,8 +15,7 @@ from anas_zoo.core.errors import ConfigError, TrainingError
 from anas_zoo.core.schema import parse
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.training import AttentiveSampler, FlopsPrior, SamplingRecipe, TrainRecipe, make_sampler
-from anas_zoo.training.sampling import Draw, Moment
-from anas_zoo.training.strategies import FairSampler
+from anas_zoo.training.sampling import Draw, FairSampler, Moment
 
 SPACE = SearchSpace.load("attentive_nas")
 SMALL = SearchSpace.load("digits")
@@ -99,14 +98,6 @@ def test_acceptance_is_counted_and_goes_on_after_a_restore() -> None:
     other.draw(moment(1), by_depth)
     sampler.draw(moment(1), by_depth)
     assert other.counters() == sampler.counters()
-
-
-def test_spos_trains_one_path() -> None:
-    sampler, _ = make_sampler(SPACE, recipe("spos"))
-    steps = [sampler.draw(moment(step), refuse) for step in range(400)]
-    assert {tuple(draw.kind for draw in draws) for draws in steps} == {("sampled",)}
-    counts = Counter(draws[0].arch.resolution for draws in steps)
-    assert all(60 < counts[resolution] < 140 for resolution in SPACE.genes.choices[0])
 
 
 @settings(max_examples=20, deadline=None)
