@@ -21,7 +21,7 @@ from anas_zoo.nets import Subnet
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
 from anas_zoo.zoo.predict import run_onnx
 from anas_zoo.zoo.shelf import resolve
-from anas_zoo.zoo.weightless import load_published
+from anas_zoo.zoo.config_only import load_published
 
 pytest_plugins = ["zoo_fixtures"]
 
