@@ -11,7 +11,7 @@ from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.searching import Evaluation, pareto_front
 from anas_zoo.searching.answer import Reference, answers_of
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.zoo.weightless import load_published
+from anas_zoo.zoo.config_only import load_published
 
 __all__ = ["HOSTILE", "evaluate", "made_up", "references"]
 

@@ -31,7 +31,6 @@ from anas_zoo.entry import Entry, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
-from anas_zoo.nets.timm_models import _read_entry
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching.folder import recorded_search
@@ -198,7 +197,6 @@ PRESETS = Path(RECIPES.parents[1] / "space" / "presets")
 
 SURFACES: dict[str, Surface] = {
     "config.json": Surface("config.json", _entry_file("config.json"), damaged_json, read_config),
-    "config.json, by timm": Surface("config.json", _entry_file("config.json"), damaged_json, _read_entry),
     "report.json": Surface("report.json", _entry_file("report.json"), damaged_json, read_report),
     "manifest.json": Surface("manifest.json", _entry_file("manifest.json"), damaged_json, read_manifest),
     "report.json -> card": Surface(

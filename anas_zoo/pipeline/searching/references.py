@@ -7,7 +7,7 @@ from anas_zoo.searching.answer import Reference
 from anas_zoo.searching.problem import Problem
 from anas_zoo.searching.runner import records_of
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.zoo.weightless import load_published
+from anas_zoo.zoo.config_only import load_published
 
 __all__ = ["score_references"]
 
