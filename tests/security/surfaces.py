@@ -36,7 +36,7 @@ from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching.folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
-from anas_zoo.profiling.onnx_shapes import read_graph
+from anas_zoo.profiling.onnx_macs import read_graph
 from anas_zoo.searching.archive import read_front, read_records
 from anas_zoo.searching.joblib_forest import read_joblib_forest
 from anas_zoo.space import AccuracyPredictor, SearchSpace

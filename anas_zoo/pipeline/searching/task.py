@@ -110,8 +110,8 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
         "scored_by": task.scored_by,
         "latency_sha256": None if recipe.latency is None else sha256_file(Path(recipe.latency)),
     }
-    if task.latency is not None and task.latency.here is not None:
-        identity[LATENCY_HERE] = task.latency.here.model_dump(mode="json")
+    if task.latency is not None:
+        identity[LATENCY_HERE] = task.latency.to_dict()
     begun_with = {
         "evaluations": recipe.evaluations,
         "images_forwarded": recipe.images_forwarded,
