@@ -108,7 +108,7 @@ def problems_of_hints(tree: ast.AST) -> Iterator[str]:
         else:
             words = tuple(str(first.value).split())
             if words not in options():
-                yield f"{node.lineno}: no command 'anas {first.value}'"
+                yield f"{node.lineno}: no command 'anas {' '.join(words)}'"
                 continue
             wanted, of = [keyword.arg or "" for keyword in node.keywords], options()[words]
         for option in wanted:
