@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
+from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.core.text import markdown, markdown_code
 from anas_zoo.entry import Accuracy, EntryConfig, EntryReport, FileInfo, Published, hub_licence
 from anas_zoo.zoo.cost_table import graph_difference
@@ -51,23 +52,10 @@ _WHAT_WAS_SEEN = {
 }
 
 
-class _Ready(str):
-    """Markdown of our own making; every other text in a table is shown as it is, character by character."""
-
-
-def _cell(value: object) -> str:
-    return str(value) if isinstance(value, _Ready) else markdown(value)
-
-
 def stated_licence(card: str) -> list[str]:
     """The lines of a card's front matter that say its licence to the Hub."""
     head = card.split("\n---\n")[0].splitlines()[1:] if card.startswith("---\n") else []
     return sorted(line.rstrip() for line in head if line.startswith("license"))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
 def _front_matter(config: EntryConfig, report: EntryReport) -> str:
@@ -129,7 +117,7 @@ def _measured(accuracies: Sequence[Accuracy]) -> str:
         top5 = [] if not with_top5 else ["–" if a.top5_pct is None else f"{a.top5_pct:.2f} %"]
         rows.append([f"{a.top1_pct:.2f} %", *top5, a.images, a.split, a.source, a.preprocessing])
     head = ["top-1", *(["top-5"] if with_top5 else []), "images", "split", "data", "preprocessing"]
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _published(figures: Sequence[Published]) -> str:
@@ -137,7 +125,7 @@ def _published(figures: Sequence[Published]) -> str:
         [f"{f.top1_pct:g} %", f.weights or "–", f.dataset, f.preprocessing or "not stated", f.source]
         for f in figures
     ]
-    return _table(["top-1", "weights", "data", "preprocessing", "published in"], rows)
+    return markdown_table(["top-1", "weights", "data", "preprocessing", "published in"], rows)
 
 
 def _cost(report: EntryReport) -> str:
@@ -157,18 +145,18 @@ def _cost(report: EntryReport) -> str:
     if cost.fvcore_total is not None:
         rows.append(["fvcore's total, which also counts batch norm and pooling", f"{cost.fvcore_total:,}"])
     for operator, count in sorted((cost.fvcore_by_operator or {}).items()):
-        rows.append([_Ready(f"fvcore, {markdown_code(operator)}"), f"{count:,}"])
+        rows.append([Markdown(f"fvcore, {markdown_code(operator)}"), f"{count:,}"])
     for name, graph in sorted((cost.onnx or {}).items()):
         parts = ", ".join(f"{operator} {count:,}" for operator, count in sorted(graph.by_operator.items()))
         why = graph_difference(cost, graph)
         rows.append(
             [
-                _Ready(f"`{name}`, counted on its graph"),
+                Markdown(f"`{name}`, counted on its graph"),
                 f"{graph.macs:,} ({parts})" + (f": {why}" if why else ""),
             ]
         )
     note = "Multiply-adds are those of convolutions and linear layers, as the paper counts FLOPs."
-    return f"## Cost\n\n{note}\n\n" + _table(["what", "value"], rows)
+    return f"## Cost\n\n{note}\n\n" + markdown_table(["what", "value"], rows)
 
 
 def _latency(info: FileInfo) -> str:
@@ -197,7 +185,7 @@ def _files(report: EntryReport) -> str:
         size = f"{info.size_bytes / 1e6:.3g} MB"
         rows.append(
             [
-                _Ready(f"`{name}`"),
+                Markdown(f"`{name}`"),
                 info.target,
                 size,
                 info.opset,
@@ -211,7 +199,7 @@ def _files(report: EntryReport) -> str:
             "largest logit difference", "ran in", "latency p50 / p95"]  # fmt: skip
     note = "Each file was run as it lies on disk; the batch size is free."
     int8 = "".join(_quantized(name, info) for name, info in sorted(report.files.items()))
-    return f"## Exported files\n\n{note}\n\n{_table(head, rows)}{int8}{refused}"
+    return f"## Exported files\n\n{note}\n\n{markdown_table(head, rows)}{int8}{refused}"
 
 
 def _quantized(name: str, info: FileInfo) -> str:
@@ -274,7 +262,7 @@ def _architecture(config: EntryConfig) -> str:
         ["kernel size", " ".join(map(str, arch.kernel_size))],
         ["expand ratio", " ".join(map(str, arch.expand_ratio))],
     ]
-    return "## Architecture\n\n" + _table(["dimension", "choice"], rows)
+    return "## Architecture\n\n" + markdown_table(["dimension", "choice"], rows)
 
 
 def _lineage(config: EntryConfig) -> str:

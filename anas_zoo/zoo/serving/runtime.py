@@ -1,4 +1,4 @@
-"""onnxruntime-web: 14 MB of WebAssembly that npm brings once, into the user's cache."""
+"""onnxruntime-web: WebAssembly that npm fetches once, into the user's cache."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ __all__ = ["RUNTIME_FILES", "cache_folder", "fetch_runtime", "find_runtime"]
 # The build that runs on the processor alone; the module loads the other two from beside itself.
 RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 PACKAGE = "onnxruntime-web"
+DOWNLOAD_MB, KEPT_MB = 35, 14  # of 1.30; the package holds builds that the page does not use
 _LOCK = "package-lock.json"
 _INSTRUCTIONS = ("package.json", _LOCK, ".npmrc")
 
@@ -53,17 +54,20 @@ def find_runtime(page: Path) -> Path | None:
 
 
 def fetch_runtime(page: Path) -> Path:
-    """The folder with :data:`RUNTIME_FILES`, which npm brings into the cache when it is not there yet.
+    """The folder with :data:`RUNTIME_FILES`, which npm fetches into the cache when it is not there yet.
 
-    npm compares every package with the hash in the page's package-lock.json. Raises
-    :class:`ServeError` when there is no npm or it fails, :class:`OutputError` when the
-    cache cannot be written.
+    A line on stderr says what will be fetched, how large it is and where it is kept, before npm starts. npm
+    compares every package with the hash in the page's package-lock.json. Raises :class:`ServeError` when
+    there is no npm or it fails, :class:`OutputError` when the cache cannot be written.
     """
     found = find_runtime(page)
     if found is not None:
         return found
     target = cache_folder(page)
-    note(f"fetching {PACKAGE} {_locked_version(page)} with npm, once; it will be kept in {target.parent}")
+    note(
+        f"fetching {PACKAGE} {_locked_version(page)} from npm: about {DOWNLOAD_MB} MB, once; {KEPT_MB} MB "
+        f"of it are kept in {target}"
+    )
     with tempfile.TemporaryDirectory(prefix="anas-web-") as temporary:
         work = Path(temporary)
         with disk_errors(work):
@@ -77,6 +81,6 @@ def fetch_runtime(page: Path) -> Path:
                 for name in RUNTIME_FILES:
                     shutil.copyfile(package / "dist" / name, folder / name)
         except OutputError:
-            if find_runtime(page) is None:  # else somebody was quicker, with the same files
+            if find_runtime(page) is None:  # else another process was quicker, with the same files
                 raise
     return target
