@@ -68,8 +68,9 @@ def entry(tmp_path: Path) -> Path:
 
 
 def test_the_site_has_the_page_the_runtime_and_four_files_of_the_entry(site: Path) -> None:
-    assert {path.name for path in site.iterdir()} == {"web", "javascript", "ort", "entry"}
-    assert {path.name for path in (site / "ort").iterdir()} == set(RUNTIME_FILES)
+    assert {path.name for path in site.iterdir()} == {"web", "javascript", "runtime", "entry"}
+    names = {Path(name).name for name in RUNTIME_FILES}
+    assert {path.name for path in (site / "runtime").iterdir()} == names
     files = {path.name: path.read_bytes() for path in (site / "entry").iterdir()}
     assert set(files) == {"config.json", "report.json", "golden.safetensors", "model.onnx"}
     assert all(content == (SHELF / "digits_s" / name).read_bytes() for name, content in files.items())
@@ -82,7 +83,7 @@ def test_the_site_has_the_page_the_runtime_and_four_files_of_the_entry(site: Pat
         ("/web/app.mjs", "text/javascript"),
         ("/web/style.css", "text/css"),
         ("/entry/config.json", "application/json"),
-        ("/ort/ort-wasm-simd-threaded.wasm", "application/wasm"),
+        ("/runtime/ort-wasm-simd-threaded.wasm", "application/wasm"),
     ],
 )
 def test_files_have_their_type_and_the_headers_of_threads(
@@ -155,28 +156,31 @@ def test_an_entry_without_weights_says_how_to_get_them(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def locked_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page whose onnxruntime-web is a small package on disk: npm installs it without a network."""
-    folder = tmp_path_factory.mktemp("npm")
-    package, page = folder / "package", folder / "page"
-    (package / "dist").mkdir(parents=True)
-    (package / "package.json").write_text('{"name": "onnxruntime-web", "version": "1.2.3"}')
-    for name in RUNTIME_FILES:
-        (package / "dist" / name).write_text(f"content of {name}")
+    """A page whose packages are small ones on disk: npm installs them without a network."""
+    page = tmp_path_factory.mktemp("npm") / "page"
     page.mkdir()
     shutil.copyfile(PAGE / ".npmrc", page / ".npmrc")
 
     def npm(*args: str | Path) -> None:
         subprocess.run([*npm_command(), *map(str, args)], cwd=page, check=True, capture_output=True)
 
-    npm("pack", package)
-    tarball = page / "onnxruntime-web-1.2.3.tgz"
-    dependency = {"onnxruntime-web": tarball.as_uri().replace("file://", "file:")}
-    (page / "package.json").write_text(
-        json.dumps({"name": "page", "version": "1.0.0", "dependencies": dependency})
-    )
+    dependencies = {}
+    for package in ("onnxruntime-web", "@jsquash/png"):
+        folder = page.parent / package
+        for name in RUNTIME_FILES:
+            if name.startswith(package):
+                (page.parent / name).parent.mkdir(parents=True, exist_ok=True)
+                (page.parent / name).write_text(f"content of {name}")
+        (folder / "package.json").write_text(json.dumps({"name": package, "version": "1.2.3"}))
+        npm("pack", folder)
+        tarball = page / f"{package.lstrip('@').replace('/', '-')}-1.2.3.tgz"
+        dependencies[package] = tarball.as_uri().replace("file://", "file:")
+    about = {"name": "page", "version": "1.0.0", "dependencies": dependencies}
+    (page / "package.json").write_text(json.dumps(about))
     npm("install", "--package-lock-only")
     lock = json.loads((page / "package-lock.json").read_text())
-    lock["packages"]["node_modules/onnxruntime-web"]["resolved"] = dependency["onnxruntime-web"]
+    for package, address in dependencies.items():
+        lock["packages"][f"node_modules/{package}"]["resolved"] = address
     (page / "package-lock.json").write_text(json.dumps(lock))
     return page
 
@@ -193,20 +197,22 @@ def test_npm_fetches_the_runtime_once(packed_page: Path, capsys: pytest.CaptureF
     folder = fetch_runtime(packed_page)
     said = capsys.readouterr().err
     assert said == (
-        f"fetching onnxruntime-web 1.2.3 from npm: about 35 MB, once; 14 MB of it are kept in {folder}\n"
+        "fetching onnxruntime-web 1.2.3 and a PNG decoder from npm: about 35 MB, once; "
+        f"14 MB of it are kept in {folder}\n"
     )
     assert folder.parent == Path(os.environ["XDG_CACHE_HOME"], "anas-zoo", "web")
-    assert sorted(path.name for path in folder.iterdir()) == sorted([*RUNTIME_FILES, "package.json"])
+    assert all((folder / name).read_text() == f"content of {name}" for name in RUNTIME_FILES)
     assert fetch_runtime(packed_page) == find_runtime(packed_page) == folder
     assert capsys.readouterr().err == ""
 
     # Beside the page, where `npm ci` puts it in a checkout, only the locked version is used.
-    installed = packed_page / "node_modules" / "onnxruntime-web"
-    shutil.copytree(folder, installed / "dist")
-    (installed / "package.json").write_text('{"version": "1.2.4"}')
+    modules = packed_page / "node_modules"
+    shutil.copytree(folder, modules)
+    version = modules / "onnxruntime-web" / "package.json"
+    version.write_text('{"version": "1.2.4"}')
     assert find_runtime(packed_page) == folder
-    (installed / "package.json").write_text('{"version": "1.2.3"}')
-    assert find_runtime(packed_page) == installed / "dist"
+    version.write_text('{"version": "1.2.3"}')
+    assert find_runtime(packed_page) == modules
 
 
 def test_a_failed_fetch_is_one_line_and_leaves_nothing(

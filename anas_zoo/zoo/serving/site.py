@@ -45,7 +45,7 @@ def write_site(out: Path, entries: Mapping[str, Path]) -> None:
         "javascript": (clients / "javascript").glob("*.mjs"),
     }
     runtime = fetch_runtime(clients / "web")
-    copies["ort"] = [runtime / name for name in RUNTIME_FILES]
+    copies["runtime"] = [runtime / name for name in RUNTIME_FILES]
     for place, paths in copies.items():
         with disk_errors(out / place):
             (out / place).mkdir(parents=True)
