@@ -41,7 +41,7 @@ def test_resizing_is_pillows_to_the_last_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pairs = [
         *itertools.product(SOURCES, TARGETS),
-        *((random_sides(rng), random_sides(rng)) for _ in range(60)),
+        *((random_sides(rng), random_sides(rng)) for _ in range(15)),
     ]
     images = [image_of(rng, *source) for source, _ in pairs]
     cases = [
@@ -113,12 +113,3 @@ def test_the_networks_input_is_the_packages(mode: str, tolerance: float, tmp_pat
         want = preprocess(Image.fromarray(images[case["image"]]), Preprocessing(**info), resolution)
         got = np.fromfile(result["file"], np.float32).reshape(want.shape)
         np.testing.assert_allclose(got, want, rtol=0, atol=tolerance, err_msg=str(case))
-
-
-def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
-    info = Preprocessing().model_dump(mode="json") | {"mode": "squash", "resolution": 4}
-    image = np.zeros((4, 4, 3), np.uint8)
-    (result,) = run_cases(tmp_path, [{"do": "preprocess", "image": 0, "info": info}], [image])
-    assert result == {
-        "error": "preprocessing mode 'squash' is unknown to this client; it knows native, reference"
-    }
