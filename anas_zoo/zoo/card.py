@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -10,8 +9,9 @@ import yaml
 from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
 from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.core.text import markdown, markdown_code
-from anas_zoo.entry import Accuracy, EntryConfig, EntryReport, FileInfo, Published, hub_licence
+from anas_zoo.entry import EntryConfig, EntryReport, FileInfo, hub_licence
 from anas_zoo.zoo.cost_table import graph_difference
+from anas_zoo.zoo.evidence_tables import file_table, latency_table, measured_table, published_table
 from anas_zoo.zoo.snippets import loading_section, transform_lines
 
 __all__ = ["NOT_MEASURED", "model_card", "stated_licence"]
@@ -93,7 +93,7 @@ def _accuracy(config: EntryConfig, report: EntryReport) -> str:
         lines += [
             _WHAT_WAS_SEEN.get(a.split, _WHAT_WAS_SEEN["test"]),
             "",
-            _measured([a]),
+            markdown_table(*measured_table([a])),
         ]
     if report.further_accuracy:
         lines += [""] if lines else []
@@ -101,31 +101,13 @@ def _accuracy(config: EntryConfig, report: EntryReport) -> str:
             "Measured further, in torch, with the same weights; the network's own preprocessing is "
             f"`{config.anas.preprocessing.mode}`:",
             "",
-            _measured(report.further_accuracy),
+            markdown_table(*measured_table(report.further_accuracy)),
         ]
     figures = [*([report.published] if report.published else []), *report.also_published]
     if figures:
         lines += [""] if lines else []
-        lines += [f"Top-1 **{NOT_MEASURED}**:", "", _published(figures)]
+        lines += [f"Top-1 **{NOT_MEASURED}**:", "", markdown_table(*published_table(figures))]
     return "## Accuracy\n\n" + "\n".join(lines) if lines else ""
-
-
-def _measured(accuracies: Sequence[Accuracy]) -> str:
-    with_top5 = any(a.top5_pct is not None for a in accuracies)
-    rows: list[list[object]] = []
-    for a in accuracies:
-        top5 = [] if not with_top5 else ["–" if a.top5_pct is None else f"{a.top5_pct:.2f} %"]
-        rows.append([f"{a.top1_pct:.2f} %", *top5, a.images, a.split, a.source, a.preprocessing])
-    head = ["top-1", *(["top-5"] if with_top5 else []), "images", "split", "data", "preprocessing"]
-    return markdown_table(head, rows)
-
-
-def _published(figures: Sequence[Published]) -> str:
-    rows = [
-        [f"{f.top1_pct:g} %", f.weights or "–", f.dataset, f.preprocessing or "not stated", f.source]
-        for f in figures
-    ]
-    return markdown_table(["top-1", "weights", "data", "preprocessing", "published in"], rows)
 
 
 def _cost(report: EntryReport) -> str:
@@ -159,47 +141,17 @@ def _cost(report: EntryReport) -> str:
     return f"## Cost\n\n{note}\n\n" + markdown_table(["what", "value"], rows)
 
 
-def _latency(info: FileInfo) -> str:
-    told = [
-        f"{t.p50_ms:.3g} / {t.p95_ms:.3g} ms ({t.runtime}, {t.provider}, {t.threads} "
-        f"thread{'s' if t.threads > 1 else ''}, batch {t.batch_size}, {t.machine})"
-        for t in info.latency
-    ]
-    return "; ".join(told) or "not measured"
-
-
 def _files(report: EntryReport) -> str:
     refused = "".join(f"\n\nNot published: `{name}`. {markdown(why)}" for name, why in report.refused.items())
     if not report.files:
         return f"## Exported files{refused}" if refused else ""
-    rows = []
-    for name, info in sorted(report.files.items()):
-        p = info.parity
-        evidence = ["not validated"] * 3
-        if p is not None:
-            evidence = [
-                f"{p.top1_pct:.2f} %" if p.top1_pct is not None else "not measured",
-                f"{p.top1_agreement_pct:.2f} % of {p.images} images",
-                f"{p.max_abs_logit_diff:.2g}",
-            ]
-        size = f"{info.size_bytes / 1e6:.3g} MB"
-        rows.append(
-            [
-                Markdown(f"`{name}`"),
-                info.target,
-                size,
-                info.opset,
-                info.input,
-                *evidence,
-                _where(info),
-                _latency(info),
-            ]
-        )
-    head = ["file", "target", "size", "opset", "input", "its top-1", "agrees with torch",
-            "largest logit difference", "ran in", "latency p50 / p95"]  # fmt: skip
+    heads, rows = latency_table(report.files)
+    latency = f"\n\nLatency:\n\n{markdown_table(heads, rows)}" if rows else "\n\nLatency was not measured."
     note = "Each file was run as it lies on disk; the batch size is free."
     int8 = "".join(_quantized(name, info) for name, info in sorted(report.files.items()))
-    return f"## Exported files\n\n{note}\n\n{markdown_table(head, rows)}{int8}{refused}"
+    return (
+        f"## Exported files\n\n{note}\n\n{markdown_table(*file_table(report.files))}{latency}{int8}{refused}"
+    )
 
 
 def _quantized(name: str, info: FileInfo) -> str:
@@ -212,15 +164,6 @@ def _quantized(name: str, info: FileInfo) -> str:
         f"\n\n`{name}` is int8: {markdown(how.beside_float(info.size_bytes))}. Its ranges come from "
         f"{markdown(how.source)}; in float stayed {markdown(kept)}."
     )
-
-
-def _where(info: FileInfo) -> str:
-    """What ran a file when it was validated, and whether that is what it is for."""
-    if info.parity is None:
-        return "not run"
-    lacking = info.parity.not_run_here
-    told = info.parity.runtime or "not stated"
-    return told if lacking is None else f"{told}; not run where it is meant to: {lacking}"
 
 
 _ON_WHITE = (
