@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from anas_zoo.core.errors import EntryError, HubError
 from anas_zoo.core.files import sha256_file
@@ -18,12 +19,22 @@ from anas_zoo.zoo.catalog.names import other_names
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import hub_api, hub_errors
 
-__all__ = ["index_organisation"]
+__all__ = ["Api", "index_organisation"]
 
 FIELDS = ["sha", "siblings"]
 
 
-def index_organisation(author: str, api: Any = None) -> Index:
+class Api(Protocol):
+    """What is needed of :class:`huggingface_hub.HfApi`."""
+
+    def list_models(self, *, author: str, expand: Any) -> Iterable[Any]:
+        """The models of ``author``."""
+
+    def hf_hub_download(self, repo_id: str, filename: str, *, revision: str) -> Any:
+        """Path of one file in the cache."""
+
+
+def index_organisation(author: str, api: Api | None = None) -> Index:
     """The index of all entries of ``author``, each at the commit that its branch is at now.
 
     Repositories without a manifest.json are no entries and are passed over. One that has a manifest and is no
@@ -31,12 +42,12 @@ def index_organisation(author: str, api: Any = None) -> Index:
 
     Args:
         author: organisation or user.
-        api: a huggingface_hub.HfApi; default is one at the endpoint that HF_ENDPOINT names.
+        api: default is huggingface_hub's, at the endpoint that HF_ENDPOINT names.
 
     Raises :class:`HubError` when the Hub cannot be read, :class:`EntryError` when it holds no entry of
     ``author`` or has one name for two architectures.
     """
-    hub = hub_api() if api is None else api
+    hub: Any = hub_api() if api is None else api
     models, left_out = [], {}
     with hub_errors(HubAddress(author)):
         for info in hub.list_models(author=author, expand=FIELDS):
@@ -56,7 +67,7 @@ def index_organisation(author: str, api: Any = None) -> Index:
     return build_index(f"hf://{author}", check_names(models), left_out)
 
 
-def _read(api: Any, repo: str, commit: str) -> CatalogModel:
+def _read(api: Api, repo: str, commit: str) -> CatalogModel:
     where = f"hf://{repo}"
     paths = {
         name: Path(api.hf_hub_download(repo, name, revision=commit)) for name in (MANIFEST, CONFIG, REPORT)
