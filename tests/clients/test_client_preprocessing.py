@@ -77,19 +77,6 @@ def test_a_part_of_a_resized_image_is_what_pillow_has_there(tmp_path: Path) -> N
         assert np.fromfile(result["file"], np.uint8).tobytes() == want.tobytes(), case
 
 
-def test_a_strip_is_not_enlarged_as_a_whole(tmp_path: Path) -> None:
-    # Which no memory could hold: 256 million pixels by 256.
-    images = [np.full(shape, 7, np.uint8) for shape in ((1, 1_000_000, 3), (1_000_000, 1, 3))]
-    infos = [Preprocessing(interpolation=name) for name in ("bicubic", "nearest")]
-    cases: list[dict[str, Any]] = [
-        {"do": "preprocess", "image": index, "info": info.model_dump(mode="json") | {"resolution": 224}}
-        for index, info in itertools.product(range(2), infos)
-    ]
-    for case, result in zip(cases, run_cases(tmp_path, cases, images), strict=True):
-        want = preprocess(Image.fromarray(images[case["image"]]), infos[0], 224)
-        assert np.array_equal(np.fromfile(result["file"], np.float32), want.ravel())
-
-
 def preprocessing_cases(rng: np.random.Generator, mode: str) -> tuple[list[Pixels], list[dict[str, Any]]]:
     images, cases = [], []
     ways = [(crop_pct, name) for crop_pct in (1.0, 0.875, 0.9) for name in FILTERS]

@@ -117,7 +117,6 @@ def on_white(published: Path) -> EntryConfig:
 
 def test_the_card_says_what_becomes_of_transparent_parts(published: Path) -> None:
     config, report = read_config(SHELF / "digits_s"), read_report(SHELF / "digits_s")
-    assert "transparency" not in config.to_dict()["anas"]["preprocessing"]
     before = model_card(config, report)
     assert "transparen" not in before
     config = on_white(SHELF / "digits_s")
