@@ -81,7 +81,7 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
         (["qqqq"], "no command 'qqqq'; commands: "),
         (["--jsn"], "No such option: --jsn; see: anas --help"),
         (["list", "--jsn"], "No such option: --jsn"),
-        (["list", "extra"], "Got unexpected extra argument"),
+        (["list", "a", "extra"], "Got unexpected extra argument"),
         (["predictr"], "no command 'predictr' (did you mean 'predictor'?); see: anas --help"),
         (["predictor", "ft"], "no command 'ft' (did you mean 'fit'?); see: anas predictor --help"),
         (

@@ -117,11 +117,18 @@ def test_serve_finds_its_page_inside_the_wheel(environment: Environment) -> None
     if (runtime := find_runtime(page)) is None:
         pytest.fail("the packages of export/clients/web are not installed; run: make setup", pytrace=False)
     # As npm leaves it in the cache; the wheel's page has the same lock file, and so the same place.
-    shutil.copytree(runtime, cache_folder(page), ignore=shutil.ignore_patterns("*.map"))
+    for name in (*RUNTIME_FILES, "onnxruntime-web/package.json"):
+        (cache_folder(page) / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(runtime / name, cache_folder(page) / name)
     with environment.start("anas", "serve", "digits_s", "--no-open", "--port", "0") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[3]
-        for address in ("web/", "javascript/png.mjs", "entry/model.onnx", f"ort/{RUNTIME_FILES[-1]}"):
+        for address in (
+            "web/",
+            "javascript/png.mjs",
+            "entry/model.onnx",
+            f"runtime/{Path(RUNTIME_FILES[-1]).name}",
+        ):
             with urllib.request.urlopen(url + address, timeout=60) as answer:
                 assert answer.status == 200
         process.send_signal(signal.SIGINT)
