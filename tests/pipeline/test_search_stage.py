@@ -130,7 +130,6 @@ def test_nothing_is_made_for_a_search_that_cannot_be(fresh: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path: Path) -> None:
     """`anas search`, killed from outside wherever it happens to be, until it ends by itself."""
     command = [

@@ -71,7 +71,6 @@ def test_killed_and_resumed_is_bit_identical(tmp_path: Path, uninterrupted: Path
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_command_killed_at_random_moments_is_bit_identical(tmp_path: Path) -> None:
     """`anas train`, killed from outside wherever it happens to be, until it ends by itself."""
     settings = ["train.epochs=8", "train.warmup_epochs=0.5", "train.checkpoints.every_steps=5"]

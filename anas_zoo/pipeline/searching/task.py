@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import sha256_file, write_json
 from anas_zoo.core.stopping import as_started, resumable
 from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
@@ -144,8 +145,9 @@ def run_task(task: SearchTask, evaluator: Evaluator) -> SearchOutcome:
         latency=task.latency,
     )
     view = _view(task, outcome)
-    draw_picture(task.out / "front.png", view)
-    write_page(task.out / "front.html", view)
+    with skipped_without_extra("front.png and front.html"):
+        draw_picture(task.out / "front.png", view)
+        write_page(task.out / "front.html", view)
     write_json(  # last: with it the search is finished
         task.out / FRONT,
         identity
