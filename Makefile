@@ -42,7 +42,7 @@ test-slow: $(STAMP) $(CLIENTS) ## the slow tests: processes killed, damaged file
 	$(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
 
 test-oldest: $(OLDEST)/.installed $(CLIENTS) ## the tests of `make test` with the oldest dependencies allowed
-	$(OLDEST)/bin/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
+	$(OLDEST)/bin/python -m pytest -m "not slow" -W default $(PARALLEL) $(ARGS)
 
 lint: $(STAMP) ## ruff: format and rules
 	$(BIN)/ruff format --check .
