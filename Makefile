@@ -13,7 +13,7 @@ STAMP   := $(VENV)/.installed
 SOURCES := pyproject.toml requirements/constraints.txt
 
 # The packages of the JavaScript clients, which their tests run; npm comes with the development tools.
-CLIENTS := $(patsubst %,%/node_modules/.package-lock.json,export/clients/node export/clients/web tests/hub/js)
+CLIENTS := $(patsubst %,%/node_modules/.package-lock.json,export/clients/node export/clients/web)
 
 # One process per core; the tests of a file share what they made, so they stay together.
 PARALLEL := -n auto --dist loadfile

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 from hub_api import WRITE_TOKEN
-from hub_faults import Fault
 from hub_program import Program, content_of, environment, repository, visible
-from hub_server import Hub
+from hub_server import Fault, Hub
 from hub_store import StoredFile
 
 from anas_zoo.core.files import sha256_file
@@ -36,13 +37,13 @@ def new_version(entry: Path, address: str) -> None:
 @pytest.mark.parametrize(
     ("match", "kind", "status"),
     [
-        *((match, "status", 503) for match in (INFO, TREE, PREUPLOAD, BATCH, UPLOAD, COMMIT, RESOLVE)),
-        *((match, "drop", 0) for match in (INFO, TREE, PREUPLOAD, BATCH, UPLOAD, COMMIT, RESOLVE)),
-        *((match, "cut", 0) for match in (INFO, TREE, PREUPLOAD, BATCH, COMMIT, RESOLVE)),
-        *((match, "lose", 0) for match in (PREUPLOAD, BATCH, UPLOAD, COMMIT)),
-        *((match, "slow", 0) for match in (INFO, TREE, PREUPLOAD, COMMIT)),
-        *((match, "status", 429) for match in (INFO, PREUPLOAD, UPLOAD, COMMIT)),
-        *((match, "status", 504) for match in (BATCH, COMMIT)),
+        *((match, "status", 503) for match in (INFO, BATCH, UPLOAD, COMMIT)),
+        *((match, "drop", 0) for match in (PREUPLOAD, UPLOAD, COMMIT)),
+        *((match, "lose", 0) for match in (UPLOAD, COMMIT)),
+        (TREE, "cut", 0),
+        (COMMIT, "cut", 0),
+        (INFO, "status", 429),
+        (COMMIT, "status", 504),
     ],
 )
 def test_publishing_goes_on_after_one_fault(
@@ -72,17 +73,12 @@ def test_a_lost_answer_is_recognised(hub: Hub, program: Program, address: str, e
     ("match", "fault", "said"),
     [
         (COMMIT, {"status": 503}, "the Hub is too busy or out of order (503); hf://"),
-        (COMMIT, {"status": 429}, "as it was, so publish again later"),
         (UPLOAD, {"status": 500}, "as it was, so publish again later"),
         (UPLOAD, {"kind": "drop"}, "no answer from http://127.0.0.1:"),
         (PREUPLOAD, {"status": 401, "message": "Invalid credentials"}, "does not accept this token (Inv"),
         (PREUPLOAD, {"status": 403, "message": "quota"}, "not allowed (quota); use a token that may"),
-        (COMMIT, {"status": 403, "message": "read only"}, "not allowed (read only)"),
-        (UPLOAD, {"status": 403}, "not allowed"),
         (COMMIT, {"status": 400, "message": "no such object"}, "the Hub answered 400 (no such object)"),
-        (COMMIT, {"status": 404, "message": "gone"}, "the Hub answered 404 (gone)"),
         (COMMIT, {"status": 412, "message": "stale"}, "was changed by somebody else meanwhile"),
-        (INFO, {"status": 500}, "the Hub is too busy or out of order (500)"),
         (COMMIT, {"status": 403, "message": f"bad {WRITE_TOKEN}"}, "not allowed (bad ***)"),
     ],
 )  # fmt: skip
@@ -107,7 +103,6 @@ def test_somebody_else_commits_meanwhile(hub: Hub, program: Program, address: st
     repo = repository(hub, address)
     new_version(entry, address)
     fault = hub.faults.add(Fault(COMMIT, "hold"))
-    import threading
 
     def interfere() -> None:
         fault.reached.wait(30)
@@ -141,11 +136,10 @@ def test_a_file_that_was_altered_there_is_seen_and_mended(
 @pytest.mark.parametrize(
     ("match", "kind", "status"),
     [
-        *((match, "status", 503) for match in (INFO, TREE, "HEAD ", RESOLVE, LARGE)),
-        *((match, "drop", 0) for match in (INFO, TREE, "HEAD ", RESOLVE, LARGE)),
-        *((match, "cut", 0) for match in (INFO, TREE, RESOLVE, LARGE)),
-        *((match, "slow", 0) for match in (INFO, RESOLVE, LARGE)),
-        *((match, "status", 429) for match in (INFO, RESOLVE, LARGE)),
+        *((match, "status", 503) for match in (INFO, "HEAD ", LARGE)),
+        *((match, "drop", 0) for match in (INFO, RESOLVE, LARGE)),
+        *((match, "cut", 0) for match in (INFO, LARGE)),
+        (RESOLVE, "status", 429),
     ],
 )
 def test_pulling_goes_on_after_one_fault(
@@ -177,12 +171,10 @@ def test_a_cut_download_is_resumed_where_it_was_cut(
     ("match", "fault", "said"),
     [
         (LARGE, {"kind": "flip"}, "as the Hub sends it is not the file that was published (SHA-256 differs)"),
-        (r"GET .*/resolve/.*/README.md", {"kind": "flip"}, "README.md as the Hub sends it is not the file"),
         (r"GET .*/resolve/.*/manifest.json", {"kind": "flip"}, "manifest.json as the Hub sends it is not"),
         (LARGE, {"kind": "cut"}, "peer closed connection without sending complete"),
         (LARGE, {"status": 403}, "not allowed"),
         (INFO, {"status": 401, "message": "Invalid username"}, "does not accept this token"),
-        (INFO, {"status": 503}, "too busy or out of order (503)"),
         (RESOLVE, {"status": 429}, "too busy or out of order (429)"),
         (TREE, {"kind": "drop"}, "no answer from"),
     ],
@@ -204,8 +196,6 @@ def test_a_pull_that_cannot_be_leaves_nothing_and_goes_on_later(
 
 @pytest.mark.slow
 def test_no_hub_at_all(hub: Hub, address: str, entry: Path, tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     home = tmp_path / "home"

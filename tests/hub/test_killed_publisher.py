@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from hub_faults import Fault, Kind
 from hub_program import ROOT, SHELF, Program, content_of, environment, repository, visible
-from hub_server import Hub
+from hub_server import Fault, Hub, Kind
 
 from anas_zoo.entry import write_manifest
 
@@ -42,9 +41,7 @@ def killed_at(fault: Fault, hub: Hub, command: list[str], home: Path) -> None:
 @pytest.mark.parametrize(
     ("match", "kind", "complete"),
     [
-        ("POST /api/.*/preupload/", "hold", False),
         ("PUT /upload/", "hold", False),
-        ("PUT /upload/", "hold-after", False),
         (COMMIT, "hold-after", True),
         (COMMIT, "hold", True),  # all of it had arrived: the Hub goes on without its client
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hub_program import ROOT, Program, environment
-from hub_server import Hub
+from hub_server import Fault, Hub
 
 pytest_plugins = ["hub_fixtures"]
 
@@ -93,7 +93,6 @@ def test_the_logits_are_the_golden_ones(
 def test_weights_that_were_altered_are_not_loaded(
     hub: Hub, program: Program, address: str, entry: Path, tmp_path: Path
 ) -> None:
-    from hub_faults import Fault
 
     program.push(entry, address)
     hub.faults.add(Fault("GET /large/", "flip", times=None))
