@@ -65,6 +65,7 @@ def place(run: Path) -> str | None:
     return found if found is None else str(found)
 
 
+@pytest.mark.slow
 def test_each_stage_is_told_of_moved_images_and_those_after_it_know(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +116,7 @@ def test_data_where_there_is_no_run(project: Path, capsys: pytest.CaptureFixture
     assert "--data goes with the folder of a run" in refused(capsys, *words)
 
 
+@pytest.mark.slow
 def test_a_training_is_resumed_with_moved_images(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
+@pytest.mark.slow
 def test_a_machine_of_another_speed_is_noticed_scaled_and_resumed_the_same(
     run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_machine_of_another_speed_is_noticed_scaled_and_resumed_the_same(
     assert contents(out) == whole
 
 
+@pytest.mark.slow
 def test_a_search_of_before_goes_on_without_a_comparison(
     run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_model_that_cannot_be_compared_is_warned_of(
     assert "its predictions have no bars" in err
 
 
+@pytest.mark.slow
 def test_a_model_of_a_busy_and_of_another_machine_says_both(
     run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,7 +67,9 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("points", POINTS, ids=["+".join(p).replace(" ", "") for p in POINTS])
+@pytest.mark.parametrize(
+    "points", [*(pytest.param(p, marks=pytest.mark.slow) for p in POINTS[:-1]), POINTS[-1]], ids="+".join
+)
 def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: list[str]) -> None:
     for point in points:
         assert run(fresh, point) == -signal.SIGKILL
@@ -81,6 +83,7 @@ def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: li
     assert left >= {*FILES, "front.png"}
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(fresh: Path, reference: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
