@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from hub_api import READ_TOKEN
 from hub_program import Program, content_of, environment, repository, visible
 from hub_server import Hub
@@ -145,25 +144,12 @@ def edit_config(entry: Path, **weights: object) -> None:
 AUTHORS = {"name": "the authors' checkpoint", "sha256": "0" * 64, "licence": "CC-BY-NC-4.0"}
 
 
-@pytest.mark.parametrize(
-    ("weights", "said"),
-    [
-        ({"licence": "unknown"}, "gate 'licence'.*the weights are under 'unknown'"),
-        (
-            {"source": "the authors' supernet checkpoint, imported by anas-zoo; calibrated"},
-            "under CC-BY-NC-4.0",
-        ),
-        ({"lineage": [AUTHORS]}, "is under CC-BY-NC-4.0, so they cannot be under Apache-2.0 without"),
-        ({"licence": "MIT"}, "README.md states another licence than config.json"),
-    ],
-)
-def test_a_licence_that_cannot_be(
-    weights: dict[str, object], said: str, hub: Hub, program: Program, address: str, entry: Path
+def test_a_gate_of_publishing_that_fails_sends_nothing(
+    hub: Hub, program: Program, address: str, entry: Path
 ) -> None:
-    edit_config(entry, **weights)
+    edit_config(entry, lineage=[AUTHORS])
     refusal = program.run("publish", entry, "--to", address).refusal
-    with pytest.raises(AssertionError, match=said):
-        raise AssertionError(refusal)
+    assert "is under CC-BY-NC-4.0, so they cannot be under Apache-2.0 without" in refusal
     assert hub.seen == []
 
 
@@ -175,21 +161,14 @@ def test_an_explicit_lineage_entry_permits_another_licence(
     assert visible(hub, address) == content_of(entry)
 
 
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda entry: (entry / "model.onnx").write_bytes(b"none"), "model.onnx was altered"),
-        (lambda entry: (entry / "stray.txt").write_text("x"), "stray.txt is not in the manifest"),
-        (lambda entry: (entry / "golden.safetensors").unlink(), "golden.safetensors is missing"),
-        (lambda entry: (entry / "report.json").unlink(), "report.json is missing"),
-    ],
-)
-def test_an_entry_that_is_not_whole(
-    damage: object, said: str, hub: Hub, program: Program, address: str, entry: Path
+def test_an_entry_that_is_not_whole_is_not_sent(
+    hub: Hub, program: Program, address: str, entry: Path
 ) -> None:
-    assert callable(damage)
-    damage(entry)
-    assert said in program.run("publish", entry, "--to", address).refusal
+    (entry / "stray.txt").write_text("x")
+    assert "stray.txt is not in the manifest" in program.run("publish", entry, "--to", address).refusal
+    (entry / "stray.txt").unlink()
+    (entry / "model.onnx").write_bytes(b"none")
+    assert "model.onnx was altered" in program.run("publish", entry, "--to", address).refusal
     assert hub.seen == []
 
 
