@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from command_line import refused, succeeded
+from letters import write_letters
 
 from anas_zoo.core.errors import OutputError
 from anas_zoo.nets import Supernet, save_supernet
@@ -19,9 +19,6 @@ from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.zoo import Entry
 from anas_zoo.zoo.shelf import entry_folder
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-from letters import write_letters
 
 RECIPE = {
     "name": "mine",

@@ -10,14 +10,12 @@ from typing import Any
 
 import pytest
 from command_line import refused, succeeded
+from latency_records import model_of
 from searching_digits import make_run, write_predictor
 
 from anas_zoo.cli import main
 from anas_zoo.core import resources
 from anas_zoo.space import SearchSpace
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))
-from latency_records import model_of
 
 SMALL = ("--evaluations", "12", "--device", "cpu")
 

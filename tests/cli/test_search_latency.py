@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import refused
+from latency_records import measured_of, model_of
 from searching_digits import make_run
 
 from anas_zoo.cli import main
@@ -22,9 +23,6 @@ from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.yardsticks import Here
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))
-from latency_records import measured_of, model_of
 
 SPACE = SearchSpace.load("digits")
 SMALL = ("--evaluations", "12", "--device", "cpu")
