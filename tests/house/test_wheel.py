@@ -131,9 +131,9 @@ def test_the_plain_installation_runs_an_entry(environment: Environment, command:
 @pytest.mark.parametrize(
     ("command", "extra"),
     [
-        ("train --recipe digits --out run", "train"),
-        ("search --space digits --predictor predictor.onnx --out run", "search"),
-        ("train --recipe glyphs --out run", "report"),
+        ("train --recipe digits --out run-digits", "train"),
+        ("search --space digits --predictor predictor.onnx --out found", "search"),
+        ("train --recipe glyphs --out run-glyphs", "report"),
         ("evaluate digits_s --data hfds/ylecun/mnist", "hf-datasets"),
     ],
 )
@@ -144,7 +144,6 @@ def test_a_stage_that_needs_more_says_what_to_install(
     said = environment.run("anas", *command.split(), code=1)
     assert f"pip install 'anas-zoo[{extra}]'" in said
     assert len(said.splitlines()) == 1
-    assert not (environment.folder / "run").exists()
 
 
 def test_the_package_comes_from_the_wheel(environment: Environment) -> None:
