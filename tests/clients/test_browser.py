@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import running_chromium
 from javascript import need_packages
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -26,12 +25,6 @@ pytestmark = pytest.mark.browser
 
 SHELF = resource_folder("models")
 PATIENCE_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as running:
-        yield running
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from javascript import need_packages
 
 from anas_zoo.zoo.serving.node import node_program
@@ -25,6 +26,7 @@ def run(*words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_commands_and_the_program_run_and_see_a_three(tmp_path: Path) -> None:
     need_packages("node")
     image = str(tmp_path / "three.png")

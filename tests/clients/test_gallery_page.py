@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from catalog_entries import HOSTILE, hostile_catalog
-from chromium import running_chromium
 from javascript import need_packages
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -22,12 +21,6 @@ from anas_zoo.core.resources import resource_folder
 pytestmark = pytest.mark.browser
 
 SHELF = resource_folder("models")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as running:
-        yield running
 
 
 def indexed(source: Path, out: Path, *options: str) -> Path:
