@@ -15,8 +15,8 @@ __all__ = ["Limits", "Range"]
 class Range(Schema):
     """From ``min`` to ``max``, both included; None is open."""
 
-    min: float | None = Field(None, ge=0)
-    max: float | None = Field(None, ge=0)
+    min: float | None = Field(None, ge=0, allow_inf_nan=False)
+    max: float | None = Field(None, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -48,7 +48,6 @@ class Limits(Schema):
         size_bytes: bytes of the float32 weights with batch norm folded.
         latency_ms: predicted latency; needs a latency model.
         top1_pct: only ``min``; known only once an architecture was scored.
-        resolution: the allowed sides of the input; None for all of the space.
     """
 
     macs: Range = Range()
@@ -56,7 +55,9 @@ class Limits(Schema):
     size_bytes: Range = Range()
     latency_ms: Range = Range()
     top1_pct: Range = Range()
-    resolution: tuple[int, ...] | None = Field(None, min_length=1)
+    resolution: tuple[int, ...] | None = Field(
+        None, min_length=1, description="Only these sides of the input, in pixels."
+    )
 
     def costs(self) -> dict[str, Range]:
         """The ranges of costs that limit something."""

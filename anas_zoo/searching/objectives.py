@@ -19,6 +19,7 @@ class Objective:
         name: the evaluation's attribute.
         title: for people, with the unit that :meth:`shown` speaks.
         short: the same for the head of a column.
+        keyword: name of the quantity in the shown unit, as limits are given: ``max_mflops``.
         maximise: whether more is better.
         per_shown: how many of the stored unit make one of the shown unit.
     """
@@ -26,6 +27,7 @@ class Objective:
     name: ObjectiveName
     title: str
     short: str
+    keyword: str
     maximise: bool = False
     per_shown: float = 1.0
 
@@ -35,10 +37,10 @@ class Objective:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "top1_pct": Objective("top1_pct", "top-1 (%)", "top-1 %", maximise=True),
-    "macs": Objective("macs", "MFLOPs (multiply-adds)", "MFLOPs", per_shown=1e6),
-    "params": Objective("params", "parameters (M)", "params M", per_shown=1e6),
-    "size_bytes": Objective("size_bytes", "float32 weights (MB)", "size MB", per_shown=1e6),
-    "latency_ms": Objective("latency_ms", "latency (ms)", "latency ms"),
+    "top1_pct": Objective("top1_pct", "top-1 (%)", "top-1 %", "top1_pct", maximise=True),
+    "macs": Objective("macs", "MFLOPs (multiply-adds)", "MFLOPs", "mflops", per_shown=1e6),
+    "params": Objective("params", "parameters (M)", "params M", "mparams", per_shown=1e6),
+    "size_bytes": Objective("size_bytes", "float32 weights (MB)", "size MB", "size_mb", per_shown=1e6),
+    "latency_ms": Objective("latency_ms", "latency (ms)", "latency ms", "latency_ms"),
 }
 COSTS: tuple[CostName, ...] = get_args(CostName)
