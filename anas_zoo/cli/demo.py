@@ -17,6 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.hints import Call
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def demo(
     if recipe is None and chosen != "digits" and not (out / MARKER).is_file():  # digits: without any option
         about = about_recipe(chosen)
     wanted = Run.recipe_for(out, recipe, **changes)
-    again = f"anas demo --out {quoted(out)}" + (f" --licence {quoted(licence)}" if licence else "")
+    again = Call("demo", out=out, licence=licence)
     with resumable_run(out, again, "supernet"):
         result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence, about=about)
     if as_json:

@@ -17,6 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.hints import Call
 from anas_zoo.core.text import quoted
 
 __all__ = ["finetune"]
@@ -62,7 +63,7 @@ def finetune(
         from anas_zoo.zoo import Entry
 
     changes = {"data": data, "seed": seed, "name": name, "licence": licence}
-    again = f"anas finetune {quoted(entry)} --out {quoted(out)} --resume"
+    again = Call("finetune", entry, out=out, resume=True)
     with resumable_run(out, again, "subnets"), join_workers(device) as workers:
         folder = find_entry(entry)
         if not workers.first:
@@ -83,8 +84,9 @@ def finetune(
         run = FinetuneRun.start(out, wanted, Entry.read(folder))
         if run.training_folder.exists() and not resume:
             raise OutputError(
-                f"{out} holds a fine-tuning that was stopped; go on with: {again}, or begin anew after: "
-                f"rm -r {quoted(out)}"
+                f"{out} holds a fine-tuning that was stopped; resume it: ",
+                again,
+                f"; or begin anew after: rm -r {quoted(out)}",
             )
         workers.wait()
         row = table_row(fine_tune(run, folder, workers))

@@ -83,7 +83,7 @@ def fit(
         seed=seed,
     )
     folder = work or out.with_name(f"{out.stem}-onnx")
-    with resumable(lambda: f"repeat the command: files that were exported to {folder} are used again"):
+    with resumable(lambda: [f"repeat the command: files that were exported to {folder} are used again"]):
         model = fit_latency(plan, folder)
     model.save(out)
     _warn(model)
@@ -175,7 +175,7 @@ def _folder(work: Path | None) -> Iterator[Path]:
 
 
 def _warn(model: LatencyModel) -> str | None:
-    from anas_zoo.core.progress import note
+    from anas_zoo.core.progress import warn
 
     unrest = None
     if model.unrest is not None:
@@ -185,7 +185,7 @@ def _warn(model: LatencyModel) -> str | None:
         )
     warning = "; ".join(filter(None, [model.foreign(), unrest])) or None
     if warning is not None:
-        note(f"anas: warning: {warning}")
+        warn(warning)
     return warning
 
 

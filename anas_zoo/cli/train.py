@@ -17,6 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_lines
+from anas_zoo.core.hints import Call, Option
 
 __all__ = ["train"]
 
@@ -49,7 +50,7 @@ def train(
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
     about = None
-    again = f"anas train --out {quoted(out)} --resume"
+    again = Call("train", out=out, resume=True)
     with resumable_run(out, again, "supernet"), join_workers(device) as workers:
         if not workers.first:
             silence()
@@ -66,13 +67,16 @@ def train(
             run = Run.start(out, wanted)
             if not resume and run.supernet_file.exists():
                 raise OutputError(
-                    f"{out} already holds a trained supernet; search it: anas search {quoted(out)}; or give "
-                    "another --out"
+                    f"{out} already holds a trained supernet; search it: ",
+                    Call("search", out),
+                    "; or give another ",
+                    Option("out"),
                 )
             if run.training_folder.exists() and not resume:
                 raise OutputError(
-                    f"{out} holds a training that was stopped; go on with: {again}, or begin anew after: "
-                    f"rm -r {quoted(out)}"
+                    f"{out} holds a training that was stopped; resume it: ",
+                    again,
+                    f"; or begin anew after: rm -r {quoted(out)}",
                 )
             workers.wait()
         if not run.supernet_file.exists():  # a resumed job may have been finished before

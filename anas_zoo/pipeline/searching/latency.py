@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.core.errors import SearchError
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
 from anas_zoo.pipeline.latency import compare_here
 from anas_zoo.pipeline.searching.workers import of_the_first
@@ -82,8 +82,8 @@ def latency_of_search(
     model = LatencyModel.load(file, space)
     fitted = model.record.num_classes
     if fitted != num_classes:
-        note(
-            f"warning: {file} was fitted on classifiers of {fitted} classes; what the "
+        warn(
+            f"{file} was fitted on classifiers of {fitted} classes; what the "
             f"classifier's part of {num_classes} takes is extrapolated"
         )
     here: Here | None = None
@@ -118,21 +118,21 @@ def _say(model: LatencyModel, here: Here, file: Path, reason: str | None) -> Non
     """Notes on what was found of a model, those that shake it as warnings."""
     elsewhere, unrest = model.elsewhere(), model.unrest
     if here.verdict == "not measured":
-        note(
-            f"warning: {file} could not be compared with this machine ({reason}): its milliseconds are those "
+        warn(
+            f"{file} could not be compared with this machine ({reason}): its milliseconds are those "
             f"of its fit, true or not; {model.fit_advice}"
         )
     elif here.verdict == "disagreeing":
-        note(
-            f"warning: {_in_words(here)}. They disagree: neither milliseconds nor ratios of {file} can be "
+        warn(
+            f"{_in_words(here)}. They disagree: neither milliseconds nor ratios of {file} can be "
             f"relied on here; {model.fit_advice}, on a quieter machine"
         )
     else:
         note(f"  latency: {_in_words(here)}")
     if elsewhere is not None:
         advice = "its ratios may not hold here" if here.verdict != "not measured" else "neither may hold here"
-        note(f"warning: {elsewhere}: {advice}; {model.fit_advice}")
+        warn(f"{elsewhere}: {advice}; {model.fit_advice}")
     if unrest is not None:
-        note(f"warning: {file} was fitted on a busy machine ({unrest}), so its bars are wide")
+        warn(f"{file} was fitted on a busy machine ({unrest}), so its bars are wide")
     if here.bars is None:
-        note(f"warning: {file} keeps no held-out measurements: its predictions have no bars")
+        warn(f"{file} keeps no held-out measurements: its predictions have no bars")

@@ -11,7 +11,7 @@ import numpy as np
 
 from anas_zoo.core.errors import SearchError
 from anas_zoo.core.files import canonical_json, sha256_bytes, sha256_file
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import warn
 from anas_zoo.core.schema import parse
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching.folder import recorded_budgets, recorded_search
@@ -165,8 +165,8 @@ def _predicting(file: Path, space: SearchSpace) -> PredictorEvaluator:
     predictor = AccuracyPredictor(file, space)
     found = predictor([space.smallest, space.largest])
     if found.min() < 0 or found.max() > 100 or found.max() <= 1:
-        note(
-            f"warning: {file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
+        warn(
+            f"{file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
             "which looks like no top-1 in percent"
         )
     return PredictorEvaluator(predictor)
@@ -201,8 +201,8 @@ def make_problem(
             if by_bars or problem.latency_bars is None or limits.latency_ms.open:
                 raise
             problem = within(limits, by_bars=True)
-            note(
-                f"warning: nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
+            warn(
+                f"nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
                 "subnets may, by the bars of their predictions; those are taken: measure them (anas bench)"
             )
         return problem

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.core.files import sha256_file, write_json
-from anas_zoo.core.stopping import as_started, resumable
+from anas_zoo.core.hints import Part
+from anas_zoo.core.stopping import resumable
 from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
 from anas_zoo.pipeline.searching.folder import begin_search
 from anas_zoo.pipeline.searching.latency import LATENCY_HERE, SearchLatency
@@ -164,10 +165,10 @@ def _from_anywhere(file: str | None) -> str | None:
     return None if file is None else str(Path(file).absolute())
 
 
-def _resuming(task: SearchTask) -> str:
+def _resuming(task: SearchTask) -> tuple[Part, ...]:
     with (task.out / EVALUATIONS).open("rb") as file:
         kept = sum(1 for _ in file)
-    return f"resume after {kept} evaluations with: {as_started(task.again)}"
+    return (f"resume after {kept} evaluations with: ", task.again)
 
 
 def _view(task: SearchTask, outcome: SearchOutcome) -> SearchView:
