@@ -69,7 +69,7 @@ def check(load, folder):
         load("attentive_nas_a0", pretrained=True)
     except Exception as exc:
         assert type(exc).__name__ == "NoWeightsError", exc
-        assert "anas import authors CHECKPOINT --images DIR --out DIR" in str(exc), exc
+        assert "anas import authors CHECKPOINT --data DIR --out DIR" in str(exc), exc
     else:
         raise AssertionError("weights from nowhere")
 """

@@ -37,7 +37,7 @@ def list_models(
     max_mflops: Annotated[
         float | None, typer.Option(min=0, metavar="X", help="At most so many millions of multiply-adds.")
     ] = None,
-    min_top1: Annotated[
+    min_top1_pct: Annotated[
         float | None,
         typer.Option(
             min=0, max=100, metavar="PCT", help="At least this top-1, measured; published where nothing was."
@@ -66,7 +66,7 @@ def list_models(
     from anas_zoo.zoo.catalog import Limits, read_folder, select
 
     limits = Limits(
-        max_mflops=max_mflops, min_top1_pct=min_top1, max_latency_ms=max_latency_ms, licence=licence
+        max_mflops=max_mflops, min_top1_pct=min_top1_pct, max_latency_ms=max_latency_ms, licence=licence
     )
     known = read_folder(folder or resource_folder("models"))
     models = select(known, limits)

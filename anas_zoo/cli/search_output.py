@@ -82,7 +82,7 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
         if outcome.references and front:  # the authors' space
             words = outcome.extract_command(front[-1]).split(" RUN ")[-1]
             lines.append(
-                f"  with the authors' supernet: anas import authors FILE --images DIR --out DIR {words}"
+                f"  with the authors' supernet: anas import authors FILE --data DIR --out DIR {words}"
             )
     print_lines(*lines)
 

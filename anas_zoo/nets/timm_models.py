@@ -96,7 +96,7 @@ def _build(
     if pretrained and not any(getattr(resolved, source, None) for source in _SOURCES):
         raise NoWeightsError(
             f"{variant} has no weights on the shelf, pretrained=True cannot be met; make them from the "
-            "authors' checkpoint: anas import authors CHECKPOINT --images DIR --out DIR, and load the "
+            "authors' checkpoint: anas import authors CHECKPOINT --data DIR --out DIR, and load the "
             'entry: timm.create_model("local-dir:DIR/NAME", pretrained=True)'
         )
     model: Subnet = build_model_with_cfg(

@@ -6,7 +6,7 @@ from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["IMPORT_COMMAND", "how_to_get_weights"]
 
-IMPORT_COMMAND = "anas import authors CHECKPOINT --images DIR --out DIR"
+IMPORT_COMMAND = "anas import authors CHECKPOINT --data DIR --out DIR"
 
 
 def how_to_get_weights(config: EntryConfig) -> str:

@@ -225,7 +225,7 @@ def test_list_keeps_limits_and_lists_folders(entry: Path, capsys: pytest.Capture
         succeeded(capsys, "list", "--max-mflops", "0.3", "--max-latency-ms", "0.06", "--json")
     )
     assert [(model["name"], model["top1_kind"]) for model in models] == [("digits_s", "measured")]
-    assert succeeded(capsys, "list", "--min-top1", "99.9") == "none of 12 models is within these limits\n"
+    assert succeeded(capsys, "list", "--min-top1-pct", "99.9") == "none of 12 models is within these limits\n"
     text = succeeded(capsys, "list", "--licence", "CC-BY-NC-4.0")
     assert text.startswith("top-1 published for ImageNet-1k, not measured here\n")
     assert "alphanet_a0, smallest of attentive_nas" in text

@@ -47,7 +47,7 @@ def test_without_an_architecture_it_says_what_to_type() -> None:
 
 
 def test_weights_that_are_not_there() -> None:
-    pattern = r"attentive_nas_a0 has no weights.*anas import authors CHECKPOINT --images DIR --out DIR"
+    pattern = r"attentive_nas_a0 has no weights.*anas import authors CHECKPOINT --data DIR --out DIR"
     with pytest.raises(NoWeightsError, match=pattern):
         timm.create_model("attentive_nas_a0", pretrained=True)
     with pytest.raises(NoWeightsError):

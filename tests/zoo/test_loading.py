@@ -152,9 +152,7 @@ def test_the_generic_entry_point() -> None:
 
 @pytest.mark.parametrize("name", ["attentive_nas_a0", "alphanet_a5_base"])
 def test_weights_that_are_not_distributed(name: str) -> None:
-    with pytest.raises(
-        NoWeightsError, match="anas import authors CHECKPOINT --images DIR --out DIR"
-    ) as caught:
+    with pytest.raises(NoWeightsError, match="anas import authors CHECKPOINT --data DIR --out DIR") as caught:
         create_model(name, pretrained=True)
     assert name in str(caught.value)
     assert "cc-by-nc-4.0" in str(caught.value)

@@ -63,7 +63,7 @@ def test_each_is_whole_and_says_whose_figures_it_has(name: str) -> None:
         row = next(line for line in card.splitlines() if figure.source in line)
         assert f"{figure.top1_pct:g} %" in row
     assert "published by the authors, not measured here" in card
-    assert "anas import authors CHECKPOINT --images DIR --out DIR" in card
+    assert "anas import authors CHECKPOINT --data DIR --out DIR" in card
 
 
 @pytest.mark.parametrize("index", range(7))
