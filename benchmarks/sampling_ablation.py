@@ -88,18 +88,18 @@ def run_cell(strategy: str, seed: int, args: argparse.Namespace) -> dict[str, An
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.searching import SubnetEvaluator
-    from anas_zoo.training import Workers, pick_device, read_metrics
+    from anas_zoo.training import Processes, pick_device, read_metrics
 
-    workers = Workers(pick_device(args.device))
+    processes = Processes(pick_device(args.device))
     changes = settings_of(strategy, args.epochs, args.out / "predictor.onnx")
     recipe = Recipe.load("glyphs", seed=seed, settings=[*changes, *args.settings])
     run = Run.start(args.out / "runs" / f"{strategy}-{seed}", recipe)
     began = time.perf_counter()
     if not run.supernet_folder.exists():
-        train_stage(run, workers)
+        train_stage(run, processes)
     seconds = time.perf_counter() - began
     run.use_threads()
-    supernet = run.supernet.to(workers.device)
+    supernet = run.supernet.to(processes.device)
     evaluator = SubnetEvaluator(
         supernet,
         calibration=run.calibration_images,

@@ -26,16 +26,16 @@ from torch import Tensor, nn
 from anas_zoo.data import Batch
 from anas_zoo.nets import Supernet
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.training import SupernetStep, TrainRecipe, Workers, make_sampler, pick_device
+from anas_zoo.training import Processes, SupernetStep, TrainRecipe, make_sampler, pick_device
 from anas_zoo.training.losses import kl_loss, label_loss
-from anas_zoo.training.optimizer import make_optimizer
-from anas_zoo.training.sampling import Countless, Draw, Moment, Quality
+from anas_zoo.training.sampling import Draw, Moment, Quality, Sampler
+from anas_zoo.training.trainer import make_optimizer
 
 MAX_MATMUL_S = 2.0
 WARM_UP, TIMED = 2, 3
 
 
-class Replay(Countless):
+class Replay(Sampler):
     """Draws what an earlier step drew, after asking for the same candidates."""
 
     def __init__(self, draws: list[Draw], candidates: list[Architecture]) -> None:
@@ -81,7 +81,7 @@ class Bench:
 
     def step(self, replay: Replay) -> Callable[[], object]:
         """The real step, with clipping and the optimizer."""
-        step = SupernetStep(self.supernet, self.recipe, replay, Workers(self.device))
+        step = SupernetStep(self.supernet, self.recipe, replay, Processes(self.device))
 
         def run() -> None:
             self.optimizer.zero_grad(set_to_none=True)

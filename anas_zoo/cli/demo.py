@@ -59,7 +59,7 @@ def demo(
         from anas_zoo.pipeline import Run, run_demo
         from anas_zoo.pipeline.recipe import default_recipe
         from anas_zoo.pipeline.run_folder import MARKER
-        from anas_zoo.training import Workers, pick_device
+        from anas_zoo.training import Processes, pick_device
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
     about, chosen = None, default_recipe(data, settings)
@@ -68,7 +68,7 @@ def demo(
     wanted = Run.recipe_for(out, recipe, **changes)
     again = Call("demo", out=out, licence=licence)
     with resumable_run(out, again, "supernet"):
-        result = run_demo(out, wanted, Workers(pick_device(device)), licence=licence, about=about)
+        result = run_demo(out, wanted, Processes(pick_device(device)), licence=licence, about=about)
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:

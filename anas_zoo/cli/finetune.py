@@ -59,12 +59,12 @@ def finetune(
         from anas_zoo.pipeline.finetune import finetune as fine_tune
         from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
         from anas_zoo.pipeline.finetune_run import FinetuneRun
-        from anas_zoo.training import join_workers
+        from anas_zoo.training import join_processes
         from anas_zoo.zoo import Entry
 
     changes = {"data": data, "seed": seed, "name": name, "licence": licence}
     again = Call("finetune", entry, out=out, resume=True)
-    with resumable_run(out, again, "subnets"), join_workers(device) as workers:
+    with resumable_run(out, again, "subnets"), join_processes(device) as workers:
         folder = find_entry(entry)
         if not workers.first:
             silence()

@@ -83,7 +83,7 @@ def search(
     from anas_zoo.searching import SearchRecipe
     from anas_zoo.searching.objectives import OBJECTIVES
     from anas_zoo.space import SearchSpace
-    from anas_zoo.training import join_workers
+    from anas_zoo.training import join_processes
 
     found = None if space is None else SearchSpace.load(space)
     folder = out or (Path("search") if found is None else Path(f"{found.name}_search"))
@@ -147,7 +147,7 @@ def search(
             space_text=space,
         )
     else:
-        with join_workers(device) as workers:
+        with join_processes(device) as workers:
             if not workers.first:
                 silence()
             run = Run.open(run_folder, data, remember=workers.first)

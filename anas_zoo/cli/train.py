@@ -46,12 +46,12 @@ def train(
     from anas_zoo.pipeline.recipe import default_recipe
     from anas_zoo.pipeline.run_folder import MARKER
     from anas_zoo.pipeline.train import train_stage
-    from anas_zoo.training import join_workers
+    from anas_zoo.training import join_processes
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
     about = None
     again = Call("train", out=out, resume=True)
-    with resumable_run(out, again, "supernet"), join_workers(device) as workers:
+    with resumable_run(out, again, "supernet"), join_processes(device) as workers:
         if not workers.first:
             silence()
             workers.wait()  # the first process makes the folder

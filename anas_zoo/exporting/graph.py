@@ -85,7 +85,7 @@ class _Writer:
         if self.dtype != torch.float32:
             x = self.op("Cast", [x], "image.cast", to=onnx_type(self.dtype))
         x = self.conv_act(x, network.stem, "stem")
-        side = _strided(resolution, cast(nn.Conv2d, network.stem.conv))
+        side = _strided(resolution, network.stem.conv)
         for number, stage in enumerate(network.stages):
             for index, block in enumerate(cast(nn.Sequential, stage)):
                 assert isinstance(block, InvertedResidual)

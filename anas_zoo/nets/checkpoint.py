@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from anas_zoo.core.errors import CheckpointError
 from anas_zoo.core.files import atomic_write, canonical_json
+from anas_zoo.core.hints import Call
 from anas_zoo.core.outside import kind_of_file
 from anas_zoo.core.plain_data import parse_json
 from anas_zoo.nets.supernet import Supernet
@@ -42,7 +43,7 @@ def load_supernet(path: Path) -> Supernet:
     tensor of its space in the right shape.
     """
     if not path.is_file():
-        raise CheckpointError(f"no supernet checkpoint at {path}; train one with: anas train --out RUN")
+        raise CheckpointError(f"no supernet checkpoint at {path}; train one: ", Call("train", out="RUN"))
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("anas", "{}")
@@ -54,7 +55,7 @@ def load_supernet(path: Path) -> Supernet:
     try:
         header = parse_json(text)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise CheckpointError(f"{path} is no supernet of anas-zoo; train one with: anas train --out RUN")
+            raise CheckpointError(f"{path} is no supernet of anas-zoo; train one: ", Call("train", out="RUN"))
         space = SearchSpace.from_dict(header["space"], f"{path}: space")
         num_classes = header["num_classes"]
         if type(num_classes) is not int or not 0 < num_classes <= MAX_CLASSES:

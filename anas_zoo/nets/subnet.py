@@ -9,13 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from timm.models import checkpoint_seq
+from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from anas_zoo.core.errors import SpaceError
 from anas_zoo.core.schema import parse
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
 from anas_zoo.nets.calibration import Calibration
-from anas_zoo.nets.features import FeatureMixin
 from anas_zoo.nets.variants import (
     ActLayer,
     check_numbers,
@@ -42,7 +42,7 @@ def drop_path_rates(depths: tuple[int, ...], rate: float) -> list[list[float]]:
     return rates
 
 
-class Subnet(FeatureMixin, nn.Module):
+class Subnet(nn.Module):
     """One architecture as a fixed network without dead parameters.
 
     It runs at whatever size it is given, as timm's networks do: the architecture's resolution belongs
@@ -203,8 +203,75 @@ class Subnet(FeatureMixin, nn.Module):
         blocks = r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"
         return {"stem": r"^stem", "blocks": [(blocks, None), (r"^head", (99999,))]}
 
+    @staticmethod
+    def scales(plan: NetworkPlan) -> list[dict[str, Any]]:
+        """timm's ``feature_info``: channels, reduction and module of the last map of each scale.
+
+        The scales are 2 ×, 4 ×, ... smaller than the input, as in timm's other mobile networks; the head's
+        expanded map is no feature.
+        """
+        reduction = plan.structure.stem.stride
+        info: list[dict[str, Any]] = []
+        for index, (stage, blocks) in enumerate(zip(plan.structure.stages, plan.stages, strict=True)):
+            if stage.stride == 1 and info:
+                info.pop()  # the deeper map of the same scale takes the shallower one's place
+            reduction *= stage.stride
+            info.append(
+                {
+                    "num_chs": blocks[-1].out_chs,
+                    "reduction": reduction,
+                    "module": f"stages.{index}",
+                    "stage": index,
+                }
+            )
+        return info
+
+    @torch.jit.ignore
+    def forward_intermediates(
+        self,
+        x: Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,
+        stop_early: bool = False,
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Feature maps by index, alone or with the result of ``forward_features`` (timm's interface).
+
+        ``norm`` is accepted for timm's sake; these networks have no final norm to apply.
+        """
+        if output_fmt != "NCHW":
+            raise ValueError(f"output_fmt {output_fmt!r} is not supported, only 'NCHW'")
+        take, _ = feature_take_indices(len(self.feature_info), indices)
+        wanted = [self.feature_info[i]["stage"] for i in take]
+        maps = []
+        x = self.stem(x)
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if index in wanted:
+                maps.append(x)
+            if stop_early and intermediates_only and index == max(wanted):
+                break
+        return maps if intermediates_only else (self.head(x), maps)
+
+    @torch.jit.ignore
+    def prune_intermediate_layers(
+        self,
+        indices: int | list[int] = 1,
+        prune_norm: bool = False,
+        prune_head: bool = True,
+    ) -> list[int]:
+        """Drop the layers after the last wanted feature (timm's interface)."""
+        take, _ = feature_take_indices(len(self.feature_info), indices)
+        last = max(self.feature_info[i]["stage"] for i in take)
+        self.stages = self.stages[: last + 1]
+        if prune_head:
+            self.head = nn.Identity()  # type: ignore[assignment]
+            self.reset_classifier(0)
+        return list(take)
+
     def is_calibrated(self) -> bool:
-        """Whether the running statistics are the ones that :attr:`calibration` tells of.
+        """Whether the running statistics are the ones that :attr:`calibration` records.
 
         The counters of the batch norms must agree with the record: another forward pass in training mode
         moves the statistics and thereby ends the calibration.

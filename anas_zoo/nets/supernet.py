@@ -15,9 +15,9 @@ from anas_zoo.nets.elastic import (
     ElasticConv,
     ElasticConvNorm,
     activate,
+    leading_slice,
     random_keep,
 )
-from anas_zoo.nets.extraction import extract_subnet
 from anas_zoo.nets.subnet import Subnet, drop_path_rates
 from anas_zoo.space import Architecture, BlockPlan, SearchSpace, plan_network
 from anas_zoo.space.config import SpaceConfig
@@ -107,14 +107,25 @@ class Supernet(nn.Module):
                 module.mean_over_processes = mean_over_processes
 
     def extract(self, arch: Architecture) -> Subnet:
-        """The fixed network of ``arch`` with a copy of its share of the weights.
+        """The fixed network of ``arch`` with a copy of its slices of the weights.
 
-        Its running statistics are what the supernet's buffers hold, which says nothing about it: it
-        counts as uncalibrated until :func:`anas_zoo.nets.calibrate_bn` has run.
+        It counts as uncalibrated until :func:`anas_zoo.nets.calibrate_bn` has run: the batch counters of its
+        batch norms are zero, as the supernet's running statistics were not measured on it.
         Raises :class:`SpaceError` when ``arch`` is not in the space.
         """
         self.space.validate(arch)
-        return extract_subnet(self.state_dict(), self.space.structure, arch, self.num_classes)
+        with torch.device("meta"):
+            subnet = Subnet(arch, self.space.structure, num_classes=self.num_classes)
+        weights, state = self.state_dict(), {}
+        for name, target in subnet.state_dict().items():
+            if name.endswith("num_batches_tracked"):
+                state[name] = torch.zeros((), dtype=torch.int64)
+                continue
+            # Always a copy: a subnet must not change with the supernet that it came from.
+            part = leading_slice(weights[name], tuple(target.shape)).detach().clone()
+            state[name] = part.contiguous()
+        subnet.load_state_dict(state, assign=True)
+        return subnet.eval()
 
 
 def _largest_blocks(config: SpaceConfig) -> list[list[ElasticBlock]]:

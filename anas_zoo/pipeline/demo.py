@@ -29,7 +29,7 @@ from anas_zoo.pipeline.searching import evaluated_on, search_stage
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
-from anas_zoo.training import Workers
+from anas_zoo.training import Processes
 from anas_zoo.zoo import Entry
 
 __all__ = ["DemoResult", "run_demo"]
@@ -55,12 +55,12 @@ class DemoResult:
 def run_demo(
     folder: Path,
     recipe: Recipe,
-    workers: Workers = HERE,
+    processes: Processes = HERE,
     *,
     licence: str | None = None,
     about: str | None = None,
 ) -> DemoResult:
-    """Run every stage that ``folder`` does not hold yet; the training computes where ``workers`` says.
+    """Run every stage that ``folder`` does not hold yet; the training computes where ``processes`` says.
 
     The entries get ``licence``, by default the recipe's; ``about`` is said once the run is there.
 
@@ -87,7 +87,7 @@ def run_demo(
     unlicensed = recipe.licence is None and licence is None
     if unlicensed:
         note("  no licence is chosen for the models yet: publishing will ask for --licence")
-    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, workers))
+    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes))
     searched = run.search_folder / FRONT  # the last thing that a search writes
     do(2, "search the front on the search split", searched, lambda: search_stage(run, resume=True))
     do(3, "extract, calibrate, test and profile", run.drafts_folder, lambda: extract_stage(run))

@@ -18,26 +18,26 @@ from anas_zoo.pipeline.finetune_run import FinetuneRun
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.searching.evaluator import accuracy_pct, logits_of
-from anas_zoo.training import Trainer, Workers
-from anas_zoo.training.fixed import FixedStep
+from anas_zoo.training import Processes, Trainer
+from anas_zoo.training.step import FixedStep
 from anas_zoo.zoo import load_subnet
 
 __all__ = ["finetune", "with_new_classifier"]
 
 
-def finetune(run: FinetuneRun, entry: Path, workers: Workers = HERE) -> Path:
+def finetune(run: FinetuneRun, entry: Path, processes: Processes = HERE) -> Path:
     """Fine-tune the network of the folder ``entry`` and make a draft of it; returns the draft's folder.
 
-    Every process of ``workers`` calls this; the first one writes. A training that was stopped goes on with
+    Every process of ``processes`` calls this; the first one writes. A training that was stopped goes on with
     its latest checkpoint. Raises as :meth:`anas_zoo.training.Trainer.run` does, and the errors of the export.
     """
     run.use_threads()
-    if workers.first:
+    if processes.first:
         parts = run.split
         stage(f"1/2 fine-tune {run.origin.name} for {len(run.source.label_names)} classes")
         note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
-    trained = _train(run, entry, workers)
-    if workers.first:
+    trained = _train(run, entry, processes)
+    if processes.first:
         stage("2/2 calibrate, test, profile, export, validate and measure latency")
         _write_draft(run, trained)
     return run.draft_folder
@@ -69,8 +69,8 @@ def with_new_classifier(
     return subnet
 
 
-def _train(run: FinetuneRun, entry: Path, workers: Workers) -> Subnet:
-    """The trained network on the device of ``workers``, not calibrated."""
+def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
+    """The trained network on the device of ``processes``, not calibrated."""
     recipe = run.recipe
     subnet = with_new_classifier(
         load_subnet(entry),
@@ -79,10 +79,10 @@ def _train(run: FinetuneRun, entry: Path, workers: Workers) -> Subnet:
         drop_rate=recipe.train.drop_rate,
         drop_path_rate=recipe.train.drop_path_rate,
     )
-    subnet.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    subnet.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     Trainer(
-        FixedStep(subnet, recipe.train, workers),
-        open_train_data(run, workers, resolution=subnet.arch.resolution),
+        FixedStep(subnet, recipe.train, processes),
+        open_train_data(run, processes, resolution=subnet.arch.resolution),
         recipe.train,
         seed=recipe.seed,
         folder=run.training_folder,
@@ -92,7 +92,7 @@ def _train(run: FinetuneRun, entry: Path, workers: Workers) -> Subnet:
             "split_sha256": sha256_bytes(canonical_json(run.split.model_dump(mode="json")).encode()),
             "train": recipe.train.model_dump(mode="json"),
         },
-        workers=workers,
+        processes=processes,
         evaluate=_evaluator(run, subnet),
     ).run()
     return subnet

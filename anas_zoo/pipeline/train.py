@@ -20,10 +20,10 @@ from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.pipeline.training_picture import draw_training
 from anas_zoo.searching import SubnetEvaluator
 from anas_zoo.training import (
+    Processes,
     SupernetStep,
     Trainer,
     TrainRecipe,
-    Workers,
     make_sampler,
     read_metrics,
 )
@@ -33,24 +33,24 @@ __all__ = ["HERE", "open_train_data", "train_stage"]
 
 # What a view shows has this many times the pixels of the largest resolution, so that a zoom stays sharp.
 MARGIN = 1.15
-HERE = Workers(torch.device("cpu"))
+HERE = Processes(torch.device("cpu"))
 
 
-def open_train_data(run: RunFolder[Any], workers: Workers, *, resolution: int) -> TrainData:
+def open_train_data(run: RunFolder[Any], processes: Processes, *, resolution: int) -> TrainData:
     """The training split as ``run``'s recipe serves it, for networks of up to ``resolution``.
 
     Raises :class:`DataError` for images that cannot be served.
     """
     recipe: TrainRecipe = run.recipe.train
     source, train = run.source, run.split.train
-    share = Share(recipe.batch_size, workers.count, workers.rank, recipe.accumulation)
+    share = Share(recipe.batch_size, processes.count, processes.rank, recipe.accumulation)
     if recipe.loader == "stream":
         return StreamedImages(
             source,
             train,
             recipe.stream,
             share=share,
-            device=workers.device,
+            device=processes.device,
             max_unreadable=recipe.max_unreadable_images,
         )
     return MemoryImages(
@@ -59,29 +59,29 @@ def open_train_data(run: RunFolder[Any], workers: Workers, *, resolution: int) -
         side=round(resolution * MARGIN / source.preprocessing.visible(resolution)),
         share=share,
         augmentation=recipe.augmentation,
-        device=workers.device,
+        device=processes.device,
         max_unreadable=recipe.max_unreadable_images,
     )
 
 
-def train_stage(run: Run, workers: Workers = HERE, *, about: str | None = None) -> None:
+def train_stage(run: Run, processes: Processes = HERE, *, about: str | None = None) -> None:
     """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
 
-    Every process of ``workers`` calls this; the first one writes. ``about`` is said when everything has
+    Every process of ``processes`` calls this; the first one writes. ``about`` is said when everything has
     proved right and training begins. Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
     recipe, split = run.recipe, run.split
     run.use_threads()
-    data = open_train_data(run, workers, resolution=run.space.largest.resolution)
+    data = open_train_data(run, processes, resolution=run.space.largest.resolution)
     generator = torch.Generator().manual_seed(recipe.seed)
     supernet = Supernet(run.space, len(run.source.label_names), generator=generator)
-    supernet.to(workers.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if recipe.train.sync_batch_norm and workers.count > 1:
-        supernet.share_batch_statistics(workers.differentiable_mean)
+    supernet.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if recipe.train.sync_batch_norm and processes.count > 1:
+        supernet.share_batch_statistics(processes.differentiable_mean)
     sampler, predictor = make_sampler(run.space, _with_places(run))
     split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
     trainer = Trainer(
-        SupernetStep(supernet, recipe.train, sampler, workers, predictor),
+        SupernetStep(supernet, recipe.train, sampler, processes, predictor),
         data,
         recipe.train,
         seed=recipe.seed,
@@ -92,13 +92,13 @@ def train_stage(run: Run, workers: Workers = HERE, *, about: str | None = None) 
             "split_sha256": split_sha256,
             "train": recipe.train.model_dump(mode="json"),
         },
-        workers=workers,
+        processes=processes,
         evaluate=_evaluator(run, supernet),
     )
     if about is not None:
         note(about)
     trainer.run()
-    if not workers.first:
+    if not processes.first:
         return
     with output_folder(run.supernet_folder) as staging:
         shutil.copyfile(run.training_folder / METRICS, staging / METRICS)

@@ -1,25 +1,72 @@
-"""What a training reports while it runs: lines of JSON, and the same numbers for TensorBoard."""
+"""What a training reports: means and rates between two reports, as lines of JSON and for TensorBoard."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.core.files import atomic_write, canonical_json, disk_errors
 from anas_zoo.core.plain_data import parse_json
 
-__all__ = ["MetricsWriter", "read_metrics"]
+__all__ = ["Meter", "MetricsWriter", "read_metrics"]
 
 FILE = "metrics.jsonl"
+T = TypeVar("T")
+
+
+class Meter:
+    """Sums over the steps since the last report."""
+
+    def __init__(self) -> None:
+        self._restart()
+
+    def _restart(self) -> None:
+        self._began = time.perf_counter()
+        self._waited = 0.0
+        self._images = self._steps = 0
+        self._losses: dict[str, list[float]] = defaultdict(list)
+
+    def waiting(self, items: Iterable[T]) -> Iterator[T]:
+        """Yield ``items``, counting the time until each is there as waiting for data."""
+        iterator = iter(items)
+        while True:
+            began = time.perf_counter()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            self._waited += time.perf_counter() - began
+            yield item
+
+    def count(self, losses: Mapping[str, float], images: int) -> None:
+        """One step more: its loss per kind of subnet and its images."""
+        self._steps += 1
+        self._images += images
+        for kind, value in losses.items():
+            self._losses[kind].append(value)
+
+    def report(self) -> dict[str, Any]:
+        """Means and rates since the last report; starts anew."""
+        seconds = max(time.perf_counter() - self._began, 1e-9)
+        found = {
+            "steps": self._steps,
+            "loss": {kind: sum(values) / len(values) for kind, values in self._losses.items()},
+            "images_per_s": self._images / seconds,
+            "data_wait_pct": 100.0 * self._waited / seconds,
+        }
+        self._restart()
+        return found
 
 
 class MetricsWriter:
     """Appends records to ``metrics.jsonl`` and to TensorBoard's events, from a step on.
 
     Records of later steps than ``after_step`` are removed first: they are of a course that was killed or
-    given up, and will be written again.
+    rolled back.
 
     Args:
         folder: of the training.

@@ -1,9 +1,10 @@
-"""One training step: the sampled subnets' gradients, added up, synchronised once and checked."""
+"""One training step of a supernet or a fixed network: gradients added up, synchronised once, checked."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,17 +12,17 @@ from torch import Tensor, nn
 
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.data.batches import DROPOUT, Batch, seeded
-from anas_zoo.nets import Supernet
+from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.space import AccuracyPredictor, Architecture
 from anas_zoo.training.losses import distillation_loss, label_loss
+from anas_zoo.training.processes import Processes
 from anas_zoo.training.recipe import TrainRecipe
-from anas_zoo.training.sampling import Draw, Moment, Sampler
-from anas_zoo.training.workers import Workers
+from anas_zoo.training.sampling import Draw, Moment, Quality, Sampler
 
-__all__ = ["NonFiniteError", "StepReport", "SupernetStep", "synchronise"]
+__all__ = ["DivergedError", "FixedStep", "StepReport", "SupernetStep"]
 
 
-class NonFiniteError(TrainingError):
+class DivergedError(TrainingError):
     """A loss or a gradient that is no finite number; no weight has changed."""
 
 
@@ -49,10 +50,10 @@ class SupernetStep:
        labels where there is no teacher, without dropout.
 
     Args:
-        supernet: on the device of ``workers``.
+        supernet: on the device of ``processes``.
         recipe: losses, precision and dropout.
         sampler: which subnets.
-        workers: the processes that train together.
+        processes: the processes that train together.
         predictor: says the quality of candidates instead of their loss on this batch.
     """
 
@@ -61,19 +62,19 @@ class SupernetStep:
         supernet: Supernet,
         recipe: TrainRecipe,
         sampler: Sampler,
-        workers: Workers,
+        processes: Processes,
         predictor: AccuracyPredictor | None = None,
     ) -> None:
         self.model: nn.Module = supernet
         self.sampler = sampler
-        self._supernet, self._recipe, self._workers = supernet, recipe, workers
+        self._supernet, self._recipe, self._processes = supernet, recipe, processes
         self._predictor = predictor
         self._trials = 0
 
     def __call__(self, batches: Sequence[Batch], numbers: Sequence[int], moment: Moment) -> StepReport:
         """Train on this process' micro-batches; ``numbers`` are theirs within the step.
 
-        Raises :class:`NonFiniteError` before any weight has changed.
+        Raises :class:`DivergedError` before any weight has changed.
         """
         self._trials = 0
         draws = self.sampler.draw(moment, lambda archs: self._quality(archs, batches))
@@ -84,11 +85,11 @@ class SupernetStep:
             if draw.kind == "largest" and self._recipe.distillation.loss != "none":
                 teacher = logits
             losses.append(loss)
-        values = synchronise(self.model, torch.stack(losses), self._workers).tolist()
+        values = synchronise(self.model, torch.stack(losses), self._processes).tolist()
         kinds = [draw.kind for draw in draws]
         for kind, value in zip(kinds, values, strict=True):
             if not math.isfinite(value):
-                raise NonFiniteError(f"the loss of the {kind} subnet became {value}")
+                raise DivergedError(f"the loss of the {kind} subnet became {value}")
         means: dict[str, float] = {
             kind: _mean(v for k, v in zip(kinds, values, strict=True) if k == kind) for kind in kinds
         }
@@ -109,13 +110,13 @@ class SupernetStep:
         for place, (batch, number) in enumerate(zip(batches, numbers, strict=True)):
             drops = {}
             if largest and (recipe.drop_rate or recipe.drop_path_rate):
-                generator = seeded(*moment.seed, DROPOUT, moment.step, number, device=self._workers.device)
+                generator = seeded(*moment.seed, DROPOUT, moment.step, number, device=self._processes.device)
                 drops = {
                     "drop_rate": recipe.drop_rate,
                     "drop_path_rate": recipe.drop_path_rate,
                     "generator": generator,
                 }
-            with self._autocast():
+            with _autocast(self._recipe, self._processes.device):
                 found = self._supernet(batch.view(arch.resolution), arch, **drops)
             if teacher is not None and not largest:
                 loss = distillation_loss(found, teacher[place], recipe.distillation)
@@ -136,16 +137,75 @@ class SupernetStep:
             # The paper's best estimate: the negative loss on the current mini-batch, without gradient.
             parts = []
             for batch in batches:
-                with self._autocast():
+                with _autocast(self._recipe, self._processes.device):
                     logits = self._supernet(batch.view(arch.resolution), arch)
                 parts.append(-label_loss(logits, batch.labels, 0.0))
             scores.append(torch.stack(parts).mean())
         # Every process must train the same subnets.
-        return self._workers.mean_(torch.stack(scores)).tolist()
+        return self._processes.mean_(torch.stack(scores)).tolist()
 
-    def _autocast(self) -> torch.autocast:
-        enabled = self._recipe.precision == "bf16"
-        return torch.autocast(self._workers.device.type, torch.bfloat16, enabled=enabled)
+
+class _Nothing(Sampler):
+    """The strategy of a fixed network: there is no subnet to draw."""
+
+    def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
+        """Nothing."""
+        return []
+
+
+class FixedStep:
+    """Leaves in ``.grad`` of a fixed network's parameters the gradient of one step; the caller applies it.
+
+    The network learns from the labels, with label smoothing and whatever dropout and drop-connect it was made
+    with. Batch norm uses the statistics of the micro-batch; the running ones, which this moves, have to be
+    measured anew (:func:`anas_zoo.nets.calibrate_bn`).
+
+    Args:
+        subnet: on the device of ``processes``.
+        recipe: loss and precision.
+        processes: the processes that train together.
+    """
+
+    def __init__(self, subnet: Subnet, recipe: TrainRecipe, processes: Processes) -> None:
+        self.model: nn.Module = subnet
+        self.sampler: Sampler = _Nothing()
+        self._resolution = subnet.arch.resolution
+        self._recipe, self._processes = recipe, processes
+
+    def __call__(self, batches: Sequence[Batch], numbers: Sequence[int], moment: Moment) -> StepReport:
+        """Train on this process' micro-batches; ``numbers`` are theirs within the step.
+
+        Raises :class:`DivergedError` before any weight has changed.
+        """
+        recipe, device = self._recipe, self._processes.device
+        self.model.train()
+        losses = []
+        for batch, number in zip(batches, numbers, strict=True):
+            drops = seeded(*moment.seed, DROPOUT, moment.step, number).initial_seed()
+            with _global_generators(drops, device), _autocast(recipe, device):
+                logits = self.model(batch.view(self._resolution))
+            loss = label_loss(logits, batch.labels, recipe.label_smoothing)
+            (loss / len(batches)).backward()
+            losses.append(loss.detach())
+        value = synchronise(self.model, torch.stack(losses).mean().reshape(1), self._processes).item()
+        if not math.isfinite(value):
+            raise DivergedError(f"the loss became {value}")
+        return StepReport({"subnet": value}, (), 1)
+
+
+@contextlib.contextmanager
+def _global_generators(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators, from which the layers of a fixed network draw; put them back after."""
+    cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def _autocast(recipe: TrainRecipe, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -153,18 +213,18 @@ def _mean(values: Iterable[float]) -> float:
     return sum(found) / len(found)
 
 
-def synchronise(model: nn.Module, losses: Tensor, workers: Workers) -> Tensor:
+def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> Tensor:
     """Average gradients and ``losses`` (n,) over all processes, in one exchange; returns the losses.
 
-    Raises :class:`NonFiniteError` when a gradient is not finite in any process.
+    Raises :class:`DivergedError` when a gradient is not finite in any process.
     """
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    if workers.count > 1:
-        flat = workers.mean_(torch.cat([losses, *(g.reshape(-1) for g in gradients)]))
+    if processes.count > 1:
+        flat = processes.mean_(torch.cat([losses, *(g.reshape(-1) for g in gradients)]))
         losses, *parts = flat.split([len(losses), *(g.numel() for g in gradients)])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
     norms = torch.stack(torch._foreach_norm(gradients))
     if bool(torch.isfinite(losses).all()) and not bool(torch.isfinite(norms).all()):
-        raise NonFiniteError("a gradient became infinite or no number")
+        raise DivergedError("a gradient became infinite or no number")
     return losses

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from torch import nn
 
 from anas_zoo.core.errors import DataError, TrainingError
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import Batch, TrainData
 from anas_zoo.training.checkpoint import CHECKPOINTS, CheckpointFolder, TrainState
-from anas_zoo.training.meter import Meter
-from anas_zoo.training.metrics import MetricsWriter
-from anas_zoo.training.optimizer import learning_rate_factor, make_optimizer
+from anas_zoo.training.metrics import Meter, MetricsWriter
+from anas_zoo.training.processes import Processes
 from anas_zoo.training.recipe import TrainRecipe
 from anas_zoo.training.sampling import Moment, Sampler
-from anas_zoo.training.step import NonFiniteError, StepReport
-from anas_zoo.training.workers import Workers
+from anas_zoo.training.step import DivergedError, StepReport
 
-__all__ = ["Step", "Trainer"]
+__all__ = ["Step", "Trainer", "learning_rate_factor", "make_optimizer"]
 
 LONG_STEPS = 100  # a training of more steps is tried out first
 DRY_STEPS = 2
@@ -54,7 +54,7 @@ class Trainer:
         seed: every random choice follows from it.
         folder: of this training: ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
         identity: what a later call must have in common to continue this training.
-        workers: the processes that train together.
+        processes: the processes that train together.
         evaluate: accuracy in percent of named subnets; called in the first process only.
     """
 
@@ -67,11 +67,11 @@ class Trainer:
         seed: int,
         folder: Path,
         identity: Mapping[str, Any],
-        workers: Workers,
+        processes: Processes,
         evaluate: Callable[[], Mapping[str, float]],
     ) -> None:
         self._step, self._data, self._recipe, self._seed = step, data, recipe, seed
-        self._folder, self._workers, self._evaluate = folder, workers, evaluate
+        self._folder, self._processes, self._evaluate = folder, processes, evaluate
         self._optimizer = make_optimizer(step.model, recipe)
         self._checkpoints = CheckpointFolder(folder / CHECKPOINTS, identity, keep=recipe.checkpoints.keep)
         self._per_epoch = data.steps_per_epoch()
@@ -79,7 +79,7 @@ class Trainer:
             raise DataError(f"fewer training images than one batch of {recipe.batch_size}")
         self._total = recipe.epochs * self._per_epoch
         self._state = TrainState()
-        first = workers.rank * recipe.accumulation
+        first = processes.rank * recipe.accumulation
         self._numbers = range(first, first + recipe.accumulation)
 
     def run(self) -> None:
@@ -89,14 +89,14 @@ class Trainer:
         of the data, and those of a full disk; the last checkpoint stays as it is.
         """
         self._begin()
-        writer = MetricsWriter(self._folder, after_step=self._state.step) if self._workers.first else None
+        writer = MetricsWriter(self._folder, after_step=self._state.step) if self._processes.first else None
         try:
             with Bar("train", total=self._total) as bar:
                 bar.advance(self._state.step)
                 while self._state.step < self._total:
                     try:
                         self._train_epoch(bar, writer)
-                    except NonFiniteError as exc:
+                    except DivergedError as exc:
                         writer = self._roll_back(exc, bar, writer)
         finally:
             if writer is not None:
@@ -104,20 +104,20 @@ class Trainer:
 
     def _begin(self) -> None:
         """Continue, or try out and start."""
-        if self._workers.first:
+        if self._processes.first:
             self._checkpoints.tidy()
         found = self._checkpoints.load_latest(self._step.model, self._optimizer)
-        self._workers.wait()  # all have looked before the first one writes
+        self._processes.wait()  # all have looked before the first one writes
         if found is not None:
             self._take(found)
-            if self._workers.first:
-                note(f"  goes on after step {found.step} of {self._total}")
+            if self._processes.first:
+                note(f"  resumes after step {found.step} of {self._total}")
             return
         self._write()
         if self._total > LONG_STEPS:
             self._dry_run()
             self._restore()
-        self._workers.wait()
+        self._processes.wait()
 
     def _take(self, state: TrainState) -> None:
         self._state = state
@@ -126,7 +126,7 @@ class Trainer:
 
     def _restore(self) -> None:
         """Back to the latest checkpoint."""
-        self._workers.wait()  # the first process has written it
+        self._processes.wait()  # the first process has written it
         found = self._checkpoints.load_latest(self._step.model, self._optimizer)
         if found is None:
             raise TrainingError(f"the checkpoints in {self._folder} have vanished during the training")
@@ -140,7 +140,7 @@ class Trainer:
         seed = self._moment().seed
         for batches in itertools.islice(self._data.epoch(seed, 0), DRY_STEPS):
             self._one_step(batches)
-        if self._workers.first:
+        if self._processes.first:
             self._evaluate()
         self._step.sampler.restore(dict.fromkeys(self._step.sampler.counters(), 0))
 
@@ -163,7 +163,7 @@ class Trainer:
         stream = self._data.epoch(self._moment().seed, epoch, first_step=done)
         for batches in meter.waiting(stream):
             report, rate = self._one_step(batches)
-            images = sum(batch.images for batch in batches) * self._workers.count
+            images = sum(batch.images for batch in batches) * self._processes.count
             state.step += 1
             state.images += images * report.forwards
             meter.count(report.losses, images)
@@ -218,10 +218,10 @@ class Trainer:
 
     def _write(self, *, best: bool = False) -> None:
         self._state.counters = self._step.sampler.counters()
-        if self._workers.first:
+        if self._processes.first:
             self._checkpoints.save(self._step.model, self._optimizer, self._state, best=best)
 
-    def _roll_back(self, exc: NonFiniteError, bar: Bar, writer: MetricsWriter | None) -> MetricsWriter | None:
+    def _roll_back(self, exc: DivergedError, bar: Bar, writer: MetricsWriter | None) -> MetricsWriter | None:
         """Return to the latest checkpoint with other random draws, or give up."""
         failed, used = self._state.step, self._state.rollbacks
         limit = self._recipe.max_rollbacks
@@ -246,3 +246,24 @@ class Trainer:
             f"({used + 1} of at most {limit} returns)"
         )
         return writer
+
+
+def learning_rate_factor(epoch: float, recipe: TrainRecipe) -> float:
+    """Share of the rate at a (fractional) epoch: linear warm-up, then cosine to zero."""
+    if epoch < recipe.warmup_epochs:
+        return recipe.warmup_factor + (1 - recipe.warmup_factor) * epoch / recipe.warmup_epochs
+    done = (epoch - recipe.warmup_epochs) / (recipe.epochs - recipe.warmup_epochs)
+    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def make_optimizer(model: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
+    """SGD with Nesterov momentum; weight decay on convolution and linear weights only."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    return torch.optim.SGD(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        foreach=True,
+    )

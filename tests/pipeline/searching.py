@@ -14,7 +14,7 @@ from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.searching import search_stage
 from anas_zoo.searching import Archive
-from anas_zoo.training import join_workers
+from anas_zoo.training import join_processes
 
 SEARCH = {"evaluations": 14, "surrogate": {"initial": 6, "batch": 3, "population": 20, "generations": 3}}
 
@@ -88,6 +88,6 @@ def search_together(folder: Path, rank: int, count: int, port: int) -> None:
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(count),
     }
-    with join_workers("cpu") as workers:
+    with join_processes("cpu") as workers:
         outcome = search_stage(Run.open(folder), workers=workers)
     assert (outcome is not None) == workers.first

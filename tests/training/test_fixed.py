@@ -13,13 +13,12 @@ import torch.nn.functional as F
 from anas_zoo.data import Batch, DigitsSource, MemoryImages, Share
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.space import SearchSpace
-from anas_zoo.training import EvaluationRecipe, Trainer, TrainRecipe, Workers
-from anas_zoo.training.fixed import FixedStep
+from anas_zoo.training import EvaluationRecipe, Processes, Trainer, TrainRecipe
 from anas_zoo.training.sampling import Moment
-from anas_zoo.training.step import NonFiniteError
+from anas_zoo.training.step import DivergedError, FixedStep
 
 SPACE = SearchSpace.load("digits")
-HERE = Workers(torch.device("cpu"))
+HERE = Processes(torch.device("cpu"))
 MOMENT = Moment((0, 0), 3, 10)
 RECIPE = TrainRecipe(epochs=3, batch_size=32, warmup_epochs=0.5, evaluation=EvaluationRecipe(every_epochs=1))
 
@@ -107,7 +106,7 @@ def test_a_loss_that_is_not_finite_changes_no_weight(value: str, message: str) -
     with torch.no_grad():
         subnet.get_parameter("classifier.weight")[0, 0] = float(value)
     before = copy.deepcopy(dict(subnet.named_parameters()))
-    with pytest.raises(NonFiniteError, match=message):
+    with pytest.raises(DivergedError, match=message):
         FixedStep(subnet, RECIPE, HERE)(make_batches(), [0, 1], MOMENT)
     for name, parameter in subnet.named_parameters():
         assert torch.equal(parameter.nan_to_num(), before[name].nan_to_num()), name
@@ -132,7 +131,7 @@ def train(folder: Path, *, stop_after: int = 99) -> dict[str, torch.Tensor]:
     data = MemoryImages(DigitsSource(), range(128), side=8, share=share, augmentation=RECIPE.augmentation)
     step = FixedStep(subnet, RECIPE, HERE)
     Trainer(
-        step, data, RECIPE, seed=0, folder=folder, identity={"test": 1}, workers=HERE, evaluate=evaluate
+        step, data, RECIPE, seed=0, folder=folder, identity={"test": 1}, processes=HERE, evaluate=evaluate
     ).run()
     return subnet.state_dict()
 

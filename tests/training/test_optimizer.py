@@ -5,7 +5,7 @@ import pytest
 from anas_zoo.nets import Supernet
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import TrainRecipe
-from anas_zoo.training.optimizer import learning_rate_factor, make_optimizer
+from anas_zoo.training.trainer import learning_rate_factor, make_optimizer
 
 
 def test_schedule_warms_up_and_ends_at_zero() -> None:

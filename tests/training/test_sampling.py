@@ -15,8 +15,7 @@ from anas_zoo.core.errors import ConfigError, TrainingError
 from anas_zoo.core.schema import parse
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.training import AttentiveSampler, FlopsPrior, SamplingRecipe, TrainRecipe, make_sampler
-from anas_zoo.training.sampling import Draw, Moment
-from anas_zoo.training.strategies import FairSampler
+from anas_zoo.training.sampling import Draw, FairSampler, Moment
 
 SPACE = SearchSpace.load("attentive_nas")
 SMALL = SearchSpace.load("digits")

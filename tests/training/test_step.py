@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from anas_zoo.data import Batch
 from anas_zoo.nets import Supernet
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.training import SupernetStep, TrainRecipe, Workers
-from anas_zoo.training.sampling import Countless, Draw, Moment, Quality
-from anas_zoo.training.step import NonFiniteError
+from anas_zoo.training import Processes, SupernetStep, TrainRecipe
+from anas_zoo.training.sampling import Draw, Moment, Quality, Sampler
+from anas_zoo.training.step import DivergedError
 
 SPACE = SearchSpace.load("digits")
 RECIPE = TrainRecipe(epochs=10, drop_rate=0.0, drop_path_rate=0.0)
-HERE = Workers(torch.device("cpu"))
+HERE = Processes(torch.device("cpu"))
 MOMENT = Moment((0, 0), 0, 100)
 
 
-class Given(Countless):
+class Given(Sampler):
     """A sampler that trains the draws it was given and asks for their quality first."""
 
     def __init__(self, draws: Sequence[Draw]) -> None:
@@ -166,7 +166,7 @@ def test_a_loss_that_is_not_finite_is_caught(where: str) -> None:
     else:
         draws = sandwich()[-1:]
         images[0, 0, 0, 0] = float("inf")
-    with pytest.raises(NonFiniteError, match=f"the loss of the {where} subnet became nan"):
+    with pytest.raises(DivergedError, match=f"the loss of the {where} subnet became nan"):
         SupernetStep(supernet, RECIPE, Given(draws), HERE)(cut(images, labels, 1), [0], MOMENT)
 
 
@@ -177,7 +177,7 @@ def test_a_gradient_that_is_not_finite_is_caught_although_the_losses_are() -> No
         return torch.full_like(gradient, float("inf"))
 
     supernet.classifier.weight.register_hook(poison)
-    with pytest.raises(NonFiniteError, match="a gradient became infinite"):
+    with pytest.raises(DivergedError, match="a gradient became infinite"):
         SupernetStep(supernet, RECIPE, Given(sandwich()), HERE)(cut(images, labels, 1), [0], MOMENT)
 
 
@@ -185,7 +185,7 @@ def test_quality_is_asked_without_gradient() -> None:
     supernet, images, labels = setup()
     seen: list[Sequence[float]] = []
 
-    class Asking(Countless):
+    class Asking(Sampler):
         def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
             archs: list[Architecture] = [SPACE.largest, SPACE.smallest]
             seen.append(list(quality(archs)))

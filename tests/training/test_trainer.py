@@ -13,8 +13,8 @@ from training_parts import make_supernet, make_trainer, same, tiny, train
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.data import Batch
 from anas_zoo.training import StepReport, SupernetStep, read_metrics
-from anas_zoo.training.meter import Meter
-from anas_zoo.training.step import NonFiniteError
+from anas_zoo.training.metrics import Meter
+from anas_zoo.training.step import DivergedError
 
 
 def test_the_same_seed_gives_the_same_weights_to_the_last_bit(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ class Failing:
     def __call__(self, batches: Sequence[Batch], numbers: Sequence[int], moment: Any) -> StepReport:
         self.calls += 1
         if self.calls in self._at:
-            raise NonFiniteError("the loss of the largest subnet became nan")
+            raise DivergedError("the loss of the largest subnet became nan")
         return self._step(batches, numbers, moment)
 
 

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from training_parts import make_trainer, tiny
 
 from anas_zoo.nets import save_supernet
-from anas_zoo.training import Workers, join_workers
+from anas_zoo.training import Processes, join_processes
 
 
 def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any]) -> None:
@@ -26,7 +26,7 @@ def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any])
         "WORLD_SIZE": str(count),
     }
     sizes: list[int] = []
-    with join_workers("cpu") as workers:
+    with join_processes("cpu") as processes:
         real = dist.all_reduce
 
         def counted(values: torch.Tensor, *args: Any, **options: Any) -> Any:
@@ -35,12 +35,12 @@ def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any])
 
         if count > 1:
             dist.all_reduce = counted  # type: ignore[assignment]
-        train(folder, workers, changes)
+        train(folder, processes, changes)
     (folder / f"exchanges-{rank}.json").write_text(json.dumps(sizes))
 
 
-def train(folder: Path, workers: Workers, changes: dict[str, Any]) -> None:
-    supernet, trainer = make_trainer(folder, tiny(**changes), workers=workers)
+def train(folder: Path, processes: Processes, changes: dict[str, Any]) -> None:
+    supernet, trainer = make_trainer(folder, tiny(**changes), processes=processes)
     trainer.run()
-    if workers.first:
+    if processes.first:
         save_supernet(folder / "supernet.safetensors", supernet)

@@ -12,10 +12,10 @@ from anas_zoo.core.schema import parse
 from anas_zoo.data import DigitsSource, MemoryImages, Share
 from anas_zoo.nets import Supernet
 from anas_zoo.space import SearchSpace
-from anas_zoo.training import SupernetStep, Trainer, TrainRecipe, Workers, make_sampler
+from anas_zoo.training import Processes, SupernetStep, Trainer, TrainRecipe, make_sampler
 
 SPACE = SearchSpace.load("digits")
-HERE = Workers(torch.device("cpu"))
+HERE = Processes(torch.device("cpu"))
 IMAGES = range(128)
 
 TINY: dict[str, Any] = {
@@ -41,8 +41,8 @@ def make_supernet(seed: int = 0) -> Supernet:
     return supernet.to(memory_format=torch.channels_last)
 
 
-def make_data(recipe: TrainRecipe, workers: Workers = HERE) -> MemoryImages:
-    share = Share(recipe.batch_size, workers.count, workers.rank, recipe.accumulation)
+def make_data(recipe: TrainRecipe, processes: Processes = HERE) -> MemoryImages:
+    share = Share(recipe.batch_size, processes.count, processes.rank, recipe.accumulation)
     return MemoryImages(DigitsSource(), IMAGES, side=16, share=share, augmentation=recipe.augmentation)
 
 
@@ -51,25 +51,25 @@ def make_trainer(
     recipe: TrainRecipe | None = None,
     *,
     seed: int = 0,
-    workers: Workers = HERE,
+    processes: Processes = HERE,
     evaluate: Callable[[], Mapping[str, float]] = lambda: {"smallest": 50.0, "largest": 60.0},
     identity: Mapping[str, Any] | None = None,
     wrap: Callable[[SupernetStep], Any] = lambda step: step,
 ) -> tuple[Supernet, Trainer]:
     recipe = recipe or tiny()
     supernet = make_supernet(seed)
-    if recipe.sync_batch_norm and workers.count > 1:
-        supernet.share_batch_statistics(workers.differentiable_mean)
+    if recipe.sync_batch_norm and processes.count > 1:
+        supernet.share_batch_statistics(processes.differentiable_mean)
     sampler, predictor = make_sampler(SPACE, recipe)
-    step = SupernetStep(supernet, recipe, sampler, workers, predictor)
+    step = SupernetStep(supernet, recipe, sampler, processes, predictor)
     trainer = Trainer(
         wrap(step),
-        make_data(recipe, workers),
+        make_data(recipe, processes),
         recipe,
         seed=seed,
         folder=folder,
         identity=identity or {"seed": seed, "train": recipe.model_dump(mode="json")},
-        workers=workers,
+        processes=processes,
         evaluate=evaluate,
     )
     return supernet, trainer

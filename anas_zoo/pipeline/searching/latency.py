@@ -19,7 +19,7 @@ from anas_zoo.pipeline.train import HERE
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.yardsticks import Here
 from anas_zoo.space import SearchSpace
-from anas_zoo.training import Workers
+from anas_zoo.training import Processes
 
 __all__ = ["LATENCY_HERE", "SearchLatency", "latency_of_search"]
 
@@ -64,7 +64,7 @@ def latency_of_search(
     space: SearchSpace,
     num_classes: int,
     kept: Mapping[str, Any] | None,
-    workers: Workers = HERE,
+    workers: Processes = HERE,
 ) -> SearchLatency:
     """The latency that a search works with, with notes on how far it can be trusted here.
 

@@ -31,7 +31,7 @@ from anas_zoo.searching import (
 from anas_zoo.searching.limits import Range
 from anas_zoo.searching.objectives import OBJECTIVES
 from anas_zoo.space import AccuracyPredictor, SearchSpace
-from anas_zoo.training import Workers
+from anas_zoo.training import Processes
 
 __all__ = ["evaluated_on", "make_evaluator", "make_problem", "search_stage", "search_with_predictor"]
 
@@ -59,7 +59,7 @@ def search_stage(
     resume: bool = False,
     budgets: Sequence[tuple[str, float]] = (),
     predictor: Path | None = None,
-    workers: Workers = HERE,
+    workers: Processes = HERE,
 ) -> SearchOutcome | None:
     """Search a run's supernet into ``out`` (default ``RUN/search``).
 
@@ -221,7 +221,7 @@ def _latency(
     space: SearchSpace,
     num_classes: int,
     kept: Mapping[str, Any] | None,
-    workers: Workers = HERE,
+    workers: Processes = HERE,
 ) -> SearchLatency | None:
     if recipe.latency is None:
         return None

@@ -10,7 +10,7 @@ import torch.distributed as dist
 
 from anas_zoo.searching import Evaluator, Score
 from anas_zoo.space import Architecture
-from anas_zoo.training import Workers
+from anas_zoo.training import Processes
 
 __all__ = ["evaluate_together", "of_the_first"]
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class _Together:
     """An evaluator that gives each process one architecture at a time and gathers the scores."""
 
-    def __init__(self, evaluator: Evaluator, workers: Workers) -> None:
+    def __init__(self, evaluator: Evaluator, workers: Processes) -> None:
         self._evaluator, self._workers = evaluator, workers
         self.images, self.images_forwarded = evaluator.images, evaluator.images_forwarded
         self.at_once = workers.count * evaluator.at_once
@@ -50,7 +50,7 @@ class _Together:
             self.share(asked[0])
 
 
-def of_the_first(value: T, workers: Workers) -> T:
+def of_the_first(value: T, workers: Processes) -> T:
     """The first process' ``value``, in every process; each of them has to call this."""
     if workers.count == 1:
         return value
@@ -60,7 +60,7 @@ def of_the_first(value: T, workers: Workers) -> T:
 
 
 @contextlib.contextmanager
-def evaluate_together(evaluator: Evaluator, workers: Workers) -> Iterator[Evaluator | None]:
+def evaluate_together(evaluator: Evaluator, workers: Processes) -> Iterator[Evaluator | None]:
     """The evaluator of all processes for the first one; in the others None, once the first is done.
 
     What goes between processes is pickled by torch.distributed; it never comes from outside.

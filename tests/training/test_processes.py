@@ -117,17 +117,17 @@ def test_a_gpu_where_none_is_is_refused() -> None:
         pytest.skip("there is a GPU here")
     assert pick_device("auto") == torch.device("cpu")
     assert pick_device("cpu") == torch.device("cpu")
-    with pytest.raises(TrainingError, match=r"torch finds no GPU here; give --device cpu"):
+    with pytest.raises(TrainingError, match="torch finds no GPU here; give device='cpu'"):
         pick_device("cuda")
-    with pytest.raises(TrainingError, match="no device 'gpu'; give --device auto, cpu or cuda"):
+    with pytest.raises(TrainingError, match="no device 'gpu'; give auto, cpu or cuda as device"):
         pick_device("gpu")
 
 
 def test_a_batch_that_the_processes_cannot_share_is_refused(tmp_path: Path) -> None:
     from training_parts import make_data, tiny
 
-    from anas_zoo.training import Workers
+    from anas_zoo.training import Processes
 
     with pytest.raises(DataError, match="batch_size 32 cannot be cut into 3 processes × 1"):
-        make_data(tiny(), Workers(torch.device("cpu"), rank=1, count=3))
+        make_data(tiny(), Processes(torch.device("cpu"), rank=1, count=3))
     assert "WORLD_SIZE" not in os.environ

@@ -14,8 +14,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from anas_zoo.core.errors import TrainingError
+from anas_zoo.core.hints import Option
 
-__all__ = ["Workers", "join_workers", "pick_device"]
+__all__ = ["Processes", "join_processes", "pick_device"]
 
 # The first process evaluates while the others wait for it.
 PATIENCE = timedelta(hours=2)
@@ -39,7 +40,7 @@ class _Mean(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class Workers:
+class Processes:
     """This process among those that train together.
 
     Attributes:
@@ -80,22 +81,23 @@ def pick_device(wanted: str, local_rank: int = 0) -> torch.device:
     Raises :class:`TrainingError` when a GPU is asked for where none is, or where too few are.
     """
     if wanted not in ("auto", "cpu", "cuda"):
-        raise TrainingError(f"no device {wanted!r}; give --device auto, cpu or cuda")
+        raise TrainingError(f"no device {wanted!r}; give auto, cpu or cuda as ", Option("device"))
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not there):
         return torch.device("cpu")
     if not there:
-        raise TrainingError("--device cuda was asked for, and torch finds no GPU here; give --device cpu")
+        raise TrainingError("torch finds no GPU here; give ", Option("device", "cpu"))
     if local_rank >= there:
         raise TrainingError(
             f"process {local_rank + 1} of this machine has no GPU of its own, there are {there}; "
-            f"give torchrun --nproc-per-node {there}, or --device cpu"
+            f"give torchrun --nproc-per-node {there}, or ",
+            Option("device", "cpu"),
         )
     return torch.device("cuda", local_rank)
 
 
 @contextlib.contextmanager
-def join_workers(device: str = "auto") -> Iterator[Workers]:
+def join_processes(device: str = "auto") -> Iterator[Processes]:
     """Take this process' place among those that torchrun started; alone without torchrun.
 
     Processes speak NCCL on GPUs and gloo on CPUs. Raises as :func:`pick_device` does.
@@ -105,11 +107,11 @@ def join_workers(device: str = "auto") -> Iterator[Workers]:
     if where.type == "cuda":
         torch.cuda.set_device(where)
     if count == 1:
-        yield Workers(where)
+        yield Processes(where)
         return
     backend = "nccl" if where.type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=PATIENCE, device_id=where if where.type == "cuda" else None)
     try:
-        yield Workers(where, dist.get_rank(), dist.get_world_size())
+        yield Processes(where, dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
