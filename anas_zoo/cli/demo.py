@@ -17,7 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
-from anas_zoo.core.hints import Call
+from anas_zoo.core.hints import Call, Part
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
@@ -54,15 +54,14 @@ def demo(
     from anas_zoo.core.progress import Bar
 
     with Bar("load torch"):
-        from anas_zoo.cli.default_recipe import about_recipe
-        from anas_zoo.cli.resuming import resumable_run
         from anas_zoo.pipeline import Run, run_demo
-        from anas_zoo.pipeline.recipe import default_recipe
-        from anas_zoo.pipeline.run_folder import MARKER
+        from anas_zoo.pipeline.recipe import about_recipe, default_recipe
+        from anas_zoo.pipeline.run_folder import MARKER, resumable_run
         from anas_zoo.training import Processes, pick_device
 
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
-    about, chosen = None, default_recipe(data, settings)
+    about: tuple[Part, ...] = ()
+    chosen = default_recipe(data, settings)
     if recipe is None and chosen != "digits" and not (out / MARKER).is_file():  # digits: without any option
         about = about_recipe(chosen)
     wanted = Run.recipe_for(out, recipe, **changes)

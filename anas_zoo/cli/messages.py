@@ -6,6 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
+from anas_zoo.core.hints import Part, as_command_line
 from anas_zoo.core.progress import LOGGER, print_line
 
 __all__ = ["messages_shown"]
@@ -16,7 +17,8 @@ class _ToStderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         warning = "warning: " if record.levelno >= logging.WARNING else ""
-        print_line(f"{warning}{record.getMessage()}")
+        parts: tuple[Part, ...] = getattr(record, "parts", (record.getMessage(),))
+        print_line(f"{warning}{as_command_line(parts)}")
 
 
 @contextlib.contextmanager

@@ -1,36 +1,13 @@
-"""What an interrupted command says of resuming, and how a command is printed as it was started."""
+"""How a command is printed so that it starts as this process was started."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 from anas_zoo.core.hints import Call, Part, as_command_line
-from anas_zoo.core.stopping import resumable
 
-__all__ = ["as_started", "resumable_run"]
-
-
-def resumable_run(folder: Path, again: Call, made: str) -> contextlib.AbstractContextManager[None]:
-    """Let an interruption say what resumes a run, and from which step its training resumes.
-
-    Args:
-        folder: the run's; before there is a run in it, nothing is said.
-        again: what resumes it.
-        made: the sub-folder that appears when the training is over.
-    """
-
-    def how() -> tuple[Part, ...]:
-        from anas_zoo.training.checkpoint import latest_step
-
-        if not (folder / "run.json").is_file():
-            return ()
-        step = "" if (folder / made).exists() else f" from step {latest_step(folder / 'training')}"
-        return (f"resume{step} with: ", again)
-
-    return resumable(how)
+__all__ = ["as_started", "first_process"]
 
 
 def as_started(parts: Iterable[Part]) -> str:
@@ -47,3 +24,8 @@ def _with_torchrun(call: Call) -> str:
         return command
     processes = f"--nproc-per-node {count}" if count == here else "..."
     return f"torchrun {processes} -m anas_zoo.cli {command.removeprefix('anas ')}"
+
+
+def first_process() -> bool:
+    """Whether this process, of all that torchrun started, is the one that prints."""
+    return os.environ.get("RANK", "0") == "0"

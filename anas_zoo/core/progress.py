@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from anas_zoo.core.hints import Part, as_python
 from anas_zoo.core.text import printable
 
 if TYPE_CHECKING:
@@ -208,14 +209,14 @@ def stage(title: str) -> None:
     LOGGER.info("==> %s", title)
 
 
-def note(text: str) -> None:
-    """Log one line about the work."""
-    LOGGER.info("%s", text)
+def note(*parts: Part) -> None:
+    """Log one line about the work; its parts are those of an error (see :mod:`anas_zoo.core.hints`)."""
+    LOGGER.info("%s", as_python(parts), extra={"parts": parts})
 
 
-def warn(text: str) -> None:
+def warn(*parts: Part) -> None:
     """Log one line about what may be wrong."""
-    LOGGER.warning("%s", text)
+    LOGGER.warning("%s", as_python(parts), extra={"parts": parts})
 
 
 def print_line(text: str) -> None:

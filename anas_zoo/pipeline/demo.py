@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import write_json
+from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
-from anas_zoo.core.text import quoted
 from anas_zoo.pipeline.deploy import (
     publish_drafts,
     table_row,
@@ -58,7 +58,7 @@ def run_demo(
     processes: Processes = HERE,
     *,
     licence: str | None = None,
-    about: str | None = None,
+    about: Sequence[Part] = (),
 ) -> DemoResult:
     """Run every stage that ``folder`` does not hold yet; the training computes where ``processes`` says.
 
@@ -69,8 +69,8 @@ def run_demo(
     the stages.
     """
     run = Run.start(folder, recipe)
-    if about is not None:
-        note(about)
+    if about:
+        note(*about)
     seconds: dict[str, float] = {}
 
     def do(number: int, title: str, made: Path, work: Callable[[], object], done: bool | None = None) -> None:
@@ -86,7 +86,7 @@ def run_demo(
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
     unlicensed = recipe.licence is None and licence is None
     if unlicensed:
-        note("  no licence is chosen for the models yet: publishing will ask for --licence")
+        note("  no licence is chosen for the models yet: publishing will ask for ", Option("licence"))
     do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes))
     searched = run.search_folder / FRONT  # the last thing that a search writes
     do(2, "search the front on the search split", searched, lambda: search_stage(run, resume=True))
@@ -96,8 +96,8 @@ def run_demo(
     if unlicensed and not run.zoo_folder.exists():
         raise EntryError(
             f"the models are ready in {run.drafts_folder}, but their weights have no licence; "
-            f"choose one that the images allow, such as CC-BY-4.0, with: anas demo --out {quoted(folder)} "
-            "--licence SPDX"
+            "choose one that the images allow, such as CC-BY-4.0, with: ",
+            Call("demo", out=folder, licence="SPDX"),
         )
     do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder, licence))
     do(6, "report", run.summary_file, lambda: _report(run))

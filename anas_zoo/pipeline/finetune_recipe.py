@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from anas_zoo.core.errors import ConfigError
 from anas_zoo.core.schema import Schema, parse, read_yaml
-from anas_zoo.pipeline.changes import with_changes
+from anas_zoo.pipeline.changes import Settings, with_changes
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.training import EvaluationRecipe, TrainRecipe
 
@@ -72,7 +72,7 @@ class FinetuneRecipe(RunRecipe):
         cls,
         path: Path | None = None,
         changes: Mapping[str, Any] | None = None,
-        settings: Sequence[str] | None = None,
+        settings: Settings | None = None,
     ) -> FinetuneRecipe:
         """The recipe of a YAML file, or the defaults.
 
@@ -90,7 +90,7 @@ class FinetuneRecipe(RunRecipe):
             with_changes(data, changes or {}, settings) if isinstance(data, dict) else data, str(path)
         )
 
-    def changed(self, changes: Mapping[str, Any], settings: Sequence[str] | None = None) -> FinetuneRecipe:
+    def changed(self, changes: Mapping[str, Any], settings: Settings | None = None) -> FinetuneRecipe:
         """This recipe with the changes that :meth:`load` takes. Raises :class:`ConfigError`."""
         return _parsed(with_changes(self.to_dict(), changes, settings), "fine-tuning")
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from anas_zoo.core.errors import ConfigError, nearest
+from anas_zoo.core.hints import Option, Part
 from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.data import SplitRecipe
-from anas_zoo.pipeline.changes import with_changes
+from anas_zoo.pipeline.changes import Settings, with_changes
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.training import TrainRecipe
 
-__all__ = ["Recipe", "RunRecipe", "default_recipe"]
+__all__ = ["Recipe", "RunRecipe", "about_recipe", "default_recipe"]
 
 RECIPES = Path(__file__).parent / "recipes"
 OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
 FOR_OWN_IMAGES = "small_images"
 
 
-def default_recipe(data: str | None, settings: Sequence[str] | None = None) -> str:
+def default_recipe(data: str | None, settings: Settings | None = None) -> str:
     """Name of the recipe where none was asked for: one that was made for the images.
 
     Args:
@@ -111,7 +111,7 @@ class Recipe(RunRecipe):
         data: str | None = None,
         seed: int | None = None,
         sampling: str | None = None,
-        settings: Sequence[str] | None = None,
+        settings: Settings | None = None,
     ) -> Recipe:
         """This recipe with other images, seed or strategy of ``train.sampling``, where they are not None.
 
@@ -126,13 +126,27 @@ class Recipe(RunRecipe):
         return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
+_ABOUT: dict[str, tuple[Part, ...]] = {
+    "digits": ("on the digits of scikit-learn; for your own images give ", Option("data", "DIR")),
+    "glyphs": ("on characters drawn from matplotlib's fonts",),
+    "small_images": ("for pictures of 32 to 64 pixels; larger ones are resized",),
+}
+
+
+def about_recipe(name: str) -> tuple[Part, ...]:
+    """A line that says which recipe it is, of those that nobody has to name."""
+    others = ", ".join(other for other in Recipe.presets() if other != name)
+    end = f" (others: {others}, or FILE.yaml)"
+    return ("  no ", Option("recipe"), f" given, so it is {name}, ", *_ABOUT[name], end)
+
+
 def _changed(
     recipe: dict[str, Any],
     *,
     data: str | None = None,
     seed: int | None = None,
     sampling: str | None = None,
-    settings: Sequence[str] | None = None,
+    settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Plain data of a recipe with the changes of a command line."""
     return with_changes(recipe, {"data": data, "seed": seed, "train.sampling.strategy": sampling}, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,9 @@ import torch
 
 from anas_zoo.core.errors import DataError, OutputError
 from anas_zoo.core.files import output_folder, write_json
+from anas_zoo.core.hints import Call, Part
 from anas_zoo.core.schema import differences, parse, read_json
+from anas_zoo.core.stopping import resumable
 from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, Split, make_split, open_source
 from anas_zoo.data.places import source_seen_from
@@ -19,8 +22,18 @@ from anas_zoo.data.unreadable import numbered_as, without_unreadable
 from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.pipeline.places import Places, is_there
 from anas_zoo.pipeline.recipe import RunRecipe
+from anas_zoo.training.checkpoint import latest_step
 
-__all__ = ["MARKER", "Kind", "RunFolder", "in_words", "kind_of_run", "places_of", "read_marker"]
+__all__ = [
+    "MARKER",
+    "Kind",
+    "RunFolder",
+    "in_words",
+    "kind_of_run",
+    "places_of",
+    "read_marker",
+    "resumable_run",
+]
 
 Kind = Literal["supernet", "finetune"]
 R = TypeVar("R", bound=RunRecipe)
@@ -220,3 +233,21 @@ def in_words(there: Any, here: Any) -> str:
     found = differences(there, here)
     more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
     return "; ".join(found[:4]) + more
+
+
+def resumable_run(folder: Path, again: Call, made: str) -> contextlib.AbstractContextManager[None]:
+    """Let an interruption say what resumes a run, and from which step its training resumes.
+
+    Args:
+        folder: the run's; before there is a run in it, nothing is said.
+        again: what resumes it.
+        made: the sub-folder that appears when the training is over.
+    """
+
+    def how() -> tuple[Part, ...]:
+        if not (folder / MARKER).is_file():
+            return ()
+        step = "" if (folder / made).exists() else f" from step {latest_step(folder / 'training')}"
+        return (f"resume{step} with: ", again)
+
+    return resumable(how)

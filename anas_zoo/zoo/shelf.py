@@ -12,7 +12,7 @@ from anas_zoo.zoo.entry import CONFIG
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubAddress
 
-__all__ = ["LOCAL", "entry_folder", "list_models", "resolve"]
+__all__ = ["LOCAL", "entry_folder", "list_models", "locate", "resolve"]
 
 LOCAL = "local-dir:"  # timm's way of naming a folder
 
@@ -66,3 +66,15 @@ def resolve(source: str | Path) -> Path | HubAddress:
     from anas_zoo.zoo.catalog import resolve_name  # reads every entry of the shelf
 
     return entry_folder(resolve_name(text) or text)
+
+
+def locate(source: str | Path) -> Path:
+    """The folder of the entry that ``source`` names, as :func:`resolve` reads it.
+
+    An entry of the Hub is downloaded into the cache where it is not there yet, and compared with its
+    manifest. Raises as :func:`resolve` and :func:`anas_zoo.zoo.hub.pull` do.
+    """
+    from anas_zoo.zoo.hub import entry_from_hub
+
+    found = resolve(source)
+    return found if isinstance(found, Path) else entry_from_hub(str(found))
