@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
+from anas_zoo.core.errors import AnasError
 from anas_zoo.core.hints import Part, as_python
 
 __all__ = ["how_to_resume", "resumable"]
@@ -14,13 +15,15 @@ _MARK = "_anas_how_to_resume"
 
 @contextlib.contextmanager
 def resumable(how: Callable[[], Sequence[Part]]) -> Iterator[None]:
-    """Let whatever ends the block early carry the parts that ``how`` gives, asked then; none say nothing.
+    """Let whatever ends the block early, but for errors of ours, carry the parts that ``how`` gives, asked then; none say nothing.
 
     Such as ``["resume from step 40 with: ", Call("train", out="run", resume=True)]``. Of nested blocks the
     outermost one is heard: it is what the user started.
     """
     try:
         yield
+    except AnasError:  # says itself what to do
+        raise
     except BaseException as exc:  # a signal may come out as anything, such as a torn connection
         if parts := tuple(how()):
             before = as_python(how_to_resume(exc))
