@@ -19,6 +19,7 @@ from torch import Tensor
 
 from anas_zoo.core.files import atomic_write
 from anas_zoo.core.progress import stage
+from anas_zoo.data import ImagesAt
 from anas_zoo.exporting import Target
 from anas_zoo.exporting.folding import fold_batch_norm
 from anas_zoo.exporting.graph import write_graph
@@ -26,7 +27,6 @@ from anas_zoo.exporting.quantization import quantize
 from anas_zoo.exporting.target import KINDS, Quantization
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.zoo import load_subnet
 
 TARGET = "ort-cpu-int8"

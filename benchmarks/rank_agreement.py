@@ -21,9 +21,8 @@ from scipy.stats import kendalltau
 
 from anas_zoo.core.files import write_json
 from anas_zoo.core.progress import track
-from anas_zoo.data import PartOf, balanced_order
+from anas_zoo.data import ImagesAt, balanced_choice
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.pipeline.searching import make_problem
 from anas_zoo.searching import SubnetEvaluator
 from anas_zoo.searching.feasible import draw_inside
@@ -78,7 +77,7 @@ def by_images(table: Table, labels: npt.NDArray[np.int64]) -> list[dict[str, Any
     rows = []
     for count in (n for n in COUNTS if n < len(labels)):
         found = [
-            agreement(table[:, balanced_order(labels, [seed])[:count]].mean(axis=1), full)
+            agreement(table[:, balanced_choice(range(len(labels)), labels, count, [seed])].mean(axis=1), full)
             for seed in range(SEEDS)
         ]
         everything, within = np.array(found).T
@@ -96,16 +95,16 @@ def by_images(table: Table, labels: npt.NDArray[np.int64]) -> list[dict[str, Any
 
 def by_calibration(run: Run, archs: list[Architecture], out: Path) -> list[dict[str, Any]]:
     """Against the largest calibration set, on the same images; different seeds are different sets."""
-    train, search = PartOf(run.source, run.split.train), PartOf(run.source, run.split.search)
-    order = balanced_order(search.labels, [0])[:CALIBRATION_IMAGES_SCORED]
-    images = ImagesAt(search, order.tolist())
+    source, split = run.source, run.split
+    scored = balanced_choice(split.search, source.labels, CALIBRATION_IMAGES_SCORED, [0])
+    images = ImagesAt(source, scored)
     accuracies: dict[tuple[int, int], npt.NDArray[Any]] = {}
     for count in CALIBRATIONS:
         for seed in range(CALIBRATION_SEEDS):
             file = out / f"calibration-{count}-{seed}.npy"
             if not file.exists():
-                chosen = balanced_order(train.labels, [100 + seed])[:count].tolist()
-                np.save(file, right_table(run, archs, ImagesAt(train, chosen), images))
+                chosen = balanced_choice(split.train, source.labels, count, [100 + seed])
+                np.save(file, right_table(run, archs, ImagesAt(source, chosen), images))
             accuracies[count, seed] = np.load(file).mean(axis=1)
     full = np.mean([accuracies[CALIBRATIONS[-1], seed] for seed in range(CALIBRATION_SEEDS)], axis=0)
     rows = []
@@ -172,13 +171,12 @@ def main() -> None:
     run = Run.open(args.run)
     run.use_threads()
     archs = chosen_architectures(run, args.architectures)
-    search = PartOf(run.source, run.split.search)
+    images = ImagesAt(run.source, run.split.search)
     file = args.out / "right.npy"
     if not file.exists():
-        images = ImagesAt(search, range(len(search.labels)))
         np.save(file, right_table(run, archs, run.calibration_images, images))
     table = np.load(file)
-    images_rows = by_images(table, search.labels)
+    images_rows = by_images(table, images.labels.numpy())
     calibration_rows = by_calibration(run, archs[::2], args.out)
     accuracy = 100 * table.mean(axis=1)
     write_json(

@@ -132,8 +132,8 @@ def fit_predictor(args: argparse.Namespace) -> None:
 
     It is scored on the search split; what it costs is not counted in the budget of its users.
     """
+    from anas_zoo.data import ImagesAt
     from anas_zoo.pipeline import Recipe, Run
-    from anas_zoo.pipeline.images_at import ImagesAt
     from anas_zoo.pipeline.train import train_stage
     from anas_zoo.searching import SubnetEvaluator
     from anas_zoo.searching.predictor_file import write_predictor

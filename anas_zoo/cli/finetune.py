@@ -90,10 +90,10 @@ def _print(found: Finetuned) -> None:
             ]
         ],
     )
-    draft = quoted(found.draft)
     print_lines(
         "top-1: test split; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
         f"fine-tuned {found.draft}",
-        f"  publish it, under {found.licence} or with another --licence: anas publish {draft} --to DIR",
+        f"  publish it, under {found.licence} or with another --licence: "
+        f"anas publish {quoted(found.draft)} --to DIR",
     )

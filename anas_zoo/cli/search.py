@@ -153,7 +153,7 @@ def search(
             run = Run.open(run_folder, data, remember=workers.first)
             outcome = search_stage(
                 run,
-                recipe=changed(run.search_recipe),
+                recipe=changed(run.located.search),
                 seed=seed,
                 out=out,
                 resume=resume,

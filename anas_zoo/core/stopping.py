@@ -17,8 +17,9 @@ _MARK = "_anas_how_to_resume"
 def resumable(how: Callable[[], Sequence[Part]]) -> Iterator[None]:
     """Let whatever ends the block early, but for errors of ours, carry the parts that ``how`` gives.
 
-    It is asked then, and may give none. Such as ``["resume from step 40 with: ", Call("train", out="run", resume=True)]``. Of nested blocks the
-    outermost one is heard: it is what the user started.
+    It is asked then and may give none; such as
+    ``["resume from step 40 with: ", Call("train", out="run", resume=True)]``. Of nested blocks the outermost
+    one is heard: it is what the user started.
     """
     try:
         yield

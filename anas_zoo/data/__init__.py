@@ -1,28 +1,29 @@
 """Images: where they come from, how they are split, preprocessed and augmented."""
 
-from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
+from anas_zoo.data.augmentation import AugmentationRecipe, StreamRecipe, augment, draw_affine
 from anas_zoo.data.batches import Batch, Share, TrainData
+from anas_zoo.data.chosen_images import ImagesAt, ViewsAt, balanced_choice, eval_tensor
 from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.memory import MemoryImages
-from anas_zoo.data.part import PartOf, balanced_choice, balanced_order
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.sources import ImageSource, open_source, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
-from anas_zoo.data.stream import StreamedImages, StreamRecipe
-from anas_zoo.data.tensors import eval_tensor
+from anas_zoo.data.stream import StreamedImages
+from anas_zoo.data.summary import DataSummary, summarise
 from anas_zoo.data.wds import WdsSource
 
 __all__ = [
     "AugmentationRecipe",
     "Batch",
+    "DataSummary",
     "DigitsSource",
     "FolderSource",
     "HfDatasetSource",
     "ImageSource",
+    "ImagesAt",
     "MemoryImages",
-    "PartOf",
     "Preprocessing",
     "Share",
     "Split",
@@ -30,13 +31,14 @@ __all__ = [
     "StreamRecipe",
     "StreamedImages",
     "TrainData",
+    "ViewsAt",
     "WdsSource",
     "augment",
     "balanced_choice",
-    "balanced_order",
     "draw_affine",
     "eval_tensor",
     "make_split",
     "open_source",
+    "summarise",
     "with_preprocessing",
 ]

@@ -12,13 +12,6 @@ from PIL import Image
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
-from anas_zoo.data.hf_labels import (
-    class_names_of,
-    class_numbers,
-    is_unpublished,
-    refuse_missing,
-    refuse_strange,
-)
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
 from anas_zoo.data.preprocessing import IMAGENET
 
@@ -28,7 +21,8 @@ __all__ = ["HfDatasetSource", "place_and_config"]
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 LABEL_TYPES = ("int", "bool", "string")  # parts of the types' names, such as uint8, by rank
-NAMED = 5  # configurations that an error names
+NAMED = 5  # configurations or classes that an error names
+MAX_CLASSES = 10**6  # of labels that are numbers
 
 
 class HfDatasetSource:
@@ -61,14 +55,14 @@ class HfDatasetSource:
         self.licence = info[names[0]].info.license or "unknown"
         self._image_column, label_column = _columns(self.name, features)
         columns = [_column(info[part], label_column) for part in names]
-        if len(names) == 2 and is_unpublished(columns[1]):
+        if len(names) == 2 and _is_unpublished(columns[1]):
             del names[1], columns[1]
         for part, column in zip(names, columns, strict=True):
-            refuse_missing(column, f"{self.name}, part {part!r}")
-        self.label_names = class_names_of(self.name, features[label_column], columns)
-        labels = [class_numbers(column, self.label_names) for column in columns]
+            _refuse_missing(column, f"{self.name}, part {part!r}")
+        self.label_names = _class_names_of(self.name, features[label_column], columns)
+        labels = [_class_numbers(column, self.label_names) for column in columns]
         for part, column, numbers in zip(names, columns, labels, strict=True):
-            refuse_strange(column, numbers, self.label_names, f"{self.name}, part {part!r}")
+            _refuse_strange(column, numbers, self.label_names, f"{self.name}, part {part!r}")
         note_parts(self.name, names, [part for part in info if part not in names])
         self._parts = names
         self._stored = [_undecoded(info[part], self._image_column) for part in names]
@@ -202,3 +196,74 @@ def _image_bytes(part: Any, column: str) -> npt.NDArray[np.int64]:
     stored = part.select_columns([column]).with_format("arrow")[:].column(column)
     lengths = pc.fill_null(pc.binary_length(pc.struct_field(stored, "bytes")), -1)
     return np.asarray(lengths.to_numpy(), dtype=np.int64)
+
+
+def _is_string(column: Any) -> bool:
+    return "string" in str(column.type)
+
+
+def _missing(column: Any) -> int:
+    """How many rows have no label."""
+    import pyarrow.compute as pc
+
+    empty = pc.sum(pc.equal(pc.utf8_trim_whitespace(column), "")).as_py() if _is_string(column) else 0
+    return int(column.null_count) + (empty or 0)
+
+
+def _is_unpublished(column: Any) -> bool:
+    """Whether a part has labels in name only: none, or negative ones throughout."""
+    import pyarrow.compute as pc
+
+    if len(column) and _missing(column) == len(column):
+        return True
+    return "int" in str(column.type) and (pc.max(column).as_py() or 0) < 0
+
+
+def _refuse_missing(column: Any, what: str) -> None:
+    """Raise :class:`DataError` where ``what`` has no rows, or some without a label."""
+    if not len(column):
+        raise DataError(f"{what}: no images")
+    if missing := _missing(column):
+        raise DataError(f"{what}: {missing} of {len(column)} images have no label")
+
+
+def _class_names_of(name: str, feature: Any, columns: list[Any]) -> tuple[str, ...]:
+    """The classes of a label column, whose rows in the training part come first in ``columns``.
+
+    The names are the feature's, where it has some; strings are their own names, in the order of the alphabet.
+    Raises :class:`DataError` for numbers that are no class numbers.
+    """
+    names = getattr(feature, "names", None)
+    if names is not None:
+        return tuple(names)
+    if feature.dtype == "bool":
+        return ("False", "True")
+    if _is_string(columns[0]):
+        return tuple(sorted(columns[0].unique().to_pylist()))
+    largest = max(int(np.max(column.to_numpy())) for column in columns)
+    if largest >= MAX_CLASSES:
+        raise DataError(f"{name}: a label is {largest}, which is no class number; give labels from 0")
+    return tuple(str(label) for label in range(largest + 1))
+
+
+def _class_numbers(column: Any, label_names: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """Class indices (N,); -1 for a string that is none of the classes."""
+    if _is_string(column):
+        index = {name: label for label, name in enumerate(label_names)}
+        return np.array([index.get(value, -1) for value in column.to_pylist()], dtype=np.int64)
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def _refuse_strange(
+    column: Any, numbers: npt.NDArray[np.int64], label_names: tuple[str, ...], what: str
+) -> None:
+    """Raise :class:`DataError` for a label that is none of the classes."""
+    strange = np.flatnonzero((numbers < 0) | (numbers >= len(label_names)))
+    if not len(strange):
+        return
+    expected = f"labels 0 to {len(label_names) - 1}"
+    if _is_string(column):
+        more = f" and {len(label_names) - NAMED} more" if len(label_names) > NAMED else ""
+        expected = f"a class of the training part: {', '.join(map(repr, label_names[:NAMED]))}{more}"
+    label = column[int(strange[0])].as_py()
+    raise DataError(f"{what}: image {strange[0]} has the label {label!r}; expected {expected}")

@@ -15,8 +15,8 @@ from anas_zoo.core.images import opaque, resized_and_cropped
 from anas_zoo.core.progress import track
 from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
 from anas_zoo.data.batches import AUGMENTATION, Batch, Share, epoch_order, seeded
+from anas_zoo.data.chosen_images import check_memory
 from anas_zoo.data.sources import ImageSource
-from anas_zoo.data.tensors import check_memory
 from anas_zoo.data.unreadable import check_unreadable
 
 __all__ = ["MemoryImages"]

@@ -1,4 +1,4 @@
-"""Sources of labelled images: what each of them offers, and which one a name means."""
+"""Sources of labelled images: what each of them offers, which one a name means, and where it lies."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from anas_zoo.core.progress import note
 from anas_zoo.core.text import hidden_characters, printable
 from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
-from anas_zoo.data.hf_datasets import HfDatasetSource
+from anas_zoo.data.hf_datasets import HfDatasetSource, place_and_config
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.wds import WdsSource
 
-__all__ = ["ImageSource", "open_source", "with_preprocessing"]
+__all__ = ["ImageSource", "open_source", "path_of_source", "source_seen_from", "with_preprocessing"]
 
 BUILT_IN = ("digits", "glyphs")
 # What is before the first slash of a name, and what that means.
@@ -80,7 +80,8 @@ def _open(name: str | Path) -> ImageSource:
 
     ``digits`` and ``glyphs`` are built in; ``hfds/NAME`` is a Hugging Face dataset, on the Hub or in a
     folder; ``wds/PATH`` are tar shards in the WebDataset layout; anything else is a folder of images (see
-    :class:`FolderSource`). A folder that has one of these names is ``./NAME``; it is said where there is one.
+    :class:`FolderSource`). A folder of such a name is ``./NAME``; a note says so where there
+    is one.
 
     Raises :class:`DataError` that says what there is.
     """
@@ -127,3 +128,31 @@ def with_preprocessing(source: ImageSource, preprocessing: Preprocessing) -> Ima
     changed = copy.copy(source)
     changed.preprocessing = preprocessing
     return changed
+
+
+def _cut(name: str) -> tuple[str, str]:
+    """(kind with its slash, path); the kind is empty for a folder of images."""
+    kind, _, rest = name.partition("/")
+    return (f"{kind}/", rest) if kind in KINDS and rest else ("", name)
+
+
+def path_of_source(name: str, folder: Path) -> Path | None:
+    """What has to be there for the source that ``name`` means in ``folder``; None where no path is meant.
+
+    Of a pattern of shards that is the folder that they are in.
+    """
+    if name in BUILT_IN:
+        return None
+    kind, rest = _cut(name)
+    path = folder / (place_and_config(rest, folder)[0] if kind == "hfds/" else rest)
+    if kind == "hfds/" and not path.exists() and not Path(rest).is_absolute():
+        return None  # on the Hub
+    return path.parent if kind == "wds/" and "{" in path.name else path
+
+
+def source_seen_from(name: str, folder: Path) -> str:
+    """The name by which what ``name`` means in ``folder``, an absolute path, is opened from anywhere."""
+    if path_of_source(name, folder) is None:
+        return name
+    kind, rest = _cut(name)
+    return f"{kind}{folder / rest}"

@@ -17,7 +17,6 @@ from anas_zoo.data.sources import ImageSource
 __all__ = ["Split", "SplitRecipe", "Unreadable", "make_split"]
 
 MAX_IMAGES = 10**8  # whose parts are worked out in memory, a byte for each image
-LATER_KEYS = ("unreadable", "others_sha256")
 NAMED = 10  # classes that an error names
 
 
@@ -25,7 +24,7 @@ class SplitRecipe(Schema):
     """Which part of each class goes where; the rest is for training.
 
     Attributes:
-        search_per_class: so many images of each class are for searching; None for ``search_fraction``.
+        search_per_class: that many images of each class are for searching; None for ``search_fraction``.
         search_fraction: part of a class's images that is for searching.
         test_fraction: part of a class's images that is for testing; not used where the source has a test
             part of its own.
@@ -53,13 +52,10 @@ class SplitRecipe(Schema):
 
 
 class Unreadable(Schema):
-    """An image that is in no part, as it could not be read when the split was made.
-
-    ``file`` is its name within a folder of images, ``reason`` what was wrong with it.
-    """
+    """An image that is in no part, as it could not be read when the split was made, and why not."""
 
     index: int
-    file: str | None = None
+    file: str | None = None  # of version 0.1
     reason: str
 
 
@@ -68,8 +64,7 @@ class Split(Schema):
 
     Training reads ``train``, which is all the rest and not written down: it may be a million numbers. A
     search scores on ``search``; ``test`` is touched once, for the report. ``images`` is the number of all
-    images, those of them included that are in no part since they are ``unreadable``; ``others_sha256`` is
-    what the rest of a folder is recognised by when the files of those are gone.
+    images, those of them included that are in no part since they are ``unreadable``.
     """
 
     source: str
@@ -79,13 +74,14 @@ class Split(Schema):
     search: tuple[int, ...]
     test: tuple[int, ...]
     unreadable: tuple[Unreadable, ...] = ()
-    others_sha256: str | None = None
+    others_sha256: str | None = None  # of version 0.1, no longer used
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_there(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Splits of readable images keep the hash that trainings and searches know them by."""
         data: dict[str, Any] = serialise(self)
-        return {key: value for key, value in data.items() if value or key not in LATER_KEYS}
+        later = ("unreadable", "others_sha256")
+        return {key: value for key, value in data.items() if value or key not in later}
 
     @model_validator(mode="after")
     def _disjoint_and_within_range(self) -> Self:
@@ -177,9 +173,8 @@ def _needed(recipe: SplitRecipe, *, test: bool) -> int:
 
 
 def _refuse_small(source: ImageSource, classes: list[tuple[int, npt.NDArray[np.int64]]], needed: int) -> None:
-    counts = {
-        int(label): 0 for label in np.unique(source.labels)
-    }  # one may be in the source's test part alone
+    # A class may be in the source's test part alone.
+    counts = {int(label): 0 for label in np.unique(source.labels)}
     counts |= {label: len(members) for label, members in classes}
     small = [f"{source.label_names[label]!r} ({n})" for label, n in counts.items() if n < needed]
     if small:

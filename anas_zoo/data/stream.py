@@ -18,15 +18,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.images import opaque
+from anas_zoo.data.augmentation import RandomViews, StreamRecipe
 from anas_zoo.data.batches import AUGMENTATION, Batch, Share, epoch_order
 from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.unreadable import check_unreadable
-from anas_zoo.data.views import RandomViews, StreamRecipe
 
 __all__ = ["StreamRecipe", "StreamedImages"]
 
-NEIGHBOURS = 20  # so many images are tried for one place in a batch
+NEIGHBOURS = 20  # that many images are tried for one place in a batch
 PREFETCHED = 4  # batches that each worker makes ahead
 
 

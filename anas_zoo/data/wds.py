@@ -1,8 +1,8 @@
 """Tar shards in the WebDataset layout, as a numbered collection.
 
 timm reads such shards as a stream, which has no numbers: no search images could be carved out of it, and
-a training run could not go on exactly where it stopped. So they are indexed here (anas_zoo/data/tar_index.py)
-and each image is read where it lies.
+a training run could not resume exactly where it stopped. So they are indexed here
+(anas_zoo/data/tar_index.py) and each image is read where it lies.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anas_zoo.data import FolderSource, ImageSource, balanced_choice
-from anas_zoo.pipeline.images_at import CALIBRATION, SCORING
+from anas_zoo.data.chosen_images import CALIBRATION, SCORING
 
 __all__ = ["HELD_OUT", "ImageRoles", "class_names", "image_roles"]
 

@@ -12,11 +12,10 @@ from anas_zoo.core.errors import AnasError, EntryError, ExportError
 from anas_zoo.core.files import output_folder
 from anas_zoo.core.progress import track
 from anas_zoo.core.text import quoted
-from anas_zoo.data import with_preprocessing
+from anas_zoo.data import ImagesAt, with_preprocessing
 from anas_zoo.exporting import ParityReport, Target, validate_onnx
-from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
-from anas_zoo.pipeline.images_at import ImagesAt
+from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
 from anas_zoo.zoo.draft import read_golden

@@ -18,8 +18,8 @@ from anas_zoo.core.images import opaque
 from anas_zoo.core.progress import track
 from anas_zoo.data import ImageSource, open_source
 from anas_zoo.data.unreadable import note_unreadable
-from anas_zoo.pipeline.draft_run import run_of_draft
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
+from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.training import pick_device
 from anas_zoo.zoo import (
     Accuracy,
@@ -110,11 +110,7 @@ def evaluate(
         raise DataError(
             "no images to measure on; give --data, such as a folder with one sub-folder per class"
         )
-    if data is None and run is not None:
-        source = run.source
-    else:
-        source = open_source(str(data))
-        source = source if run is None else run.numbered(source)
+    source = run.source if data is None and run is not None else open_source(str(data))
     network = _network(entry, runtime, file, device)
     if network.raw and any(mode != entry.config.anas.preprocessing.mode for mode in modes):
         raise EntryError(

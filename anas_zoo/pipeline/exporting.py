@@ -21,12 +21,11 @@ from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.progress import note
 from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
-from anas_zoo.data.unreadable import readable
+from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.draft_run import run_of_draft
-from anas_zoo.pipeline.images_at import CALIBRATION, ImagesAt
 from anas_zoo.pipeline.int8_speed import BesideFloat, beside_float
+from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
 from anas_zoo.zoo.draft import read_golden
@@ -288,11 +287,11 @@ def _calibration_images(
             f"{folder} is not in a run, so its training images are not known; give --data with images of the "
             "same kind to calibrate int8 on"
         )
-    chosen = readable(source, balanced_choice(indices, source.labels, count, [0, CALIBRATION]))
+    chosen = balanced_choice(indices, source.labels, count, [0, CALIBRATION])
     prepared = with_preprocessing(source, config.anas.preprocessing.to_preprocessing())
-    return ImagesAt(prepared, chosen)(
-        config.arch.resolution
-    ), f"{len(chosen)} training images of {source.title}"
+    resolution = config.arch.resolution
+    images = ImagesAt.readable(prepared, chosen, resolution)
+    return images(resolution), f"{len(images.labels)} training images of {source.title}"
 
 
 def _note(folder: Path, name: str, info: FileInfo | None, refusal: str | None) -> None:

@@ -17,11 +17,10 @@ from anas_zoo.core.progress import note, silence, stage
 from anas_zoo.core.text import quoted
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.nets.blocks import init_weights
-from anas_zoo.pipeline.changes import Settings
 from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.exporting import export_entry
-from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
-from anas_zoo.pipeline.finetune_run import FinetuneRun
+from anas_zoo.pipeline.recipe import FinetuneRecipe, Settings
+from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
@@ -140,7 +139,7 @@ def _wanted(
 def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -> Path:
     """Fine-tune the network of the folder ``entry`` and make a draft of it; returns the draft's folder.
 
-    Every process of ``processes`` calls this; the first one writes. A training that was stopped goes on with
+    Every process of ``processes`` calls this; the first one writes. A training that was stopped resumes with
     its latest checkpoint. Raises as :meth:`anas_zoo.training.Trainer.run` does, and the errors of the export.
     """
     run.use_threads()
@@ -213,7 +212,7 @@ def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
 def _evaluator(run: FinetuneRun, subnet: Subnet) -> Callable[[], Mapping[str, float]]:
     """Accuracy of a calibrated copy on the search split."""
     wanted = run.recipe.train.evaluation
-    images = run.search_images(wanted.images)
+    images = run.scoring_images(wanted.images)
 
     def accuracy() -> dict[str, float]:
         calibrated = _calibrated(copy.deepcopy(subnet), run, wanted.calibration_images)
@@ -224,7 +223,7 @@ def _evaluator(run: FinetuneRun, subnet: Subnet) -> Callable[[], Mapping[str, fl
 
 def _calibrated(subnet: Subnet, run: FinetuneRun, images: int) -> Subnet:
     """``subnet`` itself, calibrated on training images."""
-    calibration = run.calibration_images(images)(subnet.arch.resolution)
+    calibration = run.training_images(images)(subnet.arch.resolution)
     calibrate_bn(subnet, calibration.split(run.recipe.calibration_batch_size))
     return subnet
 

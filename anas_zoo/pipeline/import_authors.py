@@ -117,7 +117,7 @@ def import_authors(
         raise DataError(f"all images of {source.name} are for testing; give training images")
     roles = replace(
         roles,
-        calibration=readable(source, roles.calibration),
+        calibration=readable(source, roles.calibration, "calibration images"),
         evaluation=readable(source, roles.evaluation, "images to measure accuracy on"),
     )
     note(f"calibrating on {len(roles.calibration)} images of {images}, {_evaluating(roles, labels)}")

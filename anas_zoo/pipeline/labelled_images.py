@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.core.errors import DataError, nearest
+from anas_zoo.core.hints import Option
 from anas_zoo.data import ImageSource, balanced_choice
-from anas_zoo.pipeline.images_at import SCORING
+from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.zoo import Entry
 
@@ -77,9 +78,11 @@ def choose_images(
     parts = _parts(source, run)
     split = split or next(iter(parts))
     if split not in parts:
-        raise DataError(f"{source.name} has no part {split!r}; give --split {' or '.join(parts)}")
+        raise DataError(
+            f"{source.name} has no part {split!r}; give {' or '.join(parts)} as ", Option("split")
+        )
     if not len(parts[split]):
-        raise DataError(f"the part {split!r} of {source.name} has no images; give another --split")
+        raise DataError(f"the part {split!r} of {source.name} has no images; give another ", Option("split"))
     if limit is None or limit >= len(parts[split]):
         return split, list(parts[split])
     return split, balanced_choice(parts[split], source.labels, limit, [0, SCORING])

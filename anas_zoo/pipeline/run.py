@@ -1,4 +1,4 @@
-"""A run's folder: where each stage finds what it needs and leaves what it made.
+"""The folders of runs: where each stage finds what it needs and leaves what it made.
 
     RUN/run.json                    the recipe, every default filled in; where its files lie
         split.json                  which image is in which part
@@ -9,38 +9,44 @@
         zoo/NAME/                   published entries
         summary.json, front.png     what came out
 
+The folder of a fine-tuning has run.json, split.json, training/ and subnets/NAME, the draft of the new entry.
+
 Each of them but training/ and search/ appears in one rename when its stage has succeeded; a run that was
-stopped goes on with the first one that is missing, a training with its latest checkpoint, a search with its
+stopped resumes with the first one that is missing, a training with its latest checkpoint, a search with its
 last evaluation.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from anas_zoo.core.errors import CheckpointError, OutputError
-from anas_zoo.core.files import refuse_occupied
-from anas_zoo.core.schema import parse
-from anas_zoo.core.text import quoted
-from anas_zoo.data import PartOf, balanced_order
-from anas_zoo.data.unreadable import readable
+from anas_zoo.core.errors import CheckpointError, EntryError, NoWeightsError, OutputError
+from anas_zoo.core.hints import Call
+from anas_zoo.core.schema import Schema, parse
+from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, with_preprocessing
 from anas_zoo.nets import Supernet, load_supernet
-from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt, ViewsAt
-from anas_zoo.pipeline.places import Places
-from anas_zoo.pipeline.recipe import Recipe, default_recipe
-from anas_zoo.pipeline.run_folder import MARKER, RunFolder, in_words, places_of, read_marker
+from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe, default_recipe
+from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run, places_of
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
+from anas_zoo.zoo import Entry, PreprocessingInfo
+from anas_zoo.zoo.entry import CONFIG, WEIGHTS
+from anas_zoo.zoo.lacking import how_to_get_weights
+from anas_zoo.zoo.relicensing import licence_of_derived
+from anas_zoo.zoo.schemas import Ancestor, SpaceInfo
 
-__all__ = ["Run"]
+__all__ = ["FinetuneRun", "Origin", "Run", "run_of_draft"]
 
 NAMES_OF_THREE = ("s", "m", "l")
 
 
 class Run(RunFolder[Recipe]):
     """The folder of a run from images to entries, together with its recipe."""
+
+    kind = "supernet"
 
     def __init__(self, folder: Path, recipe: Recipe, places: Places | None = None) -> None:
         super().__init__(folder, recipe, places)
@@ -59,47 +65,20 @@ class Run(RunFolder[Recipe]):
 
         Raises :class:`OutputError` when the folder holds anything else, a finished run included.
         """
-        if (folder / MARKER).is_file():
-            there = cls.open(folder)
-            if there.recipe == recipe or there._has_begun():
-                return there._checked(recipe)
-            there._abandon()
-        refuse_occupied(folder)
-        run = cls(folder, recipe)
-        # Whatever is wrong with the space or the images shows before anything is written.
-        _, split = run.space, run._make_split()
-        run._begin({"format": 1, "recipe": recipe.to_dict()}, split)
-        return run
-
-    def _checked(self, recipe: Recipe) -> Run:
-        """This run, if it is one of ``recipe`` and not finished."""
-        instead = f"give another --out, or remove it first: rm -r {quoted(self.folder)}"
-        if not self._same_but_place(recipe):
-            changed = in_words(self.recipe.to_dict(), recipe.to_dict())
-            raise OutputError(
-                f"{self.folder} holds a run of another recipe ({changed}); leave out --recipe, --set and "
-                f"--seed to resume it as it was begun; or {instead}"
-            )
-        if self.summary_file.exists():
-            raise OutputError(
-                f"{self.folder} already holds this run, finished; its models are in {self.zoo_folder}; "
-                f"{instead}"
-            )
-        self._follow(recipe.data)
-        return self
+        return cls(folder, recipe)._started()
 
     @classmethod
-    def open(cls, folder: Path, data: str | None = None, *, remember: bool = True) -> Run:
-        """The run that is in ``folder``, its images at ``data`` if that is said.
-
-        Raises :class:`OutputError` when there is none, and as :meth:`move_images` does.
-        """
-        marker = read_marker(folder, "supernet")
+    def _read(cls, folder: Path, marker: dict[str, Any]) -> Self:
         recipe = parse(Recipe, marker.get("recipe"), f"{folder / MARKER}: recipe", error=OutputError)
-        run = cls(folder, recipe, places_of(marker, folder))
-        if data is not None:
-            run.move_images(data, remember=remember)
-        return run
+        return cls(folder, recipe, places_of(marker, folder))
+
+    def _result(self) -> Path | None:
+        return self.zoo_folder if self.summary_file.exists() else None
+
+    @property
+    def resolution(self) -> int:
+        """The largest side in pixels of the networks' inputs."""
+        return self.space.largest.resolution
 
     @classmethod
     def recipe_for(cls, folder: Path, source: str | None, **changes: Any) -> Recipe:
@@ -123,45 +102,44 @@ class Run(RunFolder[Recipe]):
         return Recipe.load(source, **(kept | {key: v for key, v in changes.items() if v is not None}))
 
     @cached_property
+    def located(self) -> Recipe:
+        """The recipe with the files that it names as they are found from here."""
+        recipe, file = self.recipe, self.places.file
+        sampling = recipe.train.sampling
+        sampling = sampling.model_copy(update={"predictor": file(sampling.predictor)})
+        train = recipe.train.model_copy(update={"sampling": sampling})
+        search = recipe.search.model_copy(update={"latency": file(recipe.search.latency)})
+        return recipe.model_copy(update={"space": file(recipe.space), "train": train, "search": search})
+
+    @cached_property
     def space(self) -> SearchSpace:
         """The recipe's search space."""
-        return SearchSpace.load(self.places.file(self.recipe.space))
-
-    @property
-    def search_recipe(self) -> SearchRecipe:
-        """The recipe of the search, its files as they are found from here."""
-        recipe = self.recipe.search
-        return recipe if recipe.latency is None else recipe.changed(latency=self.places.file(recipe.latency))
+        return SearchSpace.load(self.located.space)
 
     @cached_property
     def supernet(self) -> Supernet:
         """The trained supernet. Raises :class:`CheckpointError` when it is not there."""
         if not self.supernet_file.is_file():
             raise CheckpointError(
-                f"{self.folder} has no trained supernet; train it: anas train --out {quoted(self.folder)} "
-                "--resume"
+                f"{self.folder} has no trained supernet; train it: ",
+                Call("train", out=self.folder, resume=True),
             )
         return load_supernet(self.supernet_file)
 
-    @cached_property
+    @property
     def calibration_images(self) -> ImagesAt:
-        """The training images that every calibration uses: balanced over the classes, fixed by the seed."""
-        part = PartOf(self.source, self.split.train)
-        order = balanced_order(part.labels, [self.recipe.seed, CALIBRATION])
-        return ImagesAt(part, readable(part, order[: self.recipe.search.calibration_images].tolist()))
+        """The training images that every calibration of the search and after it uses."""
+        return self.training_images(self.recipe.search.calibration_images)
 
     def search_images(self, recipe: SearchRecipe | None = None) -> ViewsAt:
-        """The images of the search split that subnets are scored on, as many and in as many views as
-        ``recipe`` says (default: the run's): balanced over the classes, fixed by the seed.
+        """The images that subnets are scored on, as many and in as many views as ``recipe`` says.
 
-        They come from a part of the source that holds the search split alone.
+        ``recipe`` is the run's by default. No image of another split can be reached through them.
         """
         recipe = recipe or self.recipe.search
-        part = PartOf(self.source, self.split.search)
-        order = balanced_order(part.labels, [self.recipe.seed, SCORING])
         return ViewsAt(
-            ImagesAt(part, order[: recipe.images].tolist()),
-            self.space.largest.resolution,
+            self.scoring_images(recipe.images),
+            self.resolution,
             self.recipe.train.augmentation,
             recipe.views,
             self.recipe.seed,
@@ -171,3 +149,113 @@ class Run(RunFolder[Recipe]):
         """Names of ``count`` entries from small to large: name_s, name_m, name_l when there are three."""
         suffixes = NAMES_OF_THREE if count == 3 else tuple(str(i) for i in range(count))
         return [f"{self.recipe.name}_{suffix}" for suffix in suffixes]
+
+
+class Origin(Schema):
+    """The entry that a fine-tuning starts from, as its run remembers it."""
+
+    name: str
+    arch_id: str
+    weights_sha256: str
+    licence: str
+    space: SpaceInfo
+    preprocessing: PreprocessingInfo
+    ancestors: tuple[Ancestor, ...] = ()
+
+    @property
+    def lineage(self) -> tuple[Ancestor, ...]:
+        """What becomes of the entry's weights is made from all these, the oldest first."""
+        own = Ancestor(name=self.name, sha256=self.weights_sha256, licence=self.licence)
+        return (*self.ancestors, own)
+
+    @classmethod
+    def of(cls, entry: Entry) -> Origin:
+        """What to remember of ``entry``.
+
+        Raises :class:`NoWeightsError` for weights that are not distributed, :class:`EntryError` when their
+        file is missing.
+        """
+        own = entry.config.anas
+        if own.weights is None:
+            raise NoWeightsError(how_to_get_weights(entry.config))
+        if own.weights.licence is None:
+            raise EntryError(
+                f"{entry.folder} has no licence yet, which decides under which one its descendants may be; "
+                "publish it first: ",
+                Call("publish", entry.folder, to="DIR", licence="SPDX"),
+            )
+        if not entry.has_weights:
+            raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
+        return cls(
+            name=entry.name,
+            arch_id=own.arch_id,
+            weights_sha256=own.weights.sha256,
+            licence=own.weights.licence,
+            space=own.space,
+            preprocessing=own.preprocessing,
+            ancestors=own.weights.lineage,
+        )
+
+
+class FinetuneRun(RunFolder[FinetuneRecipe]):
+    """The folder of a fine-tuning, together with its recipe and the entry that it starts from."""
+
+    kind = "finetune"
+
+    def __init__(
+        self, folder: Path, recipe: FinetuneRecipe, origin: Origin, places: Places | None = None
+    ) -> None:
+        super().__init__(folder, recipe, places)
+        self.origin = origin
+        self.name = recipe.name or f"{origin.name}_finetuned"
+        self.licence = licence_of_derived(origin.licence, recipe.licence)
+        self.draft_folder = self.drafts_folder / self.name
+
+    @classmethod
+    def start(cls, folder: Path, recipe: FinetuneRecipe, entry: Entry) -> FinetuneRun:
+        """A new run in ``folder``, or the unfinished one of the same recipe and entry that is there.
+
+        Raises :class:`OutputError` when the folder holds anything else, a finished run included,
+        :class:`DataError` for images of a single class, and as :meth:`Origin.of` does.
+        """
+        return cls(folder, recipe, Origin.of(entry))._started()
+
+    @classmethod
+    def _read(cls, folder: Path, marker: dict[str, Any]) -> Self:
+        where = folder / MARKER
+        recipe = parse(FinetuneRecipe, marker.get("recipe"), f"{where}: recipe", error=OutputError)
+        origin = parse(Origin, marker.get("entry"), f"{where}: entry", error=OutputError)
+        return cls(folder, recipe, origin, places_of(marker, folder))
+
+    def _identity(self) -> dict[str, Any]:
+        return super()._identity() | {"entry": self.origin.model_dump(mode="json")}
+
+    def _result(self) -> Path | None:
+        return self.draft_folder if self.drafts_folder.exists() else None
+
+    @property
+    def resolution(self) -> int:
+        """The side in pixels of the network's inputs."""
+        return self.origin.preprocessing.resolution
+
+    @cached_property
+    def source(self) -> ImageSource:
+        """The recipe's images, preprocessed as the entry's are, and transparent parts of them on white.
+
+        So the network is calibrated, watched and tested; training views are drawn as the recipe says.
+        """
+        preprocessing = replace(self.origin.preprocessing.to_preprocessing(), transparency="white")
+        return with_preprocessing(self._open_images(), preprocessing)
+
+
+def run_of_draft(folder: Path, data: str | None = None) -> RunFolder[Any] | None:
+    """The run of a draft ``RUN/subnets/NAME``, its images at ``data`` if given; None for other folders.
+
+    Raises :class:`OutputError` for a run whose file cannot be read, and
+    :class:`DataError` for other images than the run's.
+    """
+    folder = folder.resolve()
+    run = folder.parent.parent
+    if folder.parent.name != "subnets" or not (run / MARKER).is_file():
+        return None
+    return FinetuneRun.open(run, data) if kind_of_run(run) == "finetune" else Run.open(run, data)

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import torch
 
 from anas_zoo.core.errors import DataError, OutputError
-from anas_zoo.core.files import output_folder, write_json
-from anas_zoo.core.hints import Call, Part
-from anas_zoo.core.schema import differences, parse, read_json
+from anas_zoo.core.files import output_folder, refuse_occupied, write_json
+from anas_zoo.core.hints import Call, Option, Part
+from anas_zoo.core.progress import note
+from anas_zoo.core.schema import Schema, differences, parse, read_json
 from anas_zoo.core.stopping import resumable
 from anas_zoo.core.text import quoted
-from anas_zoo.data import ImageSource, Split, make_split, open_source
-from anas_zoo.data.places import source_seen_from
-from anas_zoo.data.unreadable import numbered_as, without_unreadable
-from anas_zoo.pipeline.images_at import ImagesAt
-from anas_zoo.pipeline.places import Places, is_there
+from anas_zoo.data import ImagesAt, ImageSource, Split, balanced_choice, make_split, open_source, summarise
+from anas_zoo.data.chosen_images import CALIBRATION, SCORING
+from anas_zoo.data.sources import path_of_source, source_seen_from
+from anas_zoo.data.unreadable import without_unreadable
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.training.checkpoint import latest_step
 
 __all__ = [
     "MARKER",
     "Kind",
+    "Places",
     "RunFolder",
     "in_words",
+    "is_there",
     "kind_of_run",
     "places_of",
     "read_marker",
@@ -39,7 +42,44 @@ Kind = Literal["supernet", "finetune"]
 R = TypeVar("R", bound=RunRecipe)
 
 MARKER = "run.json"
-COMMANDS: dict[Kind, str] = {"supernet": "anas train", "finetune": "anas finetune"}
+STAGES: dict[Kind, Call] = {"supernet": Call("train"), "finetune": Call("finetune")}
+
+
+class Places(Schema):
+    """What a run remembers of places. The recipe itself stays as it was typed.
+
+    Attributes:
+        began_in: the folder that the recipe's relative paths were meant in; None for a run of before, whose
+            paths are meant in the current one.
+        images: where the images are now, where that was said later.
+    """
+
+    began_in: str | None = None
+    images: str | None = None
+
+    def source(self, data: str) -> str:
+        """The source that a recipe's ``data`` means: where it was, else where the current folder has it."""
+        if self.images is not None or self.began_in is None:
+            return self.images or data
+        began_in = Path(self.began_in)
+        if not is_there(data, began_in) and is_there(data, Path.cwd()):
+            return data
+        return source_seen_from(data, began_in)
+
+    def file(self, text: str | None) -> str | None:
+        """A file that a recipe names, likewise; a preset's name stays as it is, and so does None."""
+        if text is None:
+            return None
+        path = Path(text)
+        if self.began_in is None or path.suffix == "" or not (Path(self.began_in) / path).exists():
+            return text
+        return str(Path(self.began_in) / path)
+
+
+def is_there(data: str, folder: Path) -> bool:
+    """Whether ``folder`` has what a source's name means there; of one without a path it is never doubted."""
+    path = path_of_source(data, folder)
+    return path is None or path.exists()
 
 
 class RunFolder(Generic[R]):
@@ -54,12 +94,97 @@ class RunFolder(Generic[R]):
         drafts_folder: subnets/NAME, the drafts of entries.
     """
 
+    kind: ClassVar[Kind]
+
     def __init__(self, folder: Path, recipe: R, places: Places | None = None) -> None:
         self.folder, self.recipe, self.places = folder, recipe, places or Places()
         self._images: ImageSource | None = None  # once they are open
+        self._calibration: dict[int, ImagesAt] = {}
         self.split_file = folder / "split.json"
         self.training_folder = folder / "training"
         self.drafts_folder = folder / "subnets"
+
+    @classmethod
+    def open(cls, folder: Path, data: str | None = None, *, remember: bool = True) -> Self:
+        """The run that is in ``folder``, its images at ``data`` if that is given.
+
+        Raises :class:`OutputError` when there is none, and as :meth:`move_images` does.
+        """
+        run = cls._read(folder, read_marker(folder, cls.kind))
+        if data is not None:
+            run.move_images(data, remember=remember)
+        return run
+
+    @classmethod
+    def _read(cls, folder: Path, marker: dict[str, Any]) -> Self:
+        """The run that the content of a run.json describes."""
+        raise NotImplementedError
+
+    def _identity(self) -> dict[str, Any]:
+        """What the run.json says of this kind of run; equal for two runs that do the same."""
+        return {"recipe": self.recipe.to_dict()}
+
+    def _result(self) -> Path | None:
+        """What the run made, once it is finished."""
+        raise NotImplementedError
+
+    @property
+    def resolution(self) -> int:
+        """The largest side in pixels of the networks' inputs."""
+        raise NotImplementedError
+
+    def _started(self) -> Self:
+        """This run begun in its folder, or the unfinished one of the same recipe that is there.
+
+        One of another recipe that failed before it made anything gives way. Where the recipe names the same
+        images at another place, that is remembered. A note says what the images are.
+
+        Raises :class:`OutputError` when the folder holds anything else, a finished run included, and
+        :class:`DataError` for images that cannot be trained on.
+        """
+        if (self.folder / MARKER).is_file():
+            there = self.open(self.folder)
+            if there._identity() == self._identity() or there._has_begun():
+                there._resume_as(self)
+                there._note_images()
+                return there
+            there._abandon()
+        refuse_occupied(self.folder)
+        _ = (
+            self.resolution
+        )  # a wrong space shows before the images are read, and both before anything is written
+        self._note_images()
+        split = make_split(self.source, self.recipe.split, seed=self.recipe.seed)
+        split = without_unreadable(self.source, split, limit=self.recipe.train.max_unreadable_images)
+        marker = {"format": 1, "kind": self.kind, "began_in": str(Path.cwd()), **self._identity()}
+        with output_folder(self.folder) as staging:
+            write_json(staging / MARKER, marker)
+            write_json(staging / self.split_file.name, split.model_dump(mode="json"))
+        return self
+
+    def _resume_as(self, wanted: Self) -> None:
+        """Check that this unfinished run is the one that is wanted, its images perhaps at another place."""
+        there, here = self._identity(), wanted._identity()
+        here["recipe"] |= {"data": there["recipe"]["data"]}
+        instead = ("give another ", Option("out"), f", or remove it first: rm -r {quoted(self.folder)}")
+        if there != here:
+            changed = in_words(there.pop("recipe") | there, here.pop("recipe") | here)
+            raise OutputError(
+                f"{self.folder} holds a run of another recipe ({changed}); leave out what differs to resume "
+                "it as it was begun; or ",
+                *instead,
+            )
+        if result := self._result():
+            raise OutputError(f"{self.folder} already holds this run, finished; see {result}; ", *instead)
+        # The text of the beginning means the place of the beginning, in whatever folder it is typed.
+        if wanted.recipe.data is not None and wanted.recipe.data != self.recipe.data:
+            self.move_images(wanted.recipe.data)
+
+    def _note_images(self) -> None:
+        """Say what the images are, in one line."""
+        train = self.recipe.train
+        views = train.stream if train.loader == "stream" else train.augmentation
+        note(f"{summarise(self.source).line()}; {views.describe()}")
 
     @cached_property
     def source(self) -> ImageSource:
@@ -71,10 +196,11 @@ class RunFolder(Generic[R]):
             where = self.places.source(self.recipe.images())
             if self.split_file.is_file() and not is_there(where, Path.cwd()):
                 raise DataError(
-                    f"the images of {self.folder} are no longer at {where}; say where they are now: "
-                    "--data DIR (it is remembered)"
+                    f"the images of {self.folder} are no longer at {where}; say where they are now: ",
+                    Option("data", "DIR"),
+                    " (it is remembered)",
                 )
-            self._images = self.numbered(open_source(where))
+            self._images = open_source(where)
         return self._images
 
     @cached_property
@@ -89,8 +215,10 @@ class RunFolder(Generic[R]):
         if not self.has_images(self.source):
             raise DataError(
                 f"the images of {self.source.name} have changed since {self.split_file} was made "
-                f"({self._difference(self.source)}); put back what was there, give those of the split with "
-                "--data DIR, or start a new run with another --out"
+                f"({self._difference(self.source)}); put back what was there, give those of the split as ",
+                Option("data"),
+                ", or start a new run with another ",
+                Option("out"),
             )
         return self.recorded_split
 
@@ -99,7 +227,7 @@ class RunFolder(Generic[R]):
         return source.fingerprint() == self.recorded_split.source_sha256
 
     def move_images(self, data: str, *, remember: bool = True) -> None:
-        """Take the images from ``data`` from now on; later stages find them there without being told.
+        """Take the images from ``data`` from now on; later stages find them there.
 
         Args:
             data: a source of the very images that the split was made for.
@@ -107,7 +235,7 @@ class RunFolder(Generic[R]):
 
         Raises :class:`DataError` for other images.
         """
-        source = self.numbered(open_source(data))
+        source = open_source(data)
         if not self.has_images(source):
             raise DataError(
                 f"{data} does not hold the images that {self.folder} was split from "
@@ -119,40 +247,14 @@ class RunFolder(Generic[R]):
             write_json(self.folder / MARKER, marker | {"images": place})
         self.places = self.places.model_copy(update={"images": place})
         self._images = source
+        self._calibration.clear()
         for name in ("source", "split", "test_images"):
             self.__dict__.pop(name, None)
-
-    def _same_but_place(self, recipe: RunRecipe) -> bool:
-        """Whether a recipe is this run's, except for where its images are said to be."""
-        return self.recipe.model_copy(update={"data": recipe.data}) == recipe
-
-    def _follow(self, data: str | None) -> None:
-        """Take the images from where a recipe that resumes this run says they are.
-
-        The text of the beginning means the place of the beginning, in whatever folder it is typed.
-        """
-        if data is not None and data != self.recipe.data:
-            self.move_images(data)
-
-    def numbered(self, source: ImageSource) -> ImageSource:
-        """``source`` with the numbers that the split knows, if the run has begun."""
-        return numbered_as(source, self.recorded_split) if self.split_file.is_file() else source
 
     def _difference(self, source: ImageSource) -> str:
         """How ``source`` differs from what the split was made for."""
         now, then = len(source.labels), self.recorded_split.images
         return "their names, sizes or classes differ" if now == then else f"{now:,} now, {then:,} then"
-
-    def _make_split(self) -> Split:
-        """The split of the recipe; its held-out images can be read, up to some that it names."""
-        split = make_split(self.source, self.recipe.split, seed=self.recipe.seed)
-        return without_unreadable(self.source, split, limit=self.recipe.train.max_unreadable_images)
-
-    def _begin(self, marker: dict[str, Any], split: Split) -> None:
-        """Make the folder with its marker and its split, both or none."""
-        with output_folder(self.folder) as staging:
-            write_json(staging / MARKER, marker | {"began_in": str(Path.cwd())})
-            write_json(staging / self.split_file.name, split.model_dump(mode="json"))
 
     def _has_begun(self) -> bool:
         """Whether there is more in the folder than marker and split."""
@@ -164,6 +266,23 @@ class RunFolder(Generic[R]):
             path.unlink(missing_ok=True)
         self.folder.rmdir()
 
+    def training_images(self, count: int) -> ImagesAt:
+        """At most ``count`` images of the training split to calibrate on, those that can be read.
+
+        They are balanced over the classes and fixed by the seed; asked for again, they are kept.
+        """
+        if count not in self._calibration:
+            chosen = self._some(self.split.train, count, CALIBRATION)
+            self._calibration[count] = ImagesAt.readable(self.source, chosen, self.resolution)
+        return self._calibration[count]
+
+    def scoring_images(self, count: int | None) -> ImagesAt:
+        """At most ``count`` images of the search split (None: all), balanced and fixed likewise."""
+        return ImagesAt(self.source, self._some(self.split.search, count, SCORING))
+
+    def _some(self, indices: Sequence[int], count: int | None, use: int) -> list[int]:
+        return balanced_choice(indices, self.source.labels, count, [self.recipe.seed, use])
+
     @cached_property
     def test_images(self) -> ImagesAt:
         """All images of the test split; only the final report asks for them."""
@@ -172,9 +291,7 @@ class RunFolder(Generic[R]):
     def drafts(self) -> dict[str, Path]:
         """The drafts that the run made, by name."""
         if not self.drafts_folder.is_dir():
-            raise OutputError(
-                f"{self.folder} has no extracted subnets; run: anas extract {quoted(self.folder)}"
-            )
+            raise OutputError(f"{self.folder} has no extracted subnets; run: ", Call("extract", self.folder))
         return {name: self.drafts_folder / name for name in self.entry_order()}
 
     def entry_order(self) -> list[str]:
@@ -204,7 +321,7 @@ def read_marker(folder: Path, kind: Kind) -> dict[str, Any]:
     found = _kind(data)
     if found != kind:
         raise OutputError(
-            f"{folder} is the folder of a run of: {COMMANDS[found]}; one of: {COMMANDS[kind]} is needed"
+            f"{folder} is the folder of a run of: ", STAGES[found], "; one of: ", STAGES[kind], " is needed"
         )
     return data
 
@@ -222,14 +339,14 @@ def _kind(data: dict[str, Any]) -> Kind:
 def _read(folder: Path, kind: Kind) -> dict[str, Any]:
     if not (folder / MARKER).is_file():
         near = [path for path in folder.resolve().parents[:2] if (path / MARKER).is_file()]
-        meant = f"give its run, {quoted(near[0])}" if near else f"see: {COMMANDS[kind]}"
-        raise OutputError(f"{folder} is not the folder of a run (it has no {MARKER}); {meant}")
+        meant = [f"give its run, {quoted(near[0])}"] if near else ["see: ", STAGES[kind]]
+        raise OutputError(f"{folder} is not the folder of a run (it has no {MARKER}); ", *meant)
     data = read_json(folder / MARKER, error=OutputError)
     return data if isinstance(data, dict) else {}
 
 
 def in_words(there: Any, here: Any) -> str:
-    """The first differences between what a run was begun with and what it should go on with."""
+    """The first differences between what a run was begun with and what it should resume with."""
     found = differences(there, here)
     more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
     return "; ".join(found[:4]) + more

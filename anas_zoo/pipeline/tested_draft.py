@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from anas_zoo.data import ImageSource
+from anas_zoo.data import ImagesAt, ImageSource
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.images_at import ImagesAt
 from anas_zoo.profiling import FlopsReport, profile_flops
 from anas_zoo.searching.evaluator import accuracy_pct, logits_of
 from anas_zoo.space import SearchSpace

@@ -16,12 +16,9 @@ from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, silence
 from anas_zoo.core.text import quoted
-from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData, balanced_choice
-from anas_zoo.data.unreadable import readable
+from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
 from anas_zoo.nets import Supernet, save_supernet
-from anas_zoo.pipeline.changes import Settings
-from anas_zoo.pipeline.images_at import CALIBRATION, SCORING, ImagesAt
-from anas_zoo.pipeline.recipe import Recipe, about_recipe, default_recipe
+from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, resumable_run
 from anas_zoo.pipeline.training_picture import draw_training
@@ -169,7 +166,7 @@ def train_stage(run: Run, processes: Processes = HERE, *, about: Sequence[Part] 
     supernet.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.train.sync_batch_norm and processes.count > 1:
         supernet.share_batch_statistics(processes.differentiable_mean)
-    sampler, predictor = make_sampler(run.space, _with_places(run))
+    sampler, predictor = make_sampler(run.space, run.located.train)
     split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
     trainer = Trainer(
         SupernetStep(supernet, recipe.train, sampler, processes, predictor),
@@ -204,24 +201,11 @@ def train_stage(run: Run, processes: Processes = HERE, *, about: Sequence[Part] 
         )
 
 
-def _with_places(run: Run) -> TrainRecipe:
-    """The recipe of the training, its predictor as it is found from here."""
-    train = run.recipe.train
-    file = train.sampling.predictor
-    if file is None:
-        return train
-    sampling = train.sampling.model_copy(update={"predictor": run.places.file(file)})
-    return train.model_copy(update={"sampling": sampling})
-
-
 def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]]:
     """Accuracy on the search split of the smallest, the largest and a few fixed subnets, calibrated."""
-    recipe, split = run.recipe.train.evaluation, run.split
-    labels, seed = run.source.labels, run.recipe.seed
-    calibrated_on = balanced_choice(split.train, labels, recipe.calibration_images, [seed, CALIBRATION])
-    scored = balanced_choice(split.search, labels, recipe.images, [seed, SCORING])
-    calibration = ImagesAt(run.source, readable(run.source, calibrated_on))
-    images = ImagesAt(run.source, scored)
+    recipe = run.recipe.train.evaluation
+    calibration = run.training_images(recipe.calibration_images)
+    images = run.scoring_images(recipe.images)
     evaluator = SubnetEvaluator(
         supernet,
         calibration=calibration,

@@ -68,19 +68,19 @@ def succeeded(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
     """What the command printed to stdout; it must succeed and say nothing else but notes of its progress."""
     code = main([str(arg) for arg in args])
     captured = capsys.readouterr()
-    other = [line for line in captured.err.splitlines() if not line.startswith(("  ", "==>"))]
-    assert (code, other) == (0, [])
+    assert (code, [line for line in captured.err.splitlines() if line.startswith("anas: ")]) == (0, [])
     return captured.out
 
 
 def refused(capsys: pytest.CaptureFixture[str], *args: str | Path, code: int = 1) -> str:
-    """The one line of error without its prefix; the command must fail with ``code`` and print no result."""
+    """The one line of error, the last of all; the command must fail with ``code`` and print no result."""
     got = main([str(arg) for arg in args])
     captured = capsys.readouterr()
     assert (got, captured.out) == (code, "")
-    assert captured.err.count("\n") == 1
-    assert captured.err.startswith("anas: error: ")
-    return captured.err.removeprefix("anas: error: ").rstrip("\n")
+    *notes, last = captured.err.splitlines()
+    assert last.startswith("anas: error: ")
+    assert [line for line in notes if line.startswith("anas: ")] == []
+    return last.removeprefix("anas: error: ")
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

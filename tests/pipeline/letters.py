@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from anas_zoo.data.glyphs import CHARACTERS, GlyphsSource
-from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
+from anas_zoo.pipeline.recipe import FinetuneRecipe
 
 LETTERS = "7ALO"
 # With half the epochs and larger steps, results of 35 % to 50 % were seen on different machines.

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
 from anas_zoo.core.geometry import Mode
 from anas_zoo.data import DigitsSource, balanced_choice, eval_tensor
+from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.pipeline.evaluate import evaluate
-from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
-from anas_zoo.pipeline.finetune_run import FinetuneRun
-from anas_zoo.pipeline.images_at import SCORING
 from anas_zoo.pipeline.labelled_images import choose_images
+from anas_zoo.pipeline.recipe import FinetuneRecipe
+from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.zoo import Classifier, Entry, entry_folder, file_info, load_subnet, model_card, write_report
 from anas_zoo.zoo.evidence import Accuracy, EntryReport
 

@@ -14,8 +14,8 @@ from anas_zoo import create_model
 from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputError
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
+from anas_zoo.data.chosen_images import CALIBRATION
 from anas_zoo.pipeline.authors_labels import class_names, image_roles
-from anas_zoo.pipeline.images_at import CALIBRATION
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, publish, verify

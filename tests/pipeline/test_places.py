@@ -11,9 +11,9 @@ from letters import write_letters
 from tiny_recipe import tiny_recipe
 
 from anas_zoo.core.errors import DataError, OutputError
-from anas_zoo.data.places import source_seen_from
+from anas_zoo.data.sources import source_seen_from
 from anas_zoo.pipeline import Recipe, Run
-from anas_zoo.pipeline.places import is_there
+from anas_zoo.pipeline.run_folder import is_there
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_moved_images_are_told_of_once(project: Path, monkeypatch: pytest.Monkey
     split = Run.open(Path("run")).split
     moved = project.parent / "elsewhere" / "letters"
     shutil.move(project / "images", moved)
-    with pytest.raises(DataError, match=r"no longer at .*/images; say where they are now: --data DIR"):
+    with pytest.raises(DataError, match=r"no longer at .*/images; say where they are now: data='DIR'"):
         _ = Run.open(Path("run")).split
     folder = elsewhere(project, monkeypatch)
     assert Run.open(folder, "letters").split == split

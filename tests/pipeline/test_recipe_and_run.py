@@ -28,7 +28,7 @@ def test_only_the_built_in_images_need_no_data() -> None:
 
 
 def test_no_run_begins_without_images(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="has no images of its own; give --data DIR"):
+    with pytest.raises(ConfigError, match="has no images of its own; give data='DIR'"):
         Run.start(tmp_path / "run", Recipe.load("small_images"))
     assert not (tmp_path / "run").exists()
 

@@ -31,8 +31,7 @@ from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
 from anas_zoo.nets.timm_models import _read_entry
-from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
-from anas_zoo.pipeline.recipe import Recipe
+from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.searching.folder import recorded_search
 from anas_zoo.profiling import open_session

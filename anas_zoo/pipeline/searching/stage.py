@@ -79,7 +79,7 @@ def search_stage(
     Raises :class:`SearchError` when nothing is within the limits, when the folder holds another search, or
     when evaluations keep failing; :class:`OutputError` when the folder is taken.
     """
-    recipe = recipe or run.search_recipe
+    recipe = recipe or run.located.search
     seed = run.recipe.seed if seed is None else seed
     folder = out or run.search_folder
     run.use_threads()

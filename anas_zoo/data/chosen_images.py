@@ -1,0 +1,164 @@
+"""Some images of a source: how they are chosen, and as tensors, as a deployed model would see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from anas_zoo.core.errors import DataError
+from anas_zoo.core.progress import track
+from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
+from anas_zoo.data.preprocessing import Preprocessing
+from anas_zoo.data.sources import ImageSource
+from anas_zoo.data.unreadable import note_unreadable
+
+__all__ = ["CALIBRATION", "SCORING", "ImagesAt", "ViewsAt", "balanced_choice", "check_memory", "eval_tensor"]
+
+BATCH = 256  # images that are classified at a time
+CALIBRATION, SCORING = 11, 12  # last words of the seeds by which images are chosen: what they are for
+MAX_BYTES_IN_MEMORY = 4 * 2**30
+
+
+def balanced_choice(
+    indices: Sequence[int] | npt.NDArray[np.integer],
+    labels: npt.NDArray[np.int64],
+    count: int | None,
+    seed: Sequence[int],
+) -> list[int]:
+    """At most ``count`` of ``indices``, the classes as even as can be, in an order that mixes them.
+
+    Args:
+        indices: numbers of images.
+        labels: the class of every image of their source, by number.
+        count: None for all; of a smaller count the images are the first ones of a larger one.
+        seed: words that the choice follows from.
+    """
+    numbers = np.asarray(indices, dtype=np.int64)
+    rng = np.random.default_rng(list(seed))
+    shuffled = rng.permutation(len(numbers))
+    by_class = shuffled[np.argsort(labels[numbers][shuffled], kind="stable")]
+    _, starts, counts = np.unique(labels[numbers][by_class], return_index=True, return_counts=True)
+    turn = np.arange(len(numbers)) - np.repeat(starts, counts)  # 0 for the first of its class
+    order = by_class[np.lexsort((rng.permutation(len(numbers)), turn))]
+    chosen: list[int] = numbers[order[:count]].tolist()
+    return chosen
+
+
+def eval_tensor(
+    source: ImageSource, indices: Sequence[int], preprocessing: Preprocessing, resolution: int
+) -> Tensor:
+    """The images ``indices`` as a deployed model would see them, (N, 3, R, R) float32.
+
+    Raises :class:`DataError` for more than fit in memory, and naming an image that cannot be read.
+    """
+    check_memory(len(indices), resolution, bytes_per_value=4)
+    transform = preprocessing.transform(resolution)
+    what = f"preprocess {len(indices)} images at {resolution}"
+    return torch.stack([transform(source.image(index)) for index in track(indices, what)])
+
+
+def check_memory(count: int, side: int, bytes_per_value: int) -> None:
+    """Raise :class:`DataError` when that many images would not fit the memory set aside for them."""
+    needed = count * 3 * side * side * bytes_per_value
+    if needed > MAX_BYTES_IN_MEMORY:
+        raise DataError(
+            f"{count} images at {side}×{side} need {needed / 2**30:.1f} GiB of memory, "
+            f"the limit is {MAX_BYTES_IN_MEMORY / 2**30:.0f} GiB; use fewer images, or for training "
+            "loader: stream"
+        )
+
+
+class ImagesAt:
+    """The images ``indices`` of a source, preprocessed on demand at any resolution and kept."""
+
+    def __init__(self, source: ImageSource, indices: Sequence[int]) -> None:
+        self._source, self._indices = source, indices
+        self._made: dict[int, Tensor] = {}
+        self.labels = torch.from_numpy(source.labels[list(indices)])
+
+    @classmethod
+    def readable(
+        cls, source: ImageSource, indices: Sequence[int], resolution: int, what: str = "calibration images"
+    ) -> Self:
+        """Those of ``indices`` that can be read, made at ``resolution``; a note says how many cannot.
+
+        Raises :class:`DataError` when none can be read.
+        """
+        check_memory(len(indices), resolution, bytes_per_value=4)
+        transform = source.preprocessing.transform(resolution)
+        found: dict[int, Tensor] = {}
+        reasons = []
+        for index in track(indices, f"preprocess {len(indices)} {what} at {resolution}"):
+            try:
+                found[index] = transform(source.image(index))
+            except DataError as exc:
+                reasons.append(str(exc))
+        if reasons and not found:
+            raise DataError(f"none of {len(indices)} {what} can be read; the last: {reasons[-1]}")
+        note_unreadable(reasons, len(indices), what)
+        images = cls(source, list(found))
+        images._made[resolution] = torch.stack(list(found.values()))
+        return images
+
+    def __call__(self, resolution: int) -> Tensor:
+        """(N, 3, R, R) float32."""
+        if resolution not in self._made:
+            source = self._source
+            self._made[resolution] = eval_tensor(source, self._indices, source.preprocessing, resolution)
+        return self._made[resolution]
+
+    def batches(self, resolution: int) -> Iterator[Tensor]:
+        """The same images in parts (n, 3, R, R) float32; more than fit in memory are not kept."""
+        if len(self._indices) <= _images_in_memory(resolution):
+            yield from self(resolution).split(BATCH)
+            return
+        for start in range(0, len(self._indices), BATCH):
+            part = self._indices[start : start + BATCH]
+            yield eval_tensor(self._source, part, self._source.preprocessing, resolution)
+
+    def that_fit(self, resolution: int) -> ImagesAt:
+        """These images, or as many of them, balanced over the classes, as fit in memory at a resolution."""
+        limit = _images_in_memory(resolution)
+        return self if len(self._indices) <= limit else self.some(limit)
+
+    def some(self, count: int) -> ImagesAt:
+        """At most ``count`` of these images, balanced over the classes: the same ones every time."""
+        chosen = balanced_choice(self._indices, self._source.labels, count, [0, SCORING])
+        return ImagesAt(self._source, chosen)
+
+
+def _images_in_memory(side: int) -> int:
+    """How many images (3, side, side) float32 the memory set aside for them holds."""
+    return MAX_BYTES_IN_MEMORY // (3 * side * side * 4)
+
+
+class ViewsAt:
+    """Images as they are and in further fixed augmented views, at any resolution.
+
+    Every resolution gets the same views: they are rendered from the images at their largest one.
+    """
+
+    def __init__(
+        self, images: ImagesAt, largest: int, augmentation: AugmentationRecipe, views: int, seed: int
+    ) -> None:
+        self._images, self._largest = images, largest
+        generator = torch.Generator().manual_seed(seed)
+        always = augmentation.model_copy(update={"probability": 1.0})
+        count = len(images.labels)
+        self._maps = [draw_affine(always, count, generator) for _ in range(views - 1)]
+        self._made: dict[int, Tensor] = {}
+        self.labels = images.labels.repeat(views)
+
+    def __call__(self, resolution: int) -> Tensor:
+        """(views · N, 3, R, R) float32; the first N are the images themselves."""
+        if resolution not in self._made:
+            base = self._images(self._largest)
+            further = [augment(base, affine, resolution) for affine in self._maps]
+            made = torch.cat([self._images(resolution), *further])
+            self._made[resolution] = made.contiguous(memory_format=torch.channels_last)
+        return self._made[resolution]
