@@ -18,7 +18,7 @@ __all__ = ["publish"]
 
 
 def publish(
-    draft: Annotated[
+    entry: Annotated[
         str, typer.Argument(metavar="ENTRY", help="A draft's or an entry's folder; it is left as it is.")
     ],
     to: Annotated[
@@ -44,7 +44,7 @@ def publish(
     """Publish a draft as a new folder or on the Hub; or refuse and say which evidence is missing."""
     from anas_zoo.pipeline.publish import publish as run
 
-    done = run(draft, to, licence=licence, private=private, dry_run=dry_run)
+    done = run(entry, to, licence=licence, private=private, dry_run=dry_run)
     if as_json:
         dry = {"dry_run": True, "to": to, "private": private} if dry_run else {}
         print_json(dry | done.to_dict())
