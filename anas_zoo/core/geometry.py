@@ -18,7 +18,6 @@ __all__ = [
     "Transparency",
     "crop_offset",
     "cubic_matrix",
-    "is_strip",
     "resize_and_crop_sides",
     "resized_short_side",
     "resized_size",
@@ -35,8 +34,6 @@ REFERENCE_RESIZE, REFERENCE_CROP = 256, 224
 # What the mode ``reference`` does not leave open; 224 / 0.875 is 256.
 REFERENCE_FIXED: Final[dict[str, Any]] = {"interpolation": "bilinear", "crop_pct": 0.875}
 
-STRIP = 100  # sides of an image; with more, a file of 100 bytes can ask for gigabytes once it is enlarged
-
 CUBIC_A = -0.75  # torch's; Pillow has -0.5
 
 
@@ -50,11 +47,6 @@ def resize_and_crop_sides(mode: Mode, resolution: int, crop_pct: float) -> tuple
     if mode == "reference":
         return REFERENCE_RESIZE, REFERENCE_CROP
     return resized_short_side(resolution, crop_pct), resolution
-
-
-def is_strip(width: int, height: int) -> bool:
-    """Whether an image is so long that its middle is cut out before it is enlarged, to save memory."""
-    return max(width, height) > STRIP * min(width, height)
 
 
 def resized_size(width: int, height: int, short_side: int) -> tuple[int, int]:

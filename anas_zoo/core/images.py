@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from anas_zoo.core.errors import DataError
-from anas_zoo.core.geometry import Interpolation, Transparency, crop_offset, is_strip, resized_size
+from anas_zoo.core.geometry import Interpolation, Transparency, crop_offset, resized_size
 from anas_zoo.core.outside import refuse_irregular
 
 __all__ = ["opaque", "read_image", "resized_and_cropped"]
@@ -20,7 +19,7 @@ __all__ = ["opaque", "read_image", "resized_and_cropped"]
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 # Pillow's own limit, above which it only warns: 89 million pixels, 270 MB. A small file can claim any size.
 MAX_PIXELS = 2**30 // 4 // 3
-FARTHEST = 3  # pixels of the result that a filter reaches: Lanczos'
+LONGEST = 100  # times its width; enlarged to a network's input, a longer image may be gigabytes
 SAMPLE_BITS = {"1": 1, "L;2": 2, "L;4": 4, "RGB;16B": 16}  # of a PNG, by Pillow's name; of others 8
 
 
@@ -31,7 +30,7 @@ def read_image(
 
     16 bits are scaled to 8 (Pillow's own conversion of grey ones clips them to white); grey, palette and CMYK
     are converted. Pixels that are floating-point numbers or go beyond 16 bits have no scale that could be
-    known, and are refused.
+    known, and are refused; so are images more than a hundred times as long as wide.
 
     Args:
         source: a file's path, the bytes of a file, a file open for reading, or an image that Pillow opened;
@@ -79,44 +78,12 @@ def opaque(image: Image.Image, transparency: Transparency) -> Image.Image:
 def resized_and_cropped(
     image: Image.Image, short_side: int, side: int, interpolation: Interpolation
 ) -> Image.Image:
-    """The middle ``side`` × ``side`` pixels of an RGB ``image`` once it has that short side: as torchvision.
-
-    Of an image that is more than a hundred times as long as wide, the rest is never made: its resized form
-    may be gigabytes. The result is then equal within a grey level; but ``nearest`` and ``box`` have edges,
-    where a few pixels may be their neighbours.
-    """
+    """The middle ``side`` × ``side`` pixels of an RGB ``image`` resized to ``short_side``, as torchvision has it."""
     size = resized_size(*image.size, short_side)
     resample = Image.Resampling[interpolation.upper()]
-    if is_strip(*image.size):
-        return _middle_of_strip(image, size, side, resample)
     if image.size != size:
         image = image.resize(size, resample)
     left, top = (crop_offset(length, side) for length in size)
-    return image.crop((left, top, left + side, top + side))
-
-
-def _middle_of_strip(
-    image: Image.Image, size: tuple[int, int], side: int, resample: Image.Resampling
-) -> Image.Image:
-    wide = image.width > image.height
-    length, resized = max(image.size), max(size)
-    scale = length / resized
-    start = crop_offset(resized, side) * scale
-    reach = FARTHEST * max(scale, 1.0) + 1
-    # Cut at whole pixels first: Pillow keeps the edges of a box in float32.
-    first, beyond = max(0, math.floor(start - reach)), min(length, math.ceil(start + side * scale + reach))
-    x0, x1 = start - first, start - first + side * scale
-    if wide:
-        image = image.crop((first, 0, beyond, image.height))
-        image = image.resize((side, image.height), resample, (x0, 0, x1, image.height))
-    else:
-        image = image.crop((0, first, image.width, beyond))
-        if scale <= 1:  # each way rounds to bytes; Pillow goes along the columns first where many rows go
-            image = image.resize((size[0], image.height), resample)
-        image = image.resize((image.width, side), resample, (0, x0, image.width, x1))
-    image = image.resize((side, size[1]) if wide else (size[0], side), resample)
-    margin = crop_offset(min(size), side)
-    left, top = (0, margin) if wide else (margin, 0)
     return image.crop((left, top, left + side, top + side))
 
 
@@ -131,6 +98,10 @@ def _refuse_unusual(file: Image.Image, what: str) -> None:
 
 
 def _upright(image: Image.Image, what: str) -> Image.Image:
+    if max(image.size) > LONGEST * min(image.size):
+        raise DataError(
+            f"{what}: {image.width} × {image.height} pixels, over {LONGEST} times as long as wide; cut it"
+        )
     clear = _clear_colour(image)
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # I;16, I;16B and, from some formats, 16 bits held in 32

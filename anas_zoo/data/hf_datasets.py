@@ -21,7 +21,7 @@ __all__ = ["HfDatasetSource", "place_and_config"]
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")
 LABEL_TYPES = ("int", "bool", "string")  # parts of the types' names, such as uint8, by rank
-NAMED = 5  # configurations or classes that an error names
+NAMED = 5  # classes that an error names
 MAX_CLASSES = 10**6  # of labels that are numbers
 
 
@@ -116,30 +116,12 @@ def _load(place: str, config: str) -> Any:
     try:
         return datasets.load_dataset(place, config or None)
     except Exception as exc:  # it goes through several libraries, each with errors of its own
-        # "Config name is missing", "BuilderConfig 'x' not found"
-        named = isinstance(exc, ValueError) and "Config" in str(exc)
-        if named and (known := _configurations(place)) and config not in known:
-            given = f"no configuration {config!r}" if config else f"{len(known)} configurations"
-            raise DataError(
-                f"hfds/{place} has {given}; give one of: "
-                + ", ".join(f"hfds/{place}:{name}" for name in known[:NAMED])
-                + (f" and {len(known) - NAMED} more" if len(known) > NAMED else "")
-            ) from exc
-        told = exc.__cause__ if isinstance(exc, datasets.exceptions.DatasetGenerationError) else None
-        reason = " ".join(str(told or exc).split())[:300]
+        cause = exc.__cause__ if isinstance(exc, datasets.exceptions.DatasetGenerationError) else None
+        reason = " ".join(str(cause or exc).split())[:300]  # which names the configurations that there are
         raise DataError(
-            f"hfds/{place}: cannot be loaded ({reason}); give hfds/ and the name of a dataset on the Hub "
-            "or a folder of its files"
+            f"hfds/{place}: cannot be loaded ({reason}); give hfds/NAME or hfds/NAME:CONFIG, of a dataset on "
+            "the Hub or of a folder of its files"
         ) from exc
-
-
-def _configurations(place: str) -> list[str]:
-    import datasets
-
-    try:
-        return list(datasets.get_dataset_config_names(place))
-    except Exception:  # as in _load, whose own error is then told
-        return []
 
 
 def _undecoded(part: Any, image_column: str) -> Any:

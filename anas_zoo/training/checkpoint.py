@@ -115,12 +115,6 @@ class CheckpointFolder:
             raise CheckpointError(f"no checkpoint in {self.folder} can be read: " + "; ".join(damaged))
         return None
 
-    def drop_after(self, step: int) -> None:
-        """Remove the checkpoints of later steps; they belong to a course that was given up."""
-        for later in self.steps():
-            if later > step:
-                self.path(later).unlink(missing_ok=True)
-
     def tidy(self) -> None:
         """Remove what a killed process left half-written."""
         for path in self._files():

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.core.errors import OutputError
-from anas_zoo.core.files import atomic_write
 from anas_zoo.space import SearchSpace
 
-__all__ = ["FlopsPrior", "cache_folder"]
+__all__ = ["FlopsPrior"]
 
 Codes = npt.NDArray[np.int64]
 
 CHUNK = 250_000  # architectures drawn and priced at a time
-FORMAT = 1  # of the cached file; a change makes all of them anew
-
-
-def cache_folder() -> Path:
-    """Where priors are kept: ``anas-zoo`` in the user's cache folder (``XDG_CACHE_HOME`` or ``~/.cache``)."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "anas-zoo" / "priors"
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,7 @@ class FlopsPrior:
 
     @classmethod
     def draw(cls, space: SearchSpace, *, draws: int, bins: int, seed: int = 0) -> FlopsPrior:
-        """The prior from ``draws`` uniform architectures, in ``bins`` bins of equal width."""
+        """The prior from ``draws`` uniform architectures (a million: 4 s), in ``bins`` equally wide bins."""
         rng = np.random.default_rng(seed)
         low, high = space.macs([space.smallest, space.largest]).tolist()
         edges = np.linspace(low, high + 1, bins + 1).astype(np.int64)
@@ -67,33 +53,6 @@ class FlopsPrior:
                 table += flat.reshape(table.shape)
         shares = tuple(table / np.maximum(counts, 1)[:, None] for table in tables)
         return cls(space, edges, counts / draws, shares)
-
-    @classmethod
-    def load(cls, space: SearchSpace, *, draws: int, bins: int) -> FlopsPrior:
-        """The prior as :meth:`draw` makes it, read from the cache if the space was seen before."""
-        path = cache_folder() / f"{space.id}-{draws}-{bins}-v{FORMAT}.npz"
-        prior = cls._read(path, space, bins)
-        if prior is None:
-            prior = cls.draw(space, draws=draws, bins=bins)
-            content = io.BytesIO()
-            tables = {f"gene_{gene}": table for gene, table in enumerate(prior.frequencies)}
-            np.savez(content, edges=prior.edges, probabilities=prior.probabilities, **tables)  # type: ignore[arg-type]
-            with contextlib.suppress(OutputError, OSError):  # a cache that cannot be written costs seconds
-                atomic_write(path, content.getvalue())
-        return prior
-
-    @classmethod
-    def _read(cls, path: Path, space: SearchSpace, bins: int) -> FlopsPrior | None:
-        try:
-            content = io.BytesIO(path.read_bytes())  # numpy leaves a damaged file open
-            with np.load(content, allow_pickle=False) as file:
-                tables = tuple(file[f"gene_{gene}"] for gene in range(space.genes.count))
-                prior = cls(space, file["edges"], file["probabilities"], tables)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            return None  # absent or damaged: made anew
-        shapes = [(bins, len(choices)) for choices in space.genes.choices]
-        whole = prior.edges.shape == (bins + 1,) and [table.shape for table in tables] == shapes
-        return prior if whole and prior.probabilities.shape == (bins,) else None
 
     def bin_of(self, macs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Bin of each count; what lies outside goes to the nearest bin."""

@@ -259,5 +259,5 @@ def make_sampler(space: SearchSpace, recipe: TrainRecipe) -> tuple[Sampler, Accu
     if sampling.quality == "predictor":
         assert sampling.predictor is not None  # the schema sees to it
         predictor = AccuracyPredictor(sampling.predictor, space)
-    prior = FlopsPrior.load(space, draws=sampling.prior_draws, bins=sampling.prior_bins)
+    prior = FlopsPrior.draw(space, draws=sampling.prior_draws, bins=sampling.prior_bins)
     return AttentiveSampler(prior, sampling, subnets), predictor

@@ -55,7 +55,7 @@ def test_from_the_shelf_to_a_published_entry_of_other_classes(
     assert {one["label"] for one in predicted[0]["predictions"]} == set("7ALO")
 
     again = refused(capsys, *arguments, *more, "--resume")
-    assert "already holds this fine-tuning, finished" in again
+    assert "already holds this run, finished" in again
     assert "is the folder of a run of: anas finetune" in refused(capsys, "search", run)
 
 

@@ -130,7 +130,7 @@ def test_a_training_is_resumed_with_moved_images(
     said = refused(capsys, *again, "--data", "../moved", "--set", "train.epochs=2")
     assert "another recipe" in said
     assert "train.epochs: 1 there, 2 here" in said
-    assert "leave out --recipe, --set and --seed to resume it as it was begun" in said
+    assert "leave out what differs to resume it as it was begun" in said
     assert "trained" in succeeded(capsys, *again, "--data", "../moved")
     assert Path("run/supernet/supernet.safetensors").read_bytes() == weights
     monkeypatch.chdir(project.parent)
@@ -158,6 +158,7 @@ def test_a_fine_tuning_is_resumed_with_moved_images(project: Path, monkeypatch: 
     entry = Entry.read(entry_folder("digits_s"))
     recipe = FinetuneRecipe.load(changes={"data": "images"})
     split = FinetuneRun.start(Path("run"), recipe, entry).split
+    Path("run/training").mkdir()  # it has begun
     shutil.move("images", "moved")
     moved = FinetuneRecipe.load(changes={"data": "moved"})
     assert FinetuneRun.start(Path("run"), moved, entry).split == split
@@ -167,5 +168,5 @@ def test_a_fine_tuning_is_resumed_with_moved_images(project: Path, monkeypatch: 
     assert run.recipe == recipe
     own = run.origin.preprocessing.to_preprocessing()
     assert run.source.preprocessing == dataclasses.replace(own, transparency="white")
-    with pytest.raises(OutputError, match="holds another fine-tuning"):
+    with pytest.raises(OutputError, match="holds a run of another recipe"):
         FinetuneRun.start(project / "run", FinetuneRecipe.load(changes={"data": "moved", "seed": 2}), entry)

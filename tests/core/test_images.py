@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import io
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from PIL import Image
 from torchvision.transforms import functional as tv
 
 from anas_zoo.core.errors import DataError
-from anas_zoo.core.geometry import Interpolation, crop_offset, resized_short_side, resized_size
+from anas_zoo.core.geometry import Interpolation, resized_short_side
 from anas_zoo.core.images import opaque, read_image, resized_and_cropped
 
 
@@ -260,41 +258,6 @@ def test_every_orientation_is_turned_upright(orientation: int, tmp_path: Path) -
 FILTERS: list[Interpolation] = ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    narrow=st.integers(1, 12),
-    times=st.integers(101, 400),
-    more=st.integers(0, 11),
-    wide=st.booleans(),
-    side=st.integers(1, 40),
-    crop_pct=st.floats(0.3, 1.0),
-    interpolation=st.sampled_from(FILTERS),
-    seed=st.integers(0, 9),
-)
-def test_the_middle_of_a_strip_is_that_of_the_resized_image(
-    narrow: int,
-    times: int,
-    more: int,
-    wide: bool,
-    side: int,
-    crop_pct: float,
-    interpolation: Interpolation,
-    seed: int,
-) -> None:
-    long = narrow * times + more
-    size = (narrow, long) if wide else (long, narrow)
-    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
-    if interpolation in ("nearest", "box"):  # which have edges: a pixel that lies on one goes either way
-        slope = np.abs(np.arange(long) % 510 - 255).astype(np.uint8)
-        pixels[:] = slope[None, :, None] if size[1] == long else slope[:, None, None]
-    image, short_side = Image.fromarray(pixels), resized_short_side(side, crop_pct)
-    whole = image.resize(resized_size(*image.size, short_side), Image.Resampling[interpolation.upper()])
-    left, top = (crop_offset(length, side) for length in whole.size)
-    want = np.asarray(whole.crop((left, top, left + side, top + side)), np.int64)
-    got = np.asarray(resized_and_cropped(image, short_side, side, interpolation), np.int64)
-    assert np.abs(got - want).max() <= 1
-
-
 @settings(max_examples=60, deadline=None)
 @given(
     width=st.integers(1, 90),
@@ -313,23 +276,7 @@ def test_other_images_are_cut_as_torchvision_does(
     assert resized_and_cropped(image, short_side, side, interpolation).tobytes() == want.tobytes()
 
 
-LITTLE_MEMORY = """
-import resource, sys
-from PIL import Image
-from anas_zoo.core.images import read_image, resized_and_cropped
-
-image = read_image(sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for turned in (image, image.rotate(90, expand=True)):
-    assert resized_and_cropped(turned, 256, 224, "bicubic").size == (224, 224)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux counts memory in kilobytes")
-def test_a_strip_takes_little_memory(tmp_path: Path) -> None:
-    Image.new("1", (10_000, 1)).save(tmp_path / "strip.png")
-    assert (tmp_path / "strip.png").stat().st_size < 200
-    command = [sys.executable, "-c", LITTLE_MEMORY, str(tmp_path / "strip.png")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 20_000  # resized as a whole it has 2 GB
+def test_a_strip_is_refused(tmp_path: Path) -> None:
+    Image.new("1", (10_000, 99)).save(tmp_path / "strip.png")
+    with pytest.raises(DataError, match=r"strip\.png: 10000 × 99 pixels, over 100 times as long as wide"):
+        read_image(tmp_path / "strip.png")

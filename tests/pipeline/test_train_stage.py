@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,14 +10,14 @@ from PIL import Image
 from tiny_recipe import tiny_recipe
 
 from anas_zoo.core.errors import CheckpointError, DataError
-from anas_zoo.core.schema import read_yaml
+from anas_zoo.core.files import write_json
+from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, balanced_choice
 from anas_zoo.data.chosen_images import CALIBRATION
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.train import train_stage
-from anas_zoo.space import SearchSpace
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import Entry
 
@@ -31,9 +31,15 @@ TRAIN = {
 }
 
 
-def test_a_trained_run_holds_weights_metrics_and_a_picture(tmp_path: Path) -> None:
-    run = Run.start(tmp_path / "run", tiny_recipe(train=TRAIN))
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of the digits that was trained."""
+    run = Run.start(tmp_path_factory.mktemp("trained") / "run", tiny_recipe(train=TRAIN))
     train_stage(run)
+    return run
+
+
+def test_a_trained_run_holds_weights_metrics_and_a_picture(run: Run) -> None:
     assert sorted(path.name for path in run.supernet_folder.iterdir()) == [
         "metrics.jsonl",
         "supernet.safetensors",
@@ -98,26 +104,24 @@ def test_an_unreadable_image_stops_nothing_after_the_training(
         _ = Run.open(run.folder).split
 
 
-def test_a_resume_with_another_space_is_refused_and_the_difference_named(tmp_path: Path) -> None:
-    file = tmp_path / "space.yaml"
-    text = (Path(SearchSpace.load.__globals__["PRESETS"]) / "digits.yaml").read_text()
-    file.write_text(text)
-    run = Run.start(tmp_path / "run", tiny_recipe(train=TRAIN, space=str(file)))
-    train_stage(run)
-    assert read_yaml(file)["head"]["width"] == [64, 96]
-    file.write_text(text.replace("head: {width: [64, 96]", "head: {width: [64, 128]"))
-    (run.supernet_file).unlink()
+def test_a_resume_with_another_space_is_refused_and_the_difference_named(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "supernet")
+    space = run.space.to_dict()
+    assert space["head"]["width"] == [64, 96]
+    space["head"]["width"] = [64, 128]
+    write_json(tmp_path / "space.yaml", space)
+    marker = read_json(tmp_path / "run" / "run.json")
+    marker["recipe"]["space"] = str(tmp_path / "space.yaml")
+    write_json(tmp_path / "run" / "run.json", marker)
     again = Run.open(tmp_path / "run")
     with pytest.raises(CheckpointError, match=r"space\.head\.width\[1\]: 96 there, 128 here"):
         train_stage(again)
 
 
-def test_weights_do_not_depend_on_how_often_one_looks(tmp_path: Path) -> None:
-    states = []
-    for every in (1, 2):
-        recipe = tiny_recipe(train=TRAIN | {"evaluation": {"every_epochs": every}, "log_every_steps": every})
-        run = Run.start(tmp_path / str(every), recipe)
-        train_stage(run)
-        states.append(load_supernet(run.supernet_file).state_dict())
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-    assert json.loads((tmp_path / "1" / "run.json").read_text())["format"] == 1
+def test_weights_do_not_depend_on_how_often_one_looks(run: Run, tmp_path: Path) -> None:
+    recipe = tiny_recipe(train=TRAIN | {"evaluation": {"every_epochs": 2}, "log_every_steps": 2})
+    other = Run.start(tmp_path / "run", recipe)
+    train_stage(other)
+    first, second = (load_supernet(one.supernet_file).state_dict() for one in (run, other))
+    assert all(torch.equal(first[name], second[name]) for name in first)

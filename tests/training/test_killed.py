@@ -31,7 +31,7 @@ def run(folder: Path, point: str = "") -> int:
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("uninterrupted")
     assert run(folder) == 0
     return folder
@@ -48,27 +48,24 @@ def metrics(folder: Path) -> list[object]:
 
 POINTS = [
     ["step 1"],  # before anything but the first checkpoint
-    ["step 5"],  # between two checkpoints
     ["gradients 9"],  # gradients computed, weights not yet changed
-    ["fsync 1"],  # inside the write of the very first checkpoint
-    ["fsync 4"],  # inside the write of a later one
+    ["fsync 4"],  # inside the write of a checkpoint
     ["replace 5"],  # written whole, not yet in its place
-    ["metrics 3"],  # in the middle of a line
-    ["step 3", "fsync 3", "step 2"],  # again and again
+    ["step 3", "metrics 3", "fsync 3"],  # again and again, once in the middle of a line
 ]
 
 
 @pytest.mark.parametrize("points", POINTS, ids=["+".join(p).replace(" ", "") for p in POINTS])
-def test_killed_and_resumed_is_bit_identical(tmp_path: Path, reference: Path, points: list[str]) -> None:
+def test_killed_and_resumed_is_bit_identical(tmp_path: Path, uninterrupted: Path, points: list[str]) -> None:
     for point in points:
         assert run(tmp_path, point) == -signal.SIGKILL
         assert not (tmp_path / "supernet.safetensors").exists()
     assert run(tmp_path) == 0
     found = load_supernet(tmp_path / "supernet.safetensors").state_dict()
-    assert same(found, load_supernet(reference / "supernet.safetensors").state_dict())
-    assert metrics(tmp_path) == metrics(reference)
+    assert same(found, load_supernet(uninterrupted / "supernet.safetensors").state_dict())
+    assert metrics(tmp_path) == metrics(uninterrupted)
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == sorted(path.name for path in (reference / "checkpoints").iterdir()), (
+    assert names == sorted(path.name for path in (uninterrupted / "checkpoints").iterdir()), (
         "nothing half-written"
     )
 

@@ -100,14 +100,6 @@ def test_acceptance_is_counted_and_goes_on_after_a_restore() -> None:
     assert other.counters() == sampler.counters()
 
 
-def test_spos_trains_one_path() -> None:
-    sampler, _ = make_sampler(SPACE, recipe("spos"))
-    steps = [sampler.draw(moment(step), refuse) for step in range(400)]
-    assert {tuple(draw.kind for draw in draws) for draws in steps} == {("sampled",)}
-    counts = Counter(draws[0].arch.resolution for draws in steps)
-    assert all(60 < counts[resolution] < 140 for resolution in SPACE.genes.choices[0])
-
-
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from([SPACE, SMALL]), st.integers(1, 13), st.integers(0, 5))
 def test_fairnas_trains_every_choice_equally_often_in_a_round(

@@ -16,14 +16,25 @@ from anas_zoo.training import StepReport, SupernetStep, read_metrics
 from anas_zoo.training.metrics import Meter
 from anas_zoo.training.step import DivergedError
 
-
-def test_the_same_seed_gives_the_same_weights_to_the_last_bit(tmp_path: Path) -> None:
-    first, second = train(tmp_path / "a"), train(tmp_path / "b")
-    assert same(first, second)
-    assert not torch.equal(first["mix.weight"], train(tmp_path / "c", seed=1)["mix.weight"])
+Trained = tuple[Path, dict[str, torch.Tensor]]
 
 
-@pytest.mark.parametrize("strategy", ["uniform", "spos", "fairnas", "ofa", "worstup"])
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The folder and the weights of one uninterrupted training."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, train(folder)
+
+
+def test_the_same_seed_gives_the_same_weights_to_the_last_bit(trained: Trained, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    assert same(train(tmp_path / "b"), trained[1])
+    assert torch.equal(before, torch.get_rng_state())
+    assert not torch.equal(trained[1]["mix.weight"], train(tmp_path / "c", seed=1)["mix.weight"])
+
+
+@pytest.mark.parametrize("strategy", ["worstup", "ofa"])
 def test_every_strategy_trains_and_resumes_to_the_last_bit(tmp_path: Path, strategy: str) -> None:
     recipe = tiny(sampling={"strategy": strategy, "prior_draws": 5000, "prior_bins": 20})
     whole = train(tmp_path / "whole", recipe)
@@ -36,26 +47,16 @@ def test_every_strategy_trains_and_resumes_to_the_last_bit(tmp_path: Path, strat
     assert same(train(tmp_path / "cut", recipe), whole)
 
 
-def test_every_weight_of_the_supernet_is_trained(tmp_path: Path) -> None:
-    untrained = make_supernet().state_dict()
-    supernet, trainer = make_trainer(tmp_path)
-    trainer.run()
-    for name, parameter in supernet.named_parameters():
-        assert not torch.equal(parameter, untrained[name]), name
-    for name, buffer in supernet.named_buffers():
-        assert torch.equal(buffer, untrained[name]), f"{name}: running statistics are not for the supernet"
+def test_every_weight_of_the_supernet_is_trained(trained: Trained) -> None:
+    untrained = make_supernet()
+    for name, parameter in untrained.named_parameters():
+        assert not torch.equal(parameter, trained[1][name]), name
+    for name, buffer in untrained.named_buffers():
+        assert torch.equal(buffer, trained[1][name]), f"{name}: running statistics are not for the supernet"
 
 
-def test_the_global_generators_are_left_alone(tmp_path: Path) -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    train(tmp_path, tiny(epochs=1))
-    assert torch.equal(before, torch.get_rng_state())
-
-
-def test_metrics_tell_everything_in_json_and_tensorboard(tmp_path: Path) -> None:
-    train(tmp_path)
-    records = read_metrics(tmp_path)
+def test_metrics_say_everything_in_json_and_tensorboard(trained: Trained) -> None:
+    records = read_metrics(trained[0])
     assert [r["step"] for r in records if r["kind"] == "train"] == [2, 4, 6, 8, 10, 12]
     assert [r["step"] for r in records if r["kind"] == "evaluation"] == [4, 8, 12]
     last = [r for r in records if r["kind"] == "train"][-1]
@@ -66,7 +67,7 @@ def test_metrics_tell_everything_in_json_and_tensorboard(tmp_path: Path) -> None
     assert 0 <= last["data_wait_pct"] <= 100
     assert 0 < last["acceptance_pct"] <= 100
     assert last["learning_rate"] < records[0]["learning_rate"]
-    board = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    board = EventAccumulator(str(trained[0] / "tensorboard")).Reload()
     assert [e.step for e in board.Scalars("train/loss/smallest")] == [2, 4, 6, 8, 10, 12]
     assert [e.step for e in board.Scalars("evaluation/top1_pct/largest")] == [4, 8, 12]
 
@@ -96,18 +97,15 @@ class Failing:
 
 
 def test_a_loss_that_is_not_finite_rolls_back_with_other_draws(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plain = train(tmp_path / "plain")
     failed = train(tmp_path / "failed", wrap=lambda step: Failing(step, [7]))
     assert "step 7: the loss of the largest subnet became nan; back to step 4" in capsys.readouterr().err
     records = read_metrics(tmp_path / "failed")
     (rollback,) = [r for r in records if r["kind"] == "rollback"]
     assert (rollback["step"], rollback["failed_step"]) == (4, 7)
     assert [r["step"] for r in records if r["kind"] == "train"] == [2, 4, 6, 8, 10, 12], "no step twice"
-    assert not same(failed, plain), "the same draws would only fail again"
-    again = train(tmp_path / "again", wrap=lambda step: Failing(step, [7]))
-    assert same(again, failed)
+    assert not same(failed, trained[1]), "the same draws would only fail again"
 
 
 def test_too_many_rollbacks_stop_and_say_so(tmp_path: Path) -> None:
@@ -126,9 +124,8 @@ def test_divergence_stops_with_advice(tmp_path: Path) -> None:
 
 
 def test_a_long_training_is_tried_out_first_and_that_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = train(tmp_path / "plain")
     monkeypatch.setattr("anas_zoo.training.trainer.LONG_STEPS", 1)
     calls: list[int] = []
 
@@ -137,7 +134,7 @@ def test_a_long_training_is_tried_out_first_and_that_changes_nothing(
         return {"smallest": 1.0}
 
     tried = train(tmp_path / "tried", evaluate=evaluate)
-    assert same(tried, plain)
+    assert same(tried, trained[1])
     assert len(calls) == 4, "three epochs and the trial"
 
     def broken() -> dict[str, float]:
