@@ -17,7 +17,6 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
-from anas_zoo.core.hints import Call, Part
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
@@ -54,20 +53,18 @@ def demo(
     from anas_zoo.core.progress import Bar
 
     with Bar("load torch"):
-        from anas_zoo.pipeline import Run, run_demo
-        from anas_zoo.pipeline.recipe import about_recipe, default_recipe
-        from anas_zoo.pipeline.run_folder import MARKER, resumable_run
-        from anas_zoo.training import Processes, pick_device
+        from anas_zoo.pipeline.demo import demo as run
 
-    changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
-    about: tuple[Part, ...] = ()
-    chosen = default_recipe(data, settings)
-    if recipe is None and chosen != "digits" and not (out / MARKER).is_file():  # digits: without any option
-        about = about_recipe(chosen)
-    wanted = Run.recipe_for(out, recipe, **changes)
-    again = Call("demo", out=out, licence=licence)
-    with resumable_run(out, again, "supernet"):
-        result = run_demo(out, wanted, Processes(pick_device(device)), licence=licence, about=about)
+    result = run(
+        out,
+        recipe=recipe,
+        data=data,
+        seed=seed,
+        sampling=sampling,
+        set_=settings,
+        licence=licence,
+        device=device,
+    )
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:
