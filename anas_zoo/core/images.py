@@ -78,7 +78,7 @@ def opaque(image: Image.Image, transparency: Transparency) -> Image.Image:
 def resized_and_cropped(
     image: Image.Image, short_side: int, side: int, interpolation: Interpolation
 ) -> Image.Image:
-    """The middle ``side`` × ``side`` pixels of an RGB ``image`` resized to ``short_side``, as torchvision has it."""
+    """The middle ``side`` × ``side`` pixels of ``image`` resized to ``short_side``, as in torchvision."""
     size = resized_size(*image.size, short_side)
     resample = Image.Resampling[interpolation.upper()]
     if image.size != size:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 from PIL import Image
 
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.images import FORMATS
 
-__all__ = ["LOOSE", "LeftOut", "Listing", "is_hidden", "is_image", "list_images", "normalised"]
+__all__ = ["LOOSE", "LeftOut", "Listing", "describe", "is_hidden", "is_image", "list_images", "normalised"]
 
 NAMED = 3  # examples in a line about many
 # What file managers and operating systems leave behind, in lower case; names with a dot in front as well.
@@ -33,31 +34,22 @@ LOOSE = "images outside of class folders"
 EMPTY = "class folders without images"
 
 
-@dataclass
-class LeftOut:
-    """What is not read, counted by reason, with a few examples."""
+# What is not read: reason -> one text for each, "" where there is nothing to say about it.
+LeftOut: TypeAlias = dict[str, list[str]]
 
-    counts: Counter[str] = field(default_factory=Counter)
-    examples: dict[str, set[str]] = field(default_factory=dict)
 
-    def add(self, reason: str, *examples: str, count: int = 1) -> None:
-        """Count something."""
-        self.counts[reason] += count
-        self.examples.setdefault(reason, set()).update(examples)
-
-    def update(self, other: LeftOut) -> None:
-        """Count what another folder has as well."""
-        for reason, count in other.counts.items():
-            self.add(reason, *other.examples[reason], count=count)
-
-    def describe(self) -> str:
-        """In words, such as ``"files of other formats (12: .heic, .txt)"``; "" where nothing is."""
-        parts = []
-        for reason, count in sorted(self.counts.items()):
-            named = sorted(self.examples[reason])
-            shown = ", ".join(named[:NAMED]) + (", …" if len(named) > NAMED else "")
-            parts.append(f"{reason} ({count}: {shown})" if shown else f"{reason} ({count})")
-        return ", ".join(parts)
+def describe(left_out: Iterable[LeftOut]) -> str:
+    """In words, such as ``"files of other formats (12: .heic, .txt)"``; "" where nothing is left out."""
+    together: dict[str, list[str]] = defaultdict(list)
+    for one in left_out:
+        for reason, texts in one.items():
+            together[reason] += texts
+    parts = []
+    for reason, texts in sorted(together.items()):
+        named = sorted(set(filter(None, texts)))
+        shown = ", ".join(named[:NAMED]) + (", …" if len(named) > NAMED else "")
+        parts.append(f"{reason} ({len(texts)}: {shown})" if shown else f"{reason} ({len(texts)})")
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -68,7 +60,7 @@ class Listing:
         files: those in class folders, however deep, in natural order (2 before 10).
         classes: the class folders that have images, in natural order.
         loose: those that lie directly in the folder, in natural order.
-        left_out: what else is there, the loose ones aside.
+        left_out: what else is there, the loose ones included.
     """
 
     files: list[str]
@@ -84,7 +76,7 @@ def list_images(folder: Path) -> Listing:
     circles; ``folder`` and its class folders themselves may be links. Raises :class:`DataError` for a folder
     that cannot be read, and for two class folders whose names are the same text in two encodings.
     """
-    left_out = LeftOut()
+    left_out: LeftOut = defaultdict(list)
     images: list[str] = []
     folders: list[str] = []
     waiting = [""]
@@ -93,30 +85,31 @@ def list_images(folder: Path) -> Listing:
         for entry in _entries(folder / within):
             name = entry.name
             if is_hidden(name):
-                left_out.add(HIDDEN)
+                left_out[HIDDEN].append("")
             elif _is(entry.is_dir):
                 if within and entry.is_symlink():
-                    left_out.add(LINKS, f"{within}{name}")
+                    left_out[LINKS].append(f"{within}{name}")
                     continue
                 waiting.append(f"{within}{name}/")
                 if not within:
                     folders.append(name)
             elif not _is(entry.is_file):
-                left_out.add(STRANGE, f"{within}{name}")
+                left_out[STRANGE].append(f"{within}{name}")
             elif is_image(name):
                 images.append(f"{within}{name}")
             else:
-                left_out.add(OTHER, _suffix(name) or "no suffix")
+                left_out[OTHER].append(_suffix(name) or "no suffix")
     images.sort(key=_natural)
     files = [file for file in images if "/" in file]
     classes = {file.partition("/")[0] for file in files}
     for name in folders:
         if name not in classes:
-            left_out.add(EMPTY, name)
+            left_out[EMPTY].append(name)
     _refuse_equal(folder, classes)
-    return Listing(
-        files, sorted(classes, key=_natural), [file for file in images if "/" not in file], left_out
-    )
+    loose = [file for file in images if "/" not in file]
+    if loose:
+        left_out[LOOSE] += [""] * len(loose)
+    return Listing(files, sorted(classes, key=_natural), loose, left_out)
 
 
 def normalised(name: str) -> str:

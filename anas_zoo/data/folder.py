@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
 from anas_zoo.core.progress import note
-from anas_zoo.data.class_folders import LOOSE, LeftOut, Listing, is_hidden, is_image, list_images, normalised
+from anas_zoo.data.class_folders import LOOSE, Listing, describe, is_hidden, is_image, list_images, normalised
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.preprocessing import IMAGENET
 
@@ -58,7 +57,7 @@ class FolderSource:
         self.test_indices: npt.NDArray[np.int64] | None = None
         if held_out:
             self.test_indices = np.arange(len(first.files), len(self.labels), dtype=np.int64)
-        if left_out := _left_out(listings.values()).describe():
+        if left_out := describe(listing.left_out for listing in listings.values()):
             note(f"{root}: left out: {left_out}")
 
     def image(self, index: int) -> Image.Image:
@@ -84,7 +83,7 @@ def _unparted(root: Path) -> Listing:
     if not listing.files and not listing.loose:
         raise _no_images(root, listing)
     if not listing.files:
-        return Listing(listing.loose, [], [], listing.left_out)
+        return Listing(listing.loose, [], [], {k: v for k, v in listing.left_out.items() if k != LOOSE})
     _refuse_parts_as_classes(root, listing)
     within = {file.split("/")[1] for file in listing.files if file.count("/") > 1}
     if len(listing.classes) == 1 and len(within) > 1:
@@ -126,13 +125,13 @@ def _in_parts(root: Path) -> dict[str, Listing]:
         if not listings[name].files:
             raise _no_images(root / name, listings[name])
     if loose := sum(is_image(path.name) and path.is_file() for path in root.iterdir()):
-        listings[chosen[0]].left_out.add(LOOSE, count=loose)
+        listings[chosen[0]].left_out.setdefault(LOOSE, []).extend([""] * loose)
     note_parts(str(root), chosen, [name for name in folders if name not in chosen])
     return {name: listings[name] for name in chosen}
 
 
 def _no_images(folder: Path, listing: Listing) -> DataError:
-    text = _left_out([listing]).describe()
+    text = describe([listing.left_out])
     there = f"; left out: {text}" if text else ""
     return DataError(f"no images found under {folder}; expected {folder}/CLASS/IMAGE.jpg{there}")
 
@@ -189,12 +188,3 @@ def _compare_classes(root: Path, train: tuple[str, list[str]], held_out: tuple[s
         f"{root}: {train[0]} has {len(known[0])} classes and {held_out[0]} has {len(known[1])}, which must "
         "be the same; " + "; ".join(differing)
     )
-
-
-def _left_out(listings: Iterable[Listing]) -> LeftOut:
-    everything = LeftOut()
-    for listing in listings:
-        everything.update(listing.left_out)
-        if listing.loose:
-            everything.add(LOOSE, count=len(listing.loose))
-    return everything

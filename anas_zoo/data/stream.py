@@ -20,7 +20,6 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.core.images import opaque
 from anas_zoo.data.augmentation import RandomViews, StreamRecipe
 from anas_zoo.data.batches import AUGMENTATION, Batch, Share, epoch_order
-from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.unreadable import check_unreadable
 
@@ -68,7 +67,9 @@ class StreamedImages:
         self._indices: npt.NDArray[np.int64] = np.asarray(indices, dtype=np.int64)
         self._device, self._max_unreadable = torch.device(device), max_unreadable
         self._unreadable: dict[int, str] = {}
-        self._normalise = _Normalise(source.preprocessing, self._device)
+        mean, std = source.preprocessing.mean, source.preprocessing.std
+        self._mean = torch.tensor(mean, device=self._device).view(1, 3, 1, 1) * 255.0
+        self._std = torch.tensor(std, device=self._device).view(1, 3, 1, 1) * 255.0
 
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one pass; the last, smaller batch is left out, as batch norm wants one size."""
@@ -144,7 +145,9 @@ class StreamedImages:
                 ) from exc
 
     def _batch(self, pixels: Tensor, labels: Tensor) -> Batch:
-        images = self._normalise(pixels)
+        # Bytes are reordered faster than floats.
+        values = pixels.to(self._device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+        images = values.float().sub_(self._mean).div_(self._std)
         made: dict[int, Tensor] = {}
 
         def view(resolution: int) -> Tensor:
@@ -158,20 +161,6 @@ class StreamedImages:
             return made[resolution]
 
         return Batch(view, labels.to(self._device, non_blocking=True), len(labels))
-
-
-class _Normalise:
-    """Bytes (N, 3, S, S) to normalised float32 with channels innermost, on the device."""
-
-    def __init__(self, preprocessing: Preprocessing, device: torch.device) -> None:
-        self._device = device
-        self._mean = torch.tensor(preprocessing.mean, device=device).view(1, 3, 1, 1) * 255.0
-        self._std = torch.tensor(preprocessing.std, device=device).view(1, 3, 1, 1) * 255.0
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        # Bytes are reordered faster than floats.
-        values = pixels.to(self._device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        return values.float().sub_(self._mean).div_(self._std)
 
 
 class _Made(NamedTuple):

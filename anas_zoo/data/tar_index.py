@@ -18,7 +18,7 @@ import numpy.typing as npt
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.plain_data import parse_json
 
-__all__ = ["COMPRESSED", "TarIndex", "compressed_error", "index_tar", "name_at"]
+__all__ = ["TarIndex", "index_tar", "name_at"]
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 LABELS = ("cls", "json")
@@ -26,8 +26,7 @@ MAX_LABEL_BYTES = 2**20  # a label's file is a few bytes; a larger one is someth
 MAX_CLASSES = 10**6
 
 BLOCK = 512  # everything in a tar starts at a multiple of it
-COMPRESSED = {".gz": "gunzip", ".tgz": "gunzip", ".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd"}
-MAGIC = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
+COMMANDS = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
 
 
 class TarIndex(NamedTuple):
@@ -89,16 +88,12 @@ def name_at(path: Path, offset: int) -> str:
 def _refuse_compressed(path: Path, file: BinaryIO) -> None:
     start = file.read(8)
     file.seek(0)
-    for magic, command in MAGIC.items():
+    for magic, command in COMMANDS.items():
         if start.startswith(magic):
-            raise compressed_error(path, command)
-
-
-def compressed_error(path: Path, command: str) -> DataError:
-    """What to say of a compressed shard that ``command`` unpacks."""
-    return DataError(
-        f"{path} is compressed, so its images cannot be read singly; unpack it: {command} < {path} > NEW.tar"
-    )
+            raise DataError(
+                f"{path} is compressed, so its images cannot be read singly; unpack it: {command} < {path} > "
+                "NEW.tar"
+            )
 
 
 def _add(path: Path, file: BinaryIO, member: tarfile.TarInfo, samples: dict[str, _Sample]) -> None:

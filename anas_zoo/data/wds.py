@@ -22,7 +22,7 @@ from anas_zoo.core.progress import note, track
 from anas_zoo.data.class_folders import is_hidden
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.preprocessing import IMAGENET
-from anas_zoo.data.tar_index import COMPRESSED, compressed_error, index_tar, name_at
+from anas_zoo.data.tar_index import index_tar, name_at
 
 __all__ = ["WdsSource"]
 
@@ -115,7 +115,6 @@ def _find_shards(path: str) -> tuple[Path, list[Path]]:
             note(f"wds/{path}: not read: the shards in {', '.join(others)}")
         return place, shards
     shards = [Path(name) for name in _expand(path)]
-    _refuse_compressed(shards[0])
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
         count = f" ({len(missing)} of {len(shards)} shards are missing)" if len(shards) > 1 else ""
@@ -127,11 +126,9 @@ def _find_shards(path: str) -> tuple[Path, list[Path]]:
 
 
 def _tars(folder: Path) -> list[Path]:
-    """The shards that lie in a folder, in order, none of them compressed."""
+    """The shards that lie in a folder, in order; compressed ones are refused when they are indexed."""
     files = [file for file in sorted(folder.iterdir()) if not is_hidden(file.name)]
-    for file in files:
-        _refuse_compressed(file)
-    return [file for file in files if file.suffix == ".tar"]
+    return [file for file in files if re.search(r"\.tar(\.gz|\.bz2|\.xz|\.zst)?$|\.tgz$", file.name)]
 
 
 def _expand(pattern: str) -> list[str]:
@@ -148,12 +145,6 @@ def _expand(pattern: str) -> list[str]:
         for number in names
         for name in _expand(pattern[: match.start()] + number + pattern[match.end() :])
     ]
-
-
-def _refuse_compressed(file: Path) -> None:
-    command = COMPRESSED.get(file.suffix)
-    if command and (".tar" in file.suffixes or file.suffix == ".tgz"):
-        raise compressed_error(file, command)
 
 
 def _part(shard: Path, folder: Path) -> str | None:

@@ -29,7 +29,7 @@ __all__ = ["KeyCoverage", "load_authors_checkpoint", "read_authors_checkpoint"]
 CONFIG_CLASS = "utils.config.Config"
 MAX_BYTES = 4 * 2**30  # the authors' files have 0.2 GB
 MAX_CLASSES = 100_000
-LISTED = 10  # names told per kind of problem; the rest is counted
+LISTED = 10  # names listed per kind of problem; the rest is counted
 
 _SHORTCUT = re.compile(r"^blocks\.\d+\.shortcut\.conv\.conv\.weight$")
 # Why a tensor of theirs is not taken.
@@ -59,11 +59,11 @@ class KeyCoverage:
 
     def describe(self) -> str:
         """One line for people."""
-        told = ", ".join(f"{len(names)} {reason}" for reason, names in self.unused.items() if names)
+        reasons = ", ".join(f"{len(names)} {reason}" for reason, names in self.unused.items() if names)
         unused = sum(map(len, self.unused.values()))
         return (
             f"{len(self.used) + unused} tensors in the file: {len(self.used)} used, {unused} not used"
-            f"{f' ({told})' if told else ''}, 0 missing"
+            f"{f' ({reasons})' if reasons else ''}, 0 missing"
         )
 
     def to_dict(self) -> dict[str, Any]:

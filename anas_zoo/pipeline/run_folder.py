@@ -49,9 +49,9 @@ class Places(Schema):
     """What a run remembers of places. The recipe itself stays as it was typed.
 
     Attributes:
-        began_in: the folder that the recipe's relative paths were meant in; None for a run of before, whose
-            paths are meant in the current one.
-        images: where the images are now, where that was said later.
+        began_in: the folder that the recipe's relative paths were meant in; None for a run of an old
+            version, whose paths are meant in the current one.
+        images: where the images are now, if that was given later.
     """
 
     began_in: str | None = None
@@ -77,7 +77,7 @@ class Places(Schema):
 
 
 def is_there(data: str, folder: Path) -> bool:
-    """Whether ``folder`` has what a source's name means there; of one without a path it is never doubted."""
+    """Whether ``folder`` has what a source's name means there; True for one without a path."""
     path = path_of_source(data, folder)
     return path is None or path.exists()
 
@@ -150,9 +150,8 @@ class RunFolder(Generic[R]):
                 return there
             there._abandon()
         refuse_occupied(self.folder)
-        _ = (
-            self.resolution
-        )  # a wrong space shows before the images are read, and both before anything is written
+        # A wrong space shows before the images are read, and wrong images before anything is written.
+        _ = self.resolution
         self._note_images()
         split = make_split(self.source, self.recipe.split, seed=self.recipe.seed)
         split = without_unreadable(self.source, split, limit=self.recipe.train.max_unreadable_images)

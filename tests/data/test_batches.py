@@ -51,15 +51,6 @@ def test_what_cannot_be_cut_is_refused_with_a_size_that_can(
     assert suggested == 2 * parts or abs(suggested - batch_size) <= parts / 2
 
 
-def test_the_refusal_reads_like_this() -> None:
-    with pytest.raises(
-        DataError,
-        match=r"^batch_size 250 cannot be cut into 4 processes × 2 micro-batches of at least 2 images each; "
-        r"batch_size 248 can$",
-    ):
-        Share(250, processes=4, accumulation=2).check()
-
-
 @given(
     images=st.integers(1, 300),
     seed=st.lists(st.integers(0, 2**63), min_size=2, max_size=2),

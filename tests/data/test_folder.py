@@ -36,7 +36,7 @@ def test_images_without_class_folders_have_no_labels(tmp_path: Path) -> None:
         make_split(source, SplitRecipe(), seed=0)
 
 
-@pytest.mark.parametrize("held_out", ["val", "validation", "test", "valid", "dev", "Testing", "VAL", "eval"])
+@pytest.mark.parametrize("held_out", ["val", "Testing"])
 def test_imagenets_layout_has_a_test_part(tmp_path: Path, held_out: str) -> None:
     source = FolderSource(in_parts(tmp_path, held_out))
     assert source.test_indices is not None
@@ -51,16 +51,6 @@ def test_imagenets_layout_has_a_test_part(tmp_path: Path, held_out: str) -> None
     split = make_split(source, SplitRecipe(search_per_class=1), seed=0)
     assert split.test == tuple(range(30, 50))
     assert len(split.search) == 10
-
-
-@pytest.mark.parametrize("train", ["Train", "TRAIN", "training"])
-def test_the_training_part_has_several_spellings(tmp_path: Path, train: str) -> None:
-    in_parts(tmp_path)
-    (tmp_path / "train").rename(tmp_path / train)
-    source = FolderSource(tmp_path)
-    assert source.test_indices is not None
-    assert source.test_indices.tolist() == list(range(30, 50))
-    assert source.file(0).parts[-3:-1] == (train, "digit0")
 
 
 def test_of_several_held_out_parts_val_is_the_test_part(
@@ -171,14 +161,6 @@ def test_a_part_may_be_alone(tmp_path: Path, part: str) -> None:
     assert source.test_indices is None
 
 
-def test_a_part_may_be_a_link(tmp_path: Path) -> None:
-    in_parts(tmp_path / "elsewhere")
-    (tmp_path / "images").mkdir()
-    for part in ("train", "val"):
-        (tmp_path / "images" / part).symlink_to(tmp_path / "elsewhere" / part)
-    assert len(FolderSource(tmp_path / "images").labels) == 50
-
-
 def test_the_class_is_the_first_folder(tmp_path: Path) -> None:
     for name in ("cat/2023", "cat/2022", "dog/2023", "cat"):
         (tmp_path / name).mkdir(parents=True, exist_ok=True)
@@ -255,11 +237,3 @@ def test_an_unreadable_image_is_named(tmp_path: Path, content: bytes) -> None:
     source = FolderSource(root)
     with pytest.raises(DataError, match=r"bad\.png"):
         eval_tensor(source, range(len(source.labels)), source.preprocessing, 16)
-
-
-def test_a_truncated_image_is_named(tmp_path: Path) -> None:
-    root = write_digits(tmp_path / "images", per_class=1, side=200)
-    file = next((root / "digit5").iterdir())
-    file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(DataError, match=rf"{file.name}: unreadable image"):
-        FolderSource(root).image(5)

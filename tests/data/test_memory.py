@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from global_generators import untouched
-from image_files import DIGITS, write_digits
+from image_files import DIGITS
 from numbered_images import numbers, write_numbered
 from PIL import Image
 
@@ -20,7 +20,6 @@ from anas_zoo.data import (
     Batch,
     FolderSource,
     MemoryImages,
-    Preprocessing,
     Share,
     StreamedImages,
     StreamRecipe,
@@ -89,12 +88,6 @@ def test_a_set_too_small_for_its_parts_is_refused(images: int, processes: int, n
     with pytest.raises(DataError, match=message):
         digits(images, Share(64, processes))
     assert digits(needed, Share(64, processes)).steps_per_epoch() == 1
-
-
-def test_a_batch_that_cannot_be_cut_is_refused_however_few_images_there_are() -> None:
-    for images in (9, 100):
-        with pytest.raises(DataError, match=r"batch_size 10 cannot be cut .*; batch_size 8 can"):
-            digits(images, Share(10, processes=4))
 
 
 @pytest.mark.parametrize(("processes", "accumulation"), [(1, 2), (2, 3)])
@@ -196,22 +189,11 @@ def test_large_and_oblong_images_are_cut_to_one_side(tmp_path: Path) -> None:
         assert torch.allclose(middle, torch.tensor(colour).view(3, 1, 1).expand_as(middle) * 1.0, atol=0.6)
 
 
-def test_small_images_of_several_sizes_are_brought_to_one(tmp_path: Path) -> None:
-    for name, size in {"a": (10, 10), "b": (20, 14), "c": (1, 1)}.items():
-        (tmp_path / name).mkdir()
-        Image.new("RGB", size, (size[0], 50, 0)).save(tmp_path / name / "image.png")
-    seen = middle_view(FolderSource(tmp_path), 24)
-    assert seen.shape == (3, 3, 24, 24)
-    assert torch.allclose(seen.mean((-1, -2))[:, 0], torch.tensor([10.0, 20.0, 1.0]), atol=0.01)
-
-
 SHAPES = {
     "small and wide": [(40, 20)] * 4,
-    "small and high": [(13, 30)] * 4,
     "small, of several shapes": [(40, 20), (16, 30), (24, 24), (9, 8)],
     "larger": [(300, 200)] * 4,
-    "larger and square": [(120, 120)] * 4,
-    "of all sizes": [(300, 100), (20, 30), (64, 64), (5000, 40)],
+    "of all sizes": [(300, 100), (20, 30), (64, 64), (2000, 40)],
 }
 
 
@@ -224,16 +206,13 @@ def lines(width: int, height: int) -> Image.Image:
     )
 
 
-@pytest.mark.parametrize("preprocessing", [IMAGENET, replace(IMAGENET, crop_pct=1.0)], ids=["0.875", "1"])
 @pytest.mark.parametrize("mode", ["native", "reference"])
 @pytest.mark.parametrize("shapes", SHAPES)
-def test_training_shows_what_measuring_shows(
-    tmp_path: Path, shapes: str, mode: Mode, preprocessing: Preprocessing
-) -> None:
+def test_training_shows_what_measuring_shows(tmp_path: Path, shapes: str, mode: Mode) -> None:
     for label, size in enumerate(SHAPES[shapes]):
         (tmp_path / str(label)).mkdir()
         lines(*size).save(tmp_path / str(label) / "image.png")
-    source = with_preprocessing(FolderSource(tmp_path), preprocessing.in_mode(mode))
+    source = with_preprocessing(FolderSource(tmp_path), IMAGENET.in_mode(mode))
     images = MemoryImages(source, range(4), side=42, share=Share(4), augmentation=AS_THEY_ARE)
     (batch,) = next(images.epoch(SEED, 0))
     for resolution in (24, 32):
@@ -306,14 +285,6 @@ def test_unreadable_images_are_left_out_up_to_the_limit(tmp_path: Path) -> None:
     ) as caught:
         images(2)
     assert "\n" not in str(caught.value)
-
-
-def test_none_is_skipped_unless_it_may_be(tmp_path: Path) -> None:
-    source = FolderSource(write_digits(tmp_path, per_class=1, side=100))
-    file = next((tmp_path / "digit5").iterdir())
-    file.write_bytes(file.read_bytes()[:-200])
-    with pytest.raises(DataError, match=rf"0 may be skipped .*{file.name}: unreadable image"):
-        MemoryImages(source, range(10), side=32, share=Share(2), augmentation=AS_THEY_ARE)
 
 
 def test_a_set_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:

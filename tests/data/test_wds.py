@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from image_files import DIGITS, encoded
-from PIL import Image
 
 from anas_zoo.core.errors import DataError
 from anas_zoo.data import SplitRecipe, WdsSource, make_split, open_source
@@ -294,13 +293,3 @@ def test_a_shard_that_goes_away_is_named(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match=r"a\.tar: cannot be read \(No such file"):
         source.image(0)
-
-
-def test_images_are_upright(tmp_path: Path) -> None:
-    image = DIGITS.image(7).resize((12, 20))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown after a quarter turn clockwise
-    buffer = io.BytesIO()
-    image.transpose(Image.Transpose.ROTATE_90).save(buffer, "png", exif=exif)
-    path = write_tar(tmp_path / "a.tar", {"k.png": buffer.getvalue(), "k.cls": b"7"})
-    assert WdsSource(str(path)).image(0).tobytes() == image.tobytes()
