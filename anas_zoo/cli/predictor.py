@@ -1,4 +1,4 @@
-"""``anas predictor``: fit an accuracy predictor on an archive, check one, convert one."""
+"""``anas predictor``: fit an accuracy predictor on an archive, or check one."""
 
 from __future__ import annotations
 
@@ -152,35 +152,6 @@ def check(
     print_range(result)
 
 
-def convert(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.joblib", help="A RandomForestRegressor that reads codes.")
-    ],
-    space: Annotated[
-        str, typer.Option("--space", metavar="NAME|FILE", help="The space whose codes it reads.")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The predictor, a new file.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Convert a scikit-learn random forest in a joblib file to a predictor, running no code of the file.
-
-    Its licence goes on holding for what comes out.
-    """
-    from anas_zoo.core.files import sha256_file
-    from anas_zoo.searching.forest_onnx import convert_forest
-    from anas_zoo.space import AccuracyPredictor, SearchSpace
-
-    _refuse_taken(out)
-    found_space = SearchSpace.load(space)
-    trees, parity_pct = convert_forest(file, found_space, out)
-    result = predicted_range(AccuracyPredictor(out, found_space)) | {"trees": trees, "parity_pct": parity_pct}
-    if as_json:
-        print_json(result | {"source_sha256": sha256_file(file)})
-        return
-    print_range(result)
-    print_lines(f"  search by it: anas search --space {quoted(space)} --predictor {quoted(out)}")
-
-
 def _refuse_taken(out: Path) -> None:
     from anas_zoo.core.errors import OutputError
 
@@ -189,6 +160,6 @@ def _refuse_taken(out: Path) -> None:
 
 
 predictor = make_group(
-    "Fit an accuracy predictor on a search's evaluations, check one, or convert one.",
-    {"fit": fit, "check": check, "convert": convert},
+    "Fit an accuracy predictor on a search's evaluations, or check one.",
+    {"fit": fit, "check": check},
 )
