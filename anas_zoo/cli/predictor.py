@@ -54,8 +54,7 @@ def fit(
     """
     from anas_zoo.cli.archives import find_archive, known_classes
     from anas_zoo.core.files import sha256_file
-    from anas_zoo.searching.predictor_check import read_measured
-    from anas_zoo.searching.predictor_file import write_predictor
+    from anas_zoo.searching.predictor_file import read_measured, write_predictor
     from anas_zoo.searching.predictor_fit import fit_predictor
 
     _refuse_taken(out)
@@ -112,7 +111,7 @@ def check(
     """
     from anas_zoo.cli.archives import find_archive
     from anas_zoo.cli.groups import UsageError
-    from anas_zoo.searching.predictor_check import check_predictor, read_measured
+    from anas_zoo.searching.predictor_file import check_predictor, read_measured
     from anas_zoo.space import AccuracyPredictor, SearchSpace
 
     if archive is None and space is None:

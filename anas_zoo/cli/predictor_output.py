@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from anas_zoo.cli.output import print_lines, print_table
 
 if TYPE_CHECKING:
-    from anas_zoo.searching.predictor_quality import PredictionQuality
+    from anas_zoo.searching.predictor_fit import PredictionQuality
     from anas_zoo.space import AccuracyPredictor
 
 __all__ = ["predicted_range", "print_qualities", "print_range"]

@@ -14,7 +14,7 @@ from anas_zoo.cli.options import DeviceOption, JsonOption, RunDataOption, SeedOp
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
 if TYPE_CHECKING:
-    from anas_zoo.pipeline.searching import SearchOutcome
+    from anas_zoo.pipeline.search import SearchOutcome
 
 __all__ = ["search"]
 
@@ -147,8 +147,8 @@ def search(
     from anas_zoo.core.errors import SearchError
     from anas_zoo.core.progress import silence
     from anas_zoo.pipeline import Run
-    from anas_zoo.pipeline.searching import search_stage, search_with_predictor
-    from anas_zoo.pipeline.searching.folder import BEGUN_WITH, recorded_search
+    from anas_zoo.pipeline.search import search_stage, search_with_predictor
+    from anas_zoo.pipeline.search_folder import BEGUN_WITH, recorded_search
     from anas_zoo.searching import SearchRecipe
     from anas_zoo.searching.objectives import OBJECTIVES
     from anas_zoo.space import SearchSpace

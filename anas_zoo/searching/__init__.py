@@ -1,14 +1,11 @@
 """Searching for any budget: problems, algorithms, evaluators, the Pareto front, the archive."""
 
-from anas_zoo.searching.algorithm import Algorithm
-from anas_zoo.searching.algorithms import make_algorithm
-from anas_zoo.searching.archive import Archive, read_evaluations, write_front
-from anas_zoo.searching.evaluation import Evaluation, Failure
+from anas_zoo.searching.algorithm import Algorithm, make_algorithm
+from anas_zoo.searching.archive import Archive, Evaluation, Failure, read_evaluations, write_front
 from anas_zoo.searching.evaluator import Evaluator, PredictorEvaluator, Score, SubnetEvaluator
-from anas_zoo.searching.feasible import check_limits
 from anas_zoo.searching.front import best_under, pareto_front, pick_subnets
-from anas_zoo.searching.limits import Limits, Range
-from anas_zoo.searching.problem import Problem
+from anas_zoo.searching.objectives import Limits, Range
+from anas_zoo.searching.problem import Problem, check_limits
 from anas_zoo.searching.recipe import SearchRecipe
 from anas_zoo.searching.runner import Budget, SearchResult, run_search
 

@@ -11,7 +11,7 @@ import yaml
 from command_line import files_below, refused, succeeded
 
 from anas_zoo.searching import Archive, Evaluation
-from anas_zoo.searching.evaluation import Failure
+from anas_zoo.searching.archive import Failure
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
 DIGITS = SearchSpace.load("digits")

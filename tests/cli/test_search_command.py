@@ -75,9 +75,9 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
     assert found["images_forwarded"] == 0
     assert {item["arch"]["resolution"] for item in found["front"]} <= {192, 224}
     assert all(220e6 <= item["macs"] <= 300e6 for item in found["front"])
-    names = [reference["name"] for reference in found["references"]]
+    names = [baseline["name"] for baseline in found["baselines"]]
     assert names[:7] == [f"attentive_nas_a{i}" for i in range(7)]
-    assert found["references"][0]["published_top1_pct"]["AttentiveNAS"] == 77.3
+    assert found["baselines"][0]["published_top1_pct"]["AttentiveNAS"] == 77.3
     answer = found["answers"][0]
     assert answer["extract"] == f"anas extract RUN --search {out} --arch {answer['best']['arch_id']}"
     assert "holds a finished search" in refused(capsys, *command, *options)

@@ -34,7 +34,7 @@ from anas_zoo.nets.timm_models import _read_entry
 from anas_zoo.pipeline.finetune_recipe import FinetuneRecipe
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.searching.folder import recorded_search
+from anas_zoo.pipeline.search_folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.onnx_shapes import read_graph
