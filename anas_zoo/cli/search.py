@@ -70,7 +70,7 @@ def search(
     ] = None,
     predictor: Annotated[
         Path | None,
-        typer.Option("--predictor", metavar="FILE", help="Take an accuracy predictor's word (.onnx)."),
+        typer.Option("--predictor", metavar="FILE", help="Take accuracies from a predictor (.onnx)."),
     ] = None,
     algorithm: Annotated[
         str | None,
@@ -120,7 +120,7 @@ def search(
     ] = None,
     images: Annotated[
         int | None,
-        typer.Option("--images", min=1, metavar="N", help="Score on so many images of the search split."),
+        typer.Option("--images", min=1, metavar="N", help="Score on this many images of the search split."),
     ] = None,
     num_classes: Annotated[
         int | None,
@@ -135,7 +135,7 @@ def search(
         typer.Option("--out", metavar="DIR", help="The search's folder; default RUN/search, SPACE_search."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the search that is in the folder, if any.")
+        bool, typer.Option("--resume", help="Resume the search that is in the folder, if any.")
     ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

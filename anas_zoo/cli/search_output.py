@@ -19,7 +19,7 @@ ROWS = 16  # of a front that are printed; front.json has all
 
 
 def print_outcome_json(outcome: SearchOutcome) -> None:
-    """The front, the answers and the known models, for machines."""
+    """The front, the answers and the published models, for machines."""
     print_json(
         {
             "folder": str(outcome.folder),
@@ -39,7 +39,7 @@ def print_outcome_json(outcome: SearchOutcome) -> None:
 
 
 def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
-    """The front, the known models and the best under each budget, for people."""
+    """The front, the published models and the best under each budget, for people."""
     front = outcome.front
     if not front:
         best = max((item.top1_pct for item in outcome.result.evaluations), default=None)
@@ -52,7 +52,7 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
     if len(shown) < len(front):
         print_lines(f"{len(shown)} of the {len(front)} on the front; all: {outcome.folder / 'front.json'}")
     if outcome.baselines:
-        print_lines("", "known models, scored alike")
+        print_lines("", "published models, scored alike")
         named = {r.name: r.evaluation for r in outcome.baselines}
         print_table(*_table(outcome, named, list(named.values())))
     for answer in outcome.answers:

@@ -1,4 +1,4 @@
-"""The picture of a search: every evaluation, the front, the budgets, and known models beside them."""
+"""The picture of a search: every evaluation, the front, the budgets, and published models beside them."""
 
 from __future__ import annotations
 
