@@ -82,7 +82,8 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
         lines.append("  RUN: the folder of a run with a supernet of this space (see: anas train)")
         if outcome.baselines and front:  # the authors' space
             imported = Call(
-                "import authors",
+                "import",
+                "authors",
                 "FILE",
                 images="DIR",
                 out="DIR",

@@ -175,6 +175,7 @@ def _over(view: SearchView, cost: str) -> dict[str, Any]:
                 "text": f"≤ {OBJECTIVES[cost].shown(answer.limit)}",
                 "textposition": "end",
                 "textangle": 0,
+                "yanchor": "top",
                 "xanchor": "left",
                 "font": {"color": BUDGET},
             },
