@@ -23,9 +23,9 @@ from anas_zoo.core.files import write_json
 from anas_zoo.core.progress import track
 from anas_zoo.data import ImagesAt, balanced_choice
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.searching import make_problem
+from anas_zoo.pipeline.search import make_problem
 from anas_zoo.searching import SubnetEvaluator
-from anas_zoo.searching.feasible import draw_inside
+from anas_zoo.searching.problem import draw_inside
 from anas_zoo.space import Architecture
 
 COUNTS = (50, 100, 200, 400, 800, 1600)

@@ -25,6 +25,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # jobs run side by side
 
 import numpy as np
+from moocore import hypervolume
 
 from anas_zoo.core.files import write_json
 from anas_zoo.searching import (
@@ -39,7 +40,6 @@ from anas_zoo.searching import (
     run_search,
 )
 from anas_zoo.searching.front import losses_of
-from anas_zoo.searching.hypervolume import hypervolume
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
 SPACE = "attentive_nas"
@@ -113,7 +113,9 @@ def run_cell(problem_name: str, algorithm: str, seed: int, args: argparse.Namesp
 def share(evaluations: list[Evaluation], cost: str, smallest: float, most: float) -> float:
     """The hypervolume of some evaluations, normalised as the module's docstring says."""
     losses = losses_of(evaluations, (cost, "top1_pct"))
-    return hypervolume(losses, np.array([most, -FROM_PCT])) / ((most - smallest) * (TO_PCT - FROM_PCT))
+    return float(hypervolume(losses, ref=np.array([most, -FROM_PCT]))) / (
+        (most - smallest) * (TO_PCT - FROM_PCT)
+    )
 
 
 def cell_name(problem: str, algorithm: str, seed: int) -> str:
@@ -210,7 +212,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--parts", type=int, default=0, help="seeds of the surrogate's models alone")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--evaluations", type=int, help="at most so many, for a quick look")
+    parser.add_argument("--evaluations", type=int, help="at most this many, for a quick look")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.cell:

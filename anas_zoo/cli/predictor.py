@@ -1,20 +1,24 @@
-"""``anas predictor``: fit an accuracy predictor on an archive, check one, convert one."""
+"""``anas predictor``: fit an accuracy predictor on an archive, or check one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption, SeedOption
-from anas_zoo.cli.output import print_json, print_lines
-from anas_zoo.cli.predictor_output import predicted_range, print_qualities, print_range
-from anas_zoo.core.text import quoted
+from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.hints import Call, as_command_line
+
+if TYPE_CHECKING:
+    from anas_zoo.searching.predictor_fit import PredictionQuality
+    from anas_zoo.space import AccuracyPredictor
 
 __all__ = ["predictor"]
 
+SAMPLED = 2000  # random architectures that describe what a predictor says
 ARCHIVE_HELP = "An evaluations.jsonl, or the folder of a search or of a run."
 SpaceOption = Annotated[
     str | None,
@@ -52,15 +56,15 @@ def fit(
     The numbers reported are of architectures that the model had not seen; the file is the same model,
     fitted on all of them afterwards.
     """
-    from anas_zoo.cli.archives import find_archive, known_classes
+    from anas_zoo.cli.archives import find_archive
     from anas_zoo.core.files import sha256_file
-    from anas_zoo.searching.predictor_check import read_measured
-    from anas_zoo.searching.predictor_file import write_predictor
+    from anas_zoo.searching.predictor_file import read_measured, write_predictor
     from anas_zoo.searching.predictor_fit import fit_predictor
 
     _refuse_taken(out)
-    file, found_space = find_archive(archive, space)
-    measured = read_measured(file, found_space)
+    found = find_archive(archive, space)
+    found_space = found.space
+    measured = read_measured(found.file, found_space)
     fitted = fit_predictor(
         found_space, measured.archs, measured.top1_pct, held_out=held_out, model=model, seed=seed or 0
     )
@@ -85,16 +89,14 @@ def fit(
         print_json(result)
         return
     rows = [(f"{name}, cross-validation", quality) for name, quality in fitted.validation.items()]
-    print_qualities([*rows, (f"{fitted.model}, held out", fitted.held_out)])
-    known = known_classes(archive)
-    classes = "" if known is None else f" --num-classes {known}"
-    named = quoted(space or found_space.name)
+    _print_qualities([*rows, (f"{fitted.model}, held out", fitted.held_out)])
+    search = Call("search", space=space or found_space.name, predictor=out, num_classes=found.num_classes)
     skipped = f" ({measured.failed} failed evaluations left out)" if measured.failed else ""
     print_lines(
         "",
         f"{fitted.model}, fitted on all {len(fitted.archs)} architectures{skipped}: {out}",
-        f"  search by it: anas search --space {named} --predictor {quoted(out)}{classes}",
-        f"  check it on others: anas predictor check {quoted(out)} ARCHIVE",
+        f"  search by it: {as_command_line([search])}",
+        f"  check it on others: {as_command_line([Call('predictor check', out, 'ARCHIVE')])}",
     )
 
 
@@ -112,7 +114,7 @@ def check(
     """
     from anas_zoo.cli.archives import find_archive
     from anas_zoo.cli.groups import UsageError
-    from anas_zoo.searching.predictor_check import check_predictor, read_measured
+    from anas_zoo.searching.predictor_file import check_predictor, read_measured
     from anas_zoo.space import AccuracyPredictor, SearchSpace
 
     if archive is None and space is None:
@@ -120,18 +122,18 @@ def check(
     if archive is None:
         assert space is not None
         found = AccuracyPredictor(file, SearchSpace.load(space))
-        result = predicted_range(found)
+        result = _predicted_range(found)
         if as_json:
             print_json(result)
         else:
-            print_range(result)
+            _print_range(result)
         return
-    evaluations, found_space = find_archive(archive, space)
-    found = AccuracyPredictor(file, found_space)
-    measured = read_measured(evaluations, found_space)
+    evaluations = find_archive(archive, space)
+    found = AccuracyPredictor(file, evaluations.space)
+    measured = read_measured(evaluations.file, evaluations.space)
     checked = check_predictor(found, measured)
     parts = {"all": checked.all, "unseen": checked.unseen, "seen": checked.seen}
-    result = predicted_range(found) | {
+    result = _predicted_range(found) | {
         "archive_sha256": measured.sha256,
         "failed_evaluations": measured.failed,
         "knows_its_archs": checked.knows_its_archs,
@@ -141,7 +143,7 @@ def check(
         print_json(result)
         return
     titles = {"all": "all", "unseen": "not fitted on", "seen": "fitted on"}
-    print_qualities([(titles[name], part) for name, part in parts.items() if part is not None])
+    _print_qualities([(titles[name], part) for name, part in parts.items() if part is not None])
     if not checked.knows_its_archs:
         print_lines(
             "", "The file does not say which architectures it was fitted on; some may be among these."
@@ -149,36 +151,67 @@ def check(
     elif checked.unseen is None:
         print_lines("", "It was fitted on all of them, so this is no test; check it on another archive.")
     print_lines("")
-    print_range(result)
+    _print_range(result)
 
 
-def convert(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.joblib", help="A RandomForestRegressor that reads codes.")
-    ],
-    space: Annotated[
-        str, typer.Option("--space", metavar="NAME|FILE", help="The space whose codes it reads.")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The predictor, a new file.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Convert a scikit-learn random forest in a joblib file to a predictor, running no code of the file.
+def _predicted_range(found: AccuracyPredictor) -> dict[str, Any]:
+    """What the file says of itself, and what it predicts for the ends and for random architectures."""
+    import numpy as np
 
-    Its licence goes on holding for what comes out.
-    """
     from anas_zoo.core.files import sha256_file
-    from anas_zoo.searching.forest_onnx import convert_forest
-    from anas_zoo.space import AccuracyPredictor, SearchSpace
 
-    _refuse_taken(out)
-    found_space = SearchSpace.load(space)
-    trees, parity_pct = convert_forest(file, found_space, out)
-    result = predicted_range(AccuracyPredictor(out, found_space)) | {"trees": trees, "parity_pct": parity_pct}
-    if as_json:
-        print_json(result | {"source_sha256": sha256_file(file)})
-        return
-    print_range(result)
-    print_lines(f"  search by it: anas search --space {quoted(space)} --predictor {quoted(out)}")
+    space = found.space
+    drawn = found(space.sample_codes(np.random.default_rng(0), SAMPLED))
+    smallest, largest = found([space.smallest, space.largest]).tolist()
+    return {
+        "file": str(found.path),
+        "sha256": sha256_file(found.path),
+        "space": {"name": space.name, "id": space.id},
+        "metadata": {key: value for key, value in found.metadata.items() if key != "fitted_arch_ids"},
+        "predicted_pct": {
+            "smallest": smallest,
+            "largest": largest,
+            "random_archs": SAMPLED,
+            "random_min": float(drawn.min()),
+            "random_median": float(np.median(drawn)),
+            "random_max": float(drawn.max()),
+        },
+    }
+
+
+def _print_range(result: dict[str, Any]) -> None:
+    """Print what :func:`_predicted_range` found."""
+    said, about = result["predicted_pct"], result["metadata"]
+    origin = "the file says nothing about its origin"
+    if "model" in about:
+        origin = (
+            f"{about['model']}, fitted on {about.get('fitted_archs', '?')} architectures; "
+            f"held-out Kendall tau {about.get('held_out_kendall_tau', '?')}"
+        )
+    print_lines(
+        f"{result['file']}: {origin}",
+        f"  predicts {said['smallest']:.2f} % for the smallest of {result['space']['name']}, "
+        f"{said['largest']:.2f} % for the largest,",
+        f"  {said['random_min']:.2f} to {said['random_max']:.2f} % (median {said['random_median']:.2f} %) "
+        f"for {said['random_archs']} random architectures",
+    )
+
+
+def _print_qualities(rows: list[tuple[str, PredictionQuality]]) -> None:
+    """Print qualities as a table, one title each."""
+    print_table(
+        ["architectures", "number", "Kendall tau", "RMSE (points)", "bias (points)"],
+        [
+            [
+                title,
+                str(quality.archs),
+                "undefined" if quality.kendall_tau is None else f"{quality.kendall_tau:.3f}",
+                f"{quality.rmse_pct:.3f}",
+                f"{quality.bias_pct:+.3f}",
+            ]
+            for title, quality in rows
+        ],
+    )
 
 
 def _refuse_taken(out: Path) -> None:
@@ -189,6 +222,6 @@ def _refuse_taken(out: Path) -> None:
 
 
 predictor = make_group(
-    "Fit an accuracy predictor on a search's evaluations, check one, or convert one.",
-    {"fit": fit, "check": check, "convert": convert},
+    "Fit an accuracy predictor on a search's evaluations, or check one.",
+    {"fit": fit, "check": check},
 )

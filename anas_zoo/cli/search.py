@@ -12,7 +12,7 @@ from anas_zoo.cli.options import DeviceOption, JsonOption, RunDataOption, SeedOp
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
 if TYPE_CHECKING:
-    from anas_zoo.pipeline.searching import SearchOutcome
+    from anas_zoo.pipeline.search import SearchOutcome
 
 __all__ = ["search"]
 
@@ -40,7 +40,7 @@ def search(
     ] = None,
     predictor: Annotated[
         Path | None,
-        typer.Option("--predictor", metavar="FILE", help="Take an accuracy predictor's word (.onnx)."),
+        typer.Option("--predictor", metavar="FILE", help="Take accuracies from a predictor (.onnx)."),
     ] = None,
     objective: Annotated[
         list[str] | None,
@@ -63,7 +63,7 @@ def search(
         typer.Option("--out", metavar="DIR", help="The search's folder; default RUN/search, SPACE_search."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the search that is in the folder, if any.")
+        bool, typer.Option("--resume", help="Resume the search that is in the folder, if any.")
     ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -78,8 +78,8 @@ def search(
     from anas_zoo.core.errors import SearchError
     from anas_zoo.core.progress import silence
     from anas_zoo.pipeline import Run
-    from anas_zoo.pipeline.searching import search_stage, search_with_predictor
-    from anas_zoo.pipeline.searching.folder import BEGUN_WITH, recorded_search
+    from anas_zoo.pipeline.search import search_stage, search_with_predictor
+    from anas_zoo.pipeline.search_folder import BEGUN_WITH, recorded_search
     from anas_zoo.searching import SearchRecipe
     from anas_zoo.searching.objectives import OBJECTIVES
     from anas_zoo.space import SearchSpace

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.hints import Call, as_command_line
 
 if TYPE_CHECKING:
-    from anas_zoo.pipeline.searching import SearchOutcome
+    from anas_zoo.pipeline.search import SearchOutcome
     from anas_zoo.searching import Evaluation
-    from anas_zoo.searching.answer import Answer
+    from anas_zoo.searching.front import Answer
 
 __all__ = ["print_outcome", "print_outcome_json"]
 
@@ -18,7 +19,7 @@ ROWS = 16  # of a front that are printed; front.json has all
 
 
 def print_outcome_json(outcome: SearchOutcome) -> None:
-    """The front, the answers and the known models, for machines."""
+    """The front, the answers and the published models, for machines."""
     print_json(
         {
             "folder": str(outcome.folder),
@@ -29,16 +30,16 @@ def print_outcome_json(outcome: SearchOutcome) -> None:
             "front": [item.to_dict() for item in outcome.front],
             "answers": [
                 answer.to_dict()
-                | {"extract": outcome.extract_command(answer.best) if answer.best is not None else None}
+                | {"extract": None if answer.best is None else _extract(outcome, answer.best)}
                 for answer in outcome.answers
             ],
-            "references": [reference.to_dict() for reference in outcome.references],
+            "baselines": [baseline.to_dict() for baseline in outcome.baselines],
         }
     )
 
 
 def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
-    """The front, the known models and the best under each budget, for people."""
+    """The front, the published models and the best under each budget, for people."""
     front = outcome.front
     if not front:
         best = max((item.top1_pct for item in outcome.result.evaluations), default=None)
@@ -50,9 +51,9 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
         print_table(*_table(outcome, {}, shown))
     if len(shown) < len(front):
         print_lines(f"{len(shown)} of the {len(front)} on the front; all: {outcome.folder / 'front.json'}")
-    if outcome.references:
-        print_lines("", "known models, scored alike")
-        named = {r.name: r.evaluation for r in outcome.references}
+    if outcome.baselines:
+        print_lines("", "published models, scored alike")
+        named = {r.name: r.evaluation for r in outcome.baselines}
         print_table(*_table(outcome, named, list(named.values())))
     for answer in outcome.answers:
         print_lines("", f"best with {answer.asked()}")
@@ -60,7 +61,7 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
             print_lines("  nothing evaluated is within it")
             continue
         print_table(*_table(outcome, {}, [answer.best]))
-        print_lines(f"  {outcome.extract_command(answer.best)}")
+        print_lines(f"  {_extract(outcome, answer.best)}")
         if answer.unsure:
             print_lines(*_unsure(answer, answer.best))
     failed = len(outcome.result.failures)
@@ -76,15 +77,25 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
         lines.append("nothing new was left within the limits")
     lines.append(f"look at it: {outcome.folder / 'front.html'}, {outcome.folder / 'front.png'}")
     if front and not outcome.answers:
-        lines.append(f"  extract one: {outcome.extract_command(front[-1])}")
+        lines.append(f"  extract one: {_extract(outcome, front[-1])}")
     if run_folder is None:
         lines.append("  RUN: the folder of a run with a supernet of this space (see: anas train)")
-        if outcome.references and front:  # the authors' space
-            words = outcome.extract_command(front[-1]).split(" RUN ")[-1]
-            lines.append(
-                f"  with the authors' supernet: anas import authors FILE --data DIR --out DIR {words}"
+        if outcome.baselines and front:  # the authors' space
+            imported = Call(
+                "import",
+                "authors",
+                "FILE",
+                data="DIR",
+                out="DIR",
+                search=outcome.folder,
+                arch=front[-1].arch.id,
             )
+            lines.append(f"  with the authors' supernet: {as_command_line([imported])}")
     print_lines(*lines)
+
+
+def _extract(outcome: SearchOutcome, evaluation: Evaluation) -> str:
+    return as_command_line([outcome.extract(evaluation.arch.id)])
 
 
 def _unsure(answer: Answer, best: Evaluation) -> list[str]:

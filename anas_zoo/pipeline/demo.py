@@ -24,9 +24,9 @@ from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
+from anas_zoo.pipeline.search import evaluated_on, search_stage
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
-from anas_zoo.pipeline.searching import evaluated_on, search_stage
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
@@ -171,7 +171,7 @@ def _report(run: Run) -> None:
         front=read_front(run.search_folder / FRONT),
         failures=len(records) - len(evaluations),
         answers=[],
-        references=[],
+        baselines=[],
         scored_by=evaluated_on(run),
         tested={row["name"]: (row, row["top1_pct"]) for row in rows},
         about={},

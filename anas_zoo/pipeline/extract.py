@@ -7,13 +7,14 @@ from pathlib import Path
 
 from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.core.files import output_folder, sha256_file, write_json
+from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import track
 from anas_zoo.core.schema import read_json
 from anas_zoo.core.text import quoted
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.searching import make_evaluator
-from anas_zoo.pipeline.searching.folder import finished_search, recorded_search
+from anas_zoo.pipeline.search import make_evaluator
+from anas_zoo.pipeline.search_folder import finished_search, recorded_search
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
 from anas_zoo.searching.archive import FRONT
@@ -31,17 +32,11 @@ def evaluations_of(run: Run, search: Path | None = None) -> list[Evaluation]:
 
     Raises :class:`SearchError` when it is not finished, or of another space.
     """
-    return _found(search or run.search_folder, run.space, _again(run.folder, search))
+    return _found(search or run.search_folder, run.space, run.folder, search)
 
 
-def _again(run: Path | None, search: Path | None) -> str:
-    """The command that makes a search, for errors."""
-    where = "" if search is None else f" --out {quoted(search)}"
-    return f"anas search {quoted(run or 'RUN')}{where}"
-
-
-def _found(search: Path, space: SearchSpace, again: str) -> list[Evaluation]:
-    evaluations = read_evaluations(finished_search(search, again))
+def _found(search: Path, space: SearchSpace, run: Path | str, out: Path | None) -> list[Evaluation]:
+    evaluations = read_evaluations(finished_search(search, run, out))
     record = recorded_search(search)
     if record is not None and record["space"]["id"] != space.id:
         raise SearchError(
@@ -80,12 +75,11 @@ def _refuse_extracted(run: Run, chosen: Sequence[Evaluation], search: Path | Non
         return
     ids = {Entry.read(draft).config.anas.arch_id for draft in run.drafts().values()}
     new = [item.arch.id for item in chosen if item.arch.id not in ids]
-    where = "" if search is None else f" --search {quoted(search)}"
-    words = "".join(f" --arch {one}" for one in new) or " --arch ID"
-    join = f"add {'these' if new else 'others'} by id: anas extract {quoted(run.folder)}{where}{words}"
     raise OutputError(
-        f"{run.drafts_folder} already holds {', '.join(run.entry_order())}; {join}; or extract anew after: "
-        f"rm -r {quoted(run.drafts_folder)}"
+        f"{run.drafts_folder} already holds {', '.join(run.entry_order())}; "
+        f"add {'these' if new else 'others'} by id: ",
+        Call("extract", run.folder, search=search, arch=new or "ID"),
+        f"; or extract anew after: rm -r {quoted(run.drafts_folder)}",
     )
 
 
@@ -124,18 +118,19 @@ def find_architecture(text: str, search: Path, space: SearchSpace, run: Path | N
     """
     if not text.endswith(".json") and (len(text) < SHORTEST_ID or Path(text).exists() or "/" in text):
         raise SearchError(
-            f"--arch {text!r}: give at least {SHORTEST_ID} digits of an id, or an architecture's .json file"
+            Option("arch"),
+            f" is {text!r}: give at least {SHORTEST_ID} digits of an id, or an architecture's .json file",
         )
     if text.endswith(".json"):
         arch = Architecture.from_dict(read_json(Path(text), error=SearchError))
         space.validate(arch)
         return arch
-    evaluations = _found(search, space, _again(run, search))
+    evaluations = _found(search, space, run or "RUN", search)
     found = {e.arch for e in evaluations if e.arch.id.startswith(text)}
     front = read_json(search / FRONT, error=SearchError)
-    for reference in front.get("references", []):
-        if text in (reference["name"], reference["evaluation"]["arch_id"]):
-            found.add(Architecture.from_dict(reference["evaluation"]["arch"]))
+    for baseline in front.get("baselines", front.get("references", [])):
+        if text in (baseline["name"], baseline["evaluation"]["arch_id"]):
+            found.add(Architecture.from_dict(baseline["evaluation"]["arch"]))
     if len(found) == 1:
         arch = found.pop()
         space.validate(arch)

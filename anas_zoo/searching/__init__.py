@@ -9,15 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anas_zoo.searching.algorithm import Algorithm
-    from anas_zoo.searching.algorithms import make_algorithm
-    from anas_zoo.searching.archive import Archive, read_evaluations, write_front
-    from anas_zoo.searching.evaluation import Evaluation, Failure
+    from anas_zoo.searching.algorithm import Algorithm, make_algorithm
+    from anas_zoo.searching.archive import Archive, Evaluation, Failure, read_evaluations, write_front
     from anas_zoo.searching.evaluator import Evaluator, PredictorEvaluator, Score, SubnetEvaluator
-    from anas_zoo.searching.feasible import check_limits
     from anas_zoo.searching.front import best_under, pareto_front, pick_subnets
-    from anas_zoo.searching.limits import Limits, Range
-    from anas_zoo.searching.problem import Problem
+    from anas_zoo.searching.objectives import Limits, Range
+    from anas_zoo.searching.problem import Problem, check_limits
     from anas_zoo.searching.recipe import SearchRecipe
     from anas_zoo.searching.runner import Budget, SearchResult, run_search
 
@@ -50,20 +47,20 @@ _HOME = {
     "Algorithm": "algorithm",
     "Archive": "archive",
     "Budget": "runner",
-    "Evaluation": "evaluation",
+    "Evaluation": "archive",
     "Evaluator": "evaluator",
-    "Failure": "evaluation",
-    "Limits": "limits",
+    "Failure": "archive",
+    "Limits": "objectives",
     "PredictorEvaluator": "evaluator",
     "Problem": "problem",
-    "Range": "limits",
+    "Range": "objectives",
     "Score": "evaluator",
     "SearchRecipe": "recipe",
     "SearchResult": "runner",
     "SubnetEvaluator": "evaluator",
     "best_under": "front",
-    "check_limits": "feasible",
-    "make_algorithm": "algorithms",
+    "check_limits": "problem",
+    "make_algorithm": "algorithm",
     "pareto_front": "front",
     "pick_subnets": "front",
     "read_evaluations": "archive",

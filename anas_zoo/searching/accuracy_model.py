@@ -14,7 +14,7 @@ __all__ = ["AccuracyModel"]
 
 Floats = npt.NDArray[np.float64]
 
-KERNEL_POINTS = 200  # length scales settle on so many; all evaluations count for the predictions
+KERNEL_POINTS = 200  # length scales are fitted on this many; all evaluations count for the predictions
 TREES = 100
 
 Values = Callable[[Floats], Floats]

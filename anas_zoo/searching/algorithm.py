@@ -1,4 +1,4 @@
-"""The ask-and-tell core of every search algorithm."""
+"""The ask-and-tell core of every search algorithm, and which algorithm a recipe means."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anas_zoo.searching.evaluation import Evaluation, Record
-from anas_zoo.searching.feasible import draw_inside, keys_of, take_new
-from anas_zoo.searching.problem import Codes, Problem
+from anas_zoo.searching.archive import Evaluation, Record
+from anas_zoo.searching.problem import Codes, Problem, draw_inside, keys_of, take_new
+from anas_zoo.searching.recipe import SearchRecipe
 from anas_zoo.space import Architecture
 
-__all__ = ["Algorithm"]
+__all__ = ["Algorithm", "RandomSearch", "make_algorithm"]
+
+RANDOM_BATCH = 32
 
 
 class Algorithm(ABC):
-    """Proposes architectures round by round and learns from what is told of them.
+    """Proposes architectures round by round and learns from the results.
 
-    What :meth:`ask` proposes is a function of the seed and of what was told before, and of nothing else:
-    each round draws from a generator of its own. So a search goes on from its archive exactly as if it had
-    never stopped. Nothing is proposed twice, nothing outside the limits.
+    What :meth:`ask` proposes is a function of the seed and of the rounds given to :meth:`tell` before, and of
+    nothing else: each round draws from a generator of its own. So a search resumes from its archive exactly
+    as if it had never stopped. Nothing is proposed twice, nothing outside the limits.
 
     Attributes:
         problem: what is searched.
-        round: rounds told so far.
-        evaluations: what was told, without failures, in order.
+        round: rounds given so far.
+        evaluations: what was given, without failures, in order.
     """
 
     def __init__(self, problem: Problem, *, seed: Sequence[int]) -> None:
@@ -43,7 +45,7 @@ class Algorithm(ABC):
     def tell(self, records: Sequence[Record]) -> None:
         """Take in a whole round: the evaluations and failures of what was asked, in any order."""
         self._seen |= set(keys_of(self.problem.space.encode(record.arch for record in records)))
-        # By id, so that nothing depends on the order in which processes came to their ends.
+        # By id, so that nothing depends on the order in which processes finish.
         new = sorted((r for r in records if isinstance(r, Evaluation)), key=lambda e: e.arch.id)
         self.evaluations += new
         self._learn(new)
@@ -71,3 +73,31 @@ class Algorithm(ABC):
         inside = codes[self.problem.breach(codes) == 0] if len(codes) else codes
         known = self._seen | (set() if also is None else set(keys_of(also)))
         return take_new(inside, count, known)
+
+
+class RandomSearch(Algorithm):
+    """Every elastic dimension uniform and independent, redrawn until the limits are kept.
+
+    What every other algorithm has to beat.
+    """
+
+    def _propose(self, rng: np.random.Generator) -> Codes:
+        return self._draw(rng, RANDOM_BATCH)
+
+
+def make_algorithm(problem: Problem, recipe: SearchRecipe, *, seed: Sequence[int]) -> Algorithm:
+    """The algorithm that ``recipe`` names, on ``problem``."""
+    # pymoo and scikit-learn take seconds to import: only what is asked for.
+    if recipe.algorithm == "random":
+        return RandomSearch(problem, seed=seed)
+    if recipe.algorithm == "evolution":
+        from anas_zoo.searching.evolution import Evolution
+
+        return Evolution(problem, recipe.evolution, budget=recipe.evaluations, seed=seed)
+    if recipe.algorithm == "nsga2":
+        from anas_zoo.searching.nsga2 import Nsga2
+
+        return Nsga2(problem, recipe.nsga2, seed=seed)
+    from anas_zoo.searching.surrogate import SurrogateSearch
+
+    return SurrogateSearch(problem, recipe.surrogate, seed=seed)

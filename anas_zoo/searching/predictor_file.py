@@ -1,9 +1,9 @@
-"""A fitted predictor as one ONNX file: converted, checked against scikit-learn, told where it comes from."""
+"""A fitted predictor as one ONNX file, and how good a file is on the measured architectures of an archive."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.core.errors import ConfigError, ParityError
-from anas_zoo.core.files import atomic_write
-from anas_zoo.searching.predictor_fit import FittedPredictor
-from anas_zoo.space import AccuracyPredictor, SearchSpace
+from anas_zoo.core.errors import ConfigError, ParityError, SearchError
+from anas_zoo.core.files import atomic_write, sha256_file
+from anas_zoo.core.hints import Option
+from anas_zoo.searching.archive import Evaluation, read_records
+from anas_zoo.searching.predictor_fit import (
+    FittedPredictor,
+    PredictionQuality,
+    mean_by_arch,
+    measure_predictions,
+)
+from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.space.predictor import SPACE_KEY
 
 __all__ = [
-    "OPSETS",
-    "PARITY_ARCHS",
     "TOLERANCE_PCT",
+    "MeasuredArchive",
+    "PredictorCheck",
+    "check_predictor",
     "fitted_arch_ids",
-    "write_checked",
+    "read_measured",
     "write_predictor",
 ]
 
@@ -44,43 +52,14 @@ def write_predictor(path: Path, fitted: FittedPredictor, *, about: dict[str, str
     Returns the largest difference between the file's answers and scikit-learn's, in points of top-1.
     Raises :class:`ParityError`, and writes nothing, when it is above :data:`TOLERANCE_PCT`.
     """
-    space = fitted.space
-    known = space.encode([space.smallest, space.largest, *fitted.archs])
+    from onnx import helper
+
+    space, model = fitted.space, _converted(fitted)
     drawn = space.sample_codes(np.random.default_rng(fitted.seed), PARITY_ARCHS)
-    return write_checked(
-        path,
-        _converted(fitted),
-        space,
-        codes=np.concatenate([drawn, known]),
-        reference=fitted,
-        about={**about, **_provenance(fitted)},
-    )
-
-
-def write_checked(
-    path: Path,
-    model: Any,
-    space: SearchSpace,
-    *,
-    codes: npt.NDArray[np.int64],
-    reference: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]],
-    about: dict[str, str],
-) -> float:
-    """Write an ONNX ``model`` of ``space`` with ``about`` in its metadata, if it agrees with ``reference``.
-
-    Args:
-        path: where to.
-        model: an ONNX model of one input and one output.
-        space: which space it is of.
-        codes: the architectures to compare on, (N, genes).
-        reference: the right answers to codes, in percent, (N,).
-        about: the metadata.
-
-    Returns the largest difference on ``codes``, in points of top-1.
-    Raises :class:`ParityError`, and writes nothing, when it is above :data:`TOLERANCE_PCT`.
-    """
-    difference = _difference(model.SerializeToString(), space, codes, reference(codes))
-    _describe(model, {**about, "parity_pct": f"{difference:.1e}"})
+    codes = np.concatenate([drawn, space.encode([space.smallest, space.largest, *fitted.archs])])
+    difference = _difference(model.SerializeToString(), space, codes, fitted(codes))
+    said = {**about, **_provenance(fitted), "parity_pct": f"{difference:.1e}"}
+    helper.set_model_props(model, dict(sorted(said.items())))
     atomic_write(path, model.SerializeToString())
     return difference
 
@@ -149,8 +128,77 @@ def _provenance(fitted: FittedPredictor) -> dict[str, str]:
     }
 
 
-def _describe(model: Any, about: dict[str, str]) -> None:
-    """Add ``about`` to the model's metadata."""
-    for key, value in sorted(about.items()):
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
+@dataclass(frozen=True)
+class MeasuredArchive:
+    """What an archive says of accuracies.
+
+    Attributes:
+        archs: architectures as they were evaluated, N.
+        top1_pct: what was measured of them, in percent, N.
+        failed: how many evaluations have no accuracy and are left out.
+        sha256: of the archive's file.
+    """
+
+    archs: tuple[Architecture, ...]
+    top1_pct: tuple[float, ...]
+    failed: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class PredictorCheck:
+    """A predictor's quality on an archive, each architecture once.
+
+    Attributes:
+        all: on all architectures.
+        unseen: on those that it was not fitted on; None without any, or where its file does not say.
+        seen: on those that it was fitted on, which says little; None likewise.
+        knows_its_archs: whether its file says what it was fitted on.
+    """
+
+    all: PredictionQuality
+    unseen: PredictionQuality | None
+    seen: PredictionQuality | None
+    knows_its_archs: bool
+
+
+def read_measured(path: Path, space: SearchSpace) -> MeasuredArchive:
+    """The measured architectures of an ``evaluations.jsonl``.
+
+    Raises :class:`SearchError` when it cannot be read, has no accuracy at all, or is of another space.
+    """
+    records = read_records(path)
+    measured = [record for record in records if isinstance(record, Evaluation)]
+    if not measured:
+        raise SearchError(f"{path} has no evaluation with an accuracy ({len(records)} without)")
+    for item in measured:
+        if wrong := space.violations(item.arch):
+            raise SearchError(
+                f"{path} is an archive of another space than {space.name!r}: architecture {item.arch.id} is "
+                f"outside it, {wrong[0]}; give its ",
+                Option("space"),
+            )
+    return MeasuredArchive(
+        archs=tuple(item.arch for item in measured),
+        top1_pct=tuple(item.top1_pct for item in measured),
+        failed=len(records) - len(measured),
+        sha256=sha256_file(path),
+    )
+
+
+def check_predictor(predictor: AccuracyPredictor, archive: MeasuredArchive) -> PredictorCheck:
+    """Compare predictions with what was measured, apart for architectures that the predictor knew."""
+    archs, measured = mean_by_arch(archive.archs, archive.top1_pct)
+    predicted = predictor(archs)
+    known = fitted_arch_ids(predictor)
+
+    def quality(chosen: list[bool]) -> PredictionQuality | None:
+        where = np.array(chosen)
+        return measure_predictions(predicted[where], measured[where]) if where.any() else None
+
+    return PredictorCheck(
+        all=measure_predictions(predicted, measured),
+        unseen=None if known is None else quality([arch.id not in known for arch in archs]),
+        seen=None if known is None else quality([arch.id in known for arch in archs]),
+        knows_its_archs=known is not None,
+    )

@@ -4,25 +4,61 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.core.errors import SearchError
+from anas_zoo.core.errors import SearchError, nearest
+from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import Bar
-from anas_zoo.searching.predictor_models import AUTO, MODELS, make_model
-from anas_zoo.searching.predictor_quality import PredictionQuality, measure_predictions
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = ["FittedPredictor", "fit_predictor", "mean_by_arch"]
+__all__ = [
+    "AUTO",
+    "MODELS",
+    "FittedPredictor",
+    "PredictionQuality",
+    "fit_predictor",
+    "make_model",
+    "mean_by_arch",
+    "measure_predictions",
+]
 
+AUTO = "auto"  # whichever of MODELS ranks best in cross-validation
+
+# Two that need no smoothness, two that are smooth; of equally good ones the first is taken.
+MODELS = ("random_forest", "gradient_boosting", "ridge", "svr")
+
+MAX_LEAVES = 512  # of one tree of the forest: a file stays below ten MB however large the archive is
 MIN_FIT = 15  # architectures; three a fold of the cross-validation
 MIN_HELD_OUT = 5
 FOLDS = 5
 
 Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PredictionQuality:
+    """Predictions compared with measured accuracies.
+
+    Attributes:
+        archs: how many architectures were compared.
+        kendall_tau: agreement of the two rankings (tau-b: ties count for neither), from -1 to 1; None where
+            either side says the same of all architectures.
+        rmse_pct: root of the mean squared error, in points of top-1.
+        bias_pct: mean of predicted minus measured, in points of top-1; positive is too optimistic.
+    """
+
+    archs: int
+    kendall_tau: float | None
+    rmse_pct: float
+    bias_pct: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -32,7 +68,7 @@ class FittedPredictor:
     Attributes:
         space: whose codes it reads.
         regressor: the scikit-learn model, fitted on *all* architectures.
-        model: its name in ``predictor_models.MODELS``.
+        model: its name in :data:`MODELS`.
         archs: the architectures that it was fitted on, each once.
         held_out: quality on the held-out architectures of the same model, fitted without them.
         validation: quality of every model that was tried, out of fold within the other architectures.
@@ -72,7 +108,7 @@ def fit_predictor(
         archs: architectures, N; one that occurs several times counts once, with its mean accuracy.
         top1_pct: measured top-1 in percent, N.
         held_out: share set aside, above 0 and at most 0.5.
-        model: one of ``predictor_models.MODELS``, or ``"auto"`` to choose among them.
+        model: one of :data:`MODELS`, or ``"auto"`` to choose among them.
         seed: of the division and of the model.
 
     Raises :class:`SearchError` when there are too few architectures, when all are equally accurate, or for
@@ -86,8 +122,8 @@ def fit_predictor(
         enough = next(n for n in itertools.count(len(unique)) if n - _aside(n, held_out) >= MIN_FIT)
         raise SearchError(
             f"{len(unique)} different architectures are too few for a predictor: it takes {enough}, of which "
-            f"{_aside(enough, held_out)} are held out; evaluate more: "
-            "anas search RUN --evaluations 200 --resume"
+            f"{_aside(enough, held_out)} are held out; evaluate more: ",
+            Call("search", "RUN", evaluations=200, resume=True),
         )
     if np.ptp(measured) == 0:
         raise SearchError(
@@ -113,6 +149,59 @@ def fit_predictor(
         final = _fitted(best, space, codes, measured, seed)
         bar.advance()
     return FittedPredictor(space, final, best, tuple(unique), quality, validation, seed)
+
+
+def make_model(name: str, space: SearchSpace, *, spread_pct: float, seed: int) -> Any:
+    """An unfitted scikit-learn regressor from codes (N, genes) float32 to top-1 in percent (N,).
+
+    Args:
+        name: one of :data:`MODELS`.
+        space: whose choices become the columns of the one-hot models.
+        spread_pct: standard deviation of the top-1 to be fitted; what the SVR's penalties are measured in.
+        seed: of everything random in it.
+
+    Raises :class:`SearchError` naming the models there are.
+    """
+    if name not in MODELS:
+        known = ", ".join((AUTO, *MODELS))
+        raise SearchError(f"no predictor model {name!r}{nearest(name, (AUTO, *MODELS))}; models: {known}")
+    from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.svm import SVR
+
+    if name == "random_forest":
+        return RandomForestRegressor(200, max_leaf_nodes=MAX_LEAVES, random_state=seed, n_jobs=1)
+    if name == "gradient_boosting":
+        # Slow learning on parts of the archive: evaluations are noisy, and an archive is small.
+        return GradientBoostingRegressor(
+            n_estimators=300, max_depth=3, learning_rate=0.05, subsample=0.7, random_state=seed
+        )
+    # One column a choice and not one a gene: the gain of a choice need not be proportional to its value.
+    columns = [np.array(choices, dtype=np.float32) for choices in space.genes.choices]
+    one_hot = OneHotEncoder(categories=columns, sparse_output=False)
+    if name == "ridge":
+        return make_pipeline(one_hot, RidgeCV(np.logspace(-3, 4, 15)))
+    return make_pipeline(
+        one_hot, SVR(C=10 * spread_pct, epsilon=0.05 * spread_pct, gamma=0.5 / space.genes.count)
+    )
+
+
+def measure_predictions(
+    predicted: npt.NDArray[np.float64], measured: npt.NDArray[np.float64]
+) -> PredictionQuality:
+    """Compare top-1 in percent, both (N,), N at least 1."""
+    from scipy.stats import kendalltau
+
+    error = predicted - measured
+    ranked = np.ptp(predicted) > 0 and np.ptp(measured) > 0  # scipy gives NaN otherwise
+    return PredictionQuality(
+        archs=len(measured),
+        kendall_tau=float(kendalltau(predicted, measured).statistic) if ranked else None,
+        rmse_pct=float(np.sqrt(np.mean(error**2))),
+        bias_pct=float(np.mean(error)),
+    )
 
 
 def mean_by_arch(

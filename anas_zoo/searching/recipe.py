@@ -8,8 +8,7 @@ from pydantic import Field
 
 from anas_zoo.core.errors import SearchError
 from anas_zoo.core.schema import Schema, parse
-from anas_zoo.searching.limits import Limits
-from anas_zoo.searching.objectives import ObjectiveName
+from anas_zoo.searching.objectives import Limits, ObjectiveName
 
 __all__ = ["AlgorithmName", "EvolutionRecipe", "Nsga2Recipe", "SearchRecipe", "SurrogateRecipe"]
 
@@ -30,7 +29,7 @@ class EvolutionRecipe(Schema):
     mutation_probability: float = Field(0.2, gt=0, le=1)
 
     def sizes(self, budget: int) -> tuple[int, int, int]:
-        """(random start, mutants per round, children per round) for so many evaluations."""
+        """(random start, mutants per round, children per round) for that many evaluations."""
         initial = min(budget, max(1, round(budget * self.initial_share)))
         per_round = -(-(budget - initial) // self.rounds)
         return initial, -(-per_round // 2), per_round // 2

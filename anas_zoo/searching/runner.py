@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from anas_zoo.core.errors import SearchError
 from anas_zoo.core.progress import Bar
 from anas_zoo.searching.algorithm import Algorithm
-from anas_zoo.searching.archive import Archive
-from anas_zoo.searching.evaluation import Evaluation, Failure, Record
+from anas_zoo.searching.archive import Archive, Evaluation, Failure, Record
 from anas_zoo.searching.evaluator import Evaluator, Score
 from anas_zoo.searching.problem import Problem
 from anas_zoo.space import Architecture
 
 __all__ = ["Budget", "SearchResult", "records_of", "run_search"]
 
-HOPELESS = 8  # when so many fail before the first that succeeds, the rest will too
+HOPELESS = 8  # when this many fail before the first that succeeds, the rest will too
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,8 @@ class SearchResult:
 def run_search(algorithm: Algorithm, evaluator: Evaluator, archive: Archive, budget: Budget) -> SearchResult:
     """Run ``algorithm`` until ``budget`` is spent; each record is durable in ``archive`` at once.
 
-    What the archive holds already is not evaluated again: whole rounds are told as they are, of the last one
-    what is missing is made up. An interrupted search so ends with what an uninterrupted one has.
+    What the archive holds already is not evaluated again: whole rounds are taken as they are, and what
+    the last one lacks is evaluated. An interrupted search so ends with what an uninterrupted one has.
 
     Raises :class:`SearchError` when all of the first evaluations fail, with the reason of the first.
     """

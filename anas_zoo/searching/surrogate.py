@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,20 +11,19 @@ import numpy.typing as npt
 from anas_zoo.searching.accuracy_model import AccuracyModel
 from anas_zoo.searching.algorithm import Algorithm
 from anas_zoo.searching.front import nondominated
-from anas_zoo.searching.hypervolume import choose_batch
 from anas_zoo.searching.problem import Codes, Problem
 from anas_zoo.searching.recipe import SurrogateRecipe
 from anas_zoo.space import neighbours
 
-__all__ = ["SurrogateSearch"]
+__all__ = ["SurrogateSearch", "choose_batch"]
 
 Floats = npt.NDArray[np.float64]
 
 POOL = 1024  # drawn at random; the first round is chosen from it
-EXPLORED = 8  # one in so many of a round is there for what the model has not seen
+EXPLORED = 8  # one of this many in a round is there for what the model has not seen
 MUTATED_GENES = 2.0
 FEWEST = 4  # evaluations that a model can be fitted on
-BEYOND = 0.1  # the reference point of the hypervolume lies so far beyond the front, of its range
+BEYOND = 0.1  # the reference point of the hypervolume lies this far beyond the front, of its range
 
 
 class SurrogateSearch(Algorithm):
@@ -106,7 +106,7 @@ class SurrogateSearch(Algorithm):
 
     def _front_of(self, model: AccuracyModel, front: Codes, rng: np.random.Generator) -> tuple[Codes, Floats]:
         """New codes near the front that the model predicts, with their predicted losses."""
-        from anas_zoo.searching.pymoo_parts import CodesProblem, make_nsga2
+        from anas_zoo.searching.nsga2 import CodesProblem, make_nsga2
 
         problem, least = self.problem, self.problem.limits.top1_pct.min
         size = self._recipe.population
@@ -126,9 +126,7 @@ class SurrogateSearch(Algorithm):
             seed=int(rng.integers(2**31)),
             termination=("n_gen", self._recipe.generations),
         )
-        while algorithm.has_next():
-            algorithm.next()
-        found = algorithm.pop.get("X").astype(np.int64)
+        found = algorithm.run().pop.get("X").astype(np.int64)
         # A front has steps, where one gene decides; the population is too small to hold every such variant.
         found = np.concatenate([found, neighbours(problem.space, np.concatenate([front, found]))])
         found = self._new(found, len(found))
@@ -147,7 +145,37 @@ class SurrogateSearch(Algorithm):
         width = np.where(high > low, high - low, 1.0)
         # Beyond the front's own worst values, and for costs beyond the dearest evaluated.
         costs = np.array([name != "top1_pct" for name in problem.objectives])
-        reference = np.where(costs, high, front.max(axis=0)) + BEYOND * width
-        return choose_batch(
-            (front - low) / width, (candidates - low) / width, (reference - low) / width, count
-        )
+        worst = np.where(costs, high, front.max(axis=0)) + BEYOND * width
+        return choose_batch((front - low) / width, (candidates - low) / width, (worst - low) / width, count)
+
+
+def choose_batch(front: Floats, candidates: Floats, reference_point: Floats, count: int) -> list[int]:
+    """Up to ``count`` rows of ``candidates`` that one after the other add the most hypervolume to ``front``.
+
+    Losses (N, M), the hypervolume up to ``reference_point`` (M,). Greedy, with gains kept until they may have
+    changed: what a candidate adds can only shrink as others join. Rows that add nothing are never chosen.
+    """
+    from moocore import hypervolume
+
+    taken = front
+    volume = hypervolume(taken, ref=reference_point)
+
+    def gain(place: int) -> float:
+        return float(hypervolume(np.vstack([taken, candidates[place]]), ref=reference_point) - volume)
+
+    heap = [(-gain(place), place) for place in range(len(candidates))]
+    heapq.heapify(heap)
+    chosen: list[int] = []
+    fresh = set(range(len(candidates)))
+    while heap and len(chosen) < count:
+        negative, place = heapq.heappop(heap)
+        if -negative <= 1e-15:
+            break
+        if place in fresh:
+            chosen.append(place)
+            taken = np.vstack([taken, candidates[place]])
+            volume, fresh = hypervolume(taken, ref=reference_point), set()
+        else:
+            fresh.add(place)
+            heapq.heappush(heap, (-gain(place), place))
+    return chosen

@@ -11,7 +11,7 @@ import yaml
 from command_line import files_below, refused, succeeded
 
 from anas_zoo.searching import Archive, Evaluation
-from anas_zoo.searching.evaluation import Failure
+from anas_zoo.searching.archive import Failure
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
 DIGITS = SearchSpace.load("digits")
@@ -197,30 +197,3 @@ def test_check_refuses_what_does_not_belong_together(
     damaged.write_bytes(fitted.read_bytes()[:1000])
     assert "not an ONNX file" in refused(capsys, "predictor", "check", damaged, search)
     assert "no predictor at" in refused(capsys, "predictor", "check", tmp_path / "none.onnx", search)
-
-
-FOREST = Path(__file__).parents[1] / "golden" / "forest_sklearn_0_23.joblib"
-
-
-def test_convert_a_forest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "p.onnx"
-    convert = ("predictor", "convert", FOREST, "--space", "attentive_nas")
-    assert "random_forest, converted from the file" in succeeded(capsys, *convert, "--out", out)
-    assert "is already there" in refused(capsys, *convert, "--out", out)
-    data = json.loads(succeeded(capsys, *convert, "--out", tmp_path / "again.onnx", "--json"))
-    assert (data["trees"], data["space"]["name"]) == (4, "attentive_nas")
-    assert out.read_bytes() == (tmp_path / "again.onnx").read_bytes()
-    assert "for 2000 random" in succeeded(capsys, "predictor", "check", out, "--space", "attentive_nas")
-
-
-def test_convert_refuses_another_space_and_other_files(
-    search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "p.onnx"
-    wrong = refused(capsys, "predictor", "convert", FOREST, "--space", "digits", "--out", out)
-    assert "not a RandomForestRegressor of 15 inputs" in wrong
-    other = search / "evaluations.jsonl"
-    assert "no joblib file" in refused(
-        capsys, "predictor", "convert", other, "--space", "digits", "--out", out
-    )
-    assert not out.exists()

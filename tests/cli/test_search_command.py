@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command_line import refused, succeeded
 from searching_digits import make_run, write_predictor
 
+from anas_zoo import space as space_package
 from anas_zoo.cli import main
-from anas_zoo.core import resources
 from anas_zoo.space import SearchSpace
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))
-from latency_records import model_of
 
 SMALL = ("--evaluations", "12", "--device", "cpu")
 
@@ -76,9 +70,9 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
     assert found["images_forwarded"] == 0
     assert {item["arch"]["resolution"] for item in found["front"]} <= {192, 224}
     assert all(220e6 <= item["macs"] <= 300e6 for item in found["front"])
-    names = [reference["name"] for reference in found["references"]]
+    names = [baseline["name"] for baseline in found["baselines"]]
     assert names[:7] == [f"attentive_nas_a{i}" for i in range(7)]
-    assert found["references"][0]["published_top1_pct"]["AttentiveNAS"] == 77.3
+    assert found["baselines"][0]["published_top1_pct"]["AttentiveNAS"] == 77.3
     answer = found["answers"][0]
     assert answer["extract"] == f"anas extract RUN --search {out} --arch {answer['best']['arch_id']}"
     assert "holds a finished search" in refused(capsys, *command, *options)
@@ -86,34 +80,15 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
     assert more["evaluations"] == 500
 
 
-def test_the_model_of_latency_is_an_objective_and_a_limit(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "latency.json"
-    model_of(SearchSpace.load("digits")).save(path)
-    words = ["search", str(run), *SMALL, "--latency", str(path), "--objective", "latency_ms", "--json"]
-    assert main([*words, "--out", str(tmp_path / "found"), "--max-latency-ms", "100"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert all(item["latency_ms"] > 0 for item in found["front"])
-    latencies = [item["latency_ms"] for item in found["front"]]
-    assert latencies == sorted(latencies)
-    assert main([*words, "--out", str(tmp_path / "other"), "--max-latency-ms", "1e-9"]) == 1
-    assert "is too little" in capsys.readouterr().err.splitlines()[-1]
-    assert not (tmp_path / "other").exists()
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--max-mflops", "0.0001"], "too little: the space 'digits' reaches from"),
         (["--max-mflops", "300M"], "'--max-mflops': give a number, without a unit"),
         (["--max-mflops", "-3"], "'--max-mflops': give at least 0"),
-        (["--max-mflops", "nan"], "limits.macs.max: Input should be a finite number"),
+        (["--max-mflops", "nan"], "'--max-mflops': give at least 0"),
         (["--max-mflops", "inf"], "limits.macs.max: Input should be a finite number"),
         (["--max-mflops", "0.0001", "--max-mflops", "0.5"], "0.0001 is too little: the space 'digits'"),
-        (["--min-top1-pct", "101"], "of at most 100 percent"),
         (["--num-classes", "12"], "has classes of its own; --num-classes goes with --space"),
-        (["--max-mflops", "300000"], "did you mean 0.3"),
         (["--max-latency-ms", "8"], "give --latency FILE"),
         (
             ["--objective", "flops"],
@@ -124,8 +99,6 @@ def test_the_model_of_latency_is_an_objective_and_a_limit(
             "'annealing' is not one of 'surrogate', 'evolution', 'nsga2', 'random'",
         ),
         (["--resolution", "8x8"], "'8x8': give whole numbers, such as 224,256"),
-        (["--resolution", "7"], "resolution 7 is not in the space 'digits'; it has: 6, 8, 10, 12"),
-        (["--images-forwarded", "10"], "less than one evaluation takes"),
         (["--space", "digits"], "has a space of its own"),
         (["--predictor", "none.onnx"], "no predictor at none.onnx"),
         (["--latency", "none.json"], "none.json"),
@@ -156,7 +129,7 @@ def test_what_belongs_to_another_space_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_predictor_that_speaks_of_no_percent_is_warned_of(
+def test_a_predictor_whose_numbers_are_no_percent_is_warned_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for scale in (30.0, 0.001):
@@ -184,7 +157,7 @@ def test_extract_names_what_it_cannot_find(
     assert f"digits_{own.id}" in succeeded(capsys, "extract", run, "--arch", foreign)
 
 
-def test_a_search_goes_on_without_its_options(
+def test_a_search_resumes_without_its_options(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ("search", run, "--device", "cpu", "--out", tmp_path / "found")
@@ -246,12 +219,12 @@ def test_a_record_of_before_has_no_budgets_and_is_resumed(
     budgets = record["begun_with"].pop("budgets")
     (out / "search.json").write_text(json.dumps(record))
     assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"] == []
-    for damaged in (3, [["macs"]], [["top1", 1.0]], [["macs", "much"]], [["macs", -1.0]]):
+    for damaged in ([["macs"]], [["macs", -1.0]]):
         record["begun_with"]["budgets"] = damaged
         (out / "search.json").write_text(json.dumps(record))
         assert "its budgets are damaged" in refused(capsys, *where, "--resume")
-    parts: list[dict[str, Any]] = [{"begun_with": 3}, {"begun_with": {"latency": 3}}, {"seed": "s"}]
-    for part in [*parts, {"space": []}]:
+    parts: list[dict[str, object]] = [{"begun_with": {"latency": 3}}, {"space": []}]
+    for part in parts:
         (out / "search.json").write_text(json.dumps(record | part))
         assert "not the record of a search" in refused(capsys, *where, "--resume")
     record["begun_with"]["budgets"] = budgets
@@ -297,7 +270,7 @@ def test_a_space_of_a_file_is_searched_and_resumed_under_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    space = Path(resources.__file__).parent / "space" / "presets" / "digits.yaml"
+    space = Path(space_package.__file__).parent / "presets" / "digits.yaml"
     (tmp_path / "my").mkdir()
     (tmp_path / "my" / "space.yaml").write_text(
         space.read_text(encoding="utf-8").replace("name: digits", "name: mine"), encoding="utf-8"
@@ -336,16 +309,3 @@ def test_extraction_from_another_searchs_folder(
     assert "import authors" in succeeded(capsys, *command, "--evaluations", "100")
     said = refused(capsys, "extract", other, "--search", predicted, "--arch", "abcd")
     assert "is a search of the space 'attentive_nas', 'digits' is needed" in said
-
-
-@pytest.mark.slow
-def test_torchrun_evaluates_in_two_processes(run: Path, tmp_path: Path) -> None:
-    command = ["-m", "anas_zoo.cli", "search", str(run), *SMALL]
-    one = [sys.executable, *command, "--out", str(tmp_path / "one")]
-    two = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    two += [*command, "--out", str(tmp_path / "two")]
-    subprocess.run(one, check=True, capture_output=True)
-    done = subprocess.run(two, check=True, capture_output=True, text=True)
-    assert done.stdout.count("look at it") == 1
-    for name in ("evaluations.jsonl", "front.json"):
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

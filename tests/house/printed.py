@@ -157,10 +157,6 @@ RUN: dict[Key, Run] = {
     ("docs/predictors.md", "from anas_zoo.space import AccuracyPredictor, SearchSpace"): Run(
         ("predictor.onnx",)
     ),
-    (
-        "docs/predictors.md",
-        "anas predictor convert FILE.joblib --space attentive_nas --out predictor.onnx",
-    ): Run(("FILE.joblib",), (("--out found", "--out found --evaluations 200"),), ("found/front.json",)),
     ("docs/preprocessing.md", "from anas_zoo.zoo import Entry"): Run(
         stand_ins=(('"DIR"', '"models/digits_s"'),)
     ),

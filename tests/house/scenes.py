@@ -108,12 +108,6 @@ def _entry(checkout: Path) -> None:
     shutil.copytree(checkout / "models/digits_m", checkout / "zoo/letters")
 
 
-def _forest(checkout: Path) -> None:
-    shutil.copyfile(
-        Path(__file__).parents[1] / "golden" / "forest_sklearn_0_23.joblib", checkout / "FILE.joblib"
-    )
-
-
 SCENES: dict[str, Callable[[Path], None]] = {
     "images": _images,
     "three.png": _three,
@@ -125,5 +119,4 @@ SCENES: dict[str, Callable[[Path], None]] = {
     "here.json": _latency,
     "imagenet": _imagenet,
     "zoo/letters": _entry,
-    "FILE.joblib": _forest,
 }

@@ -26,7 +26,6 @@ from anas_zoo.exporting import list_targets
 from anas_zoo.exporting.validate import BATCH_SIZE, BATCH_SIZES
 from anas_zoo.nets import authors
 from anas_zoo.pipeline import Recipe
-from anas_zoo.searching import joblib_forest
 from anas_zoo.space import architecture
 from anas_zoo.training import trainer
 from anas_zoo.zoo import draft, evidence, list_models
@@ -179,7 +178,6 @@ def facts() -> list[tuple[str, str, object]]:
         (security, r"depth over (\d+)", architecture.MAX_PARTS),
         (security, r"over (\d+) golden images", draft.MAX_GOLDEN),
         (security, r"overlapping zips; over (\d+) GB", authors.MAX_BYTES // 2**30),
-        (security, r"over (\d+) MB unpacked", joblib_forest.MAX_BYTES // 2**20),
         (security, r"images \| over (\d+) million", images.MAX_PIXELS // 10**6),
         (security, r"labels over (\d+) MB", tar_index.MAX_LABEL_BYTES // 2**20),
     ]

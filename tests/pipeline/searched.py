@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from anas_zoo.core.hints import Call
 from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.searching import Evaluation, pareto_front
-from anas_zoo.searching.answer import Reference, answers_of
+from anas_zoo.searching.front import Baseline, answers_of
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo.weightless import load_published
 
-__all__ = ["HOSTILE", "evaluate", "made_up", "references"]
+__all__ = ["HOSTILE", "baselines", "evaluate", "made_up"]
 
-HOSTILE = "</script><script>alert(1)</script><!-- $a$ & <b>\"'\x00\x07\u2028\ud800 %{x} {{title}}"
+HOSTILE = "</script><script>alert(1)</script><!-- $a$ & <b>\"'\u2028 %{x} {{title}}"
 
 
 def evaluate(space: SearchSpace, archs: Sequence[Architecture], *, latency: bool = False) -> list[Evaluation]:
@@ -40,11 +41,11 @@ def evaluate(space: SearchSpace, archs: Sequence[Architecture], *, latency: bool
     return found
 
 
-def references(space: SearchSpace, *, latency: bool = False) -> list[Reference]:
+def baselines(space: SearchSpace, *, latency: bool = False) -> list[Baseline]:
     """The published models, scored by the same made-up rule."""
     models = load_published().models
     scored = evaluate(space, [Architecture.from_dict(model.arch) for model in models], latency=latency)
-    return [Reference(m.name, e, dict(m.top1_pct)) for m, e in zip(models, scored, strict=True)]
+    return [Baseline(m.name, e, dict(m.top1_pct)) for m, e in zip(models, scored, strict=True)]
 
 
 def made_up(
@@ -60,7 +61,7 @@ def made_up(
     latency = "latency_ms" in objectives
     archs = chosen.decode(chosen.tilted_codes(np.random.default_rng(3), count))
     evaluations = evaluate(chosen, list(dict.fromkeys(archs)), latency=latency)
-    known = references(chosen, latency=latency) if space == "attentive_nas" else []
+    known = baselines(chosen, latency=latency) if space == "attentive_nas" else []
     defaults: dict[str, Any] = {
         "title": f"{space}: {len(evaluations)} evaluated subnets",
         "objectives": objectives,
@@ -69,8 +70,8 @@ def made_up(
         "scored_by": "search split, 359 images in 4 views",
         "failures": 2,
         "answers": answers_of(evaluations, budgets),
-        "references": known,
+        "baselines": known,
         "about": {"algorithm": "nsga2", "seed": "0", "space": space},
-        "extract_command": "anas extract runs/digits --arch {arch_id}",
+        "extract": lambda arch_id: Call("extract", "runs/digits", arch=arch_id),
     }
     return SearchView(**(defaults | fields))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,36 +13,22 @@ from matplotlib.figure import Figure
 from PIL import Image
 from searched import HOSTILE, made_up
 
-from anas_zoo.pipeline.search_view import picture as search_picture
-from anas_zoo.pipeline.search_view.labels import place_labels
-from anas_zoo.pipeline.search_view.picture import draw_picture, log_ticks
+from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView, wants_log
 
 THREE = ("top1_pct", "macs", "latency_ms", "params")
 
 
-class Drawn:
-    """The figures that were saved, and where their labels stand."""
-
-    def __init__(self) -> None:
-        self.figures: list[Figure] = []
-        self.labels: list[list[Any]] = []
-
-
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    seen, save = Drawn(), Figure.savefig
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved."""
+    seen, save = list[Figure](), Figure.savefig
 
     def remember(figure: Figure, *args: Any, **kwargs: Any) -> None:
-        seen.figures.append(figure)
+        seen.append(figure)
         save(figure, *args, **kwargs)
 
-    def place(*args: Any, **kwargs: Any) -> Any:
-        seen.labels.append(place_labels(*args, **kwargs))
-        return seen.labels[-1]
-
     monkeypatch.setattr(Figure, "savefig", remember)
-    monkeypatch.setattr(search_picture, "place_labels", place)
     return seen
 
 
@@ -62,10 +47,10 @@ def tick_labels(figure: Figure, panel: int = 0) -> list[str]:
     return [t.get_text() for t in axes.get_xticklabels() if left <= t.get_position()[0] <= right]
 
 
-def test_one_cost_is_one_panel_with_all_of_it(drawn: Drawn, tmp_path: Path) -> None:
+def test_one_cost_is_one_panel_with_all_of_it(drawn: list[Figure], tmp_path: Path) -> None:
     view = made_up(150, tested={"mine": ({"macs": 4e8}, 70.0)})
     draw_picture(tmp_path / "front.png", view)
-    (figure,) = drawn.figures
+    (figure,) = drawn
     (axes,) = figure.axes
     assert axes.get_xscale() == "log"
     assert axes.get_xlabel() == "MFLOPs (multiply-adds)"
@@ -73,7 +58,7 @@ def test_one_cost_is_one_panel_with_all_of_it(drawn: Drawn, tmp_path: Path) -> N
     assert figure.get_suptitle() == view.title
     points, known, tested = (np.asarray(item.get_offsets()) for item in axes.collections)
     assert points.tolist() == [[e.macs / 1e6, e.top1_pct] for e in view.evaluations]
-    assert known.tolist() == [[r.evaluation.macs / 1e6, r.evaluation.top1_pct] for r in view.references]
+    assert known.tolist() == [[r.evaluation.macs / 1e6, r.evaluation.top1_pct] for r in view.baselines]
     assert tested.tolist() == [[400.0, 70.0]]
     assert axes.lines[0].get_drawstyle() == "steps-post"
     assert line_of(axes, 0) == [[e.macs / 1e6 for e in view.front], [e.top1_pct for e in view.front]]
@@ -83,7 +68,7 @@ def test_one_cost_is_one_panel_with_all_of_it(drawn: Drawn, tmp_path: Path) -> N
         "evaluated",
         "Pareto front",
         "best within a budget",
-        "known models",
+        "published models",
         "published entries, on the test split",
     ]
     with Image.open(tmp_path / "front.png") as image:
@@ -92,10 +77,10 @@ def test_one_cost_is_one_panel_with_all_of_it(drawn: Drawn, tmp_path: Path) -> N
         assert "Software" not in image.info
 
 
-def test_each_cost_has_a_panel_up_to_three(drawn: Drawn, tmp_path: Path) -> None:
+def test_each_cost_has_a_panel_up_to_three(drawn: list[Figure], tmp_path: Path) -> None:
     view = made_up(100, THREE, budgets=[("latency_ms", 10.0), ("size_bytes", 40e6)])
     draw_picture(tmp_path / "front.png", view)
-    (figure,) = drawn.figures
+    (figure,) = drawn
     assert [axes.get_xlabel() for axes in figure.axes] == [
         "MFLOPs (multiply-adds)",
         "latency (ms)",
@@ -108,53 +93,27 @@ def test_each_cost_has_a_panel_up_to_three(drawn: Drawn, tmp_path: Path) -> None
     assert rings == [0, 1, 0]
 
 
-def test_a_budget_in_a_cost_that_was_not_weighed_is_seen_too(drawn: Drawn, tmp_path: Path) -> None:
+def test_a_budget_in_a_cost_that_was_not_weighed_is_seen_too(drawn: list[Figure], tmp_path: Path) -> None:
     draw_picture(tmp_path / "front.png", made_up(60, budgets=[("params", 12e6)]))
-    (figure,) = drawn.figures
+    (figure,) = drawn
     assert [axes.get_xlabel() for axes in figure.axes] == ["MFLOPs (multiply-adds)", "parameters (M)"]
     assert "≤ 12" in [text.get_text() for text in figure.axes[1].texts]
     assert line_of(figure.axes[1], 0) == [[], []]  # no line: nobody asked for few parameters
-
-
-def test_names_cover_neither_each_other_nor_the_edge(drawn: Drawn, tmp_path: Path) -> None:
-    tested = {f"digits_{name}": ({"macs": 400e6 + 2e6 * i}, 66.0 + 0.1 * i) for i, name in enumerate("sml")}
-    draw_picture(tmp_path / "front.png", made_up(300, tested=tested))
-    (boxes,) = drawn.labels
-    assert len(boxes) == 12
-    assert not [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
-    inside = drawn.figures[0].axes[0].get_window_extent()
-    assert all(inside.x0 <= box.x0 and box.x1 <= inside.x1 for box in boxes)
-    assert all(inside.y0 <= box.y0 and box.y1 <= inside.y1 for box in boxes)
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "ticks"),
-    [
-        (0.05, 0.8, [0.05, 0.1, 0.2, 0.5]),
-        (190.0, 1250.0, [200, 300, 400, 500, 700, 1000]),
-        (1.0, 4000.0, [1, 10, 100, 1000]),
-        (2.0, 9.0, [2, 3, 4, 5, 7]),
-    ],
-)
-def test_ticks_are_round_numbers_and_enough(left: float, right: float, ticks: list[float]) -> None:
-    assert log_ticks(left, right) == pytest.approx(ticks)
 
 
 @pytest.mark.parametrize(
     ("space", "objective", "wanted"),
     [
         ("digits", "macs", {"0.2", "0.5", "1"}),
-        ("digits", "params", {"0.1"}),
-        ("attentive_nas", "macs", {"200", "500", "1000"}),
         ("attentive_nas", "params", {"10", "20"}),
-        ("attentive_nas", "latency_ms", {"10", "20", "50"}),
+        ("attentive_nas", "macs", {"200", "500", "1000"}),
     ],
 )
 def test_tick_labels_are_plain_numbers(
-    space: str, objective: str, wanted: set[str], drawn: Drawn, tmp_path: Path
+    space: str, objective: str, wanted: set[str], drawn: list[Figure], tmp_path: Path
 ) -> None:
     draw_picture(tmp_path / "x.png", made_up(120, ("top1_pct", objective), space=space, budgets=[]))
-    labels = tick_labels(drawn.figures[0])
+    labels = tick_labels(drawn[0])
     assert wanted <= set(labels)
     assert 3 <= len(labels) <= 10
     assert not [label for label in labels if "e" in label or "$" in label]
@@ -167,44 +126,44 @@ def test_a_narrow_range_is_linear() -> None:
     assert not wants_log([0.0, 5.0])
 
 
-def test_abandoned_subnets_do_not_squeeze_the_rest(drawn: Drawn, tmp_path: Path) -> None:
+def test_abandoned_subnets_do_not_squeeze_the_rest(drawn: list[Figure], tmp_path: Path) -> None:
     view = made_up(200)
     bad = [replace(e, top1_pct=0.1) for e in view.evaluations[:5]]
     draw_picture(tmp_path / "x.png", replace(view, evaluations=[*bad, *view.evaluations[5:]]))
-    low, high = drawn.figures[0].axes[0].get_ylim()
-    assert 45 < low < min(r.evaluation.top1_pct for r in view.references)
+    low, high = drawn[0].axes[0].get_ylim()
+    assert 45 < low < min(r.evaluation.top1_pct for r in view.baselines)
     assert high > max(e.top1_pct for e in view.front)
 
 
-def test_a_budget_far_away_does_not_squeeze_the_rest(drawn: Drawn, tmp_path: Path) -> None:
+def test_a_budget_far_away_does_not_squeeze_the_rest(drawn: list[Figure], tmp_path: Path) -> None:
     draw_picture(tmp_path / "x.png", made_up(60, budgets=[("macs", 1e6), ("macs", 300e6)]))
-    assert drawn.figures[0].axes[0].get_xlim()[0] > 100
-    assert "≤ 1" not in [text.get_text() for text in drawn.figures[0].axes[0].texts]
+    assert drawn[0].axes[0].get_xlim()[0] > 100
+    assert "≤ 1" not in [text.get_text() for text in drawn[0].axes[0].texts]
 
 
 def nothing() -> SearchView:
     return SearchView("nothing", ("top1_pct", "macs"), [], [], "search split")
 
 
-@pytest.mark.parametrize("view", [nothing(), made_up(1, references=[]), made_up(2), made_up(1, front=[])])
+@pytest.mark.parametrize("view", [nothing(), made_up(1, baselines=[])])
 def test_few_points_make_a_picture(view: SearchView, tmp_path: Path) -> None:
     draw_picture(tmp_path / "x.png", view)
     with Image.open(tmp_path / "x.png") as image:
         image.verify()
 
 
-def test_any_name_can_be_drawn(drawn: Drawn, tmp_path: Path) -> None:
-    known = made_up(1).references[0]
+def test_any_name_can_be_drawn(drawn: list[Figure], tmp_path: Path) -> None:
+    known = made_up(1).baselines[0]
     named = [replace(known, name=HOSTILE), replace(known, name="模型 $\\frac$"), replace(known, name="_x")]
     view = made_up(
         10,
         title=HOSTILE * 4,
         scored_by="$\\bad{$ " + HOSTILE,
-        references=named,
+        baselines=named,
         tested={"_hidden $\\": ({"macs": 3e8}, 60.0)},
     )
     draw_picture(tmp_path / "x.png", view)
-    texts = [text.get_text() for text in drawn.figures[0].axes[0].texts]
+    texts = [text.get_text() for text in drawn[0].axes[0].texts]
     assert {"模型 $\\frac$", "_x", "_hidden $\\\n60.00 %"} <= set(texts)
 
 

@@ -18,11 +18,16 @@ import searching
 
 from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.searching import search_stage
+from anas_zoo.pipeline.search import search_stage
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # The slow imports.
-CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.searching", "anas_zoo.searching.surrogate"])
+CONTEXT.set_forkserver_preload(
+    [
+        *("anas_zoo.pipeline.search", "anas_zoo.searching.surrogate", "anas_zoo.searching.nsga2"),
+        *("matplotlib.figure", "plotly.graph_objects", "sklearn.ensemble", "sklearn.gaussian_process"),
+    ]
+)
 FILES = ["search.json", "evaluations.jsonl", "front.json", "front.html"]
 
 
@@ -55,15 +60,9 @@ def fresh(reference: Path, tmp_path: Path) -> Path:
 
 
 POINTS = [
-    ["before 1"],
-    ["within 1"],
-    ["after 6"],  # a whole round told
-    ["within 8"],  # in the middle of one
-    ["before 14"],
+    ["after 2", "within 3", "before 1"],  # within a round, and within a line
     ["after 14"],  # everything evaluated, nothing shown
-    ["replace front.html"],
     ["replace front.json"],
-    ["after 2", "within 3", "before 1", "after 4"],
 ]
 
 
@@ -102,7 +101,7 @@ def test_what_belongs_to_another_search_is_refused_and_kept(reference: Path, fre
     shutil.copytree(reference / "search", fresh / "search")
     before = contents(fresh)
     there = Run.open(fresh)
-    with pytest.raises(OutputError, match=r"finished search; go on with it .*anas search .* --resume"):
+    with pytest.raises(OutputError, match=r"finished search; resume it .*anas_zoo\.search\(.* resume=True"):
         search_stage(there)
     with pytest.raises(SearchError, match=r"another search .seed: 0 there, 3 here"):
         search_stage(there, seed=3, resume=True)
@@ -142,13 +141,13 @@ def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path:
         "--device",
         "cpu",
         "--evaluations",
-        "40",
+        "16",
     ]
     began = time.monotonic()
     subprocess.run([*command, "--out", "whole"], check=True, capture_output=True, cwd=tmp_path)
     seconds = time.monotonic() - began
     rng, kills = random.Random(0), 0
-    for _ in range(50):
+    for _ in range(9):
         process = subprocess.Popen(
             [*command, "--out", "cut", "--resume"],
             cwd=tmp_path,
@@ -156,7 +155,7 @@ def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path:
             stderr=subprocess.PIPE,
         )
         try:
-            _, errors = process.communicate(timeout=seconds * rng.uniform(0.5, 0.9) if kills < 4 else None)
+            _, errors = process.communicate(timeout=seconds * rng.uniform(0.5, 0.9) if kills < 2 else None)
             assert process.returncode == 0, errors.decode()
             break
         except subprocess.TimeoutExpired:
@@ -167,4 +166,4 @@ def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path:
     for name in FILES[:3]:
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     front = json.loads((tmp_path / "whole" / "front.json").read_text())
-    assert front["evaluations"] == 40
+    assert front["evaluations"] == 16

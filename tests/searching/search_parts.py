@@ -44,12 +44,12 @@ def problem(limits: dict[str, Any] | None = None, **options: Any) -> Problem:
     return Problem(SPACE, limits=Limits.model_validate(limits or {}), **options)
 
 
-def recipe(algorithm: str, evaluations: int = 60, **more: Any) -> SearchRecipe:
+def recipe(algorithm: str, evaluations: int = 40, **more: Any) -> SearchRecipe:
     """Small rounds, so that few evaluations make several of them."""
     data = {
         "algorithm": algorithm,
         "evaluations": evaluations,
-        "surrogate": {"initial": 16, "batch": 8, "population": 60, "generations": 6},
+        "surrogate": {"initial": 16, "batch": 8, "population": 30, "generations": 4},
         "nsga2": {"population": 12},
         "evolution": {"rounds": 4},
     }

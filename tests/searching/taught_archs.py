@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import numpy as np
 
 from anas_zoo.searching import Archive, Evaluation
+from anas_zoo.searching.predictor_fit import FittedPredictor, fit_predictor
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = ["DIGITS", "taught", "write_archive"]
+__all__ = ["DIGITS", "fitted", "taught", "write_archive"]
 
 DIGITS = SearchSpace.load("digits")
 
@@ -31,3 +33,9 @@ def write_archive(path: Path, archs: list[Architecture], top1_pct: list[float]) 
         for arch, cost, size, top1 in zip(archs, macs, params, top1_pct, strict=True):
             archive.add([Evaluation(arch, cost, size, top1, images=500)])
     return path
+
+
+@functools.cache
+def fitted(model: str) -> FittedPredictor:
+    """A predictor of that model on 60 architectures, of which 12 are held out; made once for all tests."""
+    return fit_predictor(DIGITS, *taught(60), model=model)

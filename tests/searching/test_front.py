@@ -2,14 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anas_zoo.core.errors import SearchError
 from anas_zoo.searching import Archive, Evaluation, best_under, pareto_front, pick_subnets, write_front
-from anas_zoo.searching.answer import Answer, answers_of
 from anas_zoo.searching.archive import read_evaluations, read_front
+from anas_zoo.searching.front import Answer, answers_of, nondominated
 from anas_zoo.space import Architecture
 
 
@@ -31,6 +32,7 @@ def dominates(a: Evaluation, b: Evaluation) -> bool:
     return a.macs <= b.macs and a.top1_pct >= b.top1_pct and better
 
 
+@settings(max_examples=30, deadline=None)
 @given(points)
 def test_the_front_is_what_nothing_dominates(found: list[tuple[int, float, int]]) -> None:
     items = [evaluation(*point) for point in found]
@@ -43,6 +45,7 @@ def test_the_front_is_what_nothing_dominates(found: list[tuple[int, float, int]]
     assert [item.macs for item in front] == sorted({item.macs for item in front})
 
 
+@settings(max_examples=30, deadline=None)
 @given(points, st.integers(1, 5))
 def test_picked_subnets_are_distinct_ordered_and_start_from_the_front(
     found: list[tuple[int, float, int]], count: int
@@ -71,6 +74,7 @@ def test_best_under_a_budget() -> None:
         best_under(items, 5)
 
 
+@settings(max_examples=30, deadline=None)
 @given(points, st.integers(1, 60), st.sampled_from([("top1_pct", "macs"), ("top1_pct", "params")]))
 def test_front_and_answers_choose_alike(
     found: list[tuple[int, float, int]], limit: int, objectives: tuple[str, str]
@@ -118,3 +122,18 @@ def test_a_damaged_archive_names_the_line(tmp_path: Path) -> None:
     (tmp_path / "front.json").write_text('{"other": 1}')
     with pytest.raises(SearchError, match="not the front of a search"):
         read_front(tmp_path / "front.json")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=12))
+def test_nondominated_rows_of_any_number_of_objectives(found: list[tuple[int, ...]]) -> None:
+    for objectives in (1, 2, 3):
+        losses = np.array(found, dtype=float)[:, :objectives]
+        kept = nondominated(losses)
+        rows = losses[kept]
+        assert len(np.unique(rows, axis=0)) == len(rows)
+        for place, row in enumerate(losses):
+            beaten = ((losses <= row).all(axis=1) & (losses < row).any(axis=1)).any()
+            assert beaten != any((row == other).all() for other in rows)
+            if place in kept:
+                assert not any((row == losses[before]).all() for before in range(place))

@@ -8,8 +8,8 @@ from search_parts import SPACE, latency_ms, problem
 
 from anas_zoo.core.errors import SearchError
 from anas_zoo.searching import Evaluation, check_limits
-from anas_zoo.searching.answer import answers_of
-from anas_zoo.searching.evaluation import record_from_dict
+from anas_zoo.searching.archive import record_from_dict
+from anas_zoo.searching.front import answers_of
 
 SMALLEST_MS = float(latency_ms(SPACE.encode([SPACE.smallest]))[0])  # about 5.07
 BARS = (0.8, 1.25)

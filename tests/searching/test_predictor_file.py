@@ -1,38 +1,37 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from taught_archs import DIGITS, taught, write_archive
+from taught_archs import DIGITS, fitted, taught, write_archive
 
-from anas_zoo.cli import main
 from anas_zoo.core.errors import ConfigError, OutputError, ParityError, SearchError
 from anas_zoo.searching import predictor_file
-from anas_zoo.searching.predictor_check import check_predictor, read_measured
-from anas_zoo.searching.predictor_file import TOLERANCE_PCT, fitted_arch_ids, write_predictor
-from anas_zoo.searching.predictor_fit import FittedPredictor, fit_predictor
-from anas_zoo.searching.predictor_models import MODELS
+from anas_zoo.searching.predictor_file import (
+    TOLERANCE_PCT,
+    check_predictor,
+    fitted_arch_ids,
+    read_measured,
+    write_predictor,
+)
+from anas_zoo.searching.predictor_fit import MODELS, FittedPredictor
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
 
 @pytest.fixture(scope="module")
 def ridge() -> FittedPredictor:
-    return fit_predictor(DIGITS, *taught(60), model="ridge")
+    return fitted("ridge")
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_file_answers_as_scikit_learn_does(model: str, tmp_path: Path) -> None:
-    fitted = fit_predictor(DIGITS, *taught(60), model=model)
-    difference = write_predictor(tmp_path / "p.onnx", fitted, about={})
+    difference = write_predictor(tmp_path / "p.onnx", fitted(model), about={})
     assert difference <= TOLERANCE_PCT
     codes = DIGITS.sample_codes(np.random.default_rng(5), 3000)
     found = AccuracyPredictor(tmp_path / "p.onnx", DIGITS)(codes)
-    assert np.abs(found - fitted(codes)).max() <= TOLERANCE_PCT
+    assert np.abs(found - fitted(model)(codes)).max() <= TOLERANCE_PCT
     assert np.ptp(found) > 1
     onnx.checker.check_model(onnx.load(tmp_path / "p.onnx"), full_check=True)
 
@@ -50,18 +49,6 @@ def test_the_file_says_where_it_comes_from(ridge: FittedPredictor, tmp_path: Pat
     model = onnx.load(tmp_path / "p.onnx")
     assert [(one.domain, one.version) for one in model.opset_import] == [("", 17), ("ai.onnx.ml", 3)]
     assert [one.name for one in (*model.graph.input, *model.graph.output)] == ["codes", "top1_pct"]
-
-
-@pytest.mark.slow
-def test_every_process_writes_the_same_bytes(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path / "evaluations.jsonl", *taught(40))
-    here, there = tmp_path / "here.onnx", tmp_path / "elsewhere" / "there.onnx"
-    command = ["predictor", "fit", str(archive), "--space", "digits", "--model", "ridge", "--out"]
-    assert main([*command, str(here)]) == 0
-    program = [sys.executable, "-m", "anas_zoo.cli", *command, str(there)]
-    environment = {**os.environ, "PYTHONHASHSEED": "1"}
-    subprocess.run(program, check=True, capture_output=True, env=environment)
-    assert here.read_bytes() == there.read_bytes()
 
 
 def test_a_conversion_that_is_not_faithful_writes_nothing(

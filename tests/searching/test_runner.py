@@ -16,7 +16,7 @@ ALGORITHMS = ["surrogate", "evolution", "nsga2", "random"]
 
 
 def search(
-    folder: Path, evaluator: MadeUp, *, name: str = "nsga2", count: int = 40, images: int | None = None
+    folder: Path, evaluator: MadeUp, *, name: str = "nsga2", count: int = 32, images: int | None = None
 ) -> SearchResult:
     algorithm = make_algorithm(problem(RANGE), recipe(name, count), seed=[0, 2])
     with Archive(folder / "evaluations.jsonl") as archive:
@@ -28,8 +28,8 @@ def test_every_evaluation_is_a_line_and_the_budget_is_kept(tmp_path: Path) -> No
     result = search(tmp_path, evaluator)
     lines = [json.loads(line) for line in (tmp_path / "evaluations.jsonl").read_text().splitlines()]
     assert [line["arch_id"] for line in lines] == [arch.id for arch in evaluator.asked]
-    assert len(lines) == result.count == 40
-    assert result.images_forwarded == 40 * 150
+    assert len(lines) == result.count == 32
+    assert result.images_forwarded == 32 * 150
     assert {line["images"] for line in lines} == {100}
     rounds = [line["round"] for line in lines]
     assert rounds == sorted(rounds)
@@ -55,8 +55,7 @@ class Stopped(MadeUp):
         return super().__call__(archs)
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-@pytest.mark.parametrize("at_once", [1, 5])
+@pytest.mark.parametrize(("name", "at_once"), [*((name, 5) for name in ALGORITHMS), ("nsga2", 1)])
 def test_stopped_anywhere_it_ends_the_same_and_pays_nothing_twice(
     tmp_path: Path, name: str, at_once: int
 ) -> None:
@@ -74,31 +73,31 @@ def test_stopped_anywhere_it_ends_the_same_and_pays_nothing_twice(
             file.write('{"arch":{"depth":[1,3')
     last = MadeUp(at_once=at_once)
     cut = search(tmp_path / "cut", last, name=name)
-    assert len({*asked, *last.asked}) == len(asked) + len(last.asked) == 40
+    assert len({*asked, *last.asked}) == len(asked) + len(last.asked) == 32
     assert cut == whole
     assert (tmp_path / "cut" / "evaluations.jsonl").read_bytes() == (
         tmp_path / "whole" / "evaluations.jsonl"
     ).read_bytes()
 
 
-@pytest.mark.parametrize("name", ["surrogate", "nsga2", "random"])
+@pytest.mark.parametrize("name", ["nsga2", "random"])
 def test_a_larger_budget_extends_a_finished_search(tmp_path: Path, name: str) -> None:
     for folder in ("at once", "extended"):
         (tmp_path / folder).mkdir()
-    whole = search(tmp_path / "at once", MadeUp(), name=name, count=50)
+    whole = search(tmp_path / "at once", MadeUp(), name=name, count=40)
     search(tmp_path / "extended", MadeUp(), name=name, count=21)
     evaluator = MadeUp()
-    assert search(tmp_path / "extended", evaluator, name=name, count=50) == whole
-    assert len(evaluator.asked) == 29
+    assert search(tmp_path / "extended", evaluator, name=name, count=40) == whole
+    assert len(evaluator.asked) == 19
     again = MadeUp()
-    assert search(tmp_path / "extended", again, name=name, count=10).count == 50  # nothing is thrown away
+    assert search(tmp_path / "extended", again, name=name, count=10).count == 40  # nothing is thrown away
     assert not again.asked
 
 
 def test_failures_are_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
     result = search(tmp_path, MadeUp(fails=[0, 7, 8]))
     assert [failure.error for failure in result.failures] == ["RuntimeError: no memory"] * 3
-    assert len(result.evaluations) == 37
+    assert len(result.evaluations) == 29
     lines = [json.loads(line) for line in (tmp_path / "evaluations.jsonl").read_text().splitlines()]
     assert [n for n, line in enumerate(lines) if line["top1_pct"] is None] == [0, 7, 8]
     assert search(tmp_path, MadeUp()) == result  # from the archive

@@ -33,12 +33,11 @@ from anas_zoo.nets.checkpoint import load_supernet, save_supernet
 from anas_zoo.nets.timm_models import _read_entry
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.searching.folder import recorded_search
+from anas_zoo.pipeline.search_folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.onnx_shapes import read_graph
 from anas_zoo.searching.archive import read_front, read_records
-from anas_zoo.searching.joblib_forest import read_joblib_forest
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training.metrics import read_metrics
 from anas_zoo.zoo import model_card
@@ -282,12 +281,6 @@ SURFACES: dict[str, Surface] = {
         damaged_bytes,
         lambda f: load_authors_checkpoint(f / "s.pth"),
         0.02,
-    ),
-    "joblib forest": Surface(
-        "f.joblib",
-        lambda: (TESTS / "golden" / "forest_sklearn_0_23.joblib").read_bytes(),
-        damaged_bytes,
-        lambda f: read_joblib_forest(f / "f.joblib", SearchSpace.load("attentive_nas").genes.count),
     ),
     "model.onnx, checked": Surface(
         "model.onnx",

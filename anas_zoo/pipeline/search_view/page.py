@@ -1,140 +1,269 @@
 """The page of a search: one HTML file that shows every evaluation, and needs nothing beside it.
 
 It holds all of plotly.js (about 4.8 MB), so that it opens anywhere, without a network and for years; a policy
-in its head forbids the browser any connection. All that comes from the search is escaped text or inert JSON:
-the two scripts are constant, and the policy names their hashes.
+in its head forbids the browser any connection.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
 
 from anas_zoo.core.files import atomic_write
-from anas_zoo.pipeline.search_view.figure import figure_of
-from anas_zoo.pipeline.search_view.view import SearchView, plain, shown
+from anas_zoo.core.hints import as_command_line
+from anas_zoo.pipeline.search_view.view import (
+    BASELINE,
+    BUDGET,
+    FRONT,
+    SearchView,
+    short_name,
+    shown,
+    wants_log,
+)
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.objectives import OBJECTIVES
 
-__all__ = ["write_page"]
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
-COMMAND = "extract it with"  # the head of a column whose cells are to be copied
+__all__ = ["figure_of", "write_page"]
+
+MANY = 2000  # above this WebGL draws all: SVG would take seconds at each zoom
+EARLY_TO_LATE = [[0, "#d3dae1"], [0.5, "#e3bf8a"], [1, "#d47b22"]]
 
 
 def write_page(path: Path, view: SearchView) -> None:
     """Write the page. The same view gives the same bytes, for one version of plotly."""
-    from plotly.offline import get_plotlyjs
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    here = Path(__file__)
-    template = here.with_suffix(".html").read_text(encoding="utf-8")
-    scripts = {"plotly": get_plotlyjs(), "script": here.with_suffix(".js").read_text(encoding="utf-8")}
-    content = {"figure": figure_of(view), "extract_command": _command_template(view)}
-    parts = {
-        "policy": _policy(scripts.values()),
-        "title": _text(view.title),
-        "summary": _summary(view),
-        "answers": _answers(view),
-        "references": _references(view),
-        "about": _table("About this search", ["", ""], [[key, value] for key, value in view.about.items()]),
-        "json": _inert_json(content),
-        **scripts,
-    }
-    # In one pass: what is filled in is not looked through for further fields.
-    atomic_write(path, re.sub(r"\{\{(\w+)\}\}", lambda field: parts[field[1]], template))
-
-
-def _policy(scripts: Iterable[str]) -> str:
-    """What the browser may do: run these very scripts, nothing from anywhere else."""
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{value}'" for value in hashes)
-    return (
-        # plotly.js compiles its WebGL drawing as it runs, writes styles, and saves pictures from blobs.
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-
-
-def _text(text: str) -> str:
-    return html.escape(plain(text))
-
-
-def _inert_json(value: Any) -> str:
-    """JSON that no HTML parser can read as the end of its script element."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _command_template(view: SearchView) -> str | None:
-    return None if view.extract_command is None else plain(view.extract_command)
-
-
-def _summary(view: SearchView) -> str:
-    weighed = " and ".join(OBJECTIVES[name].title for name in view.objectives)
-    failed = f", {view.failures} could not be scored" if view.failures else ""
-    return _text(
-        f"{len(view.evaluations)} evaluated, {len(view.front)} on the Pareto front of {weighed}{failed}. "
-        f"Accuracy: {view.scored_by}."
+    figure = figure_of(view).to_html(
+        full_html=False, div_id="plot", default_height="640px", config={"displaylogo": False}
     )
+    columns = [OBJECTIVES[name].short for name in ("top1_pct", *view.known_costs)]
+    text = environment.get_template("page.html").render(
+        view=view,
+        figure=Markup(figure),
+        objectives=" and ".join(OBJECTIVES[name].title for name in view.objectives),
+        columns=columns,
+        answers=[_answer(view, number) for number in range(len(view.answers))],
+        front=[[e.arch.id, *_numbers(view, e), _command(view, e)] for e in view.front],
+        baselines=[
+            [
+                baseline.name,
+                baseline.evaluation.arch.id,
+                *_numbers(view, baseline.evaluation),
+                ", ".join(f"{pct:g} ({weights})" for weights, pct in baseline.published.items()),
+            ]
+            for baseline in view.baselines
+        ],
+    )
+    # The name of a file may hold bytes that are no text.
+    atomic_write(path, text.encode("utf-8", "backslashreplace"))
 
 
-def _answers(view: SearchView) -> str:
+def _answer(view: SearchView, number: int) -> list[str]:
+    answer = view.answers[number]
+    if answer.best is None:
+        return [answer.asked(), "nothing evaluated is within it", *[""] * (len(view.known_costs) + 2)]
+    asked = answer.asked() + (", which lies within its bars: measure it" if answer.unsure else "")
+    return [asked, answer.best.arch.id, *_numbers(view, answer.best), _command(view, answer.best)]
+
+
+def _numbers(view: SearchView, evaluation: Evaluation) -> list[str]:
+    """Accuracy and costs for people; a dash where one is not known."""
+    costs = ["–" if shown(evaluation, cost) is None else evaluation.shown(cost) for cost in view.known_costs]
+    return [f"{evaluation.top1_pct:.2f}", *costs]
+
+
+def _command(view: SearchView, evaluation: Evaluation) -> str:
+    return "" if view.extract is None else as_command_line([view.extract(evaluation.arch.id)])
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One trace of the figure: points, what each says first when pointed at, and how it looks.
+
+    Attributes:
+        only: the one cost over which it is shown; None for all.
+    """
+
+    points: Sequence[Evaluation]
+    notes: Sequence[str] = ()
+    style: dict[str, Any] = field(default_factory=dict)
+    only: str | None = None
+
+    def xs(self, cost: str) -> list[float | None]:
+        return [shown(e, cost) for e in self.points]
+
+
+def figure_of(view: SearchView) -> Figure:
+    """All of a search over one cost, and buttons for the other costs."""
+    from plotly import graph_objects as go
+
     costs = view.known_costs
-    rows = []
-    for answer in view.answers:
-        if answer.best is None:
-            rows.append([answer.asked(), "nothing evaluated is within it"])
-            continue
-        best = answer.best
-        command = view.extract(best.arch.id)
-        commands = [] if command is None else [command]
-        asked = answer.asked() + (", which lies within its bars: measure it" if answer.unsure else "")
-        rows.append([asked, best.arch.id, f"{best.top1_pct:.2f}", *_costs(best, costs), *commands])
-    heads = ["asked", "architecture", *(OBJECTIVES[name].short for name in ("top1_pct", *costs))]
-    if view.extract_command is not None:
-        heads.append(COMMAND)
-    return _table("The best within each budget", heads, rows)
-
-
-def _references(view: SearchView) -> str:
-    costs = view.known_costs
-    rows = [
+    first = costs[0]
+    layers = [layer for layer in _layers(view) if layer.points]
+    # All by WebGL or none: its drawings lie above all of SVG's.
+    scatter = go.Scattergl if len(view.evaluations) > MANY else go.Scatter
+    figure = go.Figure(
         [
-            reference.name,
-            reference.evaluation.arch.id,
-            f"{reference.evaluation.top1_pct:.2f}",
-            ", ".join(f"{pct:g} ({weights})" for weights, pct in reference.published.items()),
-            *_costs(reference.evaluation, costs),
+            scatter(
+                x=layer.xs(first),
+                y=[e.top1_pct for e in layer.points],
+                visible=layer.only in (None, first),
+                hoverinfo="text" if layer.notes else "skip",
+                hovertext=[
+                    _hover(view, e, note)
+                    for e, note in zip(layer.points, layer.notes, strict=bool(layer.notes))
+                ],
+                **layer.style,
+            )
+            for layer in layers
         ]
-        for reference in view.references
+    )
+    buttons = [
+        {
+            "label": OBJECTIVES[cost].short,
+            "method": "update",
+            "args": [
+                {
+                    "x": [layer.xs(cost) for layer in layers],
+                    "visible": [layer.only in (None, cost) for layer in layers],
+                },
+                _over(view, cost),
+            ],
+        }
+        for cost in costs
     ]
-    heads = [OBJECTIVES[name].short for name in costs]
-    columns = ["model", "architecture", "top-1 % here", "published, not measured here", *heads]
-    return _table("Known models, scored alike", columns, rows)
+    figure.update_layout(_over(view, first))
+    figure.update_layout(
+        template="plotly_white",
+        xaxis={"minorloglabels": "complete", "exponentformat": "none"},  # 200, 300, 500 of a log scale
+        yaxis={"title": "top-1 (%)", "range": view.top1_range()},
+        updatemenus=[{"type": "buttons", "direction": "right", "x": 0, "y": 1.02, "xanchor": "left"}],
+        legend={"orientation": "h", "y": -0.14, "x": 0, "yanchor": "top"},
+        margin={"l": 70, "r": 20, "t": 60, "b": 60},
+        hoverlabel={"align": "left", "bgcolor": "white"},
+    )
+    figure.layout.updatemenus[0].update(buttons=buttons, yanchor="bottom")
+    return figure
 
 
-def _costs(evaluation: Evaluation, costs: Sequence[str]) -> list[str]:
-    known = [shown(evaluation, cost) is not None for cost in costs]
-    return [evaluation.shown(cost) if has else "–" for cost, has in zip(costs, known, strict=True)]
+def _over(view: SearchView, cost: str) -> dict[str, Any]:
+    """What of the layout belongs to one cost: its axis, and a dotted line at each budget asked for in it."""
+    lines = [
+        {
+            "type": "line",
+            "x0": answer.limit / OBJECTIVES[cost].per_shown,
+            "x1": answer.limit / OBJECTIVES[cost].per_shown,
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "line": {"dash": "dot", "width": 1.5, "color": BUDGET},
+            "label": {
+                "text": f"≤ {OBJECTIVES[cost].shown(answer.limit)}",
+                "textposition": "end",
+                "textangle": 0,
+                "yanchor": "top",
+                "xanchor": "left",
+                "font": {"color": BUDGET},
+            },
+        }
+        for answer in view.budgets_in_sight(cost)
+    ]
+    scale = "log" if wants_log(view.costs_shown(cost)) else "linear"
+    return {
+        "xaxis.title.text": OBJECTIVES[cost].title,
+        "xaxis.type": scale,
+        "xaxis.autorange": True,
+        "shapes": lines,
+    }
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An HTML table under a heading; nothing without rows. A last row shorter than the heads is stretched."""
-    if not rows:
-        return ""
-    lines = [f"<h2>{_text(title)}</h2>", '<div class="scroll"><table>']
-    if any(heads):
-        lines.append("<tr>" + "".join(f"<th>{_text(head)}</th>" for head in heads) + "</tr>")
-    for row in rows:
-        cells = [f"<td>{_text(cell)}</td>" for cell in row]
-        if heads[-1] == COMMAND:
-            cells[-1] = f'<td><code class="copy">{_text(row[-1])}</code></td>'
-        if len(row) < len(heads):
-            cells[-1] = f'<td class="none" colspan="{len(heads) - len(row) + 1}">{_text(row[-1])}</td>'
-        lines.append("<tr>" + "".join(cells) + "</tr>")
-    return "\n".join([*lines, "</table></div>"])
+def _layers(view: SearchView) -> list[_Layer]:
+    """Every evaluation, the front, the answers and the published models; from the lowest to the uppermost."""
+    rounds = [e.round for e in view.evaluations]
+    evaluated: dict[str, Any] = {"size": 5 if len(rounds) > MANY else 7, "color": EARLY_TO_LATE[1][1]}
+    if len(set(rounds)) > 1:
+        step = max(1, (max(rounds) - min(rounds)) // 5)
+        bar = {"title": {"text": "round"}, "thickness": 12, "dtick": step}
+        evaluated |= {"color": rounds, "colorscale": EARLY_TO_LATE, "colorbar": bar}
+    answers = [(answer.asked(), answer.best) for answer in view.answers if answer.best is not None]
+    line = {"shape": "hv", "color": FRONT, "width": 2}
+    white = {"width": 1, "color": "white"}
+    return [
+        _Layer(
+            view.evaluations,
+            [_round(e) for e in view.evaluations],
+            {"name": "evaluated", "mode": "markers", "marker": evaluated},
+        ),
+        *(
+            _Layer(view.steps(cost), style={"mode": "lines", "line": line, "showlegend": False}, only=cost)
+            for cost in view.cost_objectives
+        ),
+        _Layer(
+            view.front,
+            [f"on the Pareto front; {_round(e)}" for e in view.front],
+            {
+                "name": "Pareto front",
+                "mode": "markers",
+                "marker": {"size": 8, "color": FRONT, "line": white},
+            },
+        ),
+        _Layer(
+            [best for _, best in answers],
+            [f"the best with {asked}; {_round(best)}" for asked, best in answers],
+            {
+                "name": "best within a budget",
+                "mode": "markers",
+                "marker": {
+                    "size": 15,
+                    "symbol": "circle-open",
+                    "color": BUDGET,
+                    "line": {"width": 2.5, "color": BUDGET},
+                },
+            },
+        ),
+        _Layer(
+            [baseline.evaluation for baseline in view.baselines],
+            [f"<b>{escape(baseline.name)}</b>" for baseline in view.baselines],
+            {
+                "name": "published models, scored alike",
+                "mode": "markers+text",
+                "text": [str(escape(short_name(baseline.name))) for baseline in view.baselines],
+                "textposition": [
+                    "top left" if number % 2 else "bottom right" for number in range(len(view.baselines))
+                ],
+                "marker": {"size": 11, "symbol": "diamond", "color": BASELINE, "line": white},
+            },
+        ),
+    ]
+
+
+def _round(evaluation: Evaluation) -> str:
+    measured = f"measured on {evaluation.images} images" if evaluation.images else "predicted"
+    return f"round {evaluation.round}, {measured}"
+
+
+def _hover(view: SearchView, evaluation: Evaluation, note: str) -> str:
+    """What a point says: its architecture, costs, accuracy, and the command that extracts it."""
+    arch = evaluation.arch.to_dict()
+    lines = [note, f"architecture <b>{evaluation.arch.id}</b>, input {arch.pop('resolution')}²"]
+    lines += [f"{name.replace('_', ' ')} {values}" for name, values in arch.items()]
+    known = [cost for cost in view.known_costs if shown(evaluation, cost) is not None]
+    lines += [f"{OBJECTIVES[cost].title}: {evaluation.shown(cost)}" for cost in known]
+    lines.append(f"top-1 (%): <b>{evaluation.top1_pct:.2f}</b>")
+    if view.extract is not None:
+        lines.append(str(escape(_command(view, evaluation))))
+    return "<br>".join(lines)

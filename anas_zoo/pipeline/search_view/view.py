@@ -1,17 +1,30 @@
-"""What is to be seen of a search, for the picture and for the page alike."""
+"""What is shown of a search, by the picture and by the page alike."""
 
 from __future__ import annotations
 
 import math
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from anas_zoo.core.hints import Call
 from anas_zoo.searching import Evaluation, pareto_front
-from anas_zoo.searching.answer import Answer, Reference
+from anas_zoo.searching.front import Answer, Baseline
 from anas_zoo.searching.objectives import COSTS, OBJECTIVES
 
-__all__ = ["SearchView", "plain", "short_name", "shown", "wants_log"]
+__all__ = [
+    "BASELINE",
+    "BUDGET",
+    "EVALUATED",
+    "FRONT",
+    "TESTED",
+    "SearchView",
+    "short_name",
+    "shown",
+    "wants_log",
+]
+
+EVALUATED, FRONT, BUDGET, BASELINE, TESTED = "#9db4c8", "#1f5a8c", "#3a7d44", "#7d4a9c", "#c8492b"
 
 LOG_FROM = 3.0  # a cost that spans more than this factor is shown on a log scale
 IN_SIGHT = 1.5  # a budget is drawn up to this factor outside of what was evaluated
@@ -29,12 +42,12 @@ class SearchView:
         front: those of them that nothing beats.
         failures: how many architectures could not be scored.
         answers: the best under each asked budget.
-        references: known models, scored like the evaluations.
+        baselines: published models, scored like the evaluations.
         scored_by: on what the accuracies were measured, such as ``"search split, 359 images"``.
         tested: published entries: name -> (costs by objective name, in their stored unit; top-1 on the test
             split).
         about: facts for the page: algorithm, seed, limits, space and so on.
-        extract_command: what extracts an architecture, with ``{arch_id}`` in its place.
+        extract: what extracts the architecture of an id.
     """
 
     title: str
@@ -44,10 +57,10 @@ class SearchView:
     scored_by: str
     failures: int = 0
     answers: Sequence[Answer] = ()
-    references: Sequence[Reference] = ()
+    baselines: Sequence[Baseline] = ()
     tested: Mapping[str, tuple[Mapping[str, float], float]] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
-    extract_command: str | None = None
+    extract: Callable[[str], Call] | None = None
 
     @property
     def cost_objectives(self) -> tuple[str, ...]:
@@ -59,7 +72,7 @@ class SearchView:
         """Those, then the other costs that a budget was asked for."""
         return tuple(dict.fromkeys([*self.cost_objectives, *(answer.cost for answer in self.answers)]))
 
-    @property
+    @cached_property
     def known_costs(self) -> tuple[str, ...]:
         """Those, then the other costs that something has a value of."""
         rest = [name for name in COSTS if any(is_known(e, name) for e in self._scored())]
@@ -77,10 +90,6 @@ class SearchView:
         if cost not in self.cost_objectives:
             return []
         return pareto_front(self.known(cost, self.front), ("top1_pct", cost))
-
-    def extract(self, arch_id: str) -> str | None:
-        """The command that extracts an architecture, if there is one."""
-        return None if self.extract_command is None else self.extract_command.replace("{arch_id}", arch_id)
 
     def budgets_in_sight(self, cost: str) -> list[Answer]:
         """The answers to budgets in ``cost`` that are near to what was evaluated.
@@ -107,7 +116,7 @@ class SearchView:
         """
         ordered = sorted(e.top1_pct for e in self.evaluations)
         seen = ordered[len(ordered) // 20 :]
-        seen += [reference.evaluation.top1_pct for reference in self.references]
+        seen += [baseline.evaluation.top1_pct for baseline in self.baselines]
         seen += [answer.best.top1_pct for answer in self.answers if answer.best is not None]
         seen += [top1_pct for _, top1_pct in self.tested.values()]
         if not seen:
@@ -124,7 +133,7 @@ class SearchView:
 
     def _scored(self) -> Iterable[Evaluation]:
         yield from self.evaluations
-        yield from (reference.evaluation for reference in self.references)
+        yield from (baseline.evaluation for baseline in self.baselines)
 
 
 def is_known(evaluation: Evaluation, cost: str) -> bool:
@@ -146,9 +155,3 @@ def wants_log(values: Sequence[float]) -> bool:
 def short_name(name: str) -> str:
     """``"a0"`` for ``"attentive_nas_a0"``: what fits beside a point."""
     return name.removeprefix(PREFIX) or name
-
-
-def plain(text: str) -> str:
-    """``text`` without what no page or picture can show: control characters, halves of characters."""
-    bad = {"Cc", "Cs"}
-    return "".join("\ufffd" if unicodedata.category(char) in bad else char for char in text)

@@ -14,7 +14,7 @@ from anas_zoo.core.errors import SearchError
 from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
 from anas_zoo.pipeline.latency import compare_here
-from anas_zoo.pipeline.searching.workers import of_the_first
+from anas_zoo.pipeline.search_workers import of_the_first
 from anas_zoo.pipeline.train import HERE
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.yardsticks import Here

@@ -16,6 +16,7 @@ from typing import Any
 
 from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.core.files import output_folder, refuse_occupied, write_json
+from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.schema import read_json
 from anas_zoo.pipeline.run_folder import in_words
 from anas_zoo.searching.archive import EVALUATIONS, FRONT
@@ -28,17 +29,17 @@ BEGUN_WITH = "begun_with"  # what may change when a search is resumed
 
 
 def begin_search(
-    folder: Path, identity: dict[str, Any], begun_with: dict[str, Any], *, resume: bool, again: str
+    folder: Path, identity: dict[str, Any], begun_with: dict[str, Any], *, resume: bool, again: Call
 ) -> None:
-    """Make ``folder`` for a new search, or see that the one in it is the one to go on with.
+    """Make ``folder`` for a new search, or check that the one in it can be resumed.
 
     Args:
         folder: the search's.
         identity: everything that decides what the search finds.
         begun_with: the budgets and the files that it was given, for resuming without naming them again;
             those of the latest call are kept.
-        resume: whether to go on with what is there; without anything there a search begins.
-        again: the command that goes on, for errors.
+        resume: whether to resume what is there; without anything there a search begins.
+        again: what resumes it, for errors.
 
     Raises :class:`OutputError` when the folder is taken, :class:`SearchError` when what is there is of other
     weights, limits or seeds, naming what differs.
@@ -53,15 +54,21 @@ def begin_search(
     if not resume:
         state = "finished search" if (folder / FRONT).is_file() else "search that was stopped"
         raise OutputError(
-            f"{folder} holds a {state}; go on with it (a larger --evaluations extends it): {again}; "
-            f"or give another --out; or begin anew after: rm -r {name}"
+            f"{folder} holds a {state}; resume it (more ",
+            Option("evaluations"),
+            " extend it): ",
+            again,
+            "; or give another ",
+            Option("out"),
+            f"; or begin anew after: rm -r {name}",
         )
     there = _read(folder)
     before = there.pop(BEGUN_WITH, None)
     if there != identity:
         raise SearchError(
-            f"{folder} holds the evaluations of another search ({in_words(there, identity)}); "
-            f"give another --out, or begin anew after: rm -r {name}"
+            f"{folder} holds the evaluations of another search ({in_words(there, identity)}); give another ",
+            Option("out"),
+            f", or begin anew after: rm -r {name}",
         )
     if before != begun_with:
         write_json(folder / MARKER, identity | {BEGUN_WITH: begun_with})
@@ -106,13 +113,15 @@ def _read(folder: Path) -> dict[str, Any]:
     return data
 
 
-def finished_search(folder: Path, again: str) -> Path:
-    """The evaluations of the finished search in ``folder``; ``again`` is the command that makes one.
+def finished_search(folder: Path, run: Path | str, out: Path | None) -> Path:
+    """The evaluations of the finished search in ``folder``.
+
+    ``run`` and ``out`` are what makes it, for errors.
 
     Raises :class:`SearchError` when there is none, or when it was stopped.
     """
     if not (folder / MARKER).is_file() or not (folder / FRONT).is_file():
         begun = (folder / MARKER).is_file()
         state = "a search that was stopped" if begun else "no search"
-        raise SearchError(f"{folder} holds {state}; run: {again}{' --resume' if begun else ''}")
+        raise SearchError(f"{folder} holds {state}; run: ", Call("search", run, out=out, resume=begun))
     return folder / EVALUATIONS
