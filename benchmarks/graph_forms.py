@@ -1,10 +1,9 @@
-"""What onnxruntime makes of an exported graph, where its time goes, and whether other forms are faster.
+"""What onnxruntime makes of an exported graph, and where its time goes.
 
-    python benchmarks/graph_forms.py [--networks a0 a2 a6] [--rounds 30] [--out benchmarks/results]
+    python benchmarks/graph_forms.py [--networks a0 a2 a6] [--out benchmarks/results]
 
-First the operators of onnxruntime's own optimized graph with the share of each kind of node in one-thread
-time, from its profile; then every rewrite of exporting/rewrites.py against the plain graph, files taking
-turns of several calls as in export_latency.py.
+The operators of onnxruntime's own optimized graph with the share of each kind of node in one-thread time,
+from its profile.
 """
 
 from __future__ import annotations
@@ -19,13 +18,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import timm
-from export_latency import FLOAT, measure, settled, side_of
+from export_latency import FLOAT, settled, side_of
 from torch import nn
 
 from anas_zoo.core.files import atomic_write
 from anas_zoo.core.progress import stage
 from anas_zoo.exporting import Target, export_onnx
-from anas_zoo.exporting.rewrites import REWRITES
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import runtime_version
@@ -71,7 +69,6 @@ def network_of(name: str) -> nn.Module:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--networks", nargs="+", default=["a0", "a2", "a6"])
-    parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     target = Target.load(FLOAT)
@@ -83,14 +80,10 @@ def main() -> None:
             stage(f"export {name}")
             network, side = network_of(name), side_of(name)
             assert isinstance(network, Subnet)
-            for form in ("plain", *REWRITES):
-                rewrites = () if form == "plain" else (form,)
-                files[f"{name} {form}"] = scratch / f"{name}.{form}.onnx"
-                changed = target.model_copy(update={"rewrites": rewrites})
-                path = files[f"{name} {form}"]
-                export_onnx(network, path, target=changed, resolution=side, metadata={})
+            files[name] = scratch / f"{name}.onnx"
+            export_onnx(network, files[name], target=target, resolution=side, metadata={})
         for name in args.networks:
-            operators, by_kind = shares(files[f"{name} plain"], side_of(name), scratch)
+            operators, by_kind = shares(files[name], side_of(name), scratch)
             total = sum(by_kind.values())
             lines += ["", f"## {name}: where the time goes", ""]
             lines += ["onnxruntime runs: " + ", ".join(f"{n} {op}" for op, n in operators.most_common()), ""]
@@ -101,12 +94,6 @@ def main() -> None:
                 for kind, ms in ordered
                 if ms > 0.005 * total
             ]
-        times = measure(files, 1, args.rounds)
-    lines += ["", "## Rewrites, time over the plain graph's", "", f"| network | {' | '.join(REWRITES)} |"]
-    lines += ["|---|" + "--:|" * len(REWRITES)]
-    for name in args.networks:
-        ratios = [f"{times[f'{name} {form}'] / times[f'{name} plain']:.3f}" for form in REWRITES]
-        lines.append(f"| {name} | {' | '.join(ratios)} |")
     args.out.mkdir(parents=True, exist_ok=True)
     atomic_write(args.out / "graph_forms.md", "\n".join(lines) + "\n")
     print("\n".join(lines))

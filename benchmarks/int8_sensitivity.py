@@ -21,8 +21,7 @@ from anas_zoo.core.files import atomic_write
 from anas_zoo.core.progress import stage
 from anas_zoo.data import ImagesAt
 from anas_zoo.exporting import Target
-from anas_zoo.exporting.folding import fold_batch_norm
-from anas_zoo.exporting.graph import write_graph
+from anas_zoo.exporting.graph import fold_batch_norm, write_graph
 from anas_zoo.exporting.quantization import quantize
 from anas_zoo.exporting.target import KINDS, Quantization
 from anas_zoo.nets import Subnet, calibrate_bn
@@ -56,7 +55,7 @@ class Study:
         self.images, self.labels = scored(side).numpy(), scored.labels.numpy()
         noise = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(0))
         folded = fold_batch_norm(subnet, noise)
-        self.model = write_graph(folded, side, opset=target.opset, rewrites=target.rewrites)
+        self.model = write_graph(folded, side, opset=target.opset)
         self.float_logits = self.logits(self.model.SerializeToString())
 
     def logits(self, content: bytes) -> np.ndarray:

@@ -29,13 +29,13 @@ from sklearn.datasets import load_sample_image
 
 from anas_zoo.core.files import atomic_write
 from anas_zoo.core.geometry import Mode
-from anas_zoo.data import DigitsSource, Preprocessing
-from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.data import DigitsSource, eval_transform
+from anas_zoo.entry import IMAGENET, Preprocessing
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.nets import Subnet, calibrate_bn
-from anas_zoo.zoo import Entry, PreprocessingInfo, entry_folder
-from anas_zoo.zoo.images import preprocess
+from anas_zoo.zoo import Entry, entry_folder
+from anas_zoo.zoo.predict import preprocess
 
 Array = npt.NDArray[Any]
 Prepare = Callable[[Image.Image], Array]
@@ -47,7 +47,7 @@ SIZES += [(219, 300), (1500, 1100)]
 CASES: list[tuple[str, Preprocessing, int]] = [
     ("native, bicubic, 0.875", IMAGENET, 192),
     ("native, bicubic, 0.875", IMAGENET, 288),
-    ("native, bilinear, 1", Preprocessing("bilinear", 1.0, IMAGENET.mean, IMAGENET.std), 14),
+    ("native, bilinear, 1", Preprocessing(interpolation="bilinear", crop_pct=1.0), 14),
     ("reference", IMAGENET.in_mode("reference"), 192),
     ("reference", IMAGENET.in_mode("reference"), 224),
     ("reference", IMAGENET.in_mode("reference"), 288),
@@ -98,8 +98,7 @@ def pass_through(side: int, opset: int) -> onnx.ModelProto:
 
 def ways(preprocessing: Preprocessing, side: int) -> Iterator[tuple[str, Prepare]]:
     """What is compared with timm's transform."""
-    info = PreprocessingInfo(resolution=side, **preprocessing.to_dict())
-    yield "numpy and Pillow", lambda image: preprocess(image, info)
+    yield "numpy and Pillow", lambda image: preprocess(image, preprocessing, side)
     for opset in OPSETS:
         model = with_image_input(pass_through(side, opset), preprocessing, side)
         yield f"uint8 input, opset {opset}", of_bytes(session(model))
@@ -109,7 +108,7 @@ def pixel_errors() -> Iterator[list[str]]:
     for case, preprocessing, side in CASES:
         std = np.reshape(preprocessing.std, (3, 1, 1))
         for images, what in ((list(photos()), "photos"), (list(noise()), "noise")):
-            want = np.stack([preprocessing.transform(side)(image).numpy() for image in images])
+            want = np.stack([eval_transform(preprocessing, side)(image).numpy() for image in images])
             for way, prepare in ways(preprocessing, side):
                 levels = np.abs(np.stack([prepare(image) for image in images]) - want) * std * 255
                 beyond = 1e6 * float((levels > 1.001).mean())
@@ -122,12 +121,11 @@ def logit_errors() -> Iterator[list[str]]:
     images = [source.image(index) for index in range(len(source.labels))]
     for name in ("digits_s", "digits_m", "digits_l"):
         entry = Entry.read(entry_folder(name))
-        info = entry.config.anas.preprocessing
-        model, own = onnx.load(entry.folder / "model.onnx"), info.to_preprocessing()
-        transform = own.transform(info.resolution)
+        own, side = entry.config.anas.preprocessing, entry.config.arch.resolution
+        model, transform = onnx.load(entry.folder / "model.onnx"), eval_transform(own, side)
         want = run(session(model), np.stack([transform(image).numpy() for image in images]))
         raw = np.stack([np.asarray(image) for image in images])
-        got = run(session(with_image_input(model, own, info.resolution)), raw)
+        got = run(session(with_image_input(model, own, side)), raw)
         difference = np.abs(want - got)
         figures = [f"{np.ptp(want):.1f}", f"{difference.max():.1e}", f"{difference.mean():.1e}"]
         figures += [f"{100 * (want.argmax(1) == got.argmax(1)).mean():.2f} %"]
@@ -135,19 +133,19 @@ def logit_errors() -> Iterator[list[str]]:
         yield [name, str(len(images)), *figures]
 
 
-def exported(name: str) -> tuple[bytes, PreprocessingInfo]:
+def exported(name: str) -> tuple[bytes, Preprocessing, int]:
     """The file of a shelf's entry, or one with random weights where the shelf has none."""
     entry = Entry.read(entry_folder(name))
-    info = entry.config.anas.preprocessing
+    own, side = entry.config.anas.preprocessing, entry.config.arch.resolution
     if entry.report.files:
-        return (entry.folder / "model.onnx").read_bytes(), info
+        return (entry.folder / "model.onnx").read_bytes(), own, side
     subnet = Subnet(entry.config.arch, entry.config.model_args.structure, num_classes=1000)
-    calibrate_bn(subnet, [torch.randn(8, 3, info.resolution, info.resolution)])
+    calibrate_bn(subnet, [torch.randn(8, 3, side, side)])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         target = Target.load("ort-cpu-fp32")
-        export_onnx(subnet, path, target=target, resolution=info.resolution, metadata={})
-        return path.read_bytes(), info
+        export_onnx(subnet, path, target=target, resolution=side, metadata={})
+        return path.read_bytes(), own, side
 
 
 def times(rounds: int) -> Iterator[list[str]]:
@@ -156,30 +154,26 @@ def times(rounds: int) -> Iterator[list[str]]:
         ("digits_s", [(8, 8), (640, 427)]),
         ("attentive_nas_a0", [(640, 427), (4000, 3000)]),
     ):
-        content, info = exported(name)
+        content, info, side = exported(name)
         for size in sizes:
             for mode in MODES:
-                own = PreprocessingInfo(
-                    resolution=info.resolution, **info.to_preprocessing().in_mode(mode).to_dict()
-                )
-                taken = _times(content, own, photo.resize(size), rounds)
+                taken = _times(content, info.in_mode(mode), side, photo.resize(size), rounds)
                 figures = [*(f"{value:.2f}" for value in taken), f"{taken[2] / taken[0]:.2f}"]
                 yield [name, f"{size[0]} × {size[1]}", mode, *figures]
 
 
-def _times(content: bytes, info: PreprocessingInfo, image: Image.Image, rounds: int) -> list[float]:
+def _times(content: bytes, own: Preprocessing, side: int, image: Image.Image, rounds: int) -> list[float]:
     """Milliseconds of the network, of its uint8 file, of that input alone, and without ONNX."""
-    own, side = info.to_preprocessing(), info.resolution
     network = session(content)
     whole = session(with_image_input(onnx.load_from_string(content), own, side))
     alone = session(with_image_input(pass_through(side, OPSETS[0]), own, side))
-    pixels, inputs = np.asarray(image)[None], preprocess(image, info)[None]
+    pixels, inputs = np.asarray(image)[None], preprocess(image, own, side)[None]
     return _medians(
         [
             lambda: run(network, inputs),
             lambda: run(whole, pixels),
             lambda: run(alone, pixels),
-            lambda: preprocess(image, info),
+            lambda: preprocess(image, own, side),
         ],
         rounds,
     )

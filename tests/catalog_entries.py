@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.entry import write_manifest
 
 __all__ = ["HOSTILE", "change", "copy_entry", "hostile_catalog"]
 

@@ -39,7 +39,7 @@ def profile(
     subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
     report = profile_flops(subnet.eval(), config.arch.resolution)
     graphs = {name: count_onnx_macs(found.folder / name, image_size=size) for name in found.report.files}
-    cost = zoo.Cost(**report.to_dict(), onnx=graphs or None)
+    cost = report.model_copy(update={"onnx": graphs or None})
     if as_json:
         print_json(cost.model_dump(mode="json"))
         return

@@ -77,12 +77,12 @@ def _shortened(labels: tuple[str, ...], limit: int = 10) -> str:
 def _input(entry: Entry) -> dict[str, str]:
     from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE
 
-    pre = entry.config.anas.preprocessing
+    pre, side = entry.config.anas.preprocessing, entry.config.arch.resolution
     steps = f"{pre.interpolation}, crop {pre.crop_pct:g}"
     if pre.mode == "reference":
         steps = f"a {REFERENCE_CROP} crop of {REFERENCE_RESIZE} ({pre.interpolation}), resized (bicubic)"
     return {
-        "size": f"3 x {pre.resolution} x {pre.resolution}, {pre.colour}",
+        "size": f"3 x {side} x {side}, {pre.colour}",
         "preprocessing": f"{pre.mode}, {steps}",
         "transparency": {"white": "laid on white", "dropped": "dropped"}[pre.transparency],
         "mean": ", ".join(f"{value:g}" for value in pre.mean),

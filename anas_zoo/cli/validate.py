@@ -34,7 +34,7 @@ def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOpti
                 f"{report.top1_agreement_pct:.2f}",
                 "-" if report.top1_pct is None else f"{report.top1_pct:.2f}",
                 "-" if report.optimization_gap_pct is None else f"{report.optimization_gap_pct:.1g}",
-                report.runtime,
+                report.runtime or "-",
             ]
             for name, report in reports.items()
         ],

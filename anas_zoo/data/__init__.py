@@ -2,12 +2,11 @@
 
 from anas_zoo.data.augmentation import AugmentationRecipe, StreamRecipe, augment, draw_affine
 from anas_zoo.data.batches import Batch, Share, TrainData
-from anas_zoo.data.chosen_images import ImagesAt, ViewsAt, balanced_choice, eval_tensor
+from anas_zoo.data.chosen_images import ImagesAt, ViewsAt, balanced_choice, eval_tensor, eval_transform
 from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.memory import MemoryImages
-from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.sources import ImageSource, open_source, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
 from anas_zoo.data.stream import StreamedImages
@@ -24,7 +23,6 @@ __all__ = [
     "ImageSource",
     "ImagesAt",
     "MemoryImages",
-    "Preprocessing",
     "Share",
     "Split",
     "SplitRecipe",
@@ -37,6 +35,7 @@ __all__ = [
     "balanced_choice",
     "draw_affine",
     "eval_tensor",
+    "eval_transform",
     "make_split",
     "open_source",
     "summarise",

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from anas_zoo.core.errors import DataError
+from anas_zoo.core.images import opaque, resized_and_cropped
 from anas_zoo.core.progress import track
 from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
-from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.unreadable import note_unreadable
+from anas_zoo.entry import Preprocessing
 
-__all__ = ["CALIBRATION", "SCORING", "ImagesAt", "ViewsAt", "balanced_choice", "check_memory", "eval_tensor"]
+__all__ = [
+    "CALIBRATION",
+    "SCORING",
+    "ImagesAt",
+    "ViewsAt",
+    "balanced_choice",
+    "check_memory",
+    "eval_tensor",
+    "eval_transform",
+]
 
 BATCH = 256  # images that are classified at a time
 CALIBRATION, SCORING = 11, 12  # last words of the seeds by which images are chosen: what they are for
@@ -49,6 +61,30 @@ def balanced_choice(
     return chosen
 
 
+def eval_transform(preprocessing: Preprocessing, resolution: int) -> Callable[[Image.Image], Tensor]:
+    """The evaluation transform: an image as it was read -> (3, R, R) float32, bit-equal to timm's."""
+    from timm.data import create_transform
+
+    short_side, side = preprocessing.sides(resolution)
+    to_tensor: Callable[[Image.Image], Tensor] = create_transform(
+        input_size=(3, side, side),
+        is_training=False,
+        crop_pct=1.0,  # it is cropped already
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+    )
+
+    def transformed(image: Image.Image) -> Tensor:
+        rgb = opaque(image, preprocessing.transparency)
+        made = to_tensor(resized_and_cropped(rgb, short_side, side, preprocessing.interpolation))
+        if side == resolution:
+            return made
+        size = (resolution, resolution)
+        return F.interpolate(made[None], size=size, mode="bicubic", align_corners=False)[0]
+
+    return transformed
+
+
 def eval_tensor(
     source: ImageSource, indices: Sequence[int], preprocessing: Preprocessing, resolution: int
 ) -> Tensor:
@@ -57,7 +93,7 @@ def eval_tensor(
     Raises :class:`DataError` for more than fit in memory, and naming an image that cannot be read.
     """
     check_memory(len(indices), resolution, bytes_per_value=4)
-    transform = preprocessing.transform(resolution)
+    transform = eval_transform(preprocessing, resolution)
     what = f"preprocess {len(indices)} images at {resolution}"
     return torch.stack([transform(source.image(index)) for index in track(indices, what)])
 
@@ -90,7 +126,7 @@ class ImagesAt:
         Raises :class:`DataError` when none can be read.
         """
         check_memory(len(indices), resolution, bytes_per_value=4)
-        transform = source.preprocessing.transform(resolution)
+        transform = eval_transform(source.preprocessing, resolution)
         found: dict[int, Tensor] = {}
         reasons = []
         for index in track(indices, f"preprocess {len(indices)} {what} at {resolution}"):

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from anas_zoo.core.files import sha256_bytes
-from anas_zoo.data.preprocessing import Preprocessing
+from anas_zoo.entry import Preprocessing
 
 __all__ = ["DigitsSource"]
 

@@ -14,7 +14,7 @@ from anas_zoo.core.images import read_image
 from anas_zoo.core.progress import note
 from anas_zoo.data.class_folders import LOOSE, Listing, describe, is_hidden, is_image, list_images, normalised
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
-from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.entry import IMAGENET
 
 __all__ = ["FolderSource"]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data.glyph_drawing import Inks, draw_glyph
-from anas_zoo.data.preprocessing import Preprocessing
+from anas_zoo.entry import Preprocessing
 
 __all__ = ["CHARACTERS", "TEST_FONTS", "TRAIN_FONTS", "GlyphsSource"]
 

@@ -13,7 +13,7 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
-from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.entry import IMAGENET
 
 __all__ = ["HfDatasetSource", "place_and_config"]
 

@@ -16,8 +16,8 @@ from anas_zoo.core.text import hidden_characters, printable
 from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource, place_and_config
-from anas_zoo.data.preprocessing import Preprocessing
 from anas_zoo.data.wds import WdsSource
+from anas_zoo.entry import Preprocessing
 
 __all__ = ["ImageSource", "open_source", "path_of_source", "source_seen_from", "with_preprocessing"]
 

@@ -21,8 +21,8 @@ from anas_zoo.core.images import read_image
 from anas_zoo.core.progress import note, track
 from anas_zoo.data.class_folders import is_hidden
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
-from anas_zoo.data.preprocessing import IMAGENET
 from anas_zoo.data.tar_index import index_tar, name_at
+from anas_zoo.entry import IMAGENET
 
 __all__ = ["WdsSource"]
 

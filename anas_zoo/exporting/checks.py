@@ -14,7 +14,7 @@ from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import BATCH, INPUT, OUTPUT
 from anas_zoo.exporting.target import Target
 
-__all__ = ["check_file", "structural_problems"]
+__all__ = ["check_file"]
 
 FLOATS = (
     onnx.TensorProto.FLOAT,
@@ -27,7 +27,7 @@ FLOATS = (
 OPERATORS = frozenset(
     {
         *("Conv", "Gemm", "AveragePool", "GlobalAveragePool", "Add", "Mul"),
-        *("Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Flatten", "Unsqueeze"),
+        *("Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Flatten"),
     }
 )
 OPERATORS_OF_PRECISION = {
@@ -52,52 +52,44 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
     name = name or path
     if not path.is_file():
         raise ExportError(f"{name}: no such ONNX file")
-    try:
-        refuse_external_data(path, ExportError)
-    except ExportError as exc:
-        raise ExportError(str(exc).replace(str(path), str(name), 1)) from exc
+    refuse_external_data(path, ExportError)
     try:
         model = onnx.load_model(str(path), load_external_data=False)
     except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation
         raise ExportError(f"{name}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
-    problems = structural_problems(model, target)
+    if not model.graph.node:  # an empty or foreign file often parses as an empty model
+        raise ExportError(f"{name}: it has no graph")
+    problems = {kind: texts for kind, texts in _problems(model, target).items() if texts}
     if problems:
         kind = next((kind for kind in (InterfaceError, NonFiniteError) if kind in problems), ExportError)
-        told = "; ".join(text for texts in problems.values() for text in texts)
-        raise kind(f"{name}: not a file for {target.name}: {told}")
+        listed = "; ".join(text for texts in problems.values() for text in texts)
+        raise kind(f"{name}: not a file for {target.name}: {listed}")
+    try:
+        onnx.checker.check_model(model, full_check=True)  # includes strict shape inference
+    except Exception as exc:  # the checker's and the shape inference's own types
+        raise ExportError(f"{name}: onnx's checker refuses it ({' '.join(str(exc).split())[:300]})") from exc
     return model
 
 
-def structural_problems(model: Any, target: Target) -> dict[type[ExportError], list[str]]:
+def _problems(model: Any, target: Target) -> dict[type[ExportError], list[str]]:
     """Every way in which an ``onnx.ModelProto`` is not what ``target`` asks for, by kind of error."""
-    if not model.graph.node:  # an empty or foreign file often parses as an empty model
-        return {ExportError: ["it has no graph"]}
-    found: dict[type[ExportError], list[str]] = {
+    weights = _all_weights(model.graph)
+    return {
         InterfaceError: [
-            *_interface_problems("input", INPUT, _image_shape(target), _real_inputs(model.graph)),
+            *_interface_problems("input", INPUT, _image_shape(target), list(model.graph.input)),
             *_interface_problems("output", OUTPUT, (_batch(target), None), list(model.graph.output)),
         ],
-        NonFiniteError: list(_weight_problems(model.graph)),
+        NonFiniteError: [
+            f"its weight {weight.name} has values that are not finite"
+            for weight in weights
+            if weight.data_type in FLOATS and not _is_finite(weight)
+        ],
         ExportError: [
             *_opset_problems(model, target),
             *_operator_problems(model.graph, target),
-            *_weight_type_problems(model.graph, target),
-            *_trace_problems(model),
+            *_weight_type_problems(weights, target),
         ],
     }
-    problems = {kind: texts for kind, texts in found.items() if texts}
-    if not problems:  # the checker reads weights, and would follow external data
-        try:
-            onnx.checker.check_model(model, full_check=True)  # includes strict shape inference
-        except Exception as exc:  # the checker's and the shape inference's own types
-            reason = " ".join(str(exc).split())[:300]
-            problems[ExportError] = [f"onnx's checker refuses it ({reason})"]
-    return problems
-
-
-def _real_inputs(graph: Any) -> list[Any]:
-    weights = {weight.name for weight in graph.initializer}
-    return [value for value in graph.input if value.name not in weights]
 
 
 def _opset_problems(model: Any, target: Target) -> Iterator[str]:
@@ -159,44 +151,20 @@ def _all_weights(graph: Any) -> list[Any]:
     return weights
 
 
-def _weight_problems(graph: Any) -> Iterator[str]:
-    """Weights that are not numbers."""
-    for weight in _all_weights(graph):
-        if weight.data_location == onnx.TensorProto.EXTERNAL or weight.data_type not in FLOATS:
-            continue
-        try:
-            finite = bool(np.isfinite(onnx.numpy_helper.to_array(weight).astype(np.float64)).all())
-        except ValueError:
-            continue  # told of below
-        if not finite:
-            yield f"its weight {weight.name} has values that are not finite"
+def _is_finite(weight: Any) -> bool:
+    try:
+        return bool(np.isfinite(onnx.numpy_helper.to_array(weight).astype(np.float64)).all())
+    except ValueError:  # damaged
+        return False
 
 
-def _weight_type_problems(graph: Any, target: Target) -> Iterator[str]:
-    weights = _all_weights(graph)
-    outside = [w.name for w in weights if w.data_location == onnx.TensorProto.EXTERNAL]
-    if outside:
-        yield f"{len(outside)} of its weights lie outside the file ({outside[0]}, ...)"
-        return
+def _weight_type_problems(weights: list[Any], target: Target) -> Iterator[str]:
     allowed = WEIGHT_TYPES[target.precision]
     if target.input == "uint8-nhwc":  # resizing as Pillow does needs more precision than the network
         allowed = allowed | {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}
     for weight in weights:
-        try:
-            onnx.numpy_helper.to_array(weight)
-        except ValueError:
-            yield f"its weight {weight.name} is damaged"
-            continue
         if weight.data_type in FLOATS and weight.data_type not in allowed:
             kind, needed = (
                 onnx.TensorProto.DataType.Name(t).lower() for t in (weight.data_type, min(allowed))
             )
             yield f"its weight {weight.name} is {kind}, needed is {needed}"
-
-
-def _trace_problems(model: Any) -> Iterator[str]:
-    """Exporters like to leave stack traces, and with them paths of the machine they ran on."""
-    graph = model.graph
-    parts = [graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer]
-    if model.doc_string or any(p.doc_string or p.metadata_props for p in parts):
-        yield "it carries doc strings or node metadata of the exporter"

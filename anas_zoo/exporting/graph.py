@@ -7,26 +7,56 @@ layers themselves. Tests hold it equal to torch and to torch's exporter.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, cast
+import copy
+from typing import Any, TypeVar, cast
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from anas_zoo.core.errors import ExportError
-from anas_zoo.exporting.rewrites import GEMM_GATE, GEMM_HEAD, STRIDED_SHORTCUT
 from anas_zoo.nets import Subnet
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, Shortcut, SqueezeExcite
 
-__all__ = ["BATCH", "INPUT", "OUTPUT", "write_graph"]
+__all__ = ["BATCH", "INPUT", "OUTPUT", "fold_batch_norm", "write_graph"]
 
 INPUT, OUTPUT = "image", "logits"
 BATCH = "batch"  # name of the only free dimension
 
 ONE_SIXTH = 1.0 / 6.0  # torch's hard sigmoid is relu6(x + 3) / 6
+
+# In double precision both networks differ by rounding alone, some 1e-13 of the largest logit.
+FOLDING_TOLERANCE = 1e-9
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def fold_batch_norm(network: M, images: Tensor) -> M:
+    """A copy of ``network`` on the CPU in evaluation mode whose batch norms are part of its convolutions.
+
+    Args:
+        network: a network of :class:`ConvNormAct` layers; it is left as it is.
+        images: (N, C, R, R) to compare both networks on, in double precision.
+
+    Raises :class:`ExportError` when the folded network does not compute the same.
+    """
+    original = copy.deepcopy(network).cpu().double().eval()
+    folded = copy.deepcopy(original)
+    for layer in folded.modules():
+        if isinstance(layer, ConvNormAct) and isinstance(layer.bn, nn.BatchNorm2d):
+            layer.conv = fuse_conv_bn_eval(layer.conv, layer.bn)
+            layer.register_module("bn", nn.Identity())
+    with torch.no_grad():
+        want, got = original(images.double()), folded(images.double())
+    allowed = FOLDING_TOLERANCE * max(1.0, float(want.abs().max()))
+    difference = float((want - got).abs().max())
+    if not difference <= allowed:  # so that NaN fails too
+        raise ExportError(
+            f"folding batch norm changes the logits by {difference:.3g}, at most {allowed:.3g} is rounding"
+        )
+    return folded.float()
 
 
 def write_graph(
@@ -36,7 +66,6 @@ def write_graph(
     opset: int,
     batch: str | int = BATCH,
     dtype: torch.dtype = torch.float32,
-    rewrites: Collection[str] = (),
 ) -> Any:
     """The ``onnx.ModelProto`` of ``network``: "image" (batch, C, R, R) -> "logits" (batch, classes), float32.
 
@@ -45,17 +74,16 @@ def write_graph(
 
     Args:
         network: in evaluation mode, on the CPU, its batch norms folded into the convolutions
-            (:func:`anas_zoo.exporting.folding.fold_batch_norm`).
+            (:func:`fold_batch_norm`).
         resolution: side R of the images in pixels.
         opset: version of the ONNX operator set, 14 or newer.
         batch: name of the free batch dimension, or a fixed number of images.
         dtype: what weights are stored and computed in; input and output are float32 in any case.
-        rewrites: names from :data:`anas_zoo.exporting.rewrites.REWRITES`.
 
     Raises :class:`ExportError` for a layer that has no form here (a batch norm that is not folded, another
     pooling than "avg", ...).
     """
-    writer = _Writer(dtype, frozenset(rewrites))
+    writer = _Writer(dtype)
     writer.network(network, resolution)
     image = [batch, network.in_chans, resolution, resolution]
     graph = helper.make_graph(
@@ -74,11 +102,10 @@ def write_graph(
 class _Writer:
     """Collects nodes and weights; methods take and return the names of values."""
 
-    def __init__(self, dtype: torch.dtype, rewrites: frozenset[str]) -> None:
+    def __init__(self, dtype: torch.dtype) -> None:
         self.nodes: list[Any] = []
         self.weights: dict[str, Any] = {}
         self.dtype = dtype
-        self.rewrites = rewrites
 
     def network(self, network: Subnet, resolution: int) -> None:
         x = INPUT
@@ -96,12 +123,8 @@ class _Writer:
             kind = network.global_pool.pool_type
             raise ExportError(f"global pooling {kind!r} cannot be exported; make the model with 'avg'")
         x = self.op("GlobalAveragePool", [x], "global_pool")
-        if GEMM_HEAD in self.rewrites:
-            x = self.linear(self.op("Flatten", [x], "flatten", axis=1), network.mix, "mix")
-            x = self.activation(x, network.mix_act, "mix_act")
-        else:
-            x = self.activation(self.conv(x, network.mix, "mix"), network.mix_act, "mix_act")
-            x = self.op("Flatten", [x], "flatten", axis=1)
+        x = self.activation(self.conv(x, network.mix, "mix"), network.mix_act, "mix_act")
+        x = self.op("Flatten", [x], "flatten", axis=1)
         x = self.linear(x, network.classifier, "classifier")
         if self.dtype != torch.float32:
             self.op("Cast", [x], "logits.cast", to=TensorProto.FLOAT)
@@ -122,15 +145,8 @@ class _Writer:
 
     def squeeze_excite(self, x: str, se: SqueezeExcite, name: str) -> str:
         gate = self.op("GlobalAveragePool", [x], f"{name}.pool")
-        as_gemm = GEMM_GATE in self.rewrites
-        if as_gemm:
-            gate = self.op("Flatten", [gate], f"{name}.flatten", axis=1)
-        layer = self.linear if as_gemm else self.conv
-        gate = self.activation(layer(gate, se.reduce, f"{name}.reduce"), se.act, f"{name}.act")
-        gate = self.activation(layer(gate, se.expand, f"{name}.expand"), se.gate, f"{name}.gate")
-        if as_gemm:
-            axes = self.constant("spatial_axes", np.array([2, 3], np.int64))
-            gate = self.op("Unsqueeze", [gate, axes], f"{name}.unsqueeze")
+        gate = self.activation(self.conv(gate, se.reduce, f"{name}.reduce"), se.act, f"{name}.act")
+        gate = self.activation(self.conv(gate, se.expand, f"{name}.expand"), se.gate, f"{name}.gate")
         return self.op("Mul", [x, gate], f"{name}.scale")
 
     def shortcut(self, x: str, shortcut: Shortcut, side: int, name: str) -> str:
@@ -143,9 +159,6 @@ class _Writer:
                 )
             return self.conv(x, conv, f"{name}.conv") if isinstance(conv, nn.Conv2d) else x
         padding = side % 2  # as nets.blocks.pool_shortcut; the zeros count as pixels
-        if isinstance(conv, nn.Conv2d) and STRIDED_SHORTCUT in self.rewrites:
-            pooled = conv.weight.detach().expand(-1, -1, stride, stride) / stride**2
-            return self.conv(x, conv, f"{name}.conv", weight=pooled, stride=stride, padding=padding)
         x = self.op(
             "AveragePool",
             [x],
@@ -163,37 +176,24 @@ class _Writer:
             raise ExportError(f"{name}: its {type(layer.bn).__name__} is not folded into the convolution")
         return self.activation(self.conv(x, layer.conv, f"{name}.conv"), layer.act, f"{name}.act")
 
-    def conv(
-        self,
-        x: str,
-        conv: nn.Conv2d,
-        name: str,
-        *,
-        weight: Tensor | None = None,
-        stride: int | None = None,
-        padding: int | None = None,
-    ) -> str:
-        weight = conv.weight if weight is None else weight
-        strides = list(conv.stride) if stride is None else [stride] * 2
-        pads = [int(side) for side in conv.padding] if padding is None else [padding] * 2
+    def conv(self, x: str, conv: nn.Conv2d, name: str) -> str:
+        pads = [int(side) for side in conv.padding]
         dilations = {} if conv.dilation == (1, 1) else {"dilations": list(conv.dilation)}
         return self.op(
             "Conv",
-            [x, *self.parameters(name, weight, conv.bias)],
+            [x, *self.parameters(name, conv.weight, conv.bias)],
             name,
-            kernel_shape=list(weight.shape[2:]),
-            strides=strides,
+            kernel_shape=list(conv.kernel_size),
+            strides=list(conv.stride),
             pads=[*pads, *pads],
             group=conv.groups,
             **dilations,
         )
 
     def linear(self, x: str, layer: nn.Module, name: str) -> str:
-        """A linear layer, or a 1×1 convolution of 1×1 maps as one."""
-        if not isinstance(layer, nn.Linear | nn.Conv2d):
+        if not isinstance(layer, nn.Linear):
             raise ExportError(f"{name}: a {type(layer).__name__} cannot be exported")
-        weight = layer.weight.flatten(1)
-        return self.op("Gemm", [x, *self.parameters(name, weight, layer.bias)], name, transB=1)
+        return self.op("Gemm", [x, *self.parameters(name, layer.weight, layer.bias)], name, transB=1)
 
     def activation(self, x: str, act: nn.Module, name: str) -> str:
         if isinstance(act, nn.Identity):

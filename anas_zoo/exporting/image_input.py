@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import torch
+from PIL import Image
+from torch import Tensor
 
 from anas_zoo.core.errors import ExportError
-from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, cubic_matrix, resized_short_side
-from anas_zoo.data import Preprocessing
+from anas_zoo.core.geometry import cubic_matrix
+from anas_zoo.data import eval_transform
+from anas_zoo.entry import Preprocessing
 from anas_zoo.exporting.graph import INPUT
-from anas_zoo.exporting.graph_building import FLOAT, GraphPiece
-from anas_zoo.exporting.image_resizing import FILTERS, resize_and_crop
+from anas_zoo.exporting.image_resizing import FILTERS, FLOAT, GraphPiece, resize_and_crop
 
-__all__ = ["with_image_input"]
+__all__ = ["raw_and_reference", "with_image_input"]
 
-OLDEST_OPSET = 17
-HEIGHT, WIDTH = "height", "width"  # names of the free dimensions of an image
+# Neither square nor a multiple of the input, so that resize and crop have work to do.
+RAW_HEIGHT, RAW_WIDTH = 1.3, 1.7
 
 
 def with_image_input(model: Any, preprocessing: Preprocessing, resolution: int) -> Any:
@@ -29,44 +32,38 @@ def with_image_input(model: Any, preprocessing: Preprocessing, resolution: int) 
     closely is measured in docs/preprocessing.md. The same arguments give the same bytes.
 
     Args:
-        model: its input "image" is (batch, 3, R, R) float32, its operator set at least 17.
+        model: a graph of :func:`anas_zoo.exporting.graph.write_graph`, quantized or not.
         preprocessing: what the network was measured with; bilinear or bicubic.
-        resolution: R.
+        resolution: R, the network's.
 
-    Raises :class:`ExportError` for a model with another input or of an older operator set, and for filters
-    that no operator computes as Pillow does.
+    Raises :class:`ExportError` for filters that no operator computes as Pillow does.
     """
     if preprocessing.interpolation not in FILTERS:
         raise ExportError(
             f"an image input cannot resize with {preprocessing.interpolation!r} as Pillow does; it can with: "
             f"{', '.join(FILTERS)}"
         )
-    _refuse_old(model)
-    inner = _network_input(model.graph, resolution)
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     graph = changed.graph
-    piece = GraphPiece(_free_prefix(graph))
+    piece = GraphPiece("image_input.")
     prepared = _prepare(piece, preprocessing, resolution)
-    _rename(graph, INPUT, prepared)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == INPUT:
+                node.input[place] = prepared
     network = list(graph.node)
     del graph.node[:]
     graph.node.extend([*piece.nodes, *network])
     graph.initializer.extend(piece.constants)
-    batch = inner.type.tensor_type.shape.dim[0]
-    image = onnx.helper.make_tensor_value_info(
-        INPUT, onnx.TensorProto.UINT8, [batch.dim_param or batch.dim_value, HEIGHT, WIDTH, 3]
-    )
-    others = [value for value in graph.input if value.name != prepared]  # weights may be listed as well
-    del graph.input[:]
-    graph.input.extend([image, *others])
+    batch = graph.input[0].type.tensor_type.shape.dim[0]
+    shape = [batch.dim_param or batch.dim_value, "height", "width", 3]
+    graph.input[0].CopyFrom(onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.UINT8, shape))
     return changed
 
 
 def _prepare(graph: GraphPiece, preprocessing: Preprocessing, resolution: int) -> str:
-    short_side, side = resized_short_side(resolution, preprocessing.crop_pct), resolution
-    if preprocessing.mode == "reference":
-        short_side, side = REFERENCE_RESIZE, REFERENCE_CROP
+    short_side, side = preprocessing.sides(resolution)
     pixels = resize_and_crop(
         graph,
         INPUT,
@@ -86,60 +83,21 @@ def _prepare(graph: GraphPiece, preprocessing: Preprocessing, resolution: int) -
     return graph("MatMul", rows, graph("Transpose", weights, perm=[1, 0]))
 
 
-def _refuse_old(model: Any) -> None:
-    opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
-    if opset < OLDEST_OPSET:
-        raise ExportError(f"an image input needs opset {OLDEST_OPSET} or newer, the file has {opset}")
+def raw_and_reference(images: Tensor, preprocessing: Preprocessing) -> tuple[npt.NDArray[np.uint8], Tensor]:
+    """Raw images (N, height, width, 3) uint8, and what ``preprocessing`` makes of them: (N, 3, R, R) float32.
 
-
-def _network_input(graph: Any, resolution: int) -> Any:
-    """The input's declaration, when it is the one that preprocessing feeds."""
-    weights = {weight.name for weight in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    if [value.name for value in inputs] != [INPUT]:
-        raise ExportError(f"its inputs are {[value.name for value in inputs]}, needed is {[INPUT]}")
-    tensor = inputs[0].type.tensor_type
-    shape = [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
-    if tensor.elem_type == onnx.TensorProto.UINT8:
-        raise ExportError(f"its input {INPUT!r} takes uint8 images already")
-    if tensor.elem_type != onnx.TensorProto.FLOAT or shape[1:] != [3, resolution, resolution]:
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-        raise ExportError(
-            f"its input {INPUT!r} is {kind} {shape}, needed is float (batch, 3, {resolution}, {resolution})"
-        )
-    return inputs[0]
-
-
-def _graphs(graph: Any) -> Iterator[Any]:
-    """``graph`` and those inside its nodes, which see its values."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inside in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _graphs(inside)
-
-
-def _free_prefix(graph: Any) -> str:
-    taken = {
-        name
-        for part in _graphs(graph)
-        for name in (
-            *(value.name for value in (*part.input, *part.output, *part.initializer, *part.node)),
-            *(output for node in part.node for output in node.output),
-        )
-    }
-    prefix = "image_input."
-    while any(name.startswith(prefix) for name in taken):
-        prefix = "_" + prefix
-    return prefix
-
-
-def _rename(graph: Any, old: str, new: str) -> None:
-    for part in _graphs(graph):
-        for value in (*part.input, *part.output, *part.value_info):
-            if value.name == old:
-                value.name = new
-        for node in part.node:
-            for place, name in enumerate(node.input):
-                if name == old:
-                    node.input[place] = new
+    Args:
+        images: preprocessed (N, 3, R, R) float32, such as an entry's golden ones.
+        preprocessing: how they were made.
+    """
+    side = images.shape[-1]
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    scaled = ((images.detach().cpu() * std + mean) * 255.0).round().clamp(0, 255).to(torch.uint8)
+    size = (round(side * RAW_WIDTH) + 1, round(side * RAW_HEIGHT))
+    pictures = [
+        Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR)
+        for pixels in scaled.permute(0, 2, 3, 1).numpy()
+    ]
+    transform = eval_transform(preprocessing, side)
+    reference = torch.stack([transform(picture) for picture in pictures])
+    return np.stack([np.asarray(picture) for picture in pictures]), reference

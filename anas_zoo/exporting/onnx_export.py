@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import onnx
 import onnxruntime
@@ -14,50 +14,20 @@ from torch import Tensor
 
 from anas_zoo.core.errors import CalibrationError, ExportError, NonFiniteError, OutputError
 from anas_zoo.core.files import disk_errors, sha256_bytes
-from anas_zoo.core.geometry import InputForm
-from anas_zoo.core.schema import Schema
+from anas_zoo.entry import FileInfo, Preprocessing
 from anas_zoo.exporting.checks import check_file
-from anas_zoo.exporting.folding import fold_batch_norm
-from anas_zoo.exporting.graph import BATCH, write_graph
-from anas_zoo.exporting.runtimes import newest_opset
+from anas_zoo.exporting.graph import BATCH, fold_batch_norm, write_graph
 from anas_zoo.exporting.target import Target
-from anas_zoo.exporting.validate import ParityReport, validate_onnx
+from anas_zoo.exporting.validate import validate_onnx
 from anas_zoo.nets import Subnet
 
-if TYPE_CHECKING:
-    from anas_zoo.data import Preprocessing
-
-__all__ = ["EXPORTER", "FileReport", "convert", "export_onnx"]
+__all__ = ["EXPORTER", "convert", "export_onnx"]
 
 # Changes whenever the same network is written in another way, for caches of exported files.
 EXPORTER = "graph-2"
 
 FOLDING_SIDE = 64  # pixels; folding is per channel, so the size of the images that prove it is free
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
-
-
-class FileReport(Schema):
-    """What was written.
-
-    Attributes:
-        target: name of the target.
-        size_bytes: size of the file.
-        sha256: hash of the file.
-        opset: version of the ONNX operator set.
-        input: form of the input.
-        parity: how closely it follows torch; None when no images were given to compare on.
-    """
-
-    target: str
-    size_bytes: int
-    sha256: str
-    opset: int
-    input: InputForm
-    parity: ParityReport | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        return self.model_dump(mode="json")
 
 
 def export_onnx(
@@ -72,7 +42,7 @@ def export_onnx(
     preprocessing: Preprocessing | None = None,
     calibration_images: Tensor | None = None,
     gate: Callable[[Path], None] | None = None,
-) -> FileReport:
+) -> FileInfo:
     """Write ``subnet`` to ``path``: input "image" (batch, C, R, R), output "logits" (batch, classes).
 
     The same network gives the same bytes. A file that was at ``path`` is replaced, and only once the new
@@ -92,6 +62,8 @@ def export_onnx(
         preprocessing: of the images; needed where the target's input is uint8.
         calibration_images: preprocessed (N, C, R, R) float32 of the training split, needed for int8.
         gate: gets the whole file under another name, last of all, and raises what keeps it from appearing.
+
+    Returns the file's line for report.json; its parity is None when no images were given.
 
     Raises :class:`CalibrationError` for a subnet whose batch norm statistics were not measured on it;
     :class:`NonFiniteError` for weights that are not finite; :class:`ExportError` for a graph that is not
@@ -128,7 +100,7 @@ def export_onnx(
             os.replace(unchecked, path)
         finally:
             unchecked.unlink(missing_ok=True)
-    return FileReport(
+    return FileInfo(
         target=target.name,
         size_bytes=len(content),
         sha256=sha256_bytes(content),
@@ -148,7 +120,7 @@ def convert(
     calibration_images: Tensor | None = None,
 ) -> bytes:
     """The content of the file that :func:`export_onnx` writes; arguments and errors are the same."""
-    _refuse_unfit(subnet, resolution, target)
+    _refuse_unfit(subnet, resolution)
     own = {
         "anas.arch_id": subnet.arch.id,
         "anas.resolution": str(resolution),
@@ -180,15 +152,10 @@ def convert(
     return content
 
 
-def _refuse_unfit(subnet: Subnet, resolution: int, target: Target) -> None:
+def _refuse_unfit(subnet: Subnet, resolution: int) -> None:
     who = f"architecture {subnet.arch.id}"
     if resolution < 1:
         raise ExportError(f"resolution must be a positive number of pixels, got {resolution}")
-    if target.opset > newest_opset():
-        raise ExportError(
-            f"target {target.name} wants opset {target.opset}, onnxruntime {onnxruntime.__version__} and "
-            f"onnx {onnx.__version__} know up to {newest_opset()}; give that one or install newer ones"
-        )
     if subnet.num_classes < 1:
         raise ExportError(f"{who} has no classifier; reset_classifier(num_classes) gives it one")
     for name, tensor in subnet.state_dict().items():
@@ -212,5 +179,4 @@ def _convert(subnet: Subnet, target: Target, resolution: int) -> Any:
         opset=target.opset,
         batch=BATCH if target.batch == "dynamic" else target.batch,
         dtype=DTYPES[target.precision],
-        rewrites=target.rewrites,
     )

@@ -24,6 +24,7 @@ from onnxruntime.quantization import (
 from torch import Tensor
 
 from anas_zoo.core.errors import QuantizationError
+from anas_zoo.core.hints import Option
 from anas_zoo.exporting.graph import INPUT
 from anas_zoo.exporting.target import KINDS, Quantization
 
@@ -67,7 +68,8 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
     if images is None or found < how.min_images:
         raise QuantizationError(
             f"int8 needs at least {how.min_images} calibration images of the training split, got {found}; "
-            "export inside the run that has them, or give --data"
+            "export inside the run that has them, or give ",
+            Option("data"),
         )
     pixels = images[: how.images].detach().cpu().numpy()
     with tempfile.TemporaryDirectory() as folder, _quiet():

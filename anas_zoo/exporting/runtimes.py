@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import INPUT, OUTPUT
-from anas_zoo.exporting.target import OLDEST_OPSET, Target
+from anas_zoo.exporting.target import Target
 from anas_zoo.profiling.session import open_session, runtime_version
 
-__all__ = ["Runner", "newest_opset", "open_runner"]
+__all__ = ["Runner", "open_runner"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -105,27 +102,3 @@ def _openvino(path: Path, threads: int) -> Runner:
         return logits
 
     return Runner(f"openvino {openvino.__version__.split('-')[0]}", None, run)
-
-
-@functools.cache
-def newest_opset() -> int:
-    """The newest ONNX operator set that the installed onnx writes and the installed onnxruntime runs."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # a refusal is the answer
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "probe", value[:1], value[1:])
-    for opset in range(onnx.defs.onnx_opset_version(), OLDEST_OPSET, -1):
-        opsets = [helper.make_opsetid("", opset)]
-        model = helper.make_model(
-            graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets)
-        )
-        try:
-            onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception:  # onnxruntime has fifteen unrelated exception types
-            continue
-        return opset
-    return OLDEST_OPSET

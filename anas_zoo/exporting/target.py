@@ -11,7 +11,6 @@ from anas_zoo.core.errors import ConfigError, nearest
 from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import Schema, parse, read_yaml
-from anas_zoo.exporting.rewrites import REWRITES
 
 __all__ = ["DEFAULT_TARGET", "Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
 
@@ -97,7 +96,6 @@ class Target(Schema):
         input: ``float32-nchw``, preprocessed images (batch, 3, R, R); or ``uint8-nhwc``, images of any size
             (batch, height, width, 3), which the file resizes, crops and normalises itself.
         batch: "dynamic", or a fixed number of images.
-        rewrites: see :mod:`anas_zoo.exporting.rewrites`.
         runtime: what runs the file where it is deployed.
         provider: onnxruntime's execution provider, for runtimes that are onnxruntime.
         stand_in_provider: provider that the file is run on for validation where its own runtime is not at
@@ -112,7 +110,6 @@ class Target(Schema):
     opset: int = Field(ge=OLDEST_OPSET)
     input: InputForm
     batch: Literal["dynamic"] | int
-    rewrites: tuple[str, ...]
     runtime: Literal["onnxruntime", "onnxruntime-web", "openvino", "tensorrt"]
     provider: str
     stand_in_provider: str | None = None
@@ -125,15 +122,6 @@ class Target(Schema):
         if isinstance(value, int) and value < 1:
             raise ValueError(f"must be 'dynamic' or at least 1, got {value}")
         return value
-
-    @field_validator("rewrites")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if name not in REWRITES:
-                known = ", ".join(sorted(REWRITES))
-                raise ValueError(f"unknown rewrite {name!r}{nearest(name, REWRITES)}; there are: {known}")
-        return names
 
     @model_validator(mode="after")
     def _quantized_when_int8(self) -> Self:

@@ -9,38 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from anas_zoo.core.errors import CalibrationError
+from anas_zoo.entry import Calibration
 
-__all__ = ["Calibration", "calibrate_bn"]
+__all__ = ["calibrate_bn"]
 
 SMALLEST = 8  # images of a batch whose statistics say something of the others
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What the running statistics of a network were measured on.
-
-    Attributes:
-        batches: number of batches that the images were passed in.
-        images: number of images in them.
-        resolution: side of the images in pixels.
-        sha256: hash of the preprocessed float32 images in order.
-    """
-
-    batches: int
-    images: int
-    resolution: int
-    sha256: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for an entry's config."""
-        return asdict(self)
 
 
 def calibrate_bn(subnet: nn.Module, batches: Iterable[Tensor]) -> Calibration:
@@ -87,7 +65,7 @@ def calibrate_bn(subnet: nn.Module, batches: Iterable[Tensor]) -> Calibration:
     for norm in norms:
         if norm.running_var is not None and not torch.isfinite(norm.running_var).all():
             raise CalibrationError("calibration gave non-finite statistics: the weights diverged")
-    record = Calibration(count, images, resolution, digest.hexdigest())
+    record = Calibration(batches=count, images=images, resolution=resolution, sha256=digest.hexdigest())
     subnet.calibration = record  # type: ignore[assignment]
     return record
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from anas_zoo.core.errors import SpaceError
 from anas_zoo.core.schema import parse
+from anas_zoo.entry import Calibration
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
-from anas_zoo.nets.calibration import Calibration
 from anas_zoo.nets.variants import (
     ActLayer,
     check_numbers,

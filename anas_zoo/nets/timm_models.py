@@ -137,16 +137,14 @@ def _check_arguments(variant: str, kwargs: Mapping[str, Any], scales: int) -> No
 
 def _restore_calibration(model: Subnet, config: Path) -> None:
     """Take over what the entry's config says of its batch norm statistics, if it says anything."""
-    from anas_zoo.nets.calibration import Calibration
+    from anas_zoo.core.schema import parse
+    from anas_zoo.entry import Calibration
 
     data = read_json(config) if config.is_file() else {}
     anas = data.get("anas") if isinstance(data, dict) else None
     record = anas.get("calibration") if isinstance(anas, dict) else None
     if isinstance(record, dict):
-        try:
-            model.calibration = Calibration(**record)
-        except TypeError as exc:
-            raise CheckpointError(f"{config}: its calibration record cannot be read ({exc})") from exc
+        model.calibration = parse(Calibration, record, f"{config}: calibration", error=CheckpointError)
 
 
 def _read_model_args(

@@ -6,21 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from anas_zoo.core.errors import AnasError, EntryError, ExportError
 from anas_zoo.core.files import output_folder
+from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import track
-from anas_zoo.core.text import quoted
 from anas_zoo.data import ImagesAt, with_preprocessing
-from anas_zoo.exporting import ParityReport, Target, validate_onnx
+from anas_zoo.entry import Entry, Parity
+from anas_zoo.exporting import Target, validate_onnx
 from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import measure_latency
-from anas_zoo.zoo import Entry, file_info, load_subnet, publish, write_report
-from anas_zoo.zoo.draft import read_golden
-from anas_zoo.zoo.evidence import FileInfo
-from anas_zoo.zoo.manifest import MANIFEST
+from anas_zoo.zoo import load_subnet, publish
 
 __all__ = [
     "publish_drafts",
@@ -33,63 +32,64 @@ __all__ = [
 
 
 def validate_draft(
-    draft: Path, images: Tensor, labels: Tensor | None, *, keep: bool = True
-) -> dict[str, ParityReport]:
+    draft: Path | Entry, images: Tensor, labels: Tensor | None, *, keep: bool = True
+) -> dict[str, Parity]:
     """Validate every exported file of a draft on ``images``; ``keep`` puts the parity into its report.
 
     Every file is tried, and the parity of those that hold is kept. Raises :class:`EntryError` when nothing
     was exported yet; what :func:`validate_onnx` raises for a file that does not compute what
     the weights do, and :class:`ExportError` with each reason for several of them.
     """
-    entry = _with_files(draft)
-    subnet, preprocessing = load_subnet(draft), entry.config.anas.preprocessing.to_preprocessing()
-    found, failed, files = {}, {}, dict(entry.report.files)
+    entry = draft if isinstance(draft, Entry) else Entry.read(draft)
+    _refuse_without_files(entry)
+    subnet, preprocessing = load_subnet(entry), entry.config.anas.preprocessing
+    found: dict[str, Parity] = {}
+    failed: dict[str, AnasError] = {}
+    files = dict(entry.report.files)
     for name, info in entry.report.files.items():
+        path = entry.folder / name
         try:
             target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
             found[name] = validate_onnx(
-                draft / name, subnet, images, labels, target=target, preprocessing=preprocessing
+                path, subnet, images, labels, target=target, preprocessing=preprocessing
             )
         except AnasError as exc:
             failed[name] = exc
         else:
-            files[name] = info.model_copy(update=_evidence(draft / name, info, found[name]))
+            evidence = {"size_bytes": path.stat().st_size, "sha256": entry.sha256(name)}
+            files[name] = info.model_copy(update=evidence | {"parity": found[name]})
     if keep and found:
-        write_report(draft, entry.report.model_copy(update={"files": files}))
+        entry.updated(entry.report.model_copy(update={"files": files}))
     if failed:
         _raise(failed, found)
     return found
 
 
-def _with_files(folder: Path) -> Entry:
-    entry = Entry.read(folder)
+def _refuse_without_files(entry: Entry) -> None:
     if not entry.report.files:
-        raise EntryError(f"{folder} has no exported file; run: anas export {quoted(folder)}")
-    return entry
+        raise EntryError(f"{entry.folder} has no exported file; run: ", Call("export", entry.folder))
 
 
-def _raise(failed: Mapping[str, AnasError], found: Mapping[str, ParityReport]) -> NoReturn:
+def _raise(failed: Mapping[str, AnasError], found: Mapping[str, Parity]) -> NoReturn:
     first = next(iter(failed.values()))
     held = f" ({', '.join(found)} passed)" if found else ""
     if len(failed) == 1:
-        raise type(first)(f"{first}{held}") from first
-    reasons = "; ".join(str(error) for error in failed.values())
-    raise ExportError(f"{len(failed)} of {len(failed) + len(found)} files failed{held}: {reasons}") from first
+        raise type(first)(*first.parts, held) from first
+    reasons = [part for error in failed.values() for part in ("; ", *error.parts)]
+    raise ExportError(
+        f"{len(failed)} of {len(failed) + len(found)} files failed{held}: ", *reasons[1:]
+    ) from first
 
 
-def _evidence(path: Path, info: FileInfo, parity: ParityReport) -> dict[str, Any]:
-    fresh = file_info(path, target=info.target, opset=info.opset, parity=parity)
-    return {"size_bytes": fresh.size_bytes, "sha256": fresh.sha256, "parity": fresh.parity}
-
-
-def validate_on_test_images(draft: Path, test_images: ImagesAt) -> dict[str, ParityReport]:
+def validate_on_test_images(draft: Path | Entry, test_images: ImagesAt) -> dict[str, Parity]:
     """Validate a draft as :func:`validate_draft` does, on all test images or as many as fit in memory."""
-    resolution = Entry.read(draft).config.arch.resolution
+    entry = draft if isinstance(draft, Entry) else Entry.read(draft)
+    resolution = entry.config.arch.resolution
     images = test_images.that_fit(resolution)
-    return validate_draft(draft, images(resolution), images.labels)
+    return validate_draft(entry, images(resolution), images.labels)
 
 
-def validate_entry(folder: Path, data: str | None = None) -> dict[str, ParityReport]:
+def validate_entry(folder: Path, data: str | None = None) -> dict[str, Parity]:
     """Validate the files of a run's draft on the test images, those of anything else on its golden ones.
 
     Images are preprocessed as the entry's config says. A draft gets the parity into its report; a published
@@ -97,18 +97,21 @@ def validate_entry(folder: Path, data: str | None = None) -> dict[str, ParityRep
 
     Raises as :func:`validate_draft` does, and :class:`EntryError` for ``data`` where there is no run.
     """
-    entry = _with_files(folder)
+    entry = Entry.read(folder)
+    _refuse_without_files(entry)
     run = run_of_draft(folder, data)
     if run is None and data is not None:
         raise EntryError(
-            f"{folder} is no draft of a run and is validated on the golden images that it carries; leave out "
-            "--data, or measure it on images of your own: anas evaluate"
+            f"{folder} is no draft of a run and is validated on its golden images; leave out ",
+            Option("data"),
+            ", or measure it on images of your own: ",
+            Call("evaluate", folder, data=data),
         )
     if run is not None:
-        source = with_preprocessing(run.source, entry.config.anas.preprocessing.to_preprocessing())
-        return validate_on_test_images(folder, ImagesAt(source, run.split.test))
-    golden, _ = read_golden(folder, entry.config)
-    return validate_draft(folder, golden, None, keep=MANIFEST not in entry.files)
+        source = with_preprocessing(run.source, entry.config.anas.preprocessing)
+        return validate_on_test_images(entry, ImagesAt(source, run.split.test))
+    images = torch.from_numpy(entry.golden.images)
+    return validate_draft(entry, images, None, keep=not entry.is_published)
 
 
 def time_drafts(drafts: Mapping[str, Path], *, threads: int = 1, repeats: int = 100) -> None:
@@ -118,9 +121,9 @@ def time_drafts(drafts: Mapping[str, Path], *, threads: int = 1, repeats: int = 
         {name: draft / file for name, draft in drafts.items()}, threads=threads, repeats=repeats
     )
     for name, draft in drafts.items():
-        report = Entry.read(draft).report
-        info = report.files[file].model_copy(update={"latency": (reports[name],)})
-        write_report(draft, report.model_copy(update={"files": report.files | {file: info}}))
+        entry = Entry(draft)
+        info = entry.report.files[file].model_copy(update={"latency": (reports[name],)})
+        entry.updated(entry.report.model_copy(update={"files": entry.report.files | {file: info}}))
 
 
 def publish_drafts(drafts: Mapping[str, Path], zoo: Path, licence: str | None = None) -> list[Path]:
@@ -133,7 +136,7 @@ def publish_drafts(drafts: Mapping[str, Path], zoo: Path, licence: str | None = 
 
 def table_row(folder: Path) -> dict[str, Any]:
     """The numbers of one draft or entry with all its evidence, from its own report."""
-    report = Entry.read(folder).report
+    report = Entry(folder).report
     file = report.files[onnx_name(DEFAULT_TARGET)]
     assert report.accuracy is not None
     assert report.cost is not None

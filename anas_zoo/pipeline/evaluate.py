@@ -12,28 +12,21 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.core.errors import DataError, EntryError
 from anas_zoo.core.geometry import Mode
+from anas_zoo.core.hints import Option
 from anas_zoo.core.images import opaque
 from anas_zoo.core.progress import track
-from anas_zoo.data import ImageSource, open_source
+from anas_zoo.data import ImageSource, eval_transform, open_source
 from anas_zoo.data.unreadable import note_unreadable
+from anas_zoo.entry import CONFIG, WEIGHTS, Accuracy, Entry, EntryReport, Preprocessing
+from anas_zoo.entry.licence import no_weights
+from anas_zoo.nets import top_k_hits
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.training import pick_device
-from anas_zoo.zoo import (
-    Accuracy,
-    Classifier,
-    Entry,
-    EntryReport,
-    PreprocessingInfo,
-    load_subnet,
-    write_report,
-)
-from anas_zoo.zoo.entry import CONFIG, WEIGHTS
-from anas_zoo.zoo.images import preprocess
-from anas_zoo.zoo.lacking import how_to_get_weights
-from anas_zoo.zoo.manifest import MANIFEST
+from anas_zoo.zoo import Classifier, load_subnet
+from anas_zoo.zoo.predict import preprocess
 
 __all__ = ["Evaluated", "Runtime", "accuracies_on", "evaluate"]
 
@@ -59,7 +52,7 @@ class Evaluated:
     """
 
     entry: str
-    preprocessing: PreprocessingInfo
+    preprocessing: Preprocessing
     runtime: str
     accuracies: tuple[Accuracy, ...]
 
@@ -108,13 +101,16 @@ def evaluate(
     run = run_of_draft(folder)
     if data is None and run is None:
         raise DataError(
-            "no images to measure on; give --data, such as a folder with one sub-folder per class"
+            "no images to measure on; give ",
+            Option("data"),
+            ", such as a folder with one sub-folder per class",
         )
     source = run.source if data is None and run is not None else open_source(str(data))
     network = _network(entry, runtime, file, device)
     if network.raw and any(mode != entry.config.anas.preprocessing.mode for mode in modes):
         raise EntryError(
-            f"{network.name} prepares its images itself, in the mode of the entry; leave out --preprocessing"
+            f"{network.name} prepares its images itself, in the mode of the entry; leave out ",
+            Option("preprocessing"),
         )
     classes = classes_in(source, entry)
     split, chosen = choose_images(source, run, split, limit)
@@ -126,18 +122,17 @@ def evaluate(
         note_unreadable(list(unreadable.values()), len(chosen), "images")
         chosen = [index for index in chosen if index not in unreadable]
     if keep:
-        write_report(folder, _noted(entry.report, accuracies))
+        entry.updated(_noted(entry.report, accuracies))
     return Evaluated(entry.name, recorded, network.name, tuple(accuracies))
 
 
 def accuracies_on(
-    folder: Path, source: ImageSource, chosen: Sequence[int], split: str, modes: Sequence[Mode]
+    entry: Entry, source: ImageSource, chosen: Sequence[int], split: str, modes: Sequence[Mode]
 ) -> list[Accuracy]:
     """The accuracy of an entry's weights, in torch on the CPU, on the images ``chosen``; one for each mode.
 
     Raises as :func:`evaluate` does.
     """
-    entry = Entry.read(folder)
     network, classes = _network(entry, "torch", None, "cpu"), classes_in(source, entry)
     return [_measured(entry, network, source, classes, split, chosen, mode, "torch")[0] for mode in modes]
 
@@ -154,7 +149,7 @@ def _measured(
 ) -> tuple[Accuracy, dict[int, str]]:
     """The accuracy, and which images were left out as they cannot be read, with the reasons."""
     recorded = entry.config.anas.preprocessing
-    prepare = _preparation(recorded, mode, runtime) if not network.raw else _as_it_is(recorded)
+    prepare = _as_it_is(recorded) if network.raw else _preparation(entry, mode, runtime)
     top1, top5, unreadable = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
     images = len(chosen) - len(unreadable)
     if not images:
@@ -172,10 +167,13 @@ def _measured(
 
 
 def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:
-    if MANIFEST in entry.files:
-        raise EntryError(f"{entry.folder} is published, its report is fixed; leave out --keep")
+    keep = Option("keep")
+    if entry.is_published:
+        raise EntryError(f"{entry.folder} is published, its report is fixed; leave out ", keep)
     if runtime != "torch":
-        raise EntryError("--keep notes what the weights do in torch; leave out --runtime or --keep")
+        raise EntryError(
+            keep, " notes what the weights do in torch; leave out ", Option("runtime"), " or ", keep
+        )
 
 
 @dataclass(frozen=True)
@@ -190,7 +188,7 @@ class _Network:
 def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _Network:
     weights = entry.config.anas.weights
     if runtime == "onnxruntime":
-        classifier = Classifier(entry.folder, file=file, threads=torch.get_num_threads())
+        classifier = Classifier(entry, file=file, threads=torch.get_num_threads())
         if classifier.raw:  # images of several sizes make no batch
             return _Network(
                 classifier.file.name,
@@ -199,13 +197,15 @@ def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _
             )
         return _Network(classifier.file.name, lambda images: classifier.run(np.stack(images)))
     if file is not None:
-        raise EntryError(f"--file {file}: torch runs {WEIGHTS}; give --runtime onnxruntime too")
+        raise EntryError(
+            Option("file", file), f": torch runs {WEIGHTS}; give ", Option("runtime", "onnxruntime"), " too"
+        )
     if weights is None:
-        raise NoWeightsError(how_to_get_weights(entry.config))
+        raise no_weights(entry.config)
     if not entry.has_weights:
         raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
     where = pick_device(device)
-    subnet = load_subnet(entry.folder).to(where)
+    subnet = load_subnet(entry).to(where)
 
     @torch.no_grad()
     def logits_of(images: Sequence[Prepared]) -> Floats:
@@ -215,21 +215,18 @@ def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _
     return _Network("torch", logits_of)
 
 
-def _as_it_is(recorded: PreprocessingInfo) -> Callable[[Image.Image], Prepared]:
+def _as_it_is(recorded: Preprocessing) -> Callable[[Image.Image], Prepared]:
     """Image as it was read -> (height, width, 3) uint8."""
     return lambda image: np.asarray(opaque(image, recorded.transparency))
 
 
-def _preparation(
-    recorded: PreprocessingInfo, mode: Mode, runtime: Runtime
-) -> Callable[[Image.Image], Prepared]:
+def _preparation(entry: Entry, mode: Mode, runtime: Runtime) -> Callable[[Image.Image], Prepared]:
     """Image as it was read -> (3, R, R), by what the runtime's users have at hand."""
-    wanted = recorded.to_preprocessing().in_mode(mode)
+    wanted, resolution = entry.config.anas.preprocessing.in_mode(mode), entry.config.arch.resolution
     if runtime == "torch":
-        transform = wanted.transform(recorded.resolution)
+        transform = eval_transform(wanted, resolution)
         return lambda image: np.asarray(transform(image))
-    info = PreprocessingInfo(resolution=recorded.resolution, **wanted.to_dict())
-    return lambda image: preprocess(image, info)
+    return lambda image: preprocess(image, wanted, resolution)
 
 
 def _count(
@@ -256,10 +253,10 @@ def _count(
                     ) from exc
         if not images:
             continue
-        logits = network.logits(list(images.values()))
-        best = np.argsort(-logits, axis=1, kind="stable")[:, :MANY_CLASSES]
-        hits = best == classes[source.labels[list(images)]][:, None]
-        top1, top5 = top1 + int(hits[:, 0].sum()), top5 + int(hits.any(axis=1).sum())
+        logits = torch.from_numpy(network.logits(list(images.values())))
+        labels = torch.from_numpy(classes[source.labels[list(images)]])
+        top1 += top_k_hits(logits, labels)
+        top5 += top_k_hits(logits, labels, MANY_CLASSES)
     return top1, top5, unreadable
 
 

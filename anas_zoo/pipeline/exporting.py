@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from anas_zoo.core.errors import (
@@ -16,23 +18,19 @@ from anas_zoo.core.errors import (
     ParityError,
     QuantizationError,
 )
-from anas_zoo.core.files import canonical_json, sha256_bytes, write_json
+from anas_zoo.core.files import canonical_json, write_json
 from anas_zoo.core.geometry import InputForm
+from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import note
-from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
+from anas_zoo.entry import CONFIG, Entry, EntryConfig, FileInfo, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.int8_speed import BesideFloat, beside_float
+from anas_zoo.pipeline.int8_speed import quantization_info
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import count_onnx_macs
-from anas_zoo.zoo import Entry, file_info, load_subnet, write_report
-from anas_zoo.zoo.draft import read_golden
-from anas_zoo.zoo.entry import CONFIG
-from anas_zoo.zoo.evidence import FileInfo, QuantizationInfo
-from anas_zoo.zoo.manifest import MANIFEST
-from anas_zoo.zoo.schemas import EntryConfig
+from anas_zoo.zoo import load_subnet
 
 __all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "export_targets", "onnx_name"]
 
@@ -83,25 +81,7 @@ def export_entry(
     Raises :class:`EntryError` for a published entry without ``out``; :class:`QuantizationError` for an int8
     file that cannot be made, or not as fast as required; what :func:`anas_zoo.exporting.export_onnx` raises.
     """
-    entry = _open(folder, out)
-    if run_of_draft(folder, data) is not None:
-        data = None  # the images of its own run, of which the training split is known, wherever they are now
-    config, target = entry.config, Target.load(target_name).with_input(form)
-    subnet = load_subnet(folder)
-    path = (out or folder) / onnx_name(target.name, target.input)
-    try:
-        info = _first_that_passes(folder, config, subnet, target, path, data, require_speedup)
-    except ExportError as exc:
-        if path.is_file():
-            raise type(exc)(f"{exc}; the {path.name} that was there stays") from exc
-        if target.quantization is not None and out is None:
-            _note(folder, path.name, None, f"{type(exc).__name__}: {exc}")
-        raise
-    if out is None:
-        _note(folder, path.name, info, None)
-    else:
-        write_json(path.with_name(f"{path.name}.json"), info.model_dump(mode="json"))
-    return Exported(path, info)
+    return _Exporter(folder, data, out, require_speedup).to(Target.load(target_name).with_input(form))
 
 
 def export_targets(
@@ -118,21 +98,21 @@ def export_targets(
     Returns the files that were written, and what each other target failed of. Raises before the first of
     them for what concerns them all: an entry that cannot be exported, a target that cannot be read.
     """
-    _open(folder, out)
-    loaded = [Target.load(name) for name in targets]
-    if require_speedup and all(target.quantization is None for target in loaded):
-        names = ", ".join(target.name for target in loaded)
+    exporter = _Exporter(folder, data, out, require_speedup)
+    loaded = {str(name): Target.load(name) for name in targets}
+    if require_speedup and all(target.quantization is None for target in loaded.values()):
+        names = ", ".join(target.name for target in loaded.values())
         raise ConfigError(
-            f"--require-speedup is about int8 files, and none of the targets makes one: {names}; "
-            "add --target ort-cpu-int8, or leave it out"
+            Option("require_speedup"),
+            f" is about int8 files, and none of the targets makes one: {names}; add ",
+            Option("target", "ort-cpu-int8"),
+            ", or leave it out",
         )
     done: list[Exported] = []
     failed: dict[str, AnasError] = {}
-    for name in dict.fromkeys(map(str, targets)):
+    for name, target in loaded.items():
         try:
-            done.append(
-                export_entry(folder, name, form=form, data=data, out=out, require_speedup=require_speedup)
-            )
+            done.append(exporter.to(target.with_input(form)))
         except AnasError as exc:
             failed[name] = exc
     return done, failed
@@ -140,13 +120,14 @@ def export_targets(
 
 def _open(folder: Path, out: Path | None) -> Entry:
     entry = Entry.read(folder)
-    if out is None and MANIFEST in entry.files:
+    if out is None and entry.is_published:
         draft = folder.parent.parent / "subnets" / folder.name  # of an entry in its run's zoo
         known = (draft / CONFIG).is_file()
-        other = f"anas export {quoted(draft)}" if known else "anas export RUN/subnets/NAME"
         raise EntryError(
-            f"{folder} is published, its files are fixed; give --out FOLDER to write the file elsewhere, or "
-            f"export its draft and publish that again: {other}"
+            f"{folder} is published, its files are fixed; give ",
+            Option("out", "FOLDER"),
+            " to write the file elsewhere, or export its draft and publish that again: ",
+            Call("export", draft if known else "RUN/subnets/NAME"),
         )
     return entry
 
@@ -161,97 +142,118 @@ class _Images:
     source: str = ""
 
 
-def _images(folder: Path, config: EntryConfig, target: Target, data: str | None) -> _Images:
-    golden = read_golden(folder, config)[0]
-    if target.quantization is None:
-        return _Images(golden)
-    calibration, source = _calibration_images(folder, config, target.quantization.images, data)
-    run = run_of_draft(folder)
-    if run is None:
-        return _Images(golden, None, calibration, source)
-    prepared = with_preprocessing(run.source, config.anas.preprocessing.to_preprocessing())
-    scored = ImagesAt(prepared, run.split.search).that_fit(config.arch.resolution)
-    return _Images(scored(config.arch.resolution), scored.labels, calibration, source)
+class _Exporter:
+    """An entry that is exported for one target after the other: read once, its weights loaded once."""
 
+    def __init__(self, folder: Path, data: str | None, out: Path | None, require_speedup: bool) -> None:
+        self.entry, self.out, self.require_speedup = _open(folder, out), out, require_speedup
+        self.run = run_of_draft(folder, data)
+        self.data = data if self.run is None else None  # a run knows its own training images
 
-def _first_that_passes(
-    folder: Path,
-    config: EntryConfig,
-    subnet: Subnet,
-    target: Target,
-    path: Path,
-    data: str | None,
-    require_speedup: bool,
-) -> FileInfo:
-    """The export; of int8 with as few parts in float as keep the accuracy.
+    @cached_property
+    def subnet(self) -> Subnet:
+        return load_subnet(self.entry)
 
-    Raises what the last try raises.
-    """
-    images = _images(folder, config, target, data)
-    choices = [None] if target.quantization is None else target.quantization.choices()
-    *others, last = [target.model_copy(update={"quantization": choice}) for choice in choices]
-    for tried in others:
+    def to(self, target: Target) -> Exported:
+        path = (self.out or self.entry.folder) / onnx_name(target.name, target.input)
         try:
-            return _export(config, subnet, tried, path, images, require_speedup)
-        except ParityError as exc:
-            assert tried.quantization is not None
-            note(f"{', '.join(tried.quantization.keep_float) or 'nothing'} in float: {exc}")
-    return _export(config, subnet, last, path, images, require_speedup)
+            info = self._first_that_passes(target, path)
+        except ExportError as exc:
+            if path.is_file():
+                raise type(exc)(*exc.parts, f"; the {path.name} that was there stays") from exc
+            if target.quantization is not None and self.out is None:
+                self.entry = _noted(self.entry, path.name, None, f"{type(exc).__name__}: {exc}")
+            raise
+        if self.out is None:
+            self.entry = _noted(self.entry, path.name, info, None)
+        else:
+            write_json(path.with_name(f"{path.name}.json"), info.model_dump(mode="json"))
+        return Exported(path, info)
 
+    def _first_that_passes(self, target: Target, path: Path) -> FileInfo:
+        """The export; of int8 with as few parts in float as keep the accuracy.
 
-def _export(
-    config: EntryConfig, subnet: Subnet, target: Target, path: Path, images: _Images, require_speedup: bool
-) -> FileInfo:
-    side, how, quantization = config.arch.resolution, target.quantization, None
-    preprocessing = config.anas.preprocessing.to_preprocessing()
+        Raises what the last try raises.
+        """
+        images = self._images(target)
+        choices = [None] if target.quantization is None else target.quantization.choices()
+        *others, last = [target.model_copy(update={"quantization": choice}) for choice in choices]
+        for tried in others:
+            try:
+                return self._export(tried, path, images)
+            except ParityError as exc:
+                assert tried.quantization is not None
+                note(f"{', '.join(tried.quantization.keep_float) or 'nothing'} in float: {exc}")
+        return self._export(last, path, images)
 
-    def measure(file: Path) -> None:
-        nonlocal quantization
-        assert how is not None
-        assert images.calibration is not None
-        found = beside_float(file, subnet, target, side, preprocessing)
-        if require_speedup:
-            _require_speedup(path, found, how)
-        quantization = QuantizationInfo(
-            images=len(images.calibration),
-            source=images.source,
-            sha256=sha256_bytes(images.calibration.contiguous().numpy().tobytes()),
-            method=how.method,
-            keep_float=how.keep_float,
-            speedup=found.speedup,
-            float_size_bytes=found.float_size_bytes,
-            machine=found.machine,
+    def _images(self, target: Target) -> _Images:
+        golden, config = torch.from_numpy(self.entry.golden.images), self.entry.config
+        if target.quantization is None:
+            return _Images(golden)
+        calibration, source = self._calibration_images(target.quantization.images)
+        if self.run is None:
+            return _Images(golden, None, calibration, source)
+        prepared = with_preprocessing(self.run.source, config.anas.preprocessing)
+        scored = ImagesAt(prepared, self.run.split.search).that_fit(config.arch.resolution)
+        return _Images(scored(config.arch.resolution), scored.labels, calibration, source)
+
+    def _calibration_images(self, count: int) -> tuple[Tensor, str]:
+        """(N, 3, R, R) float32, at most ``count`` of the training split, and their source in words."""
+        if self.data is not None:
+            source: ImageSource = open_source(self.data)
+            test = set([] if source.test_indices is None else source.test_indices.tolist())
+            indices = [index for index in range(len(source.labels)) if index not in test]
+        elif self.run is not None:
+            source, indices = self.run.source, list(self.run.split.train)
+        else:
+            raise QuantizationError(
+                f"{self.entry.folder} is not in a run, so its training images are not known; give ",
+                Option("data"),
+                " with images of the same kind to calibrate int8 on",
+            )
+        chosen = balanced_choice(indices, source.labels, count, [0, CALIBRATION])
+        config = self.entry.config
+        prepared = with_preprocessing(source, config.anas.preprocessing)
+        images = ImagesAt.readable(prepared, chosen, config.arch.resolution)
+        return images(config.arch.resolution), f"{len(images.labels)} training images of {source.title}"
+
+    def _export(self, target: Target, path: Path, images: _Images) -> FileInfo:
+        config, how, quantization = self.entry.config, target.quantization, None
+        preprocessing = config.anas.preprocessing
+
+        def measure(file: Path) -> None:
+            nonlocal quantization
+            assert how is not None
+            assert images.calibration is not None
+            quantization = quantization_info(
+                file, self.subnet, target, preprocessing, calibration=images.calibration, source=images.source
+            )
+            if self.require_speedup:
+                _require_speedup(path, quantization, how)
+
+        info = export_onnx(
+            self.subnet,
+            path,
+            target=target,
+            resolution=config.arch.resolution,
+            metadata=_metadata(config),
+            images=images.compared,
+            labels=images.labels,
+            preprocessing=preprocessing,
+            calibration_images=images.calibration,
+            gate=None if how is None else measure,
         )
-
-    report = export_onnx(
-        subnet,
-        path,
-        target=target,
-        resolution=side,
-        metadata=_metadata(config),
-        images=images.compared,
-        labels=images.labels,
-        preprocessing=preprocessing,
-        calibration_images=images.calibration,
-        gate=None if how is None else measure,
-    )
-    return file_info(
-        path,
-        target=target.name,
-        opset=report.opset,
-        input=target.input,
-        parity=report.parity,
-        quantization=quantization,
-    )
+        return info.model_copy(update={"quantization": quantization})
 
 
-def _require_speedup(path: Path, found: BesideFloat, how: Quantization) -> None:
+def _require_speedup(path: Path, found: QuantizationInfo, how: Quantization) -> None:
     least = 1.0 if how.min_speedup is None else how.min_speedup.value
     if found.speedup < least:
         why = "" if how.min_speedup is None else f" ({' '.join(how.min_speedup.reason.split())})"
         raise QuantizationError(
-            f"{path}: int8 is {found.speedup:.2f} times as fast as float on this machine, --require-speedup "
-            f"asks for {least:g}{why}; without it the file is kept and its speed recorded"
+            f"{path}: int8 is {found.speedup:.2f} times as fast as float on this machine, ",
+            Option("require_speedup"),
+            f" asks for {least:g}{why}; without it the file is kept and its speed recorded",
         )
 
 
@@ -271,40 +273,18 @@ def _metadata(config: EntryConfig) -> dict[str, str]:
     return metadata
 
 
-def _calibration_images(
-    folder: Path, config: EntryConfig, count: int, data: str | None
-) -> tuple[Tensor, str]:
-    """(N, 3, R, R) float32, at most ``count`` of the training split, and where they come from, in words."""
-    run = run_of_draft(folder)
-    if data is not None:
-        source: ImageSource = open_source(data)
-        test = set([] if source.test_indices is None else source.test_indices.tolist())
-        indices = [index for index in range(len(source.labels)) if index not in test]
-    elif run is not None:
-        source, indices = run.source, list(run.split.train)
-    else:
-        raise QuantizationError(
-            f"{folder} is not in a run, so its training images are not known; give --data with images of the "
-            "same kind to calibrate int8 on"
-        )
-    chosen = balanced_choice(indices, source.labels, count, [0, CALIBRATION])
-    prepared = with_preprocessing(source, config.anas.preprocessing.to_preprocessing())
-    resolution = config.arch.resolution
-    images = ImagesAt.readable(prepared, chosen, resolution)
-    return images(resolution), f"{len(images.labels)} training images of {source.title}"
-
-
-def _note(folder: Path, name: str, info: FileInfo | None, refusal: str | None) -> None:
-    """Put a file, or why it was refused, into a draft's report."""
-    report = Entry.read(folder).report
+def _noted(entry: Entry, name: str, info: FileInfo | None, refusal: str | None) -> Entry:
+    """The draft with a file, or why it was refused, in its report."""
+    report = entry.report
     files = {known: value for known, value in report.files.items() if known != name}
     refused = {known: value for known, value in report.refused.items() if known != name}
     counted = (report.cost and report.cost.onnx) or {}
     counts = {known: value for known, value in counted.items() if known != name}
     if info is not None:
         files[name] = info
-        counts[name] = count_onnx_macs(folder / name)
+        counts[name] = count_onnx_macs(entry.folder / name)
     if refusal is not None:
         refused[name] = refusal
     cost = report.cost and report.cost.model_copy(update={"onnx": counts or None})
-    write_report(folder, report.model_copy(update={"cost": cost, "files": files, "refused": refused}))
+    changed = report.model_copy(update={"cost": cost, "files": files, "refused": refused})
+    return entry.updated(changed, written=name)

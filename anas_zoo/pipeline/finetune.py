@@ -15,7 +15,7 @@ from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes, wri
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, silence, stage
 from anas_zoo.core.text import quoted
-from anas_zoo.nets import Subnet, calibrate_bn
+from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.nets.blocks import init_weights
 from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.exporting import export_entry
@@ -24,7 +24,6 @@ from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.searching.evaluator import accuracy_pct, logits_of
 from anas_zoo.training import Processes, Trainer, join_processes
 from anas_zoo.training.step import FixedStep
 from anas_zoo.zoo import Entry, load_subnet
@@ -216,7 +215,7 @@ def _evaluator(run: FinetuneRun, subnet: Subnet) -> Callable[[], Mapping[str, fl
 
     def accuracy() -> dict[str, float]:
         calibrated = _calibrated(copy.deepcopy(subnet), run, wanted.calibration_images)
-        return {"subnet": accuracy_pct(logits_of(calibrated, images(subnet.arch.resolution)), images.labels)}
+        return {"subnet": top1_pct(logits_of(calibrated, images(subnet.arch.resolution)), images.labels)}
 
     return accuracy
 

@@ -15,19 +15,16 @@ from anas_zoo.core.geometry import Mode
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import ImageSource, eval_tensor, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
+from anas_zoo.entry import CARD, Accuracy, Ancestor, Entry, EntryReport, write_manifest
+from anas_zoo.entry.licence import AUTHORS_LICENCE, AUTHORS_SOURCE
 from anas_zoo.nets import KeyCoverage, Supernet, calibrate_bn, read_authors_checkpoint
 from anas_zoo.pipeline.authors_labels import ImageRoles, class_names, image_roles
-from anas_zoo.pipeline.deploy import validate_draft
 from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.exporting import export_entry
-from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES, cost_of
+from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import Architecture
-from anas_zoo.zoo import Accuracy, Entry, EntryReport, build_config, model_card, write_draft, write_report
-from anas_zoo.zoo.entry import CARD
-from anas_zoo.zoo.manifest import write_manifest
-from anas_zoo.zoo.relicensing import AUTHORS_LICENCE, AUTHORS_SOURCE
-from anas_zoo.zoo.schemas import Ancestor
+from anas_zoo.zoo import build_config, model_card, write_draft
 from anas_zoo.zoo.weightless import load_published
 
 __all__ = ["Imported", "import_authors"]
@@ -127,7 +124,7 @@ def import_authors(
             bar.describe(f"import {name}")
             folder = staging / name
             _write(folder, name, archs[name], supernet, digest, source, roles, labels)
-            accuracies[name] = _evaluate(folder, source, roles)
+            accuracies[name] = _evaluate(Entry(folder), source, roles)
             _finish(folder)
             bar.advance()
     return Imported(tuple(out / name for name in names), coverage, len(roles.calibration), accuracies)
@@ -140,20 +137,19 @@ def _evaluating(roles: ImageRoles, labels: Sequence[str] | None) -> str:
     return f"evaluating on none ({reason})"
 
 
-def _evaluate(folder: Path, source: ImageSource, roles: ImageRoles) -> tuple[Accuracy, ...]:
+def _evaluate(entry: Entry, source: ImageSource, roles: ImageRoles) -> tuple[Accuracy, ...]:
     """Measure a draft in both modes of preprocessing and note it in its report, its own mode first."""
     if not roles.evaluation:
         return ()
     own = source.preprocessing.mode
     modes: tuple[Mode, Mode] = (own, "reference" if own == "native" else "native")
-    first, other = accuracies_on(folder, source, roles.evaluation, roles.split, modes)
-    report = Entry.read(folder).report
-    write_report(folder, report.model_copy(update={"accuracy": first, "further_accuracy": (other,)}))
+    first, other = accuracies_on(entry, source, roles.evaluation, roles.split, modes)
+    entry.updated(entry.report.model_copy(update={"accuracy": first, "further_accuracy": (other,)}))
     return first, other
 
 
 def _finish(folder: Path) -> None:
-    entry = Entry.read(folder)
+    entry = Entry(folder)
     atomic_write(folder / CARD, model_card(entry.config, entry.report))
     write_manifest(folder)
 
@@ -188,10 +184,7 @@ def _write(
         source_sha256=digest,
         lineage=[Ancestor(name="the authors' checkpoint", sha256=digest, licence=AUTHORS_LICENCE)],
     )
-    report = EntryReport(
-        name=name, arch_id=arch.id, cost=cost_of(profile_flops(subnet, arch.resolution), arch.resolution)
-    )
+    report = EntryReport(name=name, arch_id=arch.id, cost=profile_flops(subnet, arch.resolution))
     golden = eval_tensor(source, chosen[:GOLDEN_IMAGES], source.preprocessing, arch.resolution)
     write_draft(folder, subnet, config, report, golden)
     export_entry(folder)
-    validate_draft(folder, golden, None)

@@ -4,55 +4,68 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
-from anas_zoo.data import Preprocessing
+from anas_zoo.core.files import sha256_bytes
+from anas_zoo.entry import Preprocessing, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency import interleave
 from anas_zoo.profiling.machine import describe_machine
 
-__all__ = ["BesideFloat", "beside_float"]
+__all__ = ["quantization_info"]
 
 REPEATS = 60  # calls of the int8 and of the float file each, side by side
 WARMUP = 10
 
 
-@dataclass(frozen=True)
-class BesideFloat:
-    """What was measured.
+def quantization_info(
+    int8: Path,
+    subnet: Subnet,
+    target: Target,
+    preprocessing: Preprocessing,
+    *,
+    calibration: Tensor,
+    source: str,
+) -> QuantizationInfo:
+    """How the int8 file was made, and its size and speed beside the float file with the same input and batch.
 
-    Attributes:
-        speedup: how many times faster the int8 file is, by the medians, on one thread.
-        float_size_bytes: size of the float file.
-        machine: that measured it.
+    Both are timed call by call in turn, on one thread; the speed-up is that of the medians.
+
+    Args:
+        int8: the file.
+        subnet: the network that it was made from.
+        target: that it was made for, with its one choice of float parts.
+        preprocessing: the network's.
+        calibration: the images that its ranges come from, (N, 3, R, R) float32.
+        source: where they come from, in words.
     """
-
-    speedup: float
-    float_size_bytes: int
-    machine: str
-
-
-def beside_float(
-    int8: Path, subnet: Subnet, target: Target, resolution: int, preprocessing: Preprocessing
-) -> BesideFloat:
-    """Write the float file with the input and batch of ``target``, and time both call by call in turn."""
-    same = {"input": target.input, "batch": target.batch}
-    plain = Target.load(DEFAULT_TARGET).model_copy(update=same)
+    how = target.quantization
+    assert how is not None
+    plain = Target.load(DEFAULT_TARGET).model_copy(update={"input": target.input, "batch": target.batch})
+    side = subnet.arch.resolution
     with tempfile.TemporaryDirectory() as scratch:
         single = Path(scratch) / "float.onnx"
-        export_onnx(
-            subnet, single, target=plain, resolution=resolution, metadata={}, preprocessing=preprocessing
-        )
-        calls = [_call(path, target, subnet.in_chans, resolution) for path in (single, int8)]
+        export_onnx(subnet, single, target=plain, resolution=side, metadata={}, preprocessing=preprocessing)
+        calls = [_call(path, target, subnet.in_chans, side) for path in (single, int8)]
         for call in calls * WARMUP:
             call()
         float_ms, int8_ms = np.median(interleave(calls, REPEATS), axis=1)
-        return BesideFloat(float(float_ms / int8_ms), single.stat().st_size, describe_machine())
+        float_size_bytes = single.stat().st_size
+    return QuantizationInfo(
+        images=len(calibration),
+        source=source,
+        sha256=sha256_bytes(calibration.contiguous().numpy().tobytes()),
+        method=how.method,
+        keep_float=how.keep_float,
+        speedup=float(float_ms / int8_ms),
+        float_size_bytes=float_size_bytes,
+        machine=describe_machine(),
+    )
 
 
 def _call(path: Path, target: Target, channels: int, side: int) -> Callable[[], object]:

@@ -18,25 +18,23 @@ last evaluation.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from anas_zoo.core.errors import CheckpointError, EntryError, NoWeightsError, OutputError
+from pydantic import Field, model_validator
+
+from anas_zoo.core.errors import CheckpointError, EntryError, OutputError
 from anas_zoo.core.hints import Call
 from anas_zoo.core.schema import Schema, parse
 from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, with_preprocessing
+from anas_zoo.entry import CONFIG, WEIGHTS, Ancestor, Entry, Preprocessing, SpaceInfo
+from anas_zoo.entry.licence import licence_of_derived, no_weights
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run, places_of
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import Entry, PreprocessingInfo
-from anas_zoo.zoo.entry import CONFIG, WEIGHTS
-from anas_zoo.zoo.lacking import how_to_get_weights
-from anas_zoo.zoo.relicensing import licence_of_derived
-from anas_zoo.zoo.schemas import Ancestor, SpaceInfo
 
 __all__ = ["FinetuneRun", "Origin", "Run", "run_of_draft"]
 
@@ -159,8 +157,22 @@ class Origin(Schema):
     weights_sha256: str
     licence: str
     space: SpaceInfo
-    preprocessing: PreprocessingInfo
+    resolution: int = Field(ge=1)
+    preprocessing: Preprocessing
     ancestors: tuple[Ancestor, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_0_1(cls, data: Any) -> Any:
+        """Fine-tunings begun with 0.1 have the resolution among the preprocessing."""
+        old = data.get("preprocessing") if isinstance(data, dict) else None
+        if not isinstance(old, dict) or "resolution" not in old:
+            return data
+        kept = {key: value for key, value in old.items() if key != "resolution"}
+        return data | {
+            "resolution": old["resolution"],
+            "preprocessing": {"transparency": "dropped"} | kept,
+        }
 
     @property
     def lineage(self) -> tuple[Ancestor, ...]:
@@ -177,7 +189,7 @@ class Origin(Schema):
         """
         own = entry.config.anas
         if own.weights is None:
-            raise NoWeightsError(how_to_get_weights(entry.config))
+            raise no_weights(entry.config)
         if own.weights.licence is None:
             raise EntryError(
                 f"{entry.folder} has no licence yet, which decides under which one its descendants may be; "
@@ -192,6 +204,7 @@ class Origin(Schema):
             weights_sha256=own.weights.sha256,
             licence=own.weights.licence,
             space=own.space,
+            resolution=entry.config.arch.resolution,
             preprocessing=own.preprocessing,
             ancestors=own.weights.lineage,
         )
@@ -236,7 +249,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
     @property
     def resolution(self) -> int:
         """The side in pixels of the network's inputs."""
-        return self.origin.preprocessing.resolution
+        return self.origin.resolution
 
     @cached_property
     def source(self) -> ImageSource:
@@ -244,7 +257,7 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
         So the network is calibrated, watched and tested; training views are drawn as the recipe says.
         """
-        preprocessing = replace(self.origin.preprocessing.to_preprocessing(), transparency="white")
+        preprocessing = self.origin.preprocessing.model_copy(update={"transparency": "white"})
         return with_preprocessing(self._open_images(), preprocessing)
 
 

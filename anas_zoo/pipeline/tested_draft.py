@@ -6,21 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anas_zoo.data import ImagesAt, ImageSource
-from anas_zoo.nets import Subnet
-from anas_zoo.profiling import FlopsReport, profile_flops
-from anas_zoo.searching.evaluator import accuracy_pct, logits_of
+from anas_zoo.entry import Accuracy, Ancestor, EntryReport, SpaceInfo
+from anas_zoo.nets import Subnet, logits_of, top1_pct
+from anas_zoo.profiling import profile_flops
 from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import Accuracy, Cost, EntryReport, build_config, write_draft
-from anas_zoo.zoo.schemas import Ancestor, SpaceInfo
+from anas_zoo.zoo import build_config, write_draft
 
-__all__ = ["GOLDEN_IMAGES", "cost_of", "write_tested_draft"]
+__all__ = ["GOLDEN_IMAGES", "write_tested_draft"]
 
 GOLDEN_IMAGES = 8  # kept in an entry to check it again after a download
-
-
-def cost_of(report: FlopsReport, resolution: int) -> Cost:
-    """The cost section of an entry's report."""
-    return Cost(**(report.to_dict() | {"resolution": resolution}))
 
 
 def write_tested_draft(
@@ -54,8 +48,7 @@ def write_tested_draft(
     """
     resolution = subnet.arch.resolution
     labels = test_images.labels
-    top1_pct = accuracy_pct(logits_of(subnet, test_images.batches(resolution)), labels)
-    profile = profile_flops(subnet, resolution)
+    logits = logits_of(subnet, test_images.batches(resolution))
     config = build_config(
         subnet,
         name=name,
@@ -74,9 +67,9 @@ def write_tested_draft(
             source=source.title,
             split="test",
             images=len(labels),
-            top1_pct=top1_pct,
+            top1_pct=top1_pct(logits, labels),
             preprocessing=source.preprocessing.mode,
         ),
-        cost=cost_of(profile, resolution),
+        cost=profile_flops(subnet, resolution),
     )
     write_draft(folder, subnet, config, report, test_images.some(GOLDEN_IMAGES)(resolution))

@@ -3,15 +3,12 @@
 Importing this package loads neither torch nor onnxruntime.
 """
 
-from anas_zoo.profiling.flops import FlopsReport, profile_flops
-from anas_zoo.profiling.latency import LatencyReport, measure_latency
-from anas_zoo.profiling.onnx_macs import OnnxMacs, count_onnx_macs
+from anas_zoo.profiling.flops import profile_flops
+from anas_zoo.profiling.latency import measure_latency
+from anas_zoo.profiling.onnx_macs import count_onnx_macs
 from anas_zoo.profiling.session import open_session, runtime_version
 
 __all__ = [
-    "FlopsReport",
-    "LatencyReport",
-    "OnnxMacs",
     "count_onnx_macs",
     "measure_latency",
     "open_session",

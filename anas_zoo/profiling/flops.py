@@ -7,12 +7,11 @@ import dataclasses
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.core.schema import Schema
+from anas_zoo.entry import Cost
 from anas_zoo.space import (
-    LayerKind,
     count_by_walking,
     macs_by_kind,
     network_layers,
@@ -22,7 +21,7 @@ from anas_zoo.space import (
 if TYPE_CHECKING:
     from anas_zoo.nets import Subnet
 
-__all__ = ["COUNTED_BESIDE", "RECONCILED", "ZERO_MACS", "FlopsReport", "profile_flops"]
+__all__ = ["COUNTED_BESIDE", "RECONCILED", "ZERO_MACS", "profile_flops"]
 
 # fvcore's operators whose counts are the multiply-adds that the paper, and the exact count, speak of.
 RECONCILED = ("conv", "linear")
@@ -43,35 +42,7 @@ ZERO_MACS = {
 }
 
 
-class FlopsReport(Schema):
-    """The cost of one network at one resolution.
-
-    Attributes:
-        macs: multiply-adds of convolutions and linear layers per image, exact and confirmed by the trace.
-        macs_by_kind: the same by kind of layer, exact.
-        params: live parameters, exact and confirmed on the network.
-        params_folded: those that are left when batch norm is folded into the convolutions.
-        params_authors: as the AttentiveNAS authors count, with shortcut convolutions that are never used.
-        fvcore_total: fvcore's own total, which also counts batch norm and pooling.
-        fvcore_by_operator: fvcore's counts by operator.
-        resolution: side of the square input in pixels.
-    """
-
-    macs: int
-    macs_by_kind: dict[LayerKind, int]
-    params: int
-    params_folded: int
-    params_authors: int
-    fvcore_total: int
-    fvcore_by_operator: dict[str, int]
-    resolution: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        return self.model_dump(mode="json")
-
-
-def profile_flops(subnet: Subnet, resolution: int) -> FlopsReport:
+def profile_flops(subnet: Subnet, resolution: int) -> Cost:
     """Trace ``subnet`` on one (C, resolution, resolution) image and reconcile it with the exact count.
 
     The network itself is not touched. Raises :class:`ProfileError` when the trace or the parameters disagree
@@ -100,7 +71,7 @@ def profile_flops(subnet: Subnet, resolution: int) -> FlopsReport:
             f"and linear layers, the exact count is {macs:,}"
         )
     layers = network_layers(subnet.structure, arch, subnet.num_classes)
-    return FlopsReport(
+    return Cost(
         macs=macs,
         macs_by_kind=macs_by_kind(layers),
         params=params,

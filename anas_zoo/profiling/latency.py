@@ -12,50 +12,11 @@ import numpy.typing as npt
 
 from anas_zoo.core.errors import ProfileError
 from anas_zoo.core.progress import track
-from anas_zoo.core.schema import Schema
+from anas_zoo.entry import Latency
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import open_session, runtime_version
 
-__all__ = ["LatencyReport", "interleave", "measure_latency", "prepare_call"]
-
-
-class LatencyReport(Schema):
-    """Wall-clock time of one call of the runtime, arrays in and arrays out, over ``repeats`` calls.
-
-    Attributes:
-        p50_ms: median; the figure to quote.
-        p95_ms: 95th percentile.
-        mean_ms: mean.
-        min_ms: fastest call.
-        noise_pct: distance of the quartiles as a percentage of the median; differences between two files
-            that are smaller than this mean nothing.
-        repeats: measured calls.
-        warmup: calls before them that were not measured.
-        threads: threads of the runtime.
-        batch_size: images per call.
-        input_shape: shape of the input, batch first.
-        runtime: name and version.
-        provider: onnxruntime's execution provider.
-        machine: CPU model, cores and system.
-    """
-
-    p50_ms: float
-    p95_ms: float
-    mean_ms: float
-    min_ms: float
-    noise_pct: float
-    repeats: int
-    warmup: int
-    threads: int
-    batch_size: int
-    input_shape: tuple[int, ...]
-    runtime: str
-    provider: str
-    machine: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        return self.model_dump(mode="json")
+__all__ = ["interleave", "measure_latency", "prepare_call"]
 
 
 def interleave(calls: Sequence[Callable[[], object]], repeats: int) -> npt.NDArray[np.float64]:
@@ -79,7 +40,7 @@ def measure_latency(
     repeats: int = 50,
     warmup: int = 10,
     batch_size: int = 1,
-) -> dict[str, LatencyReport]:
+) -> dict[str, Latency]:
     """Latency of each ONNX file on this machine's CPU, interleaved round robin over the files.
 
     Args:
@@ -113,7 +74,7 @@ def measure_latency(
     reports = {}
     for name, session, shape, row in zip(files, sessions, shapes, times, strict=True):
         p25, p50, p75, p95 = (float(p) for p in np.percentile(row, [25, 50, 75, 95]))
-        reports[name] = LatencyReport(
+        reports[name] = Latency(
             p50_ms=p50,
             p95_ms=p95,
             mean_ms=float(row.mean()),

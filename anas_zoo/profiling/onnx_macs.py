@@ -7,45 +7,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.core.schema import Schema
+from anas_zoo.entry import OnnxMacs
 from anas_zoo.profiling.onnx_ops import COUNTED, operator_name, refused_operators, values_read
 from anas_zoo.profiling.onnx_shapes import input_shape, read_graph, run_for_shapes
 from anas_zoo.space import LayerKind, layer_kind
 from anas_zoo.space.layers import LAYER_KINDS
 
-__all__ = ["PHOTOGRAPH", "OnnxMacs", "count_onnx_macs"]
+__all__ = ["PHOTOGRAPH", "count_onnx_macs"]
 
-Count = Annotated[int, Field(ge=0)]
 Shape = tuple[int, ...]
 
 PHOTOGRAPH = (480, 640)  # height and width of an image, for files that take one of any size
-
-
-class OnnxMacs(Schema):
-    """What the graph of one file costs for one image.
-
-    Attributes:
-        macs: multiply-adds of the network, from its first convolution on.
-        by_operator: the same by operator.
-        by_kind: the same by kind of layer.
-        weights: elements of the weights of all counted operators of the network.
-        biases: elements of their biases, those made of folded batch norms included.
-        preprocessing_macs: multiply-adds of image preprocessing inside the file, by operator.
-        input_shape: what was counted: one image, for preprocessing inside the file of a certain size.
-    """
-
-    macs: Count
-    by_operator: dict[str, Count]
-    by_kind: dict[LayerKind, Count]
-    weights: Count
-    biases: Count
-    preprocessing_macs: dict[str, Count] = Field(default_factory=dict)
-    input_shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)

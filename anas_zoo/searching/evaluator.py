@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from anas_zoo.core.errors import CalibrationError
-from anas_zoo.nets import Subnet, Supernet, calibrate_bn
+from anas_zoo.nets import Subnet, Supernet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.space import AccuracyPredictor, Architecture
 
-__all__ = ["Evaluator", "PredictorEvaluator", "Score", "SubnetEvaluator", "accuracy_pct", "logits_of"]
+__all__ = ["Evaluator", "PredictorEvaluator", "Score", "SubnetEvaluator"]
 
 ImagesAt = Callable[[int], Tensor]  # resolution -> preprocessed images (N, 3, R, R)
 
-EVAL_BATCH = 256
 PREDICTIONS = 4096
 MAX_ERROR_CHARS = 300
 
@@ -46,22 +45,6 @@ class Evaluator(Protocol):
     def __call__(self, archs: Sequence[Architecture]) -> list[Score]:
         """One score for each of ``archs``, in their order."""
         ...
-
-
-@torch.no_grad()
-def logits_of(
-    subnet: torch.nn.Module, images: Tensor | Iterable[Tensor], batch_size: int = EVAL_BATCH
-) -> Tensor:
-    """Logits of ``images`` (N, 3, R, R), or of such parts, in evaluation mode -> (N, classes) on CPU."""
-    subnet.eval()
-    device = next(subnet.parameters()).device
-    parts = images.split(batch_size) if isinstance(images, Tensor) else images
-    return torch.cat([subnet(part.to(device)).cpu() for part in parts])
-
-
-def accuracy_pct(logits: Tensor, labels: Tensor) -> float:
-    """Top-1 in percent of (N, classes) against (N,)."""
-    return 100.0 * int((logits.argmax(1) == labels).sum()) / len(labels)
 
 
 class SubnetEvaluator:
@@ -108,7 +91,7 @@ class SubnetEvaluator:
 
     def top1_pct(self, arch: Architecture) -> float:
         """Score one architecture, in percent."""
-        return accuracy_pct(self.logits(arch), self._labels)
+        return top1_pct(self.logits(arch), self._labels)
 
     def __call__(self, archs: Sequence[Architecture]) -> list[Score]:
         """Scores of ``archs``; an architecture that fails or runs out of memory is a score without top-1."""

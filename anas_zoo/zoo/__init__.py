@@ -5,15 +5,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.zoo.entry import Entry
-from anas_zoo.zoo.evidence import Accuracy, Cost, EntryReport, FileInfo, Manifest, ParityInfo, Published
-from anas_zoo.zoo.schemas import EntryConfig, PreprocessingInfo
+from anas_zoo.entry import (
+    Accuracy,
+    Cost,
+    Entry,
+    EntryConfig,
+    EntryReport,
+    FileInfo,
+    Manifest,
+    Parity,
+    Preprocessing,
+    Published,
+    write_report,
+)
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.card import model_card
-    from anas_zoo.zoo.config import build_config
-    from anas_zoo.zoo.draft import file_info, load_subnet, write_draft, write_report
+    from anas_zoo.zoo.draft import build_config, load_subnet, write_draft
     from anas_zoo.zoo.hub import Pulled, entry_from_hub, pull
     from anas_zoo.zoo.loading import create_model
     from anas_zoo.zoo.predict import Classifier, Prediction
@@ -29,10 +38,10 @@ __all__ = [
     "EntryReport",
     "FileInfo",
     "Manifest",
-    "ParityInfo",
+    "Parity",
     "Plan",
     "Prediction",
-    "PreprocessingInfo",
+    "Preprocessing",
     "Published",
     "Pulled",
     "Verification",
@@ -40,7 +49,6 @@ __all__ = [
     "create_model",
     "entry_folder",
     "entry_from_hub",
-    "file_info",
     "list_models",
     "load_subnet",
     "model_card",
@@ -59,10 +67,9 @@ _LAZY = {
     "Prediction": "predict",
     "Pulled": "hub",
     "Verification": "verifying",
-    "build_config": "config",
+    "build_config": "draft",
     "create_model": "loading",
     "entry_from_hub": "hub",
-    "file_info": "draft",
     "load_subnet": "draft",
     "model_card": "card",
     "plan_publication": "publishing",
@@ -71,7 +78,6 @@ _LAZY = {
     "pull": "hub",
     "verify": "verifying",
     "write_draft": "draft",
-    "write_report": "draft",
 }
 
 

@@ -9,9 +9,8 @@ import yaml
 
 from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
 from anas_zoo.core.text import markdown, markdown_code
+from anas_zoo.entry import Accuracy, EntryConfig, EntryReport, FileInfo, Published, hub_licence
 from anas_zoo.zoo.cost_table import graph_difference
-from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileInfo, Published
-from anas_zoo.zoo.schemas import EntryConfig, hub_licence
 from anas_zoo.zoo.snippets import loading_section, transform_lines
 
 __all__ = ["NOT_MEASURED", "model_card", "stated_licence"]
@@ -238,30 +237,30 @@ def _where(info: FileInfo) -> str:
 
 _ON_WHITE = (
     'Transparent parts of an image are laid on **white** first. timm and `convert("RGB")` drop transparency: '
-    "what lies under it shows, often black; the clients of anas-zoo, `anas predict` and the transform "
-    "of `Entry.read(DIR).config.anas.preprocessing.to_preprocessing()` do as recorded."
+    "what lies under it shows, often black; the clients of anas-zoo, `anas predict` and "
+    "`anas_zoo.data.eval_transform` do as recorded."
 )
 
 
 def _preprocessing(config: EntryConfig) -> str:
-    p = config.anas.preprocessing
+    p, resolution = config.anas.preprocessing, config.arch.resolution
     mean, std = (", ".join(f"{v:g}" for v in values) for values in (p.mean, p.std))
     laid = "" if p.transparency == "dropped" else f"\n\n{_ON_WHITE}"
     if p.mode == "reference":
         return (
             f"## Preprocessing (`{p.mode}`)\n\nRGB, shorter side to {REFERENCE_RESIZE} ({p.interpolation}, "
             f"antialiased), centre crop {REFERENCE_CROP}; pixels in 0..1, minus mean ({mean}), divided by "
-            f"std ({std}); then that tensor is resized to {p.resolution} (bicubic, not antialiased), as the "
+            f"std ({std}); then that tensor is resized to {resolution} (bicubic, not antialiased), as the "
             "authors evaluate. The network itself resizes nothing.\n\n"
             "**timm cannot say this**: its `create_transform` with this entry's `pretrained_cfg` cuts "
-            f"{p.resolution} pixels out of an image of {resized_short_side(p.resolution, p.crop_pct)} and "
+            f"{resolution} pixels out of an image of {resized_short_side(resolution, p.crop_pct)} and "
             "resizes no tensor, which is the mode `native` with the same filter. The network was not "
             f"calibrated for that. Its own transform is:\n\n{transform_lines(config)}{laid}"
         )
     return (
         f"## Preprocessing (`{p.mode}`)\n\nRGB, shorter side to "
-        f"{resized_short_side(p.resolution, p.crop_pct)} ({p.interpolation}, antialiased), centre crop "
-        f"{p.resolution}; pixels in 0..1, minus mean ({mean}), divided by std ({std}). The network itself "
+        f"{resized_short_side(resolution, p.crop_pct)} ({p.interpolation}, antialiased), centre crop "
+        f"{resolution}; pixels in 0..1, minus mean ({mean}), divided by std ({std}). The network itself "
         f"resizes nothing.{laid}"
     )
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from anas_zoo.profiling import OnnxMacs
-from anas_zoo.zoo.evidence import Cost
+from anas_zoo.entry import Cost, OnnxMacs
 
 __all__ = ["CostRow", "cost_rows", "graph_difference"]
 

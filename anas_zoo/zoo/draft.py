@@ -1,32 +1,90 @@
-"""A draft: an entry's folder before publishing. Stages add their files and their part of the report."""
+"""A draft from a network, and the network of a draft or an entry."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import safetensors
 import torch
-from pydantic import BaseModel
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from anas_zoo.core.errors import AnasError, CheckpointError, EntryError
-from anas_zoo.core.files import atomic_write, output_folder, sha256_bytes, sha256_file, write_json
-from anas_zoo.core.geometry import InputForm
-from anas_zoo.core.outside import refuse_irregular
-from anas_zoo.core.schema import parse
-from anas_zoo.core.text import printable
-from anas_zoo.nets import Calibration, Subnet
-from anas_zoo.zoo.config import weights_bytes
-from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, WEIGHTS, read_config
-from anas_zoo.zoo.evidence import EntryReport, FileInfo
-from anas_zoo.zoo.schemas import EntryConfig
+from anas_zoo.core.errors import CheckpointError, EntryError
+from anas_zoo.core.files import atomic_write, output_folder, sha256_bytes, write_json
+from anas_zoo.entry import (
+    CONFIG,
+    GOLDEN,
+    WEIGHTS,
+    Ancestor,
+    Entry,
+    EntryConfig,
+    EntryReport,
+    Preprocessing,
+    SpaceInfo,
+    WeightsInfo,
+    compose_config,
+    write_report,
+)
+from anas_zoo.entry.tensors import tensor_shapes
+from anas_zoo.nets import Subnet
+from anas_zoo.space import SearchSpace
 
-__all__ = ["check_weights", "file_info", "load_subnet", "read_golden", "write_draft", "write_report"]
+__all__ = ["build_config", "check_weights", "load_subnet", "weights_bytes", "write_draft"]
 
-MAX_GOLDEN = 64  # images; entries of ours have 8
+
+def weights_bytes(subnet: Subnet) -> bytes:
+    """The content of model.safetensors; the same weights give the same bytes."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in subnet.state_dict().items()}
+    return save(state, {"format": "pt"})
+
+
+def build_config(
+    subnet: Subnet,
+    *,
+    name: str,
+    space: SearchSpace | SpaceInfo,
+    preprocessing: Preprocessing | None = None,
+    label_names: Sequence[str] | None = None,
+    licence: str | None,
+    source: str,
+    source_sha256: str | None = None,
+    lineage: Sequence[Ancestor] = (),
+) -> EntryConfig:
+    """config.json of a subnet with its weights, made from the network itself so that they cannot differ.
+
+    Args:
+        subnet: the network; its architecture, classes, weights and calibration are recorded.
+        name: the entry's name (letters, digits, '.', '_', '-').
+        space: the space that the architecture comes from, or another entry's record of it.
+        preprocessing: how images are made into inputs; default is native with ImageNet's mean and std.
+        label_names: one label for each class.
+        licence: SPDX name of the licence of the weights, such as "Apache-2.0"; None while nobody has
+            chosen one.
+        source: where the weights come from, for people.
+        source_sha256: hash of the checkpoint that they were taken from.
+        lineage: the published weights that these were made from, the oldest first; their licences bind
+            this one when the entry is published.
+
+    Raises :class:`EntryError` that lists every part that does not fit the others.
+    """
+    return compose_config(
+        name=name,
+        arch=subnet.arch,
+        structure=subnet.structure,
+        space=SpaceInfo(name=space.name, id=space.id),
+        num_classes=subnet.num_classes,
+        preprocessing=preprocessing or Preprocessing(),
+        label_names=label_names,
+        licence=licence,
+        weights=WeightsInfo(
+            sha256=sha256_bytes(weights_bytes(subnet)),
+            source=source,
+            source_sha256=source_sha256,
+            licence=licence,
+            lineage=tuple(lineage),
+        ),
+        calibration=subnet.calibration if subnet.is_calibrated() else None,
+    )
 
 
 def write_draft(
@@ -37,7 +95,7 @@ def write_draft(
     Args:
         folder: the new folder; it must not hold anything yet.
         subnet: the network that ``config`` was built from, left in evaluation mode.
-        config: see :func:`anas_zoo.zoo.build_config`.
+        config: see :func:`build_config`.
         report: what is known so far.
         golden_images: (N, 3, R, R) float32, preprocessed; their logits are computed here.
 
@@ -66,84 +124,18 @@ def write_draft(
         atomic_write(staging / GOLDEN, save({"images": images, "logits": logits}))
 
 
-def write_report(folder: Path, report: EntryReport) -> None:
-    """Replace the report.json of a draft, atomically."""
-    write_json(folder / REPORT, report.to_dict())
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def file_info(
-    path: Path,
-    *,
-    target: str,
-    opset: int,
-    input: InputForm = "float32-nchw",
-    parity: object | None = None,
-    quantization: object | None = None,
-    latency: Sequence[object] = (),
-) -> FileInfo:
-    """The report's line about an exported file: its size and hash as it lies on disk, and its evidence.
-
-    Args:
-        path: the .onnx file.
-        target: name of the deployment target.
-        opset: its ONNX opset.
-        input: form of its input.
-        parity: a ``ParityReport`` or a mapping with its fields.
-        quantization: how an int8 file was made.
-        latency: ``LatencyReport``s or mappings with their fields.
-
-    Raises :class:`EntryError` when a field is missing or of wrong type.
-    """
-    data: Mapping[str, Any] = {
-        "target": target,
-        "size_bytes": path.stat().st_size,
-        "sha256": sha256_file(path),
-        "opset": opset,
-        "input": input,
-        "parity": None if parity is None else _plain(parity),
-        "quantization": None if quantization is None else _plain(quantization),
-        "latency": [_plain(item) for item in latency],
-    }
-    return parse(FileInfo, dict(data), path.name, error=EntryError)
-
-
-def _header(path: Path, error: type[AnasError]) -> dict[str, str]:
-    """Type and shape of each tensor of a safetensors file, as "F32 (8, 10)"; no tensor is read.
-
-    safetensors itself sees to it that the tensors fill the file, each once, without gaps or overlaps.
-    """
-    refuse_irregular(path, error)
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {printable(k): f"{s.get_dtype()} {tuple(s.get_shape())}" for k, s in slices.items()}
-    except FileNotFoundError as exc:
-        raise error(f"{path}: no such file") from exc
-    except (safetensors.SafetensorError, OSError, ValueError) as exc:
-        reason = printable(" ".join(str(exc).split()))
-        raise error(
-            f"{path}: truncated or no safetensors file ({reason}); get the entry again from its source"
-        ) from exc
-
-
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def check_weights(folder: Path, config: EntryConfig) -> Path:
+def check_weights(entry: Entry) -> Path:
     """The weights file of an entry, after it was compared with the network that the config describes.
 
     Raises :class:`CheckpointError` for a truncated or foreign file, naming the tensors that are missing,
     unknown or of wrong shape; :class:`EntryError` when its hash is not the one of the config.
     """
-    path = folder / WEIGHTS
-    found = _header(path, CheckpointError)
+    path, config = entry.folder / WEIGHTS, entry.config
+    found = tensor_shapes(path, CheckpointError)
     with torch.device("meta"):
         network = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
     wanted = {
@@ -156,57 +148,26 @@ def check_weights(folder: Path, config: EntryConfig) -> Path:
     if unknown := [name for name in found if name not in wanted]:
         problems.append(f"unknown {_listed(unknown)}")
     if wrong := [name for name in wanted if name in found and found[name] != wanted[name]]:
-        told = [f"{name} {found[name]} instead of {wanted[name]}" for name in wrong]
-        problems.append(f"wrong type or shape: {_listed(told)}")
+        listed = _listed([f"{name} {found[name]} instead of {wanted[name]}" for name in wrong])
+        problems.append(f"wrong type or shape: {listed}")
     if problems:
         raise CheckpointError(
             f"{path} does not fit architecture {config.anas.arch_id}: " + "; ".join(problems)
         )
-    if config.anas.weights is None or config.anas.weights.sha256 != sha256_file(path):
+    if config.anas.weights is None or config.anas.weights.sha256 != entry.sha256(WEIGHTS):
         raise EntryError(f"{path} is not the file that {CONFIG} names (SHA-256 differs); get the entry again")
     return path
 
 
-def load_subnet(folder: str | Path) -> Subnet:
+def load_subnet(entry: Entry | str | Path) -> Subnet:
     """The network of an entry or a draft, with its weights and the record of its calibration.
 
     Raises :class:`EntryError` or :class:`CheckpointError` as :func:`check_weights` does.
     """
-    folder = Path(folder)
-    config = read_config(folder)
-    path = check_weights(folder, config)
+    entry = entry if isinstance(entry, Entry) else Entry(entry)
+    config, path = entry.config, check_weights(entry)
     with torch.random.fork_rng(devices=[]):  # layers initialise themselves from the global generator
         subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
     subnet.load_state_dict(load_file(path))
-    restore_calibration(subnet, config)
+    subnet.calibration = config.anas.calibration
     return subnet.eval()
-
-
-def restore_calibration(subnet: Subnet, config: EntryConfig) -> None:
-    """Give ``subnet`` the record of how its loaded batch norm statistics were measured."""
-    record = config.anas.calibration
-    subnet.calibration = None if record is None else Calibration(**record.model_dump())
-
-
-def read_golden(folder: Path, config: EntryConfig) -> tuple[Tensor, Tensor]:
-    """The golden images (N, 3, R, R) and logits (N, classes) of an entry.
-
-    Raises :class:`EntryError` when the file is absent, unreadable, or does not fit the config.
-    """
-    path, side = folder / GOLDEN, config.arch.resolution
-    found = _header(path, EntryError)
-    fitting = (
-        {"images": f"F32 {(n, 3, side, side)}", "logits": f"F32 {(n, config.num_classes)}"}
-        for n in range(1, MAX_GOLDEN + 1)
-    )
-    if found not in fitting:  # before it is read: the network gets what the file says
-        told = ", ".join(f"{name} {what}" for name, what in found.items()) or "nothing"
-        raise EntryError(
-            f"{path}: images F32 (N, 3, {side}, {side}) and logits F32 (N, {config.num_classes}) are needed, "
-            f"N from 1 to {MAX_GOLDEN}; it has {told[:300]}"
-        )
-    tensors = load_file(path)
-    images, logits = tensors["images"], tensors["logits"]
-    if not (torch.isfinite(images).all() and torch.isfinite(logits).all()):
-        raise EntryError(f"{path}: holds values that are not finite")
-    return images, logits

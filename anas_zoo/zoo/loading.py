@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from anas_zoo.core.errors import EntryError, NoWeightsError
-from anas_zoo.zoo.draft import check_weights, restore_calibration
-from anas_zoo.zoo.entry import CONFIG, WEIGHTS, read_config
+from anas_zoo.core.errors import EntryError
+from anas_zoo.entry import CONFIG, WEIGHTS, Entry
+from anas_zoo.entry.licence import no_weights
+from anas_zoo.zoo.draft import check_weights
 from anas_zoo.zoo.hub import HubAddress, fetch
-from anas_zoo.zoo.lacking import how_to_get_weights
 from anas_zoo.zoo.shelf import LOCAL, resolve
 
 __all__ = ["create_model"]
@@ -62,14 +62,15 @@ def _from_hub(address: HubAddress, pretrained: bool, kwargs: dict[str, Any]) -> 
 def _from_folder(folder: Path, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:
     import timm
 
-    config = read_config(folder)
+    entry = Entry(folder)
+    config = entry.config
     if pretrained:
         if not (folder / WEIGHTS).exists():
             if config.anas.weights is None:
-                raise NoWeightsError(how_to_get_weights(config))
+                raise no_weights(config)
             raise EntryError(f"{folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
-        check_weights(folder, config)
+        check_weights(entry)
     model: nn.Module = timm.create_model(f"{LOCAL}{folder}", pretrained=pretrained, **kwargs)
     if pretrained and getattr(model, "as_published", False):
-        restore_calibration(model, config)  # type: ignore[arg-type]
+        model.calibration = config.anas.calibration  # type: ignore[assignment]
     return model

@@ -9,20 +9,55 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from anas_zoo.core.errors import EntryError, NoWeightsError
-from anas_zoo.core.files import sha256_file
-from anas_zoo.core.images import opaque, read_image
-from anas_zoo.core.text import quoted
-from anas_zoo.zoo.entry import Entry
-from anas_zoo.zoo.images import preprocess
-from anas_zoo.zoo.lacking import how_to_get_weights
-from anas_zoo.zoo.runtime import run_session, start_session
+from anas_zoo.core.errors import EntryError, ExportError
+from anas_zoo.core.geometry import cubic_matrix
+from anas_zoo.core.hints import Call
+from anas_zoo.core.images import opaque, read_image, resized_and_cropped
+from anas_zoo.entry import Entry, Preprocessing
+from anas_zoo.entry.licence import no_weights
+from anas_zoo.profiling import open_session
 
-__all__ = ["Classifier", "Prediction"]
+__all__ = ["Classifier", "Prediction", "preprocess", "run_onnx"]
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
+
+
+def preprocess(image: Image.Image, preprocessing: Preprocessing, resolution: int) -> Floats:
+    """(3, R, R) float32 of an image as it was read, as timm's transform does it, but with numpy alone."""
+    short_side, side = preprocessing.sides(resolution)
+    rgb = opaque(image, preprocessing.transparency)
+    cropped = resized_and_cropped(rgb, short_side, side, preprocessing.interpolation)
+    pixels = np.asarray(cropped, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in (preprocessing.mean, preprocessing.std))
+    normalised = np.ascontiguousarray((pixels - mean) / std, dtype=np.float32)
+    if side == resolution:
+        return normalised
+    weights = cubic_matrix(side, resolution)  # as torch's bicubic interpolate without antialiasing
+    resized = np.einsum("ij,cjk,lk->cil", weights, normalised, weights, optimize=True)
+    return np.asarray(resized, dtype=np.float32)
+
+
+def _open(path: Path, threads: int = 1, optimize: bool = True) -> Any:
+    try:
+        return open_session(path, threads=threads, optimize=optimize)
+    except ExportError as exc:
+        raise EntryError(*exc.parts) from exc
+
+
+def _run(session: Any, images: Floats | Bytes, what: str) -> Floats:
+    try:
+        logits: Floats = session.run(["logits"], {"image": images})[0]
+    except Exception as exc:  # onnxruntime's exceptions have no base class of their own
+        raise EntryError(f"{what}: onnxruntime cannot run it ({' '.join(str(exc).split())})") from exc
+    return logits
+
+
+def run_onnx(path: Path, images: Floats | Bytes, *, optimize: bool = True) -> Floats:
+    """Logits (N, classes) of N images as the file takes them; raises :class:`EntryError`."""
+    return _run(_open(path, optimize=optimize), images, path.name)
 
 
 @dataclass(frozen=True)
@@ -48,7 +83,7 @@ class Classifier:
         label_names: of the classes.
 
     Args:
-        folder: a published entry or a draft with an exported file.
+        entry: a published entry or a draft with an exported file, or its folder.
         file: which exported file; default is model.onnx, else the first of the report.
         threads: threads of onnxruntime.
 
@@ -56,28 +91,25 @@ class Classifier:
     there, not the one of the report, or cannot be loaded.
     """
 
-    def __init__(self, folder: str | Path, *, file: str | None = None, threads: int = 1) -> None:
-        folder = Path(folder)
-        entry = Entry.read(folder, check_hashes=False)
-        self.config = entry.config
-        files = entry.report.files
+    def __init__(self, entry: Entry | str | Path, *, file: str | None = None, threads: int = 1) -> None:
+        entry = entry if isinstance(entry, Entry) else Entry.read(entry, check_hashes=False)
+        self.config, folder, files = entry.config, entry.folder, entry.report.files
         if not files:
-            if entry.config.anas.weights is None:
-                raise NoWeightsError(how_to_get_weights(entry.config))
+            if self.config.anas.weights is None:
+                raise no_weights(self.config)
             raise EntryError(
-                f"{folder} has no exported file; run: anas export {quoted(folder)} --target ort-cpu-fp32"
+                f"{folder} has no exported file; run: ", Call("export", folder, target="ort-cpu-fp32")
             )
         chosen = file or ("model.onnx" if "model.onnx" in files else sorted(files)[0])
         if chosen not in files:
             raise EntryError(f"{folder} has no exported file {chosen!r}; it has {', '.join(sorted(files))}")
-        path = folder / chosen
-        self._session = start_session(path, threads=threads)
-        if sha256_file(path) != files[chosen].sha256:
-            raise EntryError(f"{path} is not the file that report.json measured (SHA-256 differs)")
-        self.file = path
+        self.file = folder / chosen
+        self._session = _open(self.file, threads)
+        if entry.sha256(chosen) != files[chosen].sha256:
+            raise EntryError(f"{self.file} is not the file that report.json measured (SHA-256 differs)")
         self.raw = files[chosen].input == "uint8-nhwc"
-        count = entry.config.num_classes
-        self.label_names = entry.config.label_names or tuple(f"class {i}" for i in range(count))
+        count = self.config.num_classes
+        self.label_names = self.config.label_names or tuple(f"class {i}" for i in range(count))
 
     def preprocess(self, path: str | Path) -> Floats | Bytes:
         """What the file takes of an image file: (3, R, R) float32, or (height, width, 3) uint8 if ``raw``.
@@ -87,11 +119,11 @@ class Classifier:
         image, preprocessing = read_image(path), self.config.anas.preprocessing
         if self.raw:
             return np.asarray(opaque(image, preprocessing.transparency))
-        return preprocess(image, preprocessing)
+        return preprocess(image, preprocessing, self.config.arch.resolution)
 
     def run(self, inputs: Floats | Bytes) -> Floats:
         """Logits (N, classes) of N images as :meth:`preprocess` makes them; raises :class:`EntryError`."""
-        return run_session(self._session, inputs, self.file.name)
+        return _run(self._session, inputs, self.file.name)
 
     def logits(self, images: Sequence[str | Path]) -> Floats:
         """(N, classes) of image files, one after the other, so that memory does not grow with N."""

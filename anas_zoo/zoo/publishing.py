@@ -10,19 +10,41 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import onnx
+
 from anas_zoo.core.errors import AnasError, EntryError, OutputError
-from anas_zoo.core.files import atomic_write, disk_errors, output_folder, refuse_occupied
-from anas_zoo.core.text import quoted
+from anas_zoo.core.files import (
+    atomic_write,
+    disk_errors,
+    output_folder,
+    refuse_occupied,
+    sha256_bytes,
+    sha256_file,
+    write_json,
+)
+from anas_zoo.core.hints import Call, Option
+from anas_zoo.entry import (
+    CARD,
+    CONFIG,
+    GOLDEN,
+    MANIFEST,
+    REPORT,
+    WEIGHTS,
+    Entry,
+    EntryReport,
+    check_files,
+    read_config,
+    write_manifest,
+    write_report,
+)
+from anas_zoo.entry.licence import broken_terms, under_licence
 from anas_zoo.exporting import Target, check_file, list_targets
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card, stated_licence
-from anas_zoo.zoo.draft import load_subnet, read_golden
-from anas_zoo.zoo.entry import CARD, CONFIG, GOLDEN, REPORT, WEIGHTS, Entry, read_config
+from anas_zoo.zoo.draft import load_subnet
 from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
-from anas_zoo.zoo.manifest import MANIFEST, check_files, read_manifest, write_manifest
-from anas_zoo.zoo.relicensing import broken_terms, under_licence, write_licence
-from anas_zoo.zoo.verifying import check_golden_torch, check_onnx_files, verify
+from anas_zoo.zoo.verifying import check_onnx_files, check_torch
 
 __all__ = ["Plan", "check_gates", "plan_publication", "publish", "publish_to_hub", "staged"]
 
@@ -41,10 +63,9 @@ def publish(draft: str | Path, to: str | Path, *, licence: str | None = None) ->
     Returns ``to``. Raises :class:`EntryError` that names the gate which refused, and then leaves nothing
     behind; :class:`OutputError` when ``to`` is taken.
     """
-    draft, to = Path(draft), Path(to)
-    entry = under_licence(Entry.read(draft), licence)
+    entry, to = under_licence(Entry.read(draft), licence), Path(to)
     _refuse_taken(to, entry)
-    check_gates(draft, entry)
+    check_gates(entry)
     with output_folder(to, "to") as staging:
         _fill(staging, entry)
     return to
@@ -56,41 +77,67 @@ def _refuse_taken(to: Path, entry: Entry) -> None:
         there = read_config(to).anas
         if there.weights is not None and there.weights.sha256 == own.sha256:
             raise OutputError(
-                f"{to} already holds {there.name}, published with these weights; check it: anas verify "
-                f"{quoted(to)}; or give another --to"
+                f"{to} already holds {there.name}, published with these weights; check it: ",
+                Call("verify", to),
+                "; or give another ",
+                Option("to"),
             )
     refuse_occupied(to, "to")
 
 
+def _names(entry: Entry) -> list[str]:
+    """What is published of ``entry`` and nothing else: a draft may hold notes and leftovers."""
+    if entry.is_published:  # keeps its bytes, so that it stays the same entry everywhere
+        return [MANIFEST, *entry.manifest.files]
+    return [CONFIG, REPORT, WEIGHTS, GOLDEN, *entry.report.files]
+
+
 def _fill(staging: Path, entry: Entry) -> None:
-    """Put what is published of ``entry`` into the empty folder ``staging``, and verify it there."""
-    # What the gates have seen and nothing else: a draft may hold notes and leftovers.
-    names = [CONFIG, REPORT, WEIGHTS, GOLDEN, *entry.report.files]
-    if published := MANIFEST in entry.files:  # keeps its bytes, so that it stays the same entry everywhere
-        names = [MANIFEST, *read_manifest(entry.folder).files]
-    for name in names:
+    """Put what is published of ``entry`` into the empty folder ``staging``, once the gates let it pass."""
+    for name in _names(entry):
         with disk_errors(staging / name):
             shutil.copyfile(entry.folder / name, staging / name)
-    if not published:
-        if entry.config != read_config(staging):  # a licence was chosen just now
-            write_licence(staging, entry)
-        copy = Entry.read(staging)
-        atomic_write(staging / CARD, model_card(copy.config, copy.report))
-        write_manifest(staging)
-    verify(staging)  # the copies, not the originals, are what is published
+        if sha256_file(staging / name) != entry.sha256(name):
+            raise EntryError(f"{entry.folder / name} was changed while it was published; publish it again")
+    if entry.is_published:
+        return
+    report = entry.report
+    if entry.config != read_config(staging):  # a licence was chosen just now
+        report = _relicensed(staging, entry)
+    atomic_write(staging / CARD, model_card(entry.config, report))
+    write_manifest(staging)
+
+
+def _relicensed(staging: Path, entry: Entry) -> EntryReport:
+    """Write the licence of ``entry`` into config.json and every ONNX file of ``staging``, a copy of it."""
+    weights = entry.config.anas.weights
+    assert weights is not None
+    assert weights.licence is not None
+    write_json(staging / CONFIG, entry.config.to_dict())
+    files = {}
+    for name, info in entry.report.files.items():
+        model = onnx.load(staging / name)
+        metadata = {one.key: one.value for one in model.metadata_props} | {"licence": weights.licence}
+        onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+        content = model.SerializeToString(deterministic=True)
+        atomic_write(staging / name, content)
+        files[name] = info.model_copy(update={"size_bytes": len(content), "sha256": sha256_bytes(content)})
+    report = entry.report.model_copy(update={"files": files})
+    write_report(staging, report)
+    return report
 
 
 @contextlib.contextmanager
-def staged(source: str | Path, licence: str | None = None) -> Iterator[Path]:
-    """A temporary folder with the entry as it would be published, after every gate.
+def staged(source: str | Path, licence: str | None = None) -> Iterator[Entry]:
+    """The entry as it would be published, after every gate, in a temporary folder.
 
     Raises :class:`EntryError` that names the gate which refused.
     """
     entry = under_licence(Entry.read(source), licence)
-    check_gates(entry.folder, entry)
+    check_gates(entry)
     with tempfile.TemporaryDirectory(prefix="anas-publish-") as temporary:
         _fill(Path(temporary), entry)
-        yield Path(temporary)
+        yield Entry(temporary)
 
 
 @dataclass(frozen=True)
@@ -119,10 +166,10 @@ def plan_publication(source: str | Path, *, licence: str | None = None) -> Plan:
 
     Raises :class:`EntryError` that names the gate which refused.
     """
-    with staged(source, licence) as folder:
-        entry = Entry.read(folder)
-        files = {name: (folder / name).stat().st_size for name in entry.files}
-        return Plan(entry.name, _licence_of(entry), files, (folder / CARD).read_text(encoding="utf-8"))
+    with staged(source, licence) as entry:
+        files = {name: (entry.folder / name).stat().st_size for name in entry.files}
+        card = (entry.folder / CARD).read_text(encoding="utf-8")
+        return Plan(entry.name, _licence_of(entry), files, card)
 
 
 def publish_to_hub(
@@ -141,10 +188,9 @@ def publish_to_hub(
     """
     address = HubAddress.parse(to)
     check_destination(address)  # before the gates, which take a while
-    with staged(source, licence) as folder:
-        entry = Entry.read(folder)
+    with staged(source, licence) as entry:
         message = f"Publish {entry.name} (architecture {entry.config.anas.arch_id}, {_licence_of(entry)})"
-        return push(folder, address, private=private, message=message)
+        return push(entry.folder, address, private=private, message=message)
 
 
 def _licence_of(entry: Entry) -> str:
@@ -152,55 +198,48 @@ def _licence_of(entry: Entry) -> str:
     return (weights.licence or "") if weights is not None else ""
 
 
-def check_gates(draft: Path, entry: Entry) -> None:
-    """Refuse a draft without complete and matching evidence.
+def check_gates(entry: Entry) -> None:
+    """Refuse a draft without complete and matching evidence; the weights are loaded once, each file run once.
 
     Raises :class:`EntryError` beginning with the gate's name: files, consistency, licence, calibration, cost,
     accuracy, weights, golden, parity.
     """
-    _named("files", draft, lambda: check_files(draft))
+
+    def passed(gate: str, step: Callable[[], T]) -> T:
+        try:
+            return step()
+        except AnasError as exc:
+            raise EntryError(f"gate {gate!r} of {entry.folder}: ", *exc.parts) from exc
+
+    passed("files", lambda: check_files(entry.folder))
     for name, gate in _GATES.items():
-        problem = gate(entry)
-        if problem:
-            raise EntryError(f"gate {name!r} of {draft}: {problem}")
-    _named("weights", draft, lambda: load_subnet(draft))
-    _named("golden", draft, lambda: read_golden(draft, entry.config))
-    images, golden, _ = _named("golden", draft, lambda: check_golden_torch(draft, entry))
-    _named("parity", draft, lambda: check_onnx_files(draft, entry, images, golden))
-    _named("parity", draft, lambda: _check_targets(draft, entry))
-    _named("cost", draft, lambda: _check_graph_counts(draft, entry))
+        passed(name, lambda gate=gate: gate(entry))  # type: ignore[misc]
+    subnet = passed("weights", lambda: load_subnet(entry))
+    passed("golden", lambda: check_torch(entry, subnet))
+    passed("parity", lambda: check_onnx_files(entry, subnet))
+    passed("parity", lambda: _check_targets(entry))
+    passed("cost", lambda: _check_graph_counts(entry))
 
 
-T = TypeVar("T")
-
-
-def _named(gate: str, draft: Path, step: Callable[[], T]) -> T:
-    """Run ``step``; its refusal becomes the gate's."""
-    try:
-        return step()
-    except AnasError as exc:
-        raise EntryError(f"gate {gate!r} of {draft}: {exc}") from exc
-
-
-def _check_graph_counts(draft: Path, entry: Entry) -> None:
+def _check_graph_counts(entry: Entry) -> None:
     """Count every file again that the report has a count of; drafts of older versions have none."""
     cost = entry.report.cost
     for name, recorded in ((cost and cost.onnx) or {}).items():
-        if (found := count_onnx_macs(draft / name)) != recorded:
+        if (found := count_onnx_macs(entry.folder / name)) != recorded:
             raise EntryError(
                 f"report.json says {recorded.macs} multiply-adds and {recorded.weights + recorded.biases} "
                 f"parameters of {name}, its graph has {found.macs} and {found.weights + found.biases}"
             )
 
 
-def _check_targets(draft: Path, entry: Entry) -> None:
+def _check_targets(entry: Entry) -> None:
     """Hold every file against its target once more; a target of the user's own was held when validated."""
     for name, info in entry.report.files.items():
         if info.parity is None or info.target not in list_targets():
             continue
         target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
-        if MANIFEST not in entry.files:  # what is published already was held to the target of its day
-            check_file(draft / name, target)
+        if not entry.is_published:  # what is published already was held to the target of its day
+            check_file(entry.folder / name, target)
         limits = target.tolerances
         if (
             info.parity.max_abs_logit_diff > limits.max_abs_logit_diff.value
@@ -212,7 +251,7 @@ def _check_targets(draft: Path, entry: Entry) -> None:
             )
 
 
-def _consistency(entry: Entry) -> str:
+def _consistency(entry: Entry) -> None:
     config, report = entry.config, entry.report
     problems = []
     if report.name != entry.name:
@@ -221,80 +260,88 @@ def _consistency(entry: Entry) -> str:
         problems.append(f"report.json measured architecture {report.arch_id}, not {config.anas.arch_id}")
     if report.accuracy is not None and report.accuracy.preprocessing != config.anas.preprocessing.mode:
         problems.append("the accuracy was measured with another preprocessing than config.json states")
-    return "; ".join(problems)
+    if problems:
+        raise EntryError("; ".join(problems))
 
 
-def _licence(entry: Entry) -> str:
+def _licence(entry: Entry) -> None:
     weights = entry.config.anas.weights
     if weights is None:
-        return "config.json states no weights; an entry without weights is not published, only listed"
+        raise EntryError("config.json states no weights; an entry without weights is not published")
     if (weights.licence or "").strip().lower() in NO_LICENCE:
         found = "have none" if weights.licence is None else f"are under {weights.licence!r}, which is none"
-        return (
-            f"the weights {found}; choose one that the training images allow and give it as --licence SPDX, "
-            "such as --licence CC-BY-4.0"
+        raise EntryError(
+            f"the weights {found}; choose one that the training images allow and give it, such as ",
+            Option("licence", "CC-BY-4.0"),
         )
     if broken := broken_terms(weights):
-        return "; ".join(broken)
-    if CARD in entry.files and MANIFEST in entry.files:
+        raise EntryError("; ".join(broken))
+    if CARD in entry.files and entry.is_published:
         stated = stated_licence((entry.folder / CARD).read_text(encoding="utf-8", errors="replace"))
         if stated != stated_licence(model_card(entry.config, entry.report)):
-            return f"{CARD} states another licence than {CONFIG}; publish the draft again"
-    return ""
+            raise EntryError(f"{CARD} states another licence than {CONFIG}; publish the draft again")
 
 
-def _calibration(entry: Entry) -> str:
+def _calibration(entry: Entry) -> None:
     if entry.config.anas.calibration is None:
-        return "batch norm was never calibrated; extract the draft again, which does: anas extract"
-    return ""
+        raise EntryError(
+            "batch norm was never calibrated; extract the draft again, which does: ", Call("extract", "RUN")
+        )
 
 
-def _cost(entry: Entry) -> str:
+def _cost(entry: Entry) -> None:
     config, cost = entry.config, entry.report.cost
     if cost is None:
-        return "report.json has no cost; extract the draft again, which counts it: anas extract"
+        raise EntryError(
+            "report.json has no cost; extract the draft again, which counts it: ", Call("extract", "RUN")
+        )
     network = (config.model_args.structure, config.arch, config.num_classes)
     macs, params = count_by_walking(*network)
     if (cost.macs, cost.params, cost.resolution) != (macs, params, config.arch.resolution):
-        return (
+        raise EntryError(
             f"report.json says {cost.macs} multiply-adds and {cost.params} parameters at {cost.resolution}, "
             f"the architecture has {macs} and {params} at {config.arch.resolution}"
         )
     authors = params_as_authors_count(*network)
     if cost.params_authors not in (None, authors):
-        return f"report.json says {cost.params_authors} parameters as the authors count, there are {authors}"
-    stray = sorted((cost.onnx or {}).keys() - entry.report.files.keys())
-    return f"report.json counts {', '.join(stray)}, which it does not list as a file" if stray else ""
-
-
-def _accuracy(entry: Entry) -> str:
-    if entry.report.accuracy is None:
-        return (
-            "report.json has no accuracy on a test split; drafts of a run have it (anas extract), and "
-            "imports with images in folders named by class"
+        raise EntryError(
+            f"report.json says {cost.params_authors} parameters as the authors count, there are {authors}"
         )
-    return ""
+    if stray := sorted((cost.onnx or {}).keys() - entry.report.files.keys()):
+        raise EntryError(f"report.json counts {', '.join(stray)}, which it does not list as a file")
 
 
-def _parity(entry: Entry) -> str:
+def _accuracy(entry: Entry) -> None:
+    if entry.report.accuracy is None:
+        raise EntryError(
+            "report.json has no accuracy on a test split; drafts of a run have it, and imports with images "
+            "in folders named by class"
+        )
+
+
+def _parity(entry: Entry) -> None:
     files = entry.report.files
     if not files:
-        return (
-            f"report.json lists no ONNX file; run: anas export {quoted(entry.folder)}; then: "
-            f"anas validate {quoted(entry.folder)}"
+        raise EntryError(
+            "report.json lists no ONNX file; run: ",
+            Call("export", entry.folder),
+            "; then: ",
+            Call("validate", entry.folder),
         )
-    unproved = [name for name, info in files.items() if info.parity is None]
-    if unproved:
-        names = ", ".join(unproved)
-        return f"{names} was never validated against torch; run: anas validate {quoted(entry.folder)}"
-    stray = [name for name in entry.files if name.endswith(".onnx") and name not in files]
-    if stray:
-        return f"{', '.join(stray)} lies in the draft but not in report.json; validate or remove it"
-    return ""
+    if unproved := [name for name, info in files.items() if info.parity is None]:
+        raise EntryError(
+            f"{', '.join(unproved)} was never validated against torch; run: ", Call("validate", entry.folder)
+        )
+    if stray := [name for name in entry.files if name.endswith(".onnx") and name not in files]:
+        raise EntryError(
+            f"{', '.join(stray)} lies in the draft but not in report.json; validate or remove it"
+        )
 
+
+T = TypeVar("T")
 
 # In the order in which a draft is made, so that the first refusal names the stage to go back to.
-_GATES: dict[str, Callable[[Entry], str]] = {
+_GATES: dict[str, Callable[[Entry], None]] = {
     "consistency": _consistency,
     "licence": _licence,
     "calibration": _calibration,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from anas_zoo.core.errors import NotOnShelfError, nearest
 from anas_zoo.core.resources import resource_folder, shelf_aliases
-from anas_zoo.zoo.entry import CONFIG
+from anas_zoo.entry import CONFIG
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubAddress

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
-from anas_zoo.zoo.evidence import EntryReport
-from anas_zoo.zoo.lacking import IMPORT_COMMAND
-from anas_zoo.zoo.schemas import EntryConfig
+from anas_zoo.entry import EntryConfig, EntryReport
+from anas_zoo.entry.licence import IMPORT_COMMAND
 
 __all__ = ["loading_section", "transform_lines"]
 
@@ -46,10 +44,11 @@ def loading_section(config: EntryConfig, report: EntryReport) -> str:
 def transform_lines(config: EntryConfig) -> str:
     """The lines that make the entry's own transform, a function of a PIL image, for use with torch."""
     return _code(
-        "from anas_zoo.zoo import Entry",
+        "from anas_zoo.data import eval_transform",
+        "from anas_zoo.entry import Entry",
         "",
-        f'preprocessing = Entry.read("./{config.anas.name}").config.anas.preprocessing',
-        "transform = preprocessing.to_preprocessing().transform(preprocessing.resolution)",
+        f'config = Entry.read("./{config.anas.name}").config',
+        "transform = eval_transform(config.anas.preprocessing, config.arch.resolution)",
     )
 
 
@@ -60,9 +59,8 @@ def _code(*lines: str) -> str:
 def _onnx(config: EntryConfig, report: EntryReport) -> str:
     p = config.anas.preprocessing
     file = "model.onnx" if "model.onnx" in report.files else sorted(report.files)[0]
-    resized, side = resized_short_side(p.resolution, p.crop_pct), p.resolution
-    if p.mode == "reference":
-        resized, side = REFERENCE_RESIZE, REFERENCE_CROP
+    resolution = config.arch.resolution
+    resized, side = p.sides(resolution)
     lines = [
         "import numpy as np",
         "import onnxruntime",
@@ -76,7 +74,7 @@ def _onnx(config: EntryConfig, report: EntryReport) -> str:
         "image = image.crop((left, top, left + side, top + side))",
         f"mean, std = np.float32({list(p.mean)}), np.float32({list(p.std)})",
         "pixels = ((np.asarray(image, np.float32) / 255 - mean) / std).transpose(2, 0, 1)",
-        *(_bicubic(side, p.resolution) if side != p.resolution else []),
+        *(_bicubic(side, resolution) if side != resolution else []),
         f'session = onnxruntime.InferenceSession("{config.anas.name}/{file}")',
         f'logits = session.run(None, {{"image": pixels[None]}})[0]  # (1, {config.num_classes})',
     ]

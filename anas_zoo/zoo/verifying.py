@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.core.errors import EntryError
-from anas_zoo.core.files import sha256_file
-from anas_zoo.zoo.entry import GOLDEN, WEIGHTS, Entry
-from anas_zoo.zoo.manifest import check_manifest
-from anas_zoo.zoo.runtime import run_onnx
+from anas_zoo.entry import GOLDEN, WEIGHTS, Entry, Parity
+from anas_zoo.zoo.predict import run_onnx
 
 if TYPE_CHECKING:
-    from anas_zoo.zoo.evidence import ParityInfo
+    from anas_zoo.nets import Subnet
 
-__all__ = ["Verification", "check_golden_torch", "check_onnx_files", "verify"]
+__all__ = ["Verification", "check_onnx_files", "check_torch", "verify"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,51 +60,51 @@ def _difference(got: Floats, golden: Floats, allowed: float, what: str) -> float
     return largest
 
 
-def _tolerance(golden: Floats, parity: ParityInfo | None = None) -> float:
+def _tolerance(golden: Floats, parity: Parity | None = None) -> float:
     allowed = RELATIVE_TOLERANCE * max(1.0, float(np.abs(golden).max()))
     return allowed + (0.0 if parity is None else PARITY_MARGIN * parity.max_abs_logit_diff)
 
 
-def check_golden_torch(folder: Path, entry: Entry) -> tuple[Floats, Floats, float]:
-    """Golden images and logits, and how far torch is from them today.
+def check_torch(entry: Entry, subnet: Subnet) -> float:
+    """Largest difference of the entry's network from its golden logits.
 
-    Raises :class:`EntryError` when that is too far, :class:`CheckpointError` when the
-    weights do not load.
+    Raises :class:`EntryError` when that is too far.
     """
     import torch
 
-    from anas_zoo.zoo.draft import load_subnet, read_golden
-
-    subnet = load_subnet(folder)
-    images, golden = read_golden(folder, entry.config)
+    golden = entry.golden
     with torch.no_grad():
-        logits = subnet(images)
-    expected = golden.numpy()
-    largest = _difference(logits.numpy(), expected, _tolerance(expected), f"{WEIGHTS} in torch")
-    return images.numpy(), expected, largest
+        logits = subnet(torch.from_numpy(golden.images)).numpy()
+    return _difference(logits, golden.logits, _tolerance(golden.logits), f"{WEIGHTS} in torch")
 
 
-def check_onnx_files(folder: Path, entry: Entry, images: Floats, golden: Floats) -> dict[str, float]:
+def check_onnx_files(entry: Entry, subnet: Subnet) -> dict[str, float]:
     """Largest difference from the golden logits of every exported file in the report.
 
-    Each is run with onnxruntime's graph optimizations and without them, and both have to agree.
+    Each is run with onnxruntime's graph optimizations and without them, and both have to agree. A file that
+    takes raw images gets ones like the golden images, and ``subnet`` says what is right for them.
 
     Raises :class:`EntryError` that names the file that is absent, altered or too far off.
     """
-    from anas_zoo.exporting.optimizations import UNOPTIMIZED, optimization_gap
+    import torch
+
+    from anas_zoo.exporting.image_input import raw_and_reference
+    from anas_zoo.exporting.validate import UNOPTIMIZED, optimization_gap
 
     differences = {}
     for name, info in entry.report.files.items():
-        path = folder / name
+        path = entry.folder / name
         if path.is_symlink() or not path.is_file():
             raise EntryError(f"{path}: no such file, but the report has its evidence")
-        if info.sha256 != sha256_file(path):
+        if info.sha256 != entry.sha256(name):
             raise EntryError(f"{path}: SHA-256 is not the one in report.json; validate the file again")
-        allowed = _tolerance(golden, info.parity)
+        inputs: npt.NDArray[Any] = entry.golden.images
+        expected = entry.golden.logits
+        allowed = _tolerance(expected, info.parity)
         if info.input == "uint8-nhwc":
-            inputs, expected = _raw(folder, entry, images)
-        else:
-            inputs, expected = images, golden
+            inputs, reference = raw_and_reference(torch.from_numpy(inputs), entry.config.anas.preprocessing)
+            with torch.no_grad():
+                expected = subnet(reference).numpy()
         ways = [run_onnx(path, inputs, optimize=optimize) for optimize in (True, False)]
         whats = [f"{name} in onnxruntime", f"{name} in onnxruntime {UNOPTIMIZED}"]
         differences[name] = max(
@@ -117,38 +115,26 @@ def check_onnx_files(folder: Path, entry: Entry, images: Floats, golden: Floats)
     return differences
 
 
-def _raw(folder: Path, entry: Entry, images: Floats) -> tuple[npt.NDArray[Any], Floats]:
-    """Raw images like the golden ones, and what torch says to them after the entry's preprocessing."""
-    import torch
-
-    from anas_zoo.exporting.raw_images import raw_and_reference
-    from anas_zoo.zoo.draft import load_subnet
-
-    preprocessing = entry.config.anas.preprocessing.to_preprocessing()
-    pixels, reference = raw_and_reference(torch.from_numpy(images), preprocessing)
-    with torch.no_grad():
-        logits: Floats = load_subnet(folder)(reference).numpy()
-    return pixels, logits
-
-
 def verify(folder: str | Path) -> Verification:
     """Check a published entry: every file's hash, the schemas, the golden logits in torch and onnxruntime.
 
     Raises :class:`EntryError` (or :class:`CheckpointError`) that names the file that is
     not what was published.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
+    from anas_zoo.zoo.draft import load_subnet
+
+    entry = Entry(folder)
+    if not entry.folder.is_dir():
         raise EntryError(f"{folder}: no such folder; give a published entry")
-    manifest = check_manifest(folder)
-    entry = Entry.read(folder, check_hashes=False)
+    files = len(entry.check_hashes().files)
     if entry.report.name != entry.name or entry.report.arch_id != entry.config.anas.arch_id:
         raise EntryError(f"{folder}: report.json is about another model than config.json")
     if entry.config.anas.weights is None:
         stray = [name for name in (WEIGHTS, GOLDEN) if name in entry.files]
         if stray:
             raise EntryError(f"{folder}: config.json states no weights, but {', '.join(stray)} is there")
-        return Verification(entry.name, len(manifest.files), 0, None, {})
-    images, golden, largest = check_golden_torch(folder, entry)
-    differences = check_onnx_files(folder, entry, images, golden)
-    return Verification(entry.name, len(manifest.files), len(images), largest, differences)
+        return Verification(entry.name, files, 0, None, {})
+    subnet = load_subnet(entry)
+    largest = check_torch(entry, subnet)
+    differences = check_onnx_files(entry, subnet)
+    return Verification(entry.name, files, len(entry.golden.images), largest, differences)

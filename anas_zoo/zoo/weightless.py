@@ -13,13 +13,23 @@ from pydantic import Field
 
 from anas_zoo.core.files import atomic_write, write_json
 from anas_zoo.core.schema import Schema, parse, read_yaml
+from anas_zoo.entry import (
+    CARD,
+    CONFIG,
+    REPORT,
+    Cost,
+    Entry,
+    EntryConfig,
+    EntryReport,
+    Preprocessing,
+    Published,
+    SpaceInfo,
+    compose_config,
+    write_manifest,
+)
+from anas_zoo.entry.config import ArchDict
 from anas_zoo.space import Architecture, SearchSpace, count_by_walking
 from anas_zoo.zoo.card import model_card
-from anas_zoo.zoo.config import compose_config
-from anas_zoo.zoo.entry import CARD, CONFIG, REPORT, Entry
-from anas_zoo.zoo.evidence import Cost, EntryReport, Published
-from anas_zoo.zoo.manifest import write_manifest
-from anas_zoo.zoo.schemas import ArchDict, EntryConfig, PreprocessingInfo, SpaceInfo
 
 __all__ = ["PublishedModel", "PublishedModels", "load_published", "shelf_readme", "write_shelf"]
 
@@ -67,7 +77,7 @@ def _entry(known: PublishedModels, model: PublishedModel) -> tuple[EntryConfig, 
         structure=space.structure,
         space=SpaceInfo(name=space.name, id=space.id),
         num_classes=NUM_CLASSES,
-        preprocessing=PreprocessingInfo(resolution=arch.resolution),
+        preprocessing=Preprocessing(transparency="dropped"),
         licence=known.licence,
     )
     figures = [

@@ -19,7 +19,6 @@ from anas_zoo.zoo import (
     Cost,
     EntryReport,
     build_config,
-    file_info,
     publish,
     write_draft,
     write_report,
@@ -61,7 +60,7 @@ def draft(tmp_path_factory: pytest.TempPathFactory) -> Path:
             source="noise", split="test", images=len(images), top1_pct=parity.torch_top1_pct
         ),
         "cost": Cost(macs=macs, params=params, resolution=arch.resolution),
-        "files": {path.name: file_info(path, target=target.name, opset=written.opset, parity=parity)},
+        "files": {path.name: written.model_copy(update={"parity": parity})},
     }
     write_report(folder, report.model_copy(update=full))
     return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import sys
@@ -166,7 +165,7 @@ def test_a_fine_tuning_is_resumed_with_moved_images(project: Path, monkeypatch: 
     run = FinetuneRun.open(project / "run")
     assert run.split == split
     assert run.recipe == recipe
-    own = run.origin.preprocessing.to_preprocessing()
-    assert run.source.preprocessing == dataclasses.replace(own, transparency="white")
+    own = run.origin.preprocessing
+    assert run.source.preprocessing == own.model_copy(update={"transparency": "white"})
     with pytest.raises(OutputError, match="holds a run of another recipe"):
         FinetuneRun.start(project / "run", FinetuneRecipe.load(changes={"data": "moved", "seed": 2}), entry)

@@ -13,8 +13,8 @@ from javascript import run_cases
 from PIL import Image
 
 from anas_zoo.core.geometry import crop_offset, resized_size
-from anas_zoo.zoo import PreprocessingInfo
-from anas_zoo.zoo.images import preprocess
+from anas_zoo.zoo import Preprocessing
+from anas_zoo.zoo.predict import preprocess
 
 FILTERS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")
 SOURCES = ((1, 1), (1, 7), (8, 8), (13, 5), (31, 64), (100, 67), (255, 256))
@@ -80,13 +80,13 @@ def test_a_part_of_a_resized_image_is_what_pillow_has_there(tmp_path: Path) -> N
 def test_a_strip_is_not_enlarged_as_a_whole(tmp_path: Path) -> None:
     # Which no memory could hold: 256 million pixels by 256.
     images = [np.full(shape, 7, np.uint8) for shape in ((1, 1_000_000, 3), (1_000_000, 1, 3))]
-    infos = [PreprocessingInfo(resolution=224, interpolation=name) for name in ("bicubic", "nearest")]
+    infos = [Preprocessing(interpolation=name) for name in ("bicubic", "nearest")]
     cases: list[dict[str, Any]] = [
-        {"do": "preprocess", "image": index, "info": info.model_dump(mode="json")}
+        {"do": "preprocess", "image": index, "info": info.model_dump(mode="json") | {"resolution": 224}}
         for index, info in itertools.product(range(2), infos)
     ]
     for case, result in zip(cases, run_cases(tmp_path, cases, images), strict=True):
-        want = preprocess(Image.fromarray(images[case["image"]]), infos[0])
+        want = preprocess(Image.fromarray(images[case["image"]]), infos[0], 224)
         assert np.array_equal(np.fromfile(result["file"], np.float32), want.ravel())
 
 
@@ -108,13 +108,15 @@ def preprocessing_cases(rng: np.random.Generator, mode: str) -> tuple[list[Pixel
 def test_the_networks_input_is_the_packages(mode: str, tolerance: float, tmp_path: Path) -> None:
     images, cases = preprocessing_cases(np.random.default_rng(1), mode)
     for case, result in zip(cases, run_cases(tmp_path, cases, images), strict=True):
-        want = preprocess(Image.fromarray(images[case["image"]]), PreprocessingInfo(**case["info"]))
+        info = dict(case["info"])
+        resolution = info.pop("resolution")
+        want = preprocess(Image.fromarray(images[case["image"]]), Preprocessing(**info), resolution)
         got = np.fromfile(result["file"], np.float32).reshape(want.shape)
         np.testing.assert_allclose(got, want, rtol=0, atol=tolerance, err_msg=str(case))
 
 
 def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
-    info = PreprocessingInfo(resolution=4).model_dump(mode="json") | {"mode": "squash"}
+    info = Preprocessing().model_dump(mode="json") | {"mode": "squash", "resolution": 4}
     image = np.zeros((4, 4, 3), np.uint8)
     (result,) = run_cases(tmp_path, [{"do": "preprocess", "image": 0, "info": info}], [image])
     assert result == {

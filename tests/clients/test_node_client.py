@@ -143,7 +143,7 @@ def unknown_transparency(entry: Path) -> None:
 
 
 def unknown_format(entry: Path) -> None:
-    change_json(entry / "config.json", lambda config: config["anas"].update(format=2))
+    change_json(entry / "config.json", lambda config: config["anas"].update(format=3))
 
 
 def few_labels(entry: Path) -> None:
@@ -177,7 +177,7 @@ def cut_golden(entry: Path) -> None:
             unknown_transparency,
             'config.json: anas.preprocessing cannot be used: transparency "mean"',
         ),
-        (unknown_format, "config.json: anas.format is 2, not 1"),
+        (unknown_format, "config.json: anas.format is 3, not 1 or 2"),
         (few_labels, "config.json: label_names are not 10 texts"),
         (way_out, 'the entry has no exported file "../model.onnx"; it has ../model.onnx'),
         (

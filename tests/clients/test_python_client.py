@@ -28,9 +28,9 @@ from anas_zoo.core.files import sha256_file
 from anas_zoo.core.geometry import Transparency
 from anas_zoo.core.images import opaque, read_image
 from anas_zoo.data import DigitsSource
-from anas_zoo.zoo import Classifier, PreprocessingInfo, verifying
-from anas_zoo.zoo.entry import read_config
-from anas_zoo.zoo.images import preprocess
+from anas_zoo.entry import read_config
+from anas_zoo.zoo import Classifier, Preprocessing, verifying
+from anas_zoo.zoo.predict import preprocess
 
 
 @pytest.fixture
@@ -150,19 +150,24 @@ FORMATS: dict[str, tuple[str, Callable[[Image.Image, Path], None]]] = {
 }  # fmt: skip
 
 INFOS = {
-    "native": PreprocessingInfo(resolution=192),
-    "on white": PreprocessingInfo(resolution=96, transparency="white"),
-    "digits": read_config(SHELF / "digits_s").anas.preprocessing,
-    "lanczos": PreprocessingInfo(resolution=77, interpolation="lanczos", crop_pct=0.9),
-    "reference": PreprocessingInfo(mode="reference", resolution=288, interpolation="bilinear"),
-    "reference down": PreprocessingInfo(mode="reference", resolution=192, interpolation="bilinear"),
-    "reference as it is": PreprocessingInfo(mode="reference", resolution=224, interpolation="bilinear"),
+    "native": (Preprocessing(transparency="dropped"), 192),
+    "on white": (Preprocessing(), 96),
+    "digits": (read_config(SHELF / "digits_s").anas.preprocessing, 6),
+    "lanczos": (Preprocessing(interpolation="lanczos", crop_pct=0.9), 77),
+    "reference": (Preprocessing(mode="reference"), 288),
+    "reference down": (Preprocessing(mode="reference"), 192),
+    "reference as it is": (Preprocessing(mode="reference"), 224),
 }
 
 
-def preprocessing_of(info: PreprocessingInfo) -> Any:
-    config = {"anas": {"preprocessing": info.model_dump(mode="json")}}
-    return client.Preprocessing(config, Path("config.json"))
+def config_of(kind: str, **changes: str) -> dict[str, Any]:
+    info, resolution = INFOS[kind]
+    own = info.model_dump(mode="json") | changes
+    return {"anas": {"preprocessing": own, "arch": {"resolution": resolution}}}
+
+
+def preprocessing_of(kind: str) -> Any:
+    return client.Preprocessing(config_of(kind), Path("config.json"))
 
 
 @pytest.mark.parametrize("kind", INFOS)
@@ -170,8 +175,8 @@ def preprocessing_of(info: PreprocessingInfo) -> Any:
 def test_pixels_are_those_of_the_package(form: str, kind: str, photo: Image.Image, tmp_path: Path) -> None:
     file, save_as = FORMATS[form]
     save_as(photo, tmp_path / file)
-    want = preprocess(read_image(tmp_path / file), INFOS[kind])
-    prepare = preprocessing_of(INFOS[kind])
+    want = preprocess(read_image(tmp_path / file), *INFOS[kind])
+    prepare = preprocessing_of(kind)
     got = prepare(client.read_rgb(tmp_path / file, prepare.transparency))
     assert got.dtype == np.float32
     assert got.flags["C_CONTIGUOUS"]
@@ -187,17 +192,16 @@ def test_transparent_colours_are_those_of_the_package(content: bytes, transparen
 
 def test_unknown_ways_of_preprocessing_are_refused() -> None:
     for key, value in {"transparency": "grey", "colour": "bgr", "mode": "squash"}.items():
-        info = INFOS["native"].model_dump(mode="json") | {key: value}
         with pytest.raises(
             client.ClassifyError, match=rf"config.json: anas.preprocessing.{key} is '{value}'"
         ):
-            client.Preprocessing({"anas": {"preprocessing": info}}, Path("config.json"))
+            client.Preprocessing(config_of("native", **{key: value}), Path("config.json"))
 
 
 def test_a_strip_takes_little_memory() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for size in ((10_000, 1), (1, 10_000)):
-        assert preprocessing_of(INFOS["native"])(Image.new("RGB", size)).shape == (3, 192, 192)
+        assert preprocessing_of("native")(Image.new("RGB", size)).shape == (3, 192, 192)
     # Enlarged as a whole it has 1.4 GB.
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
 

@@ -29,6 +29,10 @@ def config(**changes: object) -> Callable[[Path], None]:
     return lambda entry: edit(entry / "config.json", lambda c: c["anas"]["preprocessing"].update(changes))
 
 
+def arch(**changes: object) -> Callable[[Path], None]:
+    return lambda entry: edit(entry / "config.json", lambda c: c["anas"]["arch"].update(changes))
+
+
 def flipped(name: str) -> Callable[[Path], None]:
     def damage(entry: Path) -> None:
         content = bytearray((entry / name).read_bytes())
@@ -91,12 +95,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a list": (lambda e: (e / "config.json").write_text("[]"), "config.json: anas.format is missing"),
     "deep json": (lambda e: (e / "config.json").write_text("[" * 99_999), "config.json: not valid JSON"),
     "later format": (
-        lambda e: edit(e / "config.json", lambda c: c["anas"].update(format=2)), "a newer format",
+        lambda e: edit(e / "config.json", lambda c: c["anas"].update(format=3)), "a newer format",
     ),
     "unknown mode": (config(mode="fancy"), "mode is 'fancy', known: ('native', 'reference')"),
     "unknown filter": (config(interpolation="magic"), "no resize that exists ('magic'"),
-    "no size": (config(resolution=0), "no resize that exists"),
-    "a true size": (config(resolution=True), "anas.preprocessing.resolution is missing or of wrong type"),
+    "no size": (arch(resolution=0), "no resize that exists"),
+    "a true size": (arch(resolution=True), "anas.arch.resolution is missing or of wrong type"),
     "crop of all": (config(crop_pct=1.5), "no resize that exists"),
     "two means": (config(mean=[0.5, 0.5]), "are three numbers"),
     "no deviation": (config(std=[0.5, 0, 0.5]), "are three numbers, std without zeros"),

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from anas_zoo.data import (
     eval_tensor,
     with_preprocessing,
 )
-from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.entry import IMAGENET
 
 SEED = (7, 0)
 AS_THEY_ARE = AugmentationRecipe()
@@ -242,7 +241,7 @@ def test_transparent_images_are_shown_as_the_preprocessing_says(tmp_path: Path) 
     for name in "xy":
         Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "a" / f"{name}.png")
     source = FolderSource(tmp_path)
-    dropped = with_preprocessing(source, replace(IMAGENET, transparency="dropped"))
+    dropped = with_preprocessing(source, IMAGENET.model_copy(update={"transparency": "dropped"}))
     for images, level in ((source, 1.0), (dropped, 0.0)):
         memory = MemoryImages(images, range(2), side=24, share=Share(2), augmentation=AS_THEY_ARE)
         recipe = StreamRecipe(side=16, workers=0, auto_augment="")

@@ -14,7 +14,8 @@ from PIL import Image
 from anas_zoo.core.errors import ConfigError, DataError
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.core.schema import parse
-from anas_zoo.data import DigitsSource, Preprocessing, Split, SplitRecipe, make_split
+from anas_zoo.data import DigitsSource, Split, SplitRecipe, make_split
+from anas_zoo.entry import Preprocessing
 
 
 @dataclass

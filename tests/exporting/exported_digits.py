@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from anas_zoo.exporting import Target, export_onnx
-from anas_zoo.exporting.folding import fold_batch_norm
+from anas_zoo.exporting.graph import fold_batch_norm
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
 from anas_zoo.space import Architecture, SearchSpace
 

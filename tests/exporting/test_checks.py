@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from exported_digits import TARGET, file_bytes, proto, write_file
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.exporting import check_file
@@ -45,22 +45,6 @@ def halve_weight(model: onnx.ModelProto) -> None:
     weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), weight.name))
 
 
-def shorten_weight(model: onnx.ModelProto) -> None:
-    weight = model.graph.initializer[0]
-    weight.raw_data = weight.raw_data[:-4]
-
-
-def move_weight_out(model: onnx.ModelProto) -> None:
-    weight = model.graph.initializer[0]
-    weight.data_location = TensorProto.EXTERNAL
-    weight.external_data.add(key="location", value="../elsewhere.bin")
-    weight.ClearField("raw_data")
-
-
-def leave_a_trace(model: onnx.ModelProto) -> None:
-    model.graph.node[3].metadata_props.add(key="stack_trace", value="File ...")
-
-
 def other_opset(model: onnx.ModelProto) -> None:
     model.opset_import[0].version = 20
 
@@ -71,10 +55,6 @@ def custom_operators(model: onnx.ModelProto) -> None:
 
 def break_the_graph(model: onnx.ModelProto) -> None:
     model.graph.node[5].input[0] = "nowhere"
-
-
-def wrong_shape_inside(model: onnx.ModelProto) -> None:
-    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 11
 
 
 def no_graph(model: onnx.ModelProto) -> None:
@@ -94,13 +74,9 @@ def test_the_real_file_passes(tmp_path: Path) -> None:
         (free_side, "only the batch may be free"),
         (poison_weight, "stem.conv.weight has values that are not finite"),
         (halve_weight, "stem.conv.weight is float16"),
-        (shorten_weight, "stem.conv.weight is damaged"),
-        (move_weight_out, "its weights lie outside the file"),
-        (leave_a_trace, "node metadata"),
         (other_opset, "operator sets are ai.onnx 20, needed is ai.onnx 17 alone"),
         (custom_operators, "com.example 1"),
         (break_the_graph, "checker refuses it .*nowhere"),
-        (wrong_shape_inside, "checker refuses it"),
         (no_graph, "no graph"),
     ],
 )
@@ -115,26 +91,18 @@ def test_every_fault_is_found(tmp_path: Path, tamper: Callable[[onnx.ModelProto]
 
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     model = proto()
-    for tamper in (rename_input, poison_weight, leave_a_trace):
+    for tamper in (rename_input, poison_weight, custom_operators):
         tamper(model)
-    with pytest.raises(ExportError, match=r"inputs are .* not finite; .* metadata"):
+    with pytest.raises(ExportError, match=r"inputs are .* not finite; .*com\.example 1"):
         check_file(write_file(tmp_path / "bad.onnx", model), TARGET)
 
 
-@pytest.mark.parametrize("cut", [0, 1, 100, 5_000, 0.5, 0.999])
+@pytest.mark.parametrize("cut", [0, 100, 0.999])
 def test_a_truncated_file_is_one_line(tmp_path: Path, cut: float) -> None:
     content = file_bytes()
     end = int(cut * len(content)) if isinstance(cut, float) else cut
     with pytest.raises(ExportError, match=r"bad\.onnx") as caught:
         check_file(write_file(tmp_path / "bad.onnx", content[:end]), TARGET)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["Conv", "image"])
-def test_names_that_are_no_text_are_one_line(tmp_path: Path, name: str) -> None:
-    content = file_bytes().replace(name.encode(), b"\xff" * len(name))
-    with pytest.raises(ExportError, match=r"bad\.onnx") as caught:
-        check_file(write_file(tmp_path / "bad.onnx", content), TARGET)
     assert "\n" not in str(caught.value)
 
 

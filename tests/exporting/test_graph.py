@@ -15,10 +15,7 @@ from exported_digits import SPACE, calibrated, folded, images, smallest
 from onnx.reference import ReferenceEvaluator
 
 from anas_zoo.core.errors import ExportError
-from anas_zoo.exporting import newest_opset
-from anas_zoo.exporting.folding import fold_batch_norm
-from anas_zoo.exporting.graph import write_graph
-from anas_zoo.exporting.rewrites import REWRITES
+from anas_zoo.exporting.graph import fold_batch_norm, write_graph
 from anas_zoo.nets import Subnet
 
 ARCHS = {
@@ -34,10 +31,10 @@ def run(model: onnx.ModelProto, batch: torch.Tensor) -> npt.NDArray[np.float32]:
     return logits
 
 
-@pytest.mark.parametrize("opset", range(17, newest_opset() + 1))
+@pytest.mark.parametrize("opset", [17, 18, 20, 22])
 def test_every_opset_computes_the_same(opset: int) -> None:
     network, batch = folded(SPACE.smallest), images(3, seed=8)
-    model = write_graph(network, SPACE.smallest.resolution, opset=opset, rewrites=REWRITES)
+    model = write_graph(network, SPACE.smallest.resolution, opset=opset)
     onnx.checker.check_model(model, full_check=True)
     with torch.no_grad():
         np.testing.assert_allclose(run(model, batch), network(batch).numpy(), atol=1e-5)
@@ -64,9 +61,9 @@ def test_it_is_what_torchs_exporter_writes(name: str) -> None:
     np.testing.assert_allclose(run(ours, batch), run(theirs, batch), atol=1e-5)
 
 
-def double(network: Subnet, side: int, batch: torch.Tensor, rewrites: tuple[str, ...]) -> npt.NDArray[Any]:
+def double(network: Subnet, side: int, batch: torch.Tensor) -> npt.NDArray[Any]:
     """Computed in float64 by onnx's reference implementation."""
-    model = write_graph(network, side, opset=17, dtype=torch.float64, rewrites=rewrites)
+    model = write_graph(network, side, opset=17, dtype=torch.float64)
     cast = model.graph.node[-1]
     assert cast.op_type == "Cast"
     model.graph.output[0].CopyFrom(
@@ -79,31 +76,13 @@ def double(network: Subnet, side: int, batch: torch.Tensor, rewrites: tuple[str,
 
 
 @pytest.mark.parametrize("side", [SPACE.smallest.resolution, SPACE.smallest.resolution + 1])
-@pytest.mark.parametrize("rewrite", REWRITES)
-def test_every_rewrite_is_exact(rewrite: str, side: int) -> None:
+def test_it_is_exact_in_double_precision(side: int) -> None:
     network, batch = folded(SPACE.smallest), images(2, side, seed=6)
-    plain = double(network, side, batch, ())
-    rewritten = double(network, side, batch, (rewrite,))
-    np.testing.assert_allclose(rewritten, plain, rtol=0, atol=1e-12 * np.abs(plain).max())
+    plain = double(network, side, batch)
     with torch.no_grad():
         expected = network.double()(batch.double()).numpy()
     # ONNX keeps the hard sigmoid's slope, 1/6, in single precision.
     np.testing.assert_allclose(plain, expected, rtol=0, atol=1e-7 * np.abs(plain).max())
-
-
-def kinds(rewrites: tuple[str, ...] = ()) -> Counter[str]:
-    model = write_graph(folded(SPACE.smallest), SPACE.smallest.resolution, opset=17, rewrites=rewrites)
-    return Counter(node.op_type for node in model.graph.node)
-
-
-def test_rewrites_change_what_they_say() -> None:
-    plain = kinds()
-    assert plain["Gemm"] == 1
-    assert kinds(("gemm-head",))["Gemm"] == 2
-    gates = plain["HardSigmoid"]
-    assert gates > 0
-    assert kinds(("gemm-gate",))["Gemm"] == 1 + 2 * gates
-    assert plain["AveragePool"] > kinds(("strided-shortcut",))["AveragePool"]
 
 
 def test_the_graph_is_clean() -> None:

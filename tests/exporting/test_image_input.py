@@ -21,16 +21,17 @@ from timm.data import create_transform
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.core.geometry import Interpolation
-from anas_zoo.data import DigitsSource, Preprocessing
+from anas_zoo.data import DigitsSource, eval_transform
 from anas_zoo.data.glyphs import GlyphsSource
+from anas_zoo.entry import Preprocessing
 from anas_zoo.exporting.image_input import with_image_input
 
 Array = npt.NDArray[Any]
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-NATIVE = Preprocessing("bicubic", 0.875, MEAN, STD)
+NATIVE = Preprocessing(mean=MEAN, std=STD)
 REFERENCE = NATIVE.in_mode("reference")
-OPSETS = [17, 18, 19, 21, 23, 25]
+OPSETS = [17, 22]
 # Wide, high, square, very high (where Pillow turns its passes round), tiny, of one line, of the very size.
 SIZES = [(640, 427), (333, 500), (300, 300), (130, 400), (9, 5), (5, 9), (1, 40), (40, 1), (256, 256)]
 # Grey levels of 255. Without a second resize there is no difference at all; torch rounds that one in float32.
@@ -75,7 +76,7 @@ def grey_levels(got: Array, want: Array) -> Array:
     [
         (NATIVE, 64),
         (NATIVE, 224),
-        (Preprocessing("bilinear", 1.0, MEAN, STD), 14),
+        (Preprocessing(interpolation="bilinear", crop_pct=1.0, mean=MEAN, std=STD), 14),
         (REFERENCE, 96),
         (REFERENCE, 224),
         (REFERENCE, 288),
@@ -84,7 +85,7 @@ def grey_levels(got: Array, want: Array) -> Array:
 )
 def test_a_photo_is_prepared_as_timm_does(preprocessing: Preprocessing, side: int, opset: int) -> None:
     running = session(with_image_input(pass_through(side, opset), preprocessing, side))
-    transform = preprocessing.transform(side)
+    transform = eval_transform(preprocessing, side)
     for size in SIZES:
         image = photo().resize(size)
         got, want = run(running, image)[0], transform(image).numpy()
@@ -95,7 +96,7 @@ def test_a_photo_is_prepared_as_timm_does(preprocessing: Preprocessing, side: in
             assert np.array_equal(got, want), size
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     width=st.integers(1, 90),
     height=st.integers(1, 90),
@@ -108,9 +109,9 @@ def test_noise_of_any_size_is_prepared_as_timm_does(
     width: int, height: int, side: int, crop_pct: float, interpolation: Interpolation, seed: int
 ) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    preprocessing = Preprocessing(interpolation, crop_pct, MEAN, STD)
+    preprocessing = Preprocessing(interpolation=interpolation, crop_pct=crop_pct, mean=MEAN, std=STD)
     running = session(with_image_input(pass_through(side, 17), preprocessing, side))
-    want = preprocessing.transform(side)(Image.fromarray(noise)).numpy()
+    want = eval_transform(preprocessing, side)(Image.fromarray(noise)).numpy()
     assert np.array_equal(run(running, Image.fromarray(noise))[0], want)
 
 
@@ -128,9 +129,12 @@ def test_a_strip_is_prepared_as_timm_does_within_a_grey_level(
     """Pillow cuts its middle out first; here, what Pillow makes of all of it comes out to the bit."""
     size = (narrow, narrow * times + 1) if wide else (narrow * times + 1, narrow)
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    image, preprocessing = Image.fromarray(noise), Preprocessing(interpolation, 0.875, MEAN, STD)
+    image, preprocessing = (
+        Image.fromarray(noise),
+        Preprocessing(interpolation=interpolation, mean=MEAN, std=STD),
+    )
     got = run(session(with_image_input(pass_through(side, 17), preprocessing, side)), image)[0]
-    assert grey_levels(got, preprocessing.transform(side)(image).numpy()).max() < 1.001
+    assert grey_levels(got, eval_transform(preprocessing, side)(image).numpy()).max() < 1.001
     timms = create_transform((3, side, side), crop_pct=0.875, interpolation=interpolation, mean=MEAN, std=STD)
     assert np.array_equal(got, timms(image).numpy())
 
@@ -160,7 +164,7 @@ def test_logits_of_a_real_network_stay_what_they_were(source: Any) -> None:
     plain, prepared = session(network), session(with_image_input(network, own, digits.SIDE))
     images = [source.image(index) for index in range(20)]
     for image in images:
-        want = plain.run(["logits"], {"image": own.transform(digits.SIDE)(image).numpy()[None]})[0]
+        want = plain.run(["logits"], {"image": eval_transform(own, digits.SIDE)(image).numpy()[None]})[0]
         # The same pixels; around the network, onnxruntime may fuse its operators in another way.
         np.testing.assert_allclose(run(prepared, image), want, rtol=0, atol=1e-5)
 
@@ -193,59 +197,7 @@ def test_a_fixed_batch_stays_fixed() -> None:
     assert session(model).get_inputs()[0].shape == [1, "height", "width", 3]
 
 
-def test_names_that_the_network_uses_are_left_to_it() -> None:
-    """The input is seen inside a branch, listed weights stay inputs, and our prefix is taken."""
-    inside = [
-        helper.make_graph(
-            [helper.make_node(operator, ["image", "image_input.Min_2"], [f"{operator}_out"])],
-            operator,
-            [],
-            [helper.make_tensor_value_info(f"{operator}_out", TensorProto.FLOAT, None)],
-        )
-        for operator in ("Add", "Sub")
-    ]
-    node = helper.make_node("If", ["yes"], ["logits"], then_branch=inside[0], else_branch=inside[1])
-    weight = helper.make_tensor("image_input.Min_2", TensorProto.FLOAT, [], [2.0])
-    yes = helper.make_tensor("yes", TensorProto.BOOL, [], [True])
-    image, logits = pass_through(8, 18).graph.input[0], pass_through(8, 18).graph.output[0]
-    listed = helper.make_tensor_value_info(weight.name, TensorProto.FLOAT, [])
-    graph = helper.make_graph([node], "g", [image, listed], [logits], initializer=[weight, yes])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    got = run(session(with_image_input(model, NATIVE, 8)), photo())
-    plain = run(session(with_image_input(pass_through(8, 18), NATIVE, 8)), photo())
-    assert np.array_equal(got, plain + 2)
-
-
-def _of_float16() -> onnx.ModelProto:
-    model = pass_through(8, 18)
-    for value in (model.graph.input[0], model.graph.output[0]):
-        value.type.tensor_type.elem_type = TensorProto.FLOAT16
-    return model
-
-
-def _of_two_inputs() -> onnx.ModelProto:
-    model = pass_through(8, 18)
-    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
-    return model
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (lambda: pass_through(9, 18), r"is float \['batch', 3, 9, 9\], needed is float \(batch, 3, 8, 8\)"),
-        (_of_float16, r"is float16 .*needed is float \(batch, 3, 8, 8\)"),
-        (_of_two_inputs, r"inputs are \['image', 'mask'\], needed is \['image'\]"),
-        (lambda: pass_through(8, 16), "needs opset 17 or newer, the file has 16"),
-        (lambda: with_image_input(pass_through(8, 18), NATIVE, 8), "takes uint8 images already"),
-    ],
-)
-def test_other_networks_are_refused_in_one_line(model: Any, message: str) -> None:
-    with pytest.raises(ExportError, match=message) as caught:
-        with_image_input(model(), NATIVE, 8)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("interpolation", ["nearest", "box", "hamming", "lanczos"])
 def test_other_filters_are_refused(interpolation: Interpolation) -> None:
     with pytest.raises(ExportError, match=f"{interpolation!r}.*it can with: bilinear, bicubic"):
-        with_image_input(pass_through(8, 18), Preprocessing(interpolation, 1.0, MEAN, STD), 8)
+        with_image_input(pass_through(8, 18), Preprocessing(interpolation=interpolation), 8)

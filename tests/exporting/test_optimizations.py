@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from quantized_twice import FINE, round_twice
 from torch import Tensor
 
 from anas_zoo.core.errors import EntryError, ParityError
 from anas_zoo.core.files import sha256_file
 from anas_zoo.exporting import Target, validate_onnx
-from anas_zoo.exporting.optimizations import optimization_gap
+from anas_zoo.exporting.validate import optimization_gap
 from anas_zoo.nets import Subnet
 from anas_zoo.zoo import Entry, entry_folder, load_subnet, write_report
-from anas_zoo.zoo.draft import read_golden
 from anas_zoo.zoo.verifying import check_onnx_files
 
 FOLDER = entry_folder("digits_s")
@@ -24,8 +24,8 @@ INT8 = Target.load("ort-cpu-int8")
 
 
 def network() -> tuple[Subnet, Tensor, Tensor]:
-    images, logits = read_golden(FOLDER, Entry.read(FOLDER).config)
-    return load_subnet(FOLDER), images, logits
+    golden = Entry(FOLDER).golden
+    return load_subnet(FOLDER), torch.from_numpy(golden.images), torch.from_numpy(golden.logits)
 
 
 def test_a_file_that_optimizations_change_is_stopped(tmp_path: Path) -> None:
@@ -65,9 +65,8 @@ def test_publishing_and_verifying_run_both_ways(tmp_path: Path) -> None:
     draft = shutil.copytree(FOLDER, tmp_path / "digits_s")
     for name in ("manifest.json", "README.md"):
         (draft / name).unlink()
-    _, images, logits = network()
-    entry = Entry.read(draft)
-    assert set(check_onnx_files(draft, entry, images.numpy(), logits.numpy())) == {"model.onnx"}
+    subnet, entry = load_subnet(draft), Entry.read(draft)
+    assert set(check_onnx_files(entry, subnet)) == {"model.onnx"}
     file = round_twice(FOLDER / "model.onnx", draft / "model.onnx")
     info = entry.report.files["model.onnx"]
     assert info.parity is not None
@@ -75,7 +74,7 @@ def test_publishing_and_verifying_run_both_ways(tmp_path: Path) -> None:
     info = info.model_copy(update={"sha256": sha256_file(file), "parity": parity})
     write_report(draft, entry.report.model_copy(update={"files": {"model.onnx": info}}))
     with pytest.raises(EntryError, match=r"model\.onnx: onnxruntime's graph optimizations change its logits"):
-        check_onnx_files(draft, Entry.read(draft), images.numpy(), logits.numpy())
+        check_onnx_files(Entry.read(draft), subnet)
 
 
 def test_the_limit_is_a_matter_of_rounding() -> None:

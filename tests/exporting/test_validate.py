@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from exported_digits import SIDE, TARGET, file_bytes, images, proto, smallest, write_file
+from exported_digits import SIDE, TARGET, images, proto, smallest, write_file
 from onnx import helper, numpy_helper
-from test_checks import freeze_batch, poison_weight, rename_input, rename_output
+from test_checks import rename_input
 
 from anas_zoo.core.errors import (
     AgreementError,
@@ -21,7 +21,8 @@ from anas_zoo.core.errors import (
     NonFiniteError,
     ParityError,
 )
-from anas_zoo.exporting import ParityReport, Target, checks, validate_onnx
+from anas_zoo.entry import Parity
+from anas_zoo.exporting import Target, checks, validate_onnx
 
 COUNT = 100  # one whole batch of the pass over all images, and a part of one
 
@@ -69,19 +70,6 @@ def drop_images(model: onnx.ModelProto) -> None:
     model.graph.node.append(helper.make_node("Slice", ["all", "from", "to", "axis"], ["logits"]))
 
 
-def frozen_inside(model: onnx.ModelProto) -> None:
-    """A reshape that only fits one image, while the file promises any batch."""
-    last = model.graph.node[-1]
-    last.output[0] = "free"
-    shape = helper.make_tensor_value_info("shape", onnx.TensorProto.INT64, [2])
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 10], dtype=np.int64), shape.name))
-    model.graph.node.append(helper.make_node("Reshape", ["free", shape.name], ["one"]))
-    # Hides from shape inference that the reshape knows its batch.
-    model.graph.initializer.append(numpy_helper.from_array(np.zeros((1, 10), dtype=np.float32), "none"))
-    model.graph.node.append(helper.make_node("Add", ["free", "none"], ["sum"]))
-    model.graph.node.append(helper.make_node("Add", ["sum", "one"], ["logits"]))
-
-
 def needs_six(model: onnx.ModelProto) -> None:
     """Adds zero times the logits of the sixth image: right where there is one, an error where not."""
     model.graph.node[-1].output[0] = "plain"
@@ -101,8 +89,9 @@ def test_parity_of_a_real_file(tmp_path: Path) -> None:
     assert report.top1_agreement_pct == 100.0
     assert report.top1_pct == report.torch_top1_pct == 75.0
     assert report.target == "ort-cpu-fp32"
+    assert report.runtime is not None
     assert report.runtime.startswith("onnxruntime 1.")
-    assert ParityReport.model_validate(json.loads(json.dumps(report.to_dict()))) == report
+    assert Parity.model_validate(json.loads(json.dumps(report.to_dict()))) == report
     assert subnet.training
 
 
@@ -118,13 +107,9 @@ def test_labels_may_be_unknown_and_images_few(tmp_path: Path) -> None:
     ("tamper", "error", "said"),
     [
         (wrong_layer, ParityError, "logits differ by .* in batches of 64, at most 0.001 is allowed"),
-        (poison_weight, NonFiniteError, "stem.conv.weight has values that are not finite"),
         (overflow, NonFiniteError, r"not finite for \d+ of 100 images"),
         (constant, ConstantOutputError, "the same for all 100 images"),
         (rename_input, InterfaceError, r"inputs are \['x'\], needed is \['image'\]"),
-        (rename_output, InterfaceError, r"outputs are \['y'\], needed is \['logits'\]"),
-        (freeze_batch, InterfaceError, "batch of its input is 1, needed is the free dimension"),
-        (frozen_inside, ParityError, r"onnxruntime .* cannot run a batch of 64 \("),
         (needs_six, ParityError, r"onnxruntime .* cannot run a batch of 1 \("),
         (drop_images, InterfaceError, "a batch of 64 gives 5 rows"),
         (reverse_batch, ParityError, "logits differ by .* in a batch of 7"),
@@ -172,17 +157,6 @@ def test_the_file_of_another_network_or_size(tmp_path: Path) -> None:
     other.reset_classifier(7)
     with pytest.raises(InterfaceError, match=r"output is \[10\] per image, the network's is \[7\]"):
         validate_onnx(path, other, images(8), None, target=TARGET)
-
-
-@pytest.mark.parametrize("content", [b"", b"nothing of the kind", 0.5])
-def test_a_truncated_or_foreign_file(tmp_path: Path, content: bytes | float) -> None:
-    whole = file_bytes()
-    part = content if isinstance(content, bytes) else whole[: int(content * len(whole))]
-    path = write_file(tmp_path / "bad.onnx", part)
-    with pytest.raises(ExportError, match=r"bad\.onnx") as caught:
-        validate_onnx(path, smallest(), images(8), None, target=TARGET)
-    assert not isinstance(caught.value, ParityError)
-    assert "\n" not in str(caught.value)
 
 
 def test_data_that_does_not_fit(tmp_path: Path) -> None:

@@ -22,13 +22,14 @@ from anas_zoo.cli.latency import fit
 from anas_zoo.cli.serve import serve
 from anas_zoo.core import errors, images, plain_data
 from anas_zoo.data import open_source, tar_index
+from anas_zoo.entry import manifest, tensors
 from anas_zoo.exporting import list_targets
 from anas_zoo.exporting.validate import BATCH_SIZE, BATCH_SIZES
 from anas_zoo.nets import authors
 from anas_zoo.pipeline import Recipe
 from anas_zoo.space import architecture
 from anas_zoo.training import trainer
-from anas_zoo.zoo import draft, evidence, list_models
+from anas_zoo.zoo import list_models
 
 DOCUMENTS = [*documents(), "CONTRIBUTING.md", "export/clients/README.md", "models/README.md"]
 ROLE = re.compile(r":(?:func|class|meth|mod|data|attr|exc):`~?([\w.]+)`")
@@ -165,7 +166,7 @@ def facts() -> list[tuple[str, str, object]]:
         ("docs/clients.md", r"elsewhere than on (\d+)", inspect.signature(serve).parameters["port"].default),
         ("CHANGELOG.md", r"`glyphs`: (\d+) classes", len(glyphs.label_names)),
         ("CHANGELOG.md", r"Export for (\w+) targets", NUMBERS[len(list_targets())]),
-        (security, r"more than (\d+) files", evidence.MAX_FILES),
+        (security, r"more than (\d+) files", manifest.MAX_FILES),
         (security, r"JSON \| over (\d+) MB", plain_data.MAX_JSON_BYTES // 2**20),
         (security, r"YAML \| over (\d+) kB", plain_data.MAX_YAML_BYTES // 2**10),
         (security, r"nested deeper than (\d+)", plain_data.MAX_DEPTH),
@@ -176,7 +177,7 @@ def facts() -> list[tuple[str, str, object]]:
         ),
         (security, r"classes over ([\d ]+) \|", f"{authors.MAX_CLASSES:,}".replace(",", " ")),
         (security, r"depth over (\d+)", architecture.MAX_PARTS),
-        (security, r"over (\d+) golden images", draft.MAX_GOLDEN),
+        (security, r"over (\d+) golden images", tensors.MAX_GOLDEN),
         (security, r"overlapping zips; over (\d+) GB", authors.MAX_BYTES // 2**30),
         (security, r"images \| over (\d+) million", images.MAX_PIXELS // 10**6),
         (security, r"labels over (\d+) MB", tar_index.MAX_LABEL_BYTES // 2**20),

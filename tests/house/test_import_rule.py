@@ -15,6 +15,7 @@ PACKAGE = Path(anas_zoo.__file__).parent
 LAYERS = {
     "core": 0,
     "space": 1,
+    "entry": 2,
     "nets": 3,
     "data": 3,
     "training": 4,

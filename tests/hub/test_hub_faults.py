@@ -12,7 +12,7 @@ from hub_server import Hub
 from hub_store import StoredFile
 
 from anas_zoo.core.files import sha256_file
-from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.entry import write_manifest
 
 pytest_plugins = ["hub_fixtures"]
 

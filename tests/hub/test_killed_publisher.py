@@ -12,7 +12,7 @@ from hub_faults import Fault, Kind
 from hub_program import ROOT, SHELF, Program, content_of, environment, repository, visible
 from hub_server import Hub
 
-from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.entry import write_manifest
 
 pytest_plugins = ["hub_fixtures"]
 

@@ -9,7 +9,7 @@ from hub_program import Program, content_of, environment, repository, visible
 from hub_server import Hub
 from hub_store import StoredFile
 
-from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.entry import write_manifest
 
 pytest_plugins = ["hub_fixtures"]
 

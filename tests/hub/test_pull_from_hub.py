@@ -7,7 +7,7 @@ import pytest
 from hub_program import SHELF, Program, cached, content_of, environment, repository
 from hub_server import Hub
 
-from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.entry import write_manifest
 
 pytest_plugins = ["hub_fixtures"]
 

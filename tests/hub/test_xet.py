@@ -10,7 +10,7 @@ from hub_faults import Fault
 from hub_program import Program, cached, content_of, environment, repository
 from hub_server import Hub
 
-from anas_zoo.zoo.manifest import write_manifest
+from anas_zoo.entry import write_manifest
 
 pytest_plugins = ["hub_fixtures"]
 

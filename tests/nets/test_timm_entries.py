@@ -74,7 +74,7 @@ def _entry(folder: Path) -> Subnet:
             "license": "mit",
             "num_classes": 10,
         },
-        "anas": {"calibration": record.to_dict()},
+        "anas": {"calibration": record.model_dump()},
     }
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config))

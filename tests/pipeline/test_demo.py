@@ -19,7 +19,7 @@ from anas_zoo import create_model
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.hints import as_command_line
 from anas_zoo.core.schema import read_json
-from anas_zoo.data import DigitsSource
+from anas_zoo.data import DigitsSource, eval_transform
 from anas_zoo.pipeline import DemoResult, run_demo
 from anas_zoo.searching.archive import read_evaluations
 from anas_zoo.zoo import Entry, verify
@@ -94,7 +94,7 @@ def test_an_entry_loads_with_the_accuracy_it_states(finished: tuple[Path, DemoRe
     model = create_model(str(result.entries[2]), pretrained=True).eval()
     source = DigitsSource()
     test = read_json(folder / "split.json")["test"]
-    transform = source.preprocessing.transform(Entry.read(result.entries[2]).config.arch.resolution)
+    transform = eval_transform(source.preprocessing, Entry.read(result.entries[2]).config.arch.resolution)
     images = torch.stack([transform(source.image(index)) for index in test])
     with torch.no_grad():
         right = int((model(images).argmax(1) == torch.from_numpy(source.labels[test])).sum())

@@ -14,16 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.core.files import sha256_file
 from anas_zoo.core.geometry import Mode
 from anas_zoo.data import DigitsSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import SCORING
+from anas_zoo.entry import Accuracy, EntryReport
 from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.pipeline.evaluate import evaluate
 from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
-from anas_zoo.zoo import Classifier, Entry, entry_folder, file_info, load_subnet, model_card, write_report
-from anas_zoo.zoo.evidence import Accuracy, EntryReport
+from anas_zoo.zoo import Classifier, Entry, FileInfo, entry_folder, load_subnet, model_card, write_report
 
 SMALL = entry_folder("digits_s")
 LIMIT = 300
@@ -143,14 +144,14 @@ def test_what_the_report_says_already_is_not_said_twice(draft: Path) -> None:
 def test_a_published_entry_stays_as_it_is(tmp_path: Path) -> None:
     entry = Path(shutil.copytree(SMALL, tmp_path / "entry"))
     before = {path.name: path.read_bytes() for path in entry.iterdir()}
-    with pytest.raises(EntryError, match="is published, its report is fixed; leave out --keep"):
+    with pytest.raises(EntryError, match="is published, its report is fixed; leave out keep"):
         evaluate(entry, "digits", limit=10, keep=True)
     evaluate(entry, "digits", limit=10)
     assert {path.name: path.read_bytes() for path in entry.iterdir()} == before
 
 
 def test_only_torchs_figures_are_kept(draft: Path) -> None:
-    with pytest.raises(EntryError, match="leave out --runtime or --keep"):
+    with pytest.raises(EntryError, match="leave out runtime or keep"):
         evaluate(draft, runtime="onnxruntime", keep=True)
 
 
@@ -158,11 +159,18 @@ def test_only_torchs_figures_are_kept(draft: Path) -> None:
 def raw(draft: Path) -> Path:
     """The draft with a second file, which prepares its images itself."""
     config = Entry.read(draft).config
-    own = config.anas.preprocessing.to_preprocessing()
+    own = config.anas.preprocessing
     model = with_image_input(onnx.load(draft / "model.onnx"), own, config.arch.resolution)
     onnx.save(model, draft / "model.raw.onnx")
     report = Entry.read(draft).report
-    info = file_info(draft / "model.raw.onnx", target="raw", opset=18, input="uint8-nhwc")
+    file = draft / "model.raw.onnx"
+    info = FileInfo(
+        target="raw",
+        opset=18,
+        input="uint8-nhwc",
+        size_bytes=file.stat().st_size,
+        sha256=sha256_file(file),
+    )
     write_report(draft, report.model_copy(update={"files": report.files | {"model.raw.onnx": info}}))
     return draft
 
@@ -179,7 +187,7 @@ def test_a_file_that_prepares_its_images_gets_them_as_they_are(raw: Path, tmp_pa
     assert folder.images == 12
     by_file = Classifier(raw, file="model.raw.onnx").logits(images)
     np.testing.assert_allclose(by_file, Classifier(raw).logits(images), atol=0.05)
-    with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out --preproc"):
+    with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out preproc"):
         evaluate(raw, modes=("native", "reference"), runtime="onnxruntime", file="model.raw.onnx")
 
 
@@ -223,7 +231,7 @@ def test_images_that_do_not_fit_are_refused_in_one_line(draft: Path, tmp_path: P
     folder = write_folder(tmp_path / "images", "0123")
     (folder / "0").rename(folder / "zero")
     for data, message in (
-        (None, "no images to measure on; give --data"),
+        (None, "no images to measure on; give data"),
         ("digit", "no data source"),
         (str(folder), "does not know: 'zero'; name its folders as the labels of the entry, such as '0'"),
     ):
@@ -247,7 +255,7 @@ def test_entries_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
         evaluate(bare, "digits")
     with pytest.raises(EntryError, match=r"no exported file 'x\.onnx'; it has model\.onnx"):
         evaluate(SMALL, "digits", runtime="onnxruntime", file="x.onnx")
-    with pytest.raises(EntryError, match="give --runtime onnxruntime too"):
+    with pytest.raises(EntryError, match="give runtime='onnxruntime' too"):
         evaluate(SMALL, "digits", file="model.onnx")
 
 

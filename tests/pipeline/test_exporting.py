@@ -19,12 +19,13 @@ from anas_zoo.core.errors import (
     ParityError,
     QuantizationError,
 )
+from anas_zoo.core.files import sha256_file
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.exporting import list_targets
 from anas_zoo.pipeline.deploy import validate_entry
-from anas_zoo.pipeline.exporting import _calibration_images, export_entry, export_targets, onnx_name
+from anas_zoo.pipeline.exporting import _Exporter, export_entry, export_targets, onnx_name
 from anas_zoo.profiling.machine import describe_machine
-from anas_zoo.zoo import Entry, entry_folder, file_info, model_card, publish, verify, write_report
+from anas_zoo.zoo import Entry, FileInfo, entry_folder, publish, verify, write_report
 
 SHELF = entry_folder("digits_s")
 NOT_HERE = {
@@ -57,7 +58,7 @@ def test_int8_is_calibrated_on_images_that_can_be_read(tmp_path: Path) -> None:
     images = write_letters(tmp_path / "images", per_class=3)
     file = images / "A" / "1.png"
     file.write_bytes(file.read_bytes()[:-40])
-    prepared, source = _calibration_images(SHELF, Entry.read(SHELF).config, 12, str(images))
+    prepared, source = _Exporter(SHELF, str(images), tmp_path, False)._calibration_images(12)
     assert len(prepared) == 11
     assert source == "11 training images of images of the folder 'images'"
 
@@ -97,7 +98,7 @@ def test_raw_images_go_in(draft: Path, tmp_path: Path, opset: int) -> None:
 
 def test_a_published_entry_stays_as_it_is(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in SHELF.iterdir()}
-    with pytest.raises(EntryError, match=r"is published, its files are fixed; give --out"):
+    with pytest.raises(EntryError, match=r"is published, its files are fixed; give out='FOLDER'"):
         export_entry(SHELF, "ort-web-fp32")
     file = export_entry(SHELF, "ort-web-fp32", out=tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
@@ -129,7 +130,7 @@ def test_uncalibrated_weights_are_not_exported(draft: Path) -> None:
 
 
 def test_int8_needs_images_of_the_training_split(draft: Path) -> None:
-    with pytest.raises(QuantizationError, match=r"is not in a run, .* give --data"):
+    with pytest.raises(QuantizationError, match=r"is not in a run, .* give data"):
         export_entry(draft, "ort-cpu-int8")
 
 
@@ -150,17 +151,16 @@ def test_int8_says_how_it_was_made(draft: Path) -> None:
     assert 0 <= report.files["model.onnx"].size_bytes - how.float_size_bytes < 2000  # without its metadata
     assert how.machine == describe_machine()
     told = how.beside_float(file.info.size_bytes)
-    assert told.startswith("58 kB against 6")
+    assert told.startswith("57 kB against 6")
     card = (publish(draft, draft.parent / "published") / "README.md").read_text()
     assert f" |\n\n`model.ort-cpu-int8.onnx` is int8: {told}" in card
     assert "\n\n\n" not in card
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", [{}, {"batch": 3}])
-def test_int8_of_raw_images_and_of_a_fixed_batch(draft: Path, tmp_path: Path, change: dict[str, Any]) -> None:
-    target = changed(tmp_path, "ort-cpu-int8", **change) if change else "ort-cpu-int8"
-    file = export_entry(draft, target, form=None if change else "uint8-nhwc", data="digits")
+def test_int8_of_raw_images_in_a_fixed_batch(draft: Path, tmp_path: Path) -> None:
+    target = changed(tmp_path, "ort-cpu-int8", batch=3)
+    file = export_entry(draft, target, form="uint8-nhwc", data="digits")
     assert file.info.quantization is not None
     assert file.info.quantization.speedup > 0
 
@@ -189,9 +189,7 @@ def test_int8_tries_every_set_of_float_parts(
 @pytest.mark.slow
 def test_speed_is_a_gate_only_where_it_is_required(draft: Path, tmp_path: Path) -> None:
     target = demanding(tmp_path)
-    with pytest.raises(
-        QuantizationError, match=r"--require-speedup asks for 1000 \(a bar that this test sets"
-    ):
+    with pytest.raises(QuantizationError, match=r"require_speedup asks for 1000 \(a bar that this test sets"):
         export_entry(draft, target, data="digits", require_speedup=True)
     report = Entry.read(draft).report
     assert not list(draft.glob("*.onnx"))
@@ -212,9 +210,11 @@ def test_a_refused_file_leaves_the_former_one(draft: Path) -> None:
     file = draft / "model.ort-cpu-int8.onnx"
     shutil.copy(SHELF / "model.onnx", file)
     report = Entry.read(draft).report
-    former = file_info(file, target="ort-cpu-int8", opset=17)
+    former = FileInfo(
+        target="ort-cpu-int8", opset=17, size_bytes=file.stat().st_size, sha256=sha256_file(file)
+    )
     write_report(draft, report.model_copy(update={"files": {file.name: former}}))
-    with pytest.raises(QuantizationError, match=r"give --data .*that was there stays"):
+    with pytest.raises(QuantizationError, match=r"give data .*that was there stays"):
         export_entry(draft, "ort-cpu-int8")
     assert file.read_bytes() == (SHELF / "model.onnx").read_bytes()
     report = Entry.read(draft).report
@@ -260,45 +260,9 @@ def test_every_file_is_validated_whatever_the_others_do(draft: Path) -> None:
         validate_entry(draft)
 
 
-def test_a_report_from_before_sizes_were_noted_still_loads(draft: Path) -> None:
-    how = {
-        "images": 512,
-        "source": "x",
-        "sha256": "0" * 64,
-        "method": "minmax",
-        "keep_float": [],
-        "speedup": 1.1,
-    }
-    info = {
-        "target": "ort-cpu-int8",
-        "size_bytes": 58000,
-        "sha256": "0" * 64,
-        "opset": 17,
-        "quantization": how,
-    }
-    data = json.loads((draft / "report.json").read_text()) | {
-        "files": {"model.ort-cpu-int8.onnx": info},
-        "refused": {"model.mine.onnx": "QuantizationError: int8 is 0.9 times as fast as float"},
-    }
-    (draft / "report.json").write_text(json.dumps(data))
-    report = Entry.read(draft).report
-    assert "mine" in str(report.refused)
-    found = report.files["model.ort-cpu-int8.onnx"].quantization
-    assert found is not None
-    told = "58 kB; 1.10 times as fast as float, on one thread of the machine that made it"
-    assert found.beside_float(58000) == told
-    card = model_card(Entry.read(draft).config, report)
-    assert (
-        f"`model.ort-cpu-int8.onnx` is int8: {told}. Its ranges come from x; in float stayed nothing." in card
-    )
-    assert "Not published: `model.mine.onnx`" in card
-
-
 def test_a_target_that_is_none(draft: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key 'rewrite' \(did you mean 'rewrites'\?\)"):
-        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", rewrite=[]))
-    with pytest.raises(ConfigError, match=r"unknown rewrite 'gemm-haed' \(did you mean 'gemm-head'\?\)"):
-        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", rewrites=["gemm-haed"]))
+    with pytest.raises(ConfigError, match=r"unknown key 'batches' \(did you mean 'batch'\?\)"):
+        export_entry(draft, changed(tmp_path, "ort-cpu-fp32", batches=1))
     assert not list(draft.glob("*.onnx"))
 
 

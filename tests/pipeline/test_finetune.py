@@ -21,9 +21,10 @@ from letters import LETTERS, QUICK, quick, write_letters
 
 from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.core.schema import read_json
-from anas_zoo.data import FolderSource, Preprocessing, balanced_choice, eval_tensor
+from anas_zoo.data import FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
-from anas_zoo.data.preprocessing import IMAGENET
+from anas_zoo.entry import IMAGENET, Preprocessing
+from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.deploy import table_row, validate_entry
@@ -33,8 +34,6 @@ from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
-from anas_zoo.zoo.draft import read_golden
-from anas_zoo.zoo.relicensing import licence_of_derived
 
 SMALL = entry_folder("digits_s")
 CHANCE_PCT = 100 / len(LETTERS)
@@ -119,7 +118,8 @@ def test_the_draft_publishes_verifies_and_loads_with_timm(finished: FinetuneRun,
     entry = publish(finished.draft_folder, tmp_path / "letters")
     verify(entry)
     model = timm.create_model(f"local-dir:{entry}", pretrained=True).eval()
-    golden, logits = read_golden(entry, Entry.read(entry).config)
+    kept = Entry.read(entry).golden
+    golden, logits = torch.from_numpy(kept.images), torch.from_numpy(kept.logits)
     with torch.no_grad():
         assert torch.allclose(model(golden), logits, atol=1e-5)
 
@@ -189,7 +189,7 @@ def test_unreadable_images_are_left_out(few: Path, tmp_path: Path) -> None:
 
 def test_the_images_get_the_preprocessing_of_the_entry(few: Path, tmp_path: Path) -> None:
     run = FinetuneRun.start(tmp_path / "run", quick(few), Entry.read(SMALL))
-    own = Preprocessing("bilinear", 1.0, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    own = Preprocessing(interpolation="bilinear", crop_pct=1.0, mean=(0.5,) * 3, std=(0.5,) * 3)
     assert run.source.preprocessing == own  # but for transparent parts, on white in all that is new
     assert run.origin.preprocessing.transparency == "dropped"
     assert FolderSource(few).preprocessing == IMAGENET  # nobody else's images were changed
@@ -200,7 +200,7 @@ def test_the_images_get_the_preprocessing_of_the_entry(few: Path, tmp_path: Path
 def test_a_reference_entry_is_fine_tuned_in_its_mode(few: Path, tmp_path: Path) -> None:
     entry = reference_entry(tmp_path / "reference")
     run = FinetuneRun.start(tmp_path / "run", quick(few), entry)
-    own = Preprocessing("bilinear", 0.875, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "reference")
+    own = Preprocessing(mode="reference", interpolation="bilinear", mean=(0.5,) * 3, std=(0.5,) * 3)
     labels = run.source.labels
     for images, part in (
         (run.test_images, run.split.test),
@@ -222,7 +222,7 @@ def test_what_is_fine_tuned_from_a_reference_entry_says_so(few: Path, tmp_path: 
     assert config.anas.preprocessing.mode == "reference"
     assert report.accuracy is not None
     assert report.accuracy.preprocessing == "reference"
-    golden, _ = read_golden(draft, config)
+    golden = torch.from_numpy(Entry(draft).golden.images)
     assert torch.equal(golden, run.test_images.some(len(golden))(6))
     # Validation prepares the images as the config says, so it measures the accuracy of the report.
     assert validate_entry(draft)["model.onnx"].torch_top1_pct == pytest.approx(report.accuracy.top1_pct)

@@ -13,7 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from anas_zoo.core.errors import ExportError, ProfileError
-from anas_zoo.profiling import LatencyReport, measure_latency, open_session
+from anas_zoo.entry import Latency
+from anas_zoo.profiling import measure_latency, open_session
 from anas_zoo.profiling.latency import interleave
 from anas_zoo.profiling.machine import describe_machine
 
@@ -39,7 +40,7 @@ def test_reports_are_sane(tmp_path: Path) -> None:
         assert report.input_shape == (4, 3, side, side)
         assert report.provider == "CPUExecutionProvider"
         assert report.runtime.startswith("onnxruntime 1.")
-        assert LatencyReport.model_validate(json.loads(json.dumps(report.to_dict()))) == report
+        assert Latency.model_validate(json.loads(json.dumps(report.to_dict()))) == report
 
 
 def test_files_take_turns() -> None:

@@ -16,7 +16,8 @@ from onnxruntime import quantization
 
 from anas_zoo.core.errors import ProfileError
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.profiling import OnnxMacs, count_onnx_macs
+from anas_zoo.entry import OnnxMacs
+from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.profiling.onnx_ops import COUNTED, ZERO_MACS
 from anas_zoo.space import macs_by_kind, network_layers
 from anas_zoo.zoo import Entry

@@ -25,7 +25,7 @@ def test_costs_are_the_exact_ones() -> None:
 def test_float32_weights_are_those_of_the_folded_network() -> None:
     import torch
 
-    from anas_zoo.exporting.folding import fold_batch_norm
+    from anas_zoo.exporting.graph import fold_batch_norm
     from anas_zoo.nets import Supernet, calibrate_bn
 
     supernet = Supernet(DIGITS, 10, generator=torch.Generator().manual_seed(0))

@@ -27,6 +27,7 @@ from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
+from anas_zoo.entry import Entry, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
@@ -41,9 +42,7 @@ from anas_zoo.searching.archive import read_front, read_records
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training.metrics import read_metrics
 from anas_zoo.zoo import model_card
-from anas_zoo.zoo.draft import check_weights, load_subnet, read_golden
-from anas_zoo.zoo.entry import read_config, read_report
-from anas_zoo.zoo.manifest import read_manifest
+from anas_zoo.zoo.draft import check_weights, load_subnet
 
 TESTS = Path(__file__).resolve().parents[1]
 for folder in ("nets", "profiling"):
@@ -257,13 +256,13 @@ SURFACES: dict[str, Surface] = {
         "model.safetensors",
         _entry_file("model.safetensors"),
         damaged_safetensors,
-        lambda f: check_weights(f, read_config(ENTRY)),
+        lambda f: check_weights(Entry(f).with_config(read_config(ENTRY))),
     ),
     "golden.safetensors": Surface(
         "golden.safetensors",
         _entry_file("golden.safetensors"),
         damaged_safetensors,
-        lambda f: read_golden(f, read_config(ENTRY)),
+        lambda f: Entry(f).with_config(read_config(ENTRY)).golden,
     ),
     "supernet.safetensors": Surface(
         "s.safetensors", _supernet, damaged_safetensors, lambda f: load_supernet(f / "s.safetensors"), 0.3

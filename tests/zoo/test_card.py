@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
+from anas_zoo.entry import read_config, read_report
 from anas_zoo.zoo import Classifier, EntryConfig, EntryReport, Published, model_card
-from anas_zoo.zoo.entry import read_config, read_report
 
 pytest_plugins = ["zoo_fixtures"]
 

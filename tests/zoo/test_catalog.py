@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.resources import resource_folder
+from anas_zoo.entry import read_manifest
 from anas_zoo.zoo import list_models
 from anas_zoo.zoo.catalog import (
     CatalogModel,
@@ -24,7 +25,6 @@ from anas_zoo.zoo.catalog import (
     resolve_name,
     select,
 )
-from anas_zoo.zoo.manifest import read_manifest
 
 SHELF = resource_folder("models")
 

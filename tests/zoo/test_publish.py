@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from anas_zoo.core.errors import EntryError, OutputError
 from anas_zoo.core.files import sha256_file
-from anas_zoo.zoo import Entry, plan_publication, publish, verify
+from anas_zoo.profiling import open_session
+from anas_zoo.zoo import Entry, plan_publication, predict, publish, publishing, verify
+from anas_zoo.zoo import draft as draft_module
 from anas_zoo.zoo.publishing import staged
 
 pytest_plugins = ["zoo_fixtures"]
@@ -39,6 +41,47 @@ def test_a_published_entry_is_complete_and_verifies(published: Path) -> None:
     assert Entry.read(published).has_weights
 
 
+def test_weights_are_loaded_once_and_each_file_is_run_once(
+    draft: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each way once: with onnxruntime's graph optimizations and without them."""
+    loaded: list[str] = []
+    opened: list[tuple[str, bool]] = []
+
+    def load(path: Path) -> Any:
+        loaded.append(path.name)
+        return load_file(path)
+
+    def start(path: Path, *, threads: int, optimize: bool) -> Any:
+        opened.append((path.name, optimize))
+        return open_session(path, threads=threads, optimize=optimize)
+
+    monkeypatch.setattr(draft_module, "load_file", load)
+    monkeypatch.setattr(predict, "open_session", start)
+    out = publish(draft, tmp_path / "out")
+    assert loaded == ["model.safetensors"]
+    assert opened == [("model.onnx", True), ("model.onnx", False)]
+    loaded.clear()
+    opened.clear()
+    verify(out)
+    assert (len(loaded), len(opened)) == (1, 2)
+
+
+def test_a_file_that_changes_behind_the_gates_is_not_published(
+    draft: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates = publishing.check_gates
+
+    def and_then(entry: Entry) -> None:
+        gates(entry)
+        (draft / "model.onnx").write_bytes(b"another")
+
+    monkeypatch.setattr(publishing, "check_gates", and_then)
+    with pytest.raises(EntryError, match=r"model\.onnx was changed while it was published"):
+        publish(draft, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_publishing_leaves_the_draft_and_refuses_a_taken_folder(
     published: Path, pristine_draft: Path, tmp_path: Path
 ) -> None:
@@ -61,9 +104,9 @@ def test_notes_in_a_draft_are_not_published(draft: Path, tmp_path: Path) -> None
 def test_what_goes_to_the_hub_is_what_goes_to_a_folder(published: Path, draft: Path) -> None:
     before = {path.name: path.read_bytes() for path in draft.iterdir()}
     for source in (draft, published):
-        with staged(source) as folder:
-            staging = folder
-            files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        with staged(source) as entry:
+            staging = entry.folder
+            files = {path.name: path.read_bytes() for path in staging.iterdir()}
         assert files == {path.name: path.read_bytes() for path in published.iterdir()}
         assert not staging.exists()
     assert {path.name: path.read_bytes() for path in draft.iterdir()} == before
@@ -105,7 +148,9 @@ def without_licence(draft: Path) -> Path:
 
 def test_a_draft_gets_its_licence_when_it_is_published(draft: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in without_licence(draft).iterdir()}
-    with pytest.raises(EntryError, match=r"gate 'licence'.* have none; .* give it as --licence SPDX"):
+    with pytest.raises(
+        EntryError, match=r"gate 'licence'.* have none; .* give it, such as licence='CC-BY-4.0'"
+    ):
         publish(draft, tmp_path / "out")
     with pytest.raises(EntryError, match=r"gate 'licence'.* 'TBD', which is none"):
         publish(draft, tmp_path / "out", licence="TBD")

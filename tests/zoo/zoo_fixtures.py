@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from anas_zoo.exporting import Target, export_onnx, validate_onnx
+from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.nets import Supernet, calibrate_bn
 from anas_zoo.profiling import count_onnx_macs, measure_latency, profile_flops
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import (
     Accuracy,
-    Cost,
     EntryReport,
+    Preprocessing,
     build_config,
-    file_info,
     publish,
     write_draft,
     write_report,
@@ -49,7 +48,9 @@ def make_draft(folder: Path) -> Path:
         subnet,
         name=NAME,
         space=space,
-        preprocessing={"interpolation": "bilinear", "crop_pct": 1.0, "mean": [0.5] * 3, "std": [0.5] * 3},
+        preprocessing=Preprocessing(
+            interpolation="bilinear", crop_pct=1.0, mean=(0.5,) * 3, std=(0.5,) * 3, transparency="dropped"
+        ),
         label_names=[f"digit {i}" for i in range(10)],
         licence="Apache-2.0",
         source="the project's tests",
@@ -59,20 +60,17 @@ def make_draft(folder: Path) -> Path:
         name=NAME,
         arch_id=arch.id,
         accuracy=Accuracy(source="random images", split="test", images=IMAGES, top1_pct=top1_pct),
-        cost=Cost(**profile_flops(subnet, side).to_dict()),
+        cost=profile_flops(subnet, side),
     )
     write_draft(folder, subnet, config, report, images[:4])
 
     target = Target.load("ort-cpu-fp32")
     onnx = folder / "model.onnx"
-    written = export_onnx(subnet, onnx, target=target, resolution=side, metadata={"name": NAME})
-    info = file_info(
-        onnx,
-        target=target.name,
-        opset=written.opset,
-        parity=validate_onnx(onnx, subnet, images, labels, target=target),
-        latency=[measure_latency({"model.onnx": onnx}, repeats=3, warmup=1)["model.onnx"]],
+    info = export_onnx(
+        subnet, onnx, target=target, resolution=side, metadata={"name": NAME}, images=images, labels=labels
     )
+    timed = measure_latency({"model.onnx": onnx}, repeats=3, warmup=1)["model.onnx"]
+    info = info.model_copy(update={"latency": (timed,)})
     assert report.cost is not None
     cost = report.cost.model_copy(update={"onnx": {"model.onnx": count_onnx_macs(onnx)}})
     write_report(folder, report.model_copy(update={"cost": cost, "files": {"model.onnx": info}}))

@@ -7,11 +7,9 @@ from pathlib import Path
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.text import quoted
+from anas_zoo.entry import CONFIG, MANIFEST, Entry, entries_nearby, read_manifest
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
 from anas_zoo.zoo.catalog.names import other_names
-from anas_zoo.zoo.entry import CONFIG, Entry
-from anas_zoo.zoo.manifest import MANIFEST, read_manifest
-from anas_zoo.zoo.nearby import entries_nearby
 
 __all__ = ["catalog_model", "check_names", "entries_in", "read_folder"]
 

@@ -11,16 +11,13 @@ from anas_zoo.core.files import sha256_file
 from anas_zoo.core.progress import note
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.core.text import quoted
+from anas_zoo.entry import CONFIG, MANIFEST, REPORT, EntryConfig, EntryReport, Manifest
 from anas_zoo.zoo.catalog.collecting import check_names
 from anas_zoo.zoo.catalog.index import Index, build_index
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
 from anas_zoo.zoo.catalog.names import other_names
-from anas_zoo.zoo.entry import CONFIG, REPORT
-from anas_zoo.zoo.evidence import EntryReport, Manifest
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import hub_api, hub_errors
-from anas_zoo.zoo.manifest import MANIFEST
-from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["Api", "index_organisation"]
 

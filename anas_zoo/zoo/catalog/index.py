@@ -10,10 +10,10 @@ from pydantic import Field
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.schema import Schema
 from anas_zoo.core.text import quoted
+from anas_zoo.entry import MANIFEST
 from anas_zoo.zoo.catalog.collecting import read_folder
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.catalog.selection import select
-from anas_zoo.zoo.manifest import MANIFEST
 
 __all__ = ["INDEX", "Index", "build_index", "index_folder"]
 

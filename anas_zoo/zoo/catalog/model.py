@@ -10,11 +10,17 @@ from pydantic import Field
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.schema import Schema
-from anas_zoo.profiling import LatencyReport
+from anas_zoo.entry import (
+    WEIGHTS,
+    Accuracy,
+    EntryConfig,
+    EntryReport,
+    FileDigest,
+    FileInfo,
+    Latency,
+    Published,
+)
 from anas_zoo.space import Structure, count_by_walking
-from anas_zoo.zoo.entry import WEIGHTS
-from anas_zoo.zoo.evidence import Accuracy, EntryReport, FileDigest, FileInfo, Published
-from anas_zoo.zoo.schemas import EntryConfig
 
 __all__ = ["CatalogModel", "ExportedFile", "content_key", "model_of", "structure_id"]
 
@@ -36,7 +42,7 @@ class ExportedFile(Schema):
     bytes: int
     top1_pct: float | None
     not_run_here: str | None
-    latency: tuple[LatencyReport, ...]
+    latency: tuple[Latency, ...]
 
 
 class CatalogModel(Schema):
@@ -105,7 +111,7 @@ class CatalogModel(Schema):
         return data_name(self.published[0].dataset, self.num_classes) if self.published else None
 
     @property
-    def quickest(self) -> tuple[str, LatencyReport] | None:
+    def quickest(self) -> tuple[str, Latency] | None:
         """File and latency of one image on one thread, of the file that takes least."""
         timed = [
             (file.name, one)

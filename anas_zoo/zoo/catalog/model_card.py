@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 
 from anas_zoo.core.text import quoted
+from anas_zoo.entry.licence import IMPORT_COMMAND
 from anas_zoo.zoo.catalog.markup import code_block, table, text
 from anas_zoo.zoo.catalog.model import CatalogModel
-from anas_zoo.zoo.lacking import IMPORT_COMMAND
 from anas_zoo.zoo.shelf import list_models
 
 __all__ = ["card", "loading_address"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anas_zoo.core.errors import EntryError, nearest
+from anas_zoo.entry import hub_licence
 from anas_zoo.zoo.catalog.model import CatalogModel
-from anas_zoo.zoo.schemas import hub_licence
 
 __all__ = ["Limits", "select"]
 

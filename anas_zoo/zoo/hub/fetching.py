@@ -15,10 +15,9 @@ from pathlib import Path
 from anas_zoo.core.errors import EntryError, HubOfflineError
 from anas_zoo.core.files import disk_errors, sha256_file
 from anas_zoo.core.progress import note
-from anas_zoo.zoo.evidence import FileDigest
+from anas_zoo.entry import MANIFEST, FileDigest, read_manifest
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import hub_api, hub_errors, is_offline, patiently
-from anas_zoo.zoo.manifest import MANIFEST, read_manifest
 
 __all__ = ["blob_id", "fetch", "resolve"]
 

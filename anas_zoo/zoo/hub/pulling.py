@@ -10,11 +10,10 @@ from typing import Any
 
 from anas_zoo.core.errors import EntryError, OutputError
 from anas_zoo.core.files import disk_errors, output_folder, refuse_occupied, write_json
-from anas_zoo.zoo.entry import Entry
+from anas_zoo.entry import MANIFEST, Entry, check_manifest
 from anas_zoo.zoo.hub.address import HubAddress, is_address
 from anas_zoo.zoo.hub.client import endpoint
 from anas_zoo.zoo.hub.fetching import fetch, resolve
-from anas_zoo.zoo.manifest import MANIFEST, check_manifest
 
 __all__ = ["SOURCE", "Pulled", "entry_from_hub", "pull"]
 

@@ -23,11 +23,11 @@ from anas_zoo.core.errors import (
 )
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.progress import note
+from anas_zoo.entry import MANIFEST, read_manifest
 from anas_zoo.zoo.hub import client
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, patiently
 from anas_zoo.zoo.hub.fetching import blob_id, fetch
-from anas_zoo.zoo.manifest import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from anas_zoo.core.errors import EntryError, NoWeightsError, ServeError
+from anas_zoo.core.errors import EntryError, ServeError
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.text import quoted
-from anas_zoo.zoo.entry import CONFIG, GOLDEN, REPORT, Entry
-from anas_zoo.zoo.lacking import how_to_get_weights
+from anas_zoo.entry import CONFIG, GOLDEN, REPORT, Entry
+from anas_zoo.entry.licence import no_weights
 from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, fetch_runtime
 
 __all__ = ["Routes", "page_routes"]
@@ -51,7 +51,7 @@ def _entry_files(folder: Path) -> tuple[str, list[Path]]:
     """Name of the entry, and the files that the page needs: all there, the model as it was measured."""
     entry = Entry.read(folder, check_hashes=False)
     if entry.config.anas.weights is None:
-        raise NoWeightsError(how_to_get_weights(entry.config))
+        raise no_weights(entry.config)
     models = entry.report.files
     if not models:
         raise EntryError(

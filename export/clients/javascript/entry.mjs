@@ -4,7 +4,7 @@ import { checkMode } from "./preprocess.mjs";
 import { INTERPOLATIONS } from "./resize.mjs";
 import { DROPPED, TRANSPARENCIES } from "./transparency.mjs";
 
-const FORMAT = 1;
+const FORMATS = [1, 2];
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$/; // a plain name: never a path out of the folder
 
 function parse(text, what) {
@@ -23,8 +23,11 @@ function isTriple(value, allowed) {
   return Array.isArray(value) && value.length === 3 && value.every((one) => isNumber(one) && allowed(one));
 }
 
-function checkPreprocessing(info) {
-  if (typeof info !== "object" || info === null) throw new ClientError("config.json: no anas.preprocessing");
+function checkPreprocessing({ preprocessing, arch }) {
+  if (typeof preprocessing !== "object" || preprocessing === null) {
+    throw new ClientError("config.json: no anas.preprocessing");
+  }
+  const info = { ...preprocessing, resolution: arch?.resolution };
   checkMode(info.mode);
   const problems = [];
   if (!Number.isInteger(info.resolution) || info.resolution < 1) problems.push("resolution");
@@ -76,12 +79,13 @@ function chooseFile(config, report, wanted) {
 export function readEntry(configText, reportText, wanted) {
   const config = parse(configText, "config.json");
   const report = parse(reportText, "report.json");
-  if (config?.anas?.format !== FORMAT) {
-    throw new ClientError(`config.json: anas.format is ${JSON.stringify(config?.anas?.format)}, not ${FORMAT}`);
+  if (!FORMATS.includes(config?.anas?.format)) {
+    const given = JSON.stringify(config?.anas?.format);
+    throw new ClientError(`config.json: anas.format is ${given}, not ${FORMATS.join(" or ")}`);
   }
   return {
     name: String(config.anas.name),
-    preprocessing: checkPreprocessing(config.anas.preprocessing),
+    preprocessing: checkPreprocessing(config.anas),
     labels: readLabels(config),
     file: chooseFile(config, report ?? {}, wanted),
     config,

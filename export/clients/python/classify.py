@@ -90,7 +90,7 @@ class Preprocessing:
                 raise ClassifyError(f"{source}: {where}.{key} is {info.get(key)!r}, known: {values}")
         self.mode, self.transparency = info["mode"], info["transparency"]
         self.interpolation: str = _get(config, f"{where}.interpolation", str, source)
-        self.resolution: int = _get(config, f"{where}.resolution", int, source)
+        self.resolution: int = _get(config, "anas.arch.resolution", int, source)
         self.crop_pct = float(_get(config, f"{where}.crop_pct", (int, float), source))
         mean, std = (_get(config, f"{where}.{key}", list, source) for key in ("mean", "std"))
         if 0 in std or [type(v) in (int, float) for v in mean + std] != [True] * 6 or len(mean) != 3:
@@ -123,7 +123,7 @@ class Classifier:
         self.folder = Path(folder)
         source = self.folder / "config.json"
         config, report = _read_json(source), _read_json(self.folder / "report.json")
-        if _get(config, "anas.format", int, source) != 1:
+        if _get(config, "anas.format", int, source) not in (1, 2):
             raise ClassifyError(f"{source}: a newer format than this classify.py reads; get a newer one")
         self.num_classes: int = _get(config, "num_classes", int, source)
         labels = config.get("label_names") or [f"class {index}" for index in range(self.num_classes)]

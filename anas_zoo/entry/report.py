@@ -1,27 +1,24 @@
-"""report.json and manifest.json of an entry as schemas."""
+"""report.json: what was measured, each record made by the stage that measures it."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from anas_zoo.core.geometry import InputForm, Mode
 from anas_zoo.core.schema import Schema
-from anas_zoo.profiling import LatencyReport, OnnxMacs
+from anas_zoo.entry.config import Name, Sha256
 from anas_zoo.space import LayerKind
-from anas_zoo.zoo.schemas import Name, Sha256
 
 __all__ = [
-    "MAX_FILES",
     "Accuracy",
     "Cost",
     "EntryReport",
-    "FileDigest",
     "FileInfo",
-    "Manifest",
-    "ParityInfo",
+    "Latency",
+    "OnnxMacs",
+    "Parity",
     "Published",
     "QuantizationInfo",
 ]
@@ -66,6 +63,28 @@ class Published(Schema):
 OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
 
 
+class OnnxMacs(Schema):
+    """What the graph of one file costs for one image.
+
+    Attributes:
+        macs: multiply-adds of the network, from its first convolution on.
+        by_operator: the same by operator.
+        by_kind: the same by kind of layer.
+        weights: elements of the weights of all counted operators of the network.
+        biases: elements of their biases, those made of folded batch norms included.
+        preprocessing_macs: multiply-adds of image preprocessing inside the file, by operator.
+        input_shape: what was counted: one image, for preprocessing inside the file of a certain size.
+    """
+
+    macs: Count
+    by_operator: dict[str, Count]
+    by_kind: dict[LayerKind, Count]
+    weights: Count
+    biases: Count
+    preprocessing_macs: dict[str, Count] = Field(default_factory=dict)
+    input_shape: tuple[int, ...]
+
+
 class Cost(Schema):
     """What the network costs, by every convention that is in use.
 
@@ -97,11 +116,67 @@ class Cost(Schema):
         later = ("macs_by_kind", "params_folded", "params_authors", "onnx")
         return {key: value for key, value in handler(self).items() if key not in later or value is not None}
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
 
-class ParityInfo(Schema):
-    """How far an exported file computes what the torch network computes, on real images.
 
-    ``optimization_gap_pct`` is null in reports from before files were run without graph optimizations too.
+class Latency(Schema):
+    """Wall-clock time of one call of the runtime, arrays in and arrays out, over ``repeats`` calls.
+
+    Attributes:
+        p50_ms: median; the figure to quote.
+        p95_ms: 95th percentile.
+        mean_ms: mean.
+        min_ms: fastest call.
+        noise_pct: distance of the quartiles as a percentage of the median; differences between two files
+            that are smaller than this mean nothing.
+        repeats: measured calls.
+        warmup: calls before them that were not measured.
+        threads: threads of the runtime.
+        batch_size: images per call.
+        input_shape: shape of the input, batch first.
+        runtime: name and version.
+        provider: onnxruntime's execution provider.
+        machine: CPU model, cores and system.
+    """
+
+    p50_ms: float
+    p95_ms: float
+    mean_ms: float
+    min_ms: float
+    noise_pct: float
+    repeats: int
+    warmup: int
+    threads: int
+    batch_size: int
+    input_shape: tuple[int, ...]
+    runtime: str
+    provider: str
+    machine: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
+
+
+class Parity(Schema):
+    """How closely an exported file follows the torch network, on real images.
+
+    Attributes:
+        max_abs_logit_diff: largest difference of any logit of any image in any batch size, with
+            onnxruntime's graph optimizations or without them.
+        top1_agreement_pct: images for which both name the same class first; of the two ways the lesser.
+        top1_pct: accuracy of the file; null without labels.
+        torch_top1_pct: accuracy of the torch network on the same images; null without labels.
+        images: number of images compared.
+        batch_sizes: further sizes of batch that gave the same logits.
+        target: name of the target whose tolerances were kept.
+        runtime: name, version and provider of what ran the file.
+        not_run_here: why that is not the runtime that the file is for; null when it is.
+        optimization_gap_pct: how far the file with graph optimizations is from the file without them (root
+            mean square, in percent of the deviation of torch's logits); null where a runtime has none, and
+            in reports from before it was measured.
     """
 
     max_abs_logit_diff: float = Field(ge=0.0, allow_inf_nan=False)
@@ -114,6 +189,10 @@ class ParityInfo(Schema):
     runtime: str | None = None
     not_run_here: str | None = None
     optimization_gap_pct: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
 
 
 class QuantizationInfo(Schema):
@@ -150,16 +229,27 @@ class QuantizationInfo(Schema):
 
 
 class FileInfo(Schema):
-    """One exported file with its evidence."""
+    """One exported file with its evidence.
+
+    Attributes:
+        target: name of the deployment target.
+        size_bytes: size of the file.
+        sha256: hash of the file.
+        opset: version of its ONNX operator set.
+        input: form of its input.
+        parity: how closely it follows torch; null until it is validated.
+        quantization: how an int8 file was made.
+        latency: one record for each measurement.
+    """
 
     target: str
     size_bytes: int = Field(ge=1)
     sha256: Sha256
     opset: int = Field(ge=1)
     input: InputForm = "float32-nchw"
-    parity: ParityInfo | None = None
+    parity: Parity | None = None
     quantization: QuantizationInfo | None = None
-    latency: tuple[LatencyReport, ...] = ()
+    latency: tuple[Latency, ...] = ()
 
 
 class EntryReport(Schema):
@@ -185,31 +275,3 @@ class EntryReport(Schema):
         data: dict[str, Any] = self.model_dump(mode="json")
         empty = [key for key in ("further_accuracy", "refused") if not data[key]]
         return {key: value for key, value in data.items() if key not in empty}
-
-
-class FileDigest(Schema):
-    """Size and hash of one file."""
-
-    bytes: Count
-    sha256: Sha256
-
-
-MAX_FILES = 64  # one for each target, and seven others
-
-
-def _plain_names(files: dict[str, FileDigest]) -> dict[str, FileDigest]:
-    if len(files) > MAX_FILES:
-        raise ValueError(f"{len(files)} files, at most {MAX_FILES} are in an entry")
-    if len({name.lower() for name in files}) < len(files):
-        raise ValueError("two names differ only in upper and lower case, which some disks cannot tell apart")
-    bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name)]
-    if bad:
-        raise ValueError(f"not the plain name of a file in this folder: {', '.join(map(repr, bad))}")
-    return files
-
-
-class Manifest(Schema):
-    """manifest.json: every file of the entry but itself. Names are plain: no path leads out of it."""
-
-    format: Literal[1] = 1
-    files: Annotated[dict[str, FileDigest], AfterValidator(_plain_names)]

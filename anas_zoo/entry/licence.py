@@ -1,35 +1,43 @@
-"""Which licence weights may get that were made from others, and how a draft gets the one that was chosen."""
+"""Licences of weights: which one derived weights may get, and how to get those that are not shipped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
-import onnx
-
-from anas_zoo.core.errors import EntryError
-from anas_zoo.core.files import atomic_write, sha256_file, write_json
-from anas_zoo.zoo.draft import write_report
-from anas_zoo.zoo.entry import CONFIG, Entry
-from anas_zoo.zoo.manifest import MANIFEST
-from anas_zoo.zoo.schemas import Ancestor, WeightsInfo, hub_licence
+from anas_zoo.core.errors import EntryError, NoWeightsError
+from anas_zoo.core.hints import Call, Option
+from anas_zoo.entry.config import Ancestor, EntryConfig, WeightsInfo, hub_licence
+from anas_zoo.entry.entry import Entry
 
 __all__ = [
     "AUTHORS_LICENCE",
     "AUTHORS_SOURCE",
+    "IMPORT_COMMAND",
     "broken_terms",
     "licence_of_derived",
+    "no_weights",
     "under_licence",
-    "write_licence",
 ]
 
 # How an imported entry says where it comes from; those of before there was a lineage say nothing else.
 AUTHORS_SOURCE = "the authors' supernet checkpoint, imported by anas-zoo"
 AUTHORS_LICENCE = "CC-BY-NC-4.0"
+IMPORT_COMMAND = "anas import authors CHECKPOINT --data DIR --out DIR"  # for cards and pages
 
 # Licences that let changed weights be passed on under other terms.
 PERMISSIVE = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0"}
+
+
+def no_weights(config: EntryConfig) -> NoWeightsError:
+    """The error about an entry without weights: why there are none, and how to get an entry with them."""
+    name, licence = config.anas.name, config.pretrained_cfg.license
+    terms = f" (licence of their authors: {licence})" if licence else ""
+    return NoWeightsError(
+        f"{name} has no weights on the shelf: they are not distributed here{terms}; make an entry from the "
+        "authors' checkpoint with: ",
+        Call("import", "authors", "CHECKPOINT", data="DIR", out="DIR"),
+        f", then load the folder DIR/{name}",
+    )
 
 
 def _permits(own: str, wanted: str) -> bool:
@@ -53,38 +61,22 @@ def licence_of_derived(own: str, wanted: str | None) -> str:
 
 
 def under_licence(entry: Entry, licence: str | None) -> Entry:
-    """``entry`` with its weights under ``licence``, as read; None leaves it as it is, and so its files.
+    """``entry`` with its weights under ``licence``; None leaves it as it is. Its files stay as they are.
 
     Raises :class:`EntryError` for another licence than the one that an entry was published under.
     """
     weights = entry.config.anas.weights
     if licence is None or weights is None or weights.licence == licence:
         return entry
-    if MANIFEST in entry.files:
+    if entry.is_published:
         raise EntryError(
-            f"{entry.folder} was published under {weights.licence}, which stays; leave out --licence, or "
-            "publish its draft under another one"
+            f"{entry.folder} was published under {weights.licence}, which stays; leave out ",
+            Option("licence"),
+            ", or publish its draft under another one",
         )
     own = entry.config.anas.model_copy(update={"weights": weights.model_copy(update={"licence": licence})})
     timms = entry.config.pretrained_cfg.model_copy(update={"license": hub_licence(licence)})
-    return replace(entry, config=entry.config.model_copy(update={"anas": own, "pretrained_cfg": timms}))
-
-
-def write_licence(folder: Path, entry: Entry) -> None:
-    """Write the licence of ``entry`` into config.json and every ONNX file of ``folder``, a copy of it."""
-    weights = entry.config.anas.weights
-    assert weights is not None
-    assert weights.licence is not None
-    write_json(folder / CONFIG, entry.config.to_dict())
-    files = {}
-    for name, info in entry.report.files.items():
-        model = onnx.load(folder / name)
-        metadata = {one.key: one.value for one in model.metadata_props} | {"licence": weights.licence}
-        onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
-        atomic_write(folder / name, model.SerializeToString(deterministic=True))
-        size, digest = (folder / name).stat().st_size, sha256_file(folder / name)
-        files[name] = info.model_copy(update={"size_bytes": size, "sha256": digest})
-    write_report(folder, entry.report.model_copy(update={"files": files}))
+    return entry.with_config(entry.config.model_copy(update={"anas": own, "pretrained_cfg": timms}))
 
 
 def broken_terms(weights: WeightsInfo) -> list[str]:

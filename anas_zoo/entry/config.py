@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,31 +13,27 @@ from pydantic import (
     model_validator,
 )
 
-from anas_zoo.core.errors import SpaceError
-from anas_zoo.core.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency
-from anas_zoo.core.schema import Schema
-from anas_zoo.space import Architecture, Structure
-
-if TYPE_CHECKING:
-    from anas_zoo.data import Preprocessing
+from anas_zoo.core.errors import EntryError, SpaceError
+from anas_zoo.core.geometry import Interpolation
+from anas_zoo.core.schema import Schema, parse
+from anas_zoo.entry.preprocessing import Channels, Preprocessing, Scales
+from anas_zoo.space import Architecture, Structure, plan_network
 
 __all__ = [
     "AnasInfo",
     "Ancestor",
-    "CalibrationInfo",
+    "Calibration",
     "EntryConfig",
     "ModelArgs",
-    "PreprocessingInfo",
     "PretrainedConfig",
     "SpaceInfo",
     "WeightsInfo",
+    "compose_config",
     "hub_licence",
 ]
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_CLASSES = 100_000  # ImageNet-21k has 21 843; a classifier of 1984 features and more has 800 MB
-Channels = tuple[float, float, float]
-Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -65,7 +61,7 @@ class PretrainedConfig(Schema):
     crop_pct: float = Field(gt=0.0, le=1.0)
     crop_mode: Literal["center"] = "center"
     mean: Channels
-    std: tuple[Positive, Positive, Positive]
+    std: Scales
     num_classes: int = Field(ge=1)
     pool_size: None = None
     first_conv: Literal["stem.conv"] = "stem.conv"
@@ -124,8 +120,15 @@ class WeightsInfo(Schema):
         return {key: value for key, value in data.items() if key != "lineage" or value}
 
 
-class CalibrationInfo(Schema):
-    """What the batch norm statistics were measured on (see :class:`anas_zoo.nets.Calibration`)."""
+class Calibration(Schema):
+    """What the batch norm statistics were measured on.
+
+    Attributes:
+        batches: number of batches that the images were passed in.
+        images: number of images in them.
+        resolution: side of the images in pixels.
+        sha256: hash of the preprocessed float32 images in order.
+    """
 
     batches: int = Field(ge=1)
     images: int = Field(ge=1)
@@ -133,68 +136,31 @@ class CalibrationInfo(Schema):
     sha256: Sha256
 
 
-class PreprocessingInfo(Schema):
-    """How an image becomes the network's input.
-
-    ``native``: shorter side to ⌊R / crop_pct⌋, centre crop R, as timm evaluates. ``reference``: the
-    AttentiveNAS authors' way, a 224 crop of a 256 image (bilinear) that is then resized to R (bicubic);
-    it fixes ``interpolation`` and ``crop_pct``, which may be left out and may not say anything else.
-    ``transparency`` says what becomes of transparent parts; a config without it dropped them.
-    """
-
-    mode: Mode = "native"
-    resolution: int = Field(ge=1)
-    interpolation: Interpolation = "bicubic"
-    crop_pct: float = Field(0.875, gt=0.0, le=1.0)
-    mean: Channels = (0.485, 0.456, 0.406)
-    std: tuple[Positive, Positive, Positive] = (0.229, 0.224, 0.225)
-    colour: Literal["rgb"] = "rgb"
-    transparency: Transparency = "dropped"
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_dropped(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Entries that say nothing of transparency keep their bytes."""
-        data: dict[str, Any] = serialise(self)
-        return {key: value for key, value in data.items() if (key, value) != ("transparency", "dropped")}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _filled_in(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and data.get("mode") == "reference":
-            return REFERENCE_FIXED | dict(data)
-        return data
-
-    @model_validator(mode="after")
-    def _as_the_mode_has_it(self) -> Self:
-        wrong = [
-            f"{key} is {value!r} in the mode 'reference', not {getattr(self, key)!r}"
-            for key, value in REFERENCE_FIXED.items()
-            if self.mode == "reference" and getattr(self, key) != value
-        ]
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
-
-    def to_preprocessing(self) -> Preprocessing:
-        """The same as :class:`anas_zoo.data.Preprocessing`, which makes torch tensors."""
-        from anas_zoo.data import Preprocessing
-
-        return Preprocessing(
-            self.interpolation, self.crop_pct, self.mean, self.std, self.mode, self.transparency
-        )
-
-
 class AnasInfo(Schema):
     """What timm's schema has no place for."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     name: Name
     arch: ArchDict
     arch_id: str
     space: SpaceInfo
     weights: WeightsInfo | None
-    calibration: CalibrationInfo | None
-    preprocessing: PreprocessingInfo
+    calibration: Calibration | None
+    preprocessing: Preprocessing
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_format_1(cls, data: Any) -> Any:
+        """Format 1 repeated the resolution, and said nothing of transparent parts that were dropped."""
+        if not isinstance(data, Mapping) or data.get("format") != 1:
+            return data
+        arch, preprocessing = data.get("arch"), data.get("preprocessing")
+        if not isinstance(arch, Mapping) or not isinstance(preprocessing, Mapping):
+            return data
+        own = {"transparency": "dropped", **preprocessing}
+        if (repeated := own.pop("resolution", None)) != arch.get("resolution"):
+            raise ValueError(f"preprocessing.resolution is {repeated!r}, arch.resolution is not")
+        return {**data, "format": 2, "preprocessing": own}
 
 
 class EntryConfig(Schema):
@@ -212,7 +178,7 @@ class EntryConfig(Schema):
     @property
     def arch(self) -> Architecture:
         """The architecture as a value."""
-        return Architecture.from_dict(self.model_args.arch)
+        return Architecture.from_dict(self.anas.arch)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for config.json; absent label names are left out, as timm expects."""
@@ -230,7 +196,6 @@ class EntryConfig(Schema):
             "anas.arch_id and the architecture's id": (own.arch_id, self.arch.id),
             "num_classes and pretrained_cfg.num_classes": (self.num_classes, cfg.num_classes),
             "pretrained_cfg.input_size and the resolution": (cfg.input_size, (3, side, side)),
-            "anas.preprocessing.resolution and the resolution": (pre.resolution, side),
             "interpolation": (pre.interpolation, cfg.interpolation),
             "crop_pct": (pre.crop_pct, cfg.crop_pct),
             "mean": (pre.mean, cfg.mean),
@@ -246,3 +211,50 @@ class EntryConfig(Schema):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+
+def compose_config(
+    *,
+    name: str,
+    arch: Architecture,
+    structure: Structure,
+    space: SpaceInfo,
+    num_classes: int,
+    preprocessing: Preprocessing,
+    label_names: Sequence[str] | None = None,
+    licence: str | None = None,
+    weights: WeightsInfo | None = None,
+    calibration: Calibration | None = None,
+) -> EntryConfig:
+    """An entry's config from its parts, with everything that follows from them filled in.
+
+    Raises :class:`EntryError` that lists every part that does not fit the others.
+    """
+    side = arch.resolution
+    data: dict[str, Any] = {
+        "architecture": "attentive_nas",
+        "num_classes": num_classes,
+        "num_features": plan_network(structure, arch).head_mid_chs,
+        "global_pool": "avg",
+        "label_names": None if label_names is None else [str(label) for label in label_names],
+        "model_args": {"arch": arch.to_dict(), "structure": structure.model_dump(mode="json")},
+        "pretrained_cfg": {
+            "input_size": (3, side, side),
+            "interpolation": preprocessing.interpolation,
+            "crop_pct": preprocessing.crop_pct,
+            "mean": preprocessing.mean,
+            "std": preprocessing.std,
+            "num_classes": num_classes,
+            "license": None if licence is None else hub_licence(licence),
+        },
+        "anas": {
+            "name": name,
+            "arch": arch.to_dict(),
+            "arch_id": arch.id,
+            "space": space.model_dump(),
+            "weights": None if weights is None else weights.model_dump(),
+            "calibration": None if calibration is None else calibration.model_dump(),
+            "preprocessing": preprocessing.model_dump(),
+        },
+    }
+    return parse(EntryConfig, data, f"config of {name}", error=EntryError)
