@@ -163,7 +163,7 @@ NOT_CONVERTED = {
     "zoo/serving/server.py",
 }
 # Texts for people, which name commands on purpose: cards, pages, snippets.
-DOCUMENTS = {"zoo/card.py", "zoo/snippets.py", "zoo/catalog/model_card.py"}
+DOCUMENTS = {"zoo/card.py", "zoo/snippets.py", "zoo/catalog/model_card.py", "entry/licence.py"}
 OPTION_OR_COMMAND = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+|\banas [a-z]+")
 
 
