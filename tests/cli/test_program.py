@@ -108,7 +108,7 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
         (["predictor", "ft"], "no command 'ft' (did you mean 'fit'?); see: anas predictor --help"),
         (
             ["predictor", "qqqq"],
-            "no command 'qqqq'; commands: fit, check, convert; see: anas predictor --help",
+            "no command 'qqqq'; commands: fit, check; see: anas predictor --help",
         ),
         (["predictor", "--jsn"], "no option '--jsn'; see: anas predictor --help"),
         (["predictor", "fit", "archive"], "Missing option '--out'; see: anas predictor fit --help"),
