@@ -30,15 +30,14 @@ from anas_zoo.core.progress import stage
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.nets import Subnet, calibrate_bn
-from anas_zoo.profiling.latency import prepare_call
+from anas_zoo.profiling.latency import clock_of, interleave, prepare_call
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import runtime_version
-from anas_zoo.profiling.stopwatch import clock_name, time_rounds
 
 # Published top-1 of the paper's table; the side is the architecture's.
 OURS = {"a0": 77.3, "a1": 78.4, "a2": 78.8, "a3": 79.1, "a4": 79.8, "a5": 80.1, "a6": 80.7}
 # timm's name: (side, published top-1 at that side, weights that it was published for).
-RIVALS = {
+BASELINES = {
     "mobilenetv3_large_100": (224, 75.77, "ra_in1k"),
     "efficientnet_b0": (224, 77.69, "ra_in1k"),
     "efficientnet_b1": (256, 78.80, "ft_in1k"),
@@ -48,7 +47,7 @@ RIVALS = {
     "fbnetv3_b": (256, 79.14, "ra2_in1k"),
 }
 SMALL, MEDIUM = "mobilenetv3_large_100", "efficientnet_b0"
-# Ours over a rival: the targets of the project, set on the authors' formulation, which took 1.42, 0.89, 1.73.
+# Ours over a baseline: the project's targets, set on the authors' formulation, which took 1.42, 0.89, 1.73.
 TARGETS = {("a0", SMALL): 1.15, ("a2", MEDIUM): 0.75, ("a6", MEDIUM): 1.45}
 PLAIN = "torch.onnx.export"
 FLOAT, INT8 = "ort-cpu-fp32", "ort-cpu-int8"
@@ -99,15 +98,15 @@ def make_files(folder: Path) -> dict[str, Path]:
         content = convert(network, target=int8, resolution=side, metadata={}, calibration_images=noise)
         files[f"{name}, {INT8}"].write_bytes(content)
         files[f"{name}, {PLAIN}"] = export_plainly(network, folder / f"{name}.plain.onnx", side)
-    for name, (side, _, _) in RIVALS.items():
+    for name, (side, _, _) in BASELINES.items():
         stage(f"export {name}")
         files[name] = export_plainly(settled(timm.create_model(name), side), folder / f"{name}.onnx", side)
     return files
 
 
 def side_of(name: str) -> int:
-    if name in RIVALS:
-        return RIVALS[name][0]
+    if name in BASELINES:
+        return BASELINES[name][0]
     size: Sequence[int] = timm.create_model(f"attentive_nas_{name}").pretrained_cfg["input_size"]
     return size[-1]
 
@@ -119,7 +118,7 @@ def measure(files: dict[str, Path], threads: int, rounds: int) -> dict[str, floa
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            turn, _ = time_rounds([call], CALLS, threads)
+            turn = interleave([call], CALLS, clock=clock_of(threads))
             times[name] += turn[0, 1:].tolist()
     return {name: float(np.median(values)) for name, values in times.items()}
 
@@ -164,7 +163,7 @@ def draw(path: Path, latency_ms: dict[str, float], top1_pct: dict[str, float], t
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for label, names, colour, marker in (
         ("a0–a6, exported here", list(OURS), "#1f6f8b", "o"),
-        ("timm's, plain export", list(RIVALS), "#d1495b", "s"),
+        ("timm's, plain export", list(BASELINES), "#d1495b", "s"),
     ):
         ordered = sorted(names, key=lambda name: latency_ms[name])
         xs, ys = [latency_ms[n] for n in ordered], [top1_pct[n] for n in ordered]
@@ -185,7 +184,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     torch.manual_seed(0)
-    top1_pct = OURS | {name: figure for name, (_, figure, _) in RIVALS.items()}
+    top1_pct = OURS | {name: figure for name, (_, figure, _) in BASELINES.items()}
     with tempfile.TemporaryDirectory() as scratch:
         files = make_files(Path(scratch))
         found = {threads: measure(files, threads, args.rounds) for threads in args.threads}
@@ -199,9 +198,9 @@ def main() -> None:
     ]
     lines += ["Accuracies are published ones (see the script); nothing of them was measured here.", ""]
     lines += ["| weights of the published figure | |", "|---|---|"]
-    lines += [f"| {name} | {tag} |" for name, (_, _, tag) in RIVALS.items()]
+    lines += [f"| {name} | {tag} |" for name, (_, _, tag) in BASELINES.items()]
     for threads, latency_ms in found.items():
-        lines += ["", f"## {threads} thread{'s' if threads > 1 else ''} ({clock_name(threads)} clock)", ""]
+        lines += ["", f"## {threads} thread{'s' if threads > 1 else ''} ({clock_of(threads)} clock)", ""]
         lines += table(latency_ms, top1_pct)
         lines += ["", f"| {INT8} | ms | times as fast as float |", "|---|--:|--:|"]
         for name in OURS:
@@ -210,8 +209,8 @@ def main() -> None:
         if threads == 1:
             lines += ["", "| target of the project | asked | measured |", "|---|--:|--:|"]
             lines += [
-                f"| {ours} / {rival} | {asked:.2f} | {latency_ms[ours] / latency_ms[rival]:.3f} |"
-                for (ours, rival), asked in TARGETS.items()
+                f"| {ours} / {baseline} | {asked:.2f} | {latency_ms[ours] / latency_ms[baseline]:.3f} |"
+                for (ours, baseline), asked in TARGETS.items()
             ]
     args.out.mkdir(parents=True, exist_ok=True)
     atomic_write(args.out / "export_latency.md", "\n".join(lines) + "\n")

@@ -16,21 +16,20 @@ def find_entry(text: str) -> Path:
     """The folder that ``text`` names, as :func:`anas_zoo.zoo.shelf.resolve` reads it for Python too.
 
     Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is said on stderr.
-    An entry of the Hub (hf://org/name) is brought into the user's cache first and checked there.
+    An entry of the Hub (hf://org/name) is downloaded into the Hub's cache first and checked there.
 
     Raises :class:`NotOnShelfError` for an unknown name, with the nearest known one, and
     :class:`EntryError` for an entry that cannot be had or was altered.
     """
     from anas_zoo.core.errors import NotOnShelfError
     from anas_zoo.core.progress import note
-    from anas_zoo.zoo import entry_from_hub
-    from anas_zoo.zoo.shelf import resolve
+    from anas_zoo.zoo.shelf import locate, resolve
 
     if Path(text).is_file():
         raise NotOnShelfError(f"{text} is a file; give an entry's folder, or a model of the shelf: anas list")
     found = resolve(text)
     if not isinstance(found, Path):
-        return entry_from_hub(text)
+        return locate(text)
     if found.name not in text:  # neither its name nor a path that ends in it
         note(f"  {text} is the architecture of {found.name}")
     return found

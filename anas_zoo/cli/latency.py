@@ -14,10 +14,10 @@ from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_tabl
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from anas_zoo.profiling.latency_error import ErrorReport
-    from anas_zoo.profiling.latency_model import LatencyModel, Measured
+    from anas_zoo.profiling.latency_model import LatencyModel
+    from anas_zoo.profiling.latency_trust import ErrorReport
 
 __all__ = ["latency"]
 
@@ -30,9 +30,7 @@ WorkOption = Annotated[
     Path | None,
     typer.Option("--work", metavar="DIR", help="Keep the exported files here and use them again."),
 ]
-RepeatsOption = Annotated[
-    int, typer.Option("--repeats", metavar="N", help="Measured calls of each file; wide bars get more.")
-]
+RepeatsOption = Annotated[int, typer.Option("--repeats", metavar="N", help="Measured calls of each file.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]
 
 
@@ -44,14 +42,14 @@ def latency() -> typer.Typer:
 def fit(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .json file to write.")],
     space: Annotated[
-        str, typer.Option("--space", metavar="NAME|FILE", help="A search space that comes along, or a .yaml.")
+        str, typer.Option("--space", metavar="NAME|FILE", help="A bundled search space, or a .yaml file.")
     ] = "attentive_nas",
     num_classes: Annotated[
         int, typer.Option("--num-classes", metavar="N", help="Outputs of the classifiers.")
     ] = 1000,
     threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of onnxruntime.")] = 1,
     subnets: Annotated[
-        int, typer.Option("--subnets", metavar="N", help="Designed subnets to measure and fit on.")
+        int, typer.Option("--subnets", metavar="N", help="Subnets to measure and fit on.")
     ] = 60,
     held_out: Annotated[
         int, typer.Option("--held-out", metavar="N", help="Other subnets to measure and judge by.")
@@ -68,30 +66,35 @@ def fit(
     """
     from anas_zoo.core.errors import OutputError
     from anas_zoo.core.stopping import resumable
-    from anas_zoo.pipeline.latency import LatencyPlan, fit_latency
+    from anas_zoo.pipeline.latency import fit_latency
+    from anas_zoo.profiling.work import WORK
     from anas_zoo.space import SearchSpace
 
     if out.exists():
-        raise OutputError(f"{out} is there already; give another --out, or remove it first")
-    plan = LatencyPlan(
-        space=SearchSpace.load(space),
-        num_classes=num_classes,
-        threads=threads,
-        subnets=subnets,
-        held_out=held_out,
-        repeats=repeats,
-        seed=seed,
-    )
+        raise OutputError(f"{out} exists already; give another --out, or remove it first")
     folder = work or out.with_name(f"{out.stem}-onnx")
     with resumable(lambda: [f"repeat the command: files that were exported to {folder} are used again"]):
-        model = fit_latency(plan, folder)
+        model = fit_latency(
+            SearchSpace.load(space),
+            folder,
+            num_classes=num_classes,
+            threads=threads,
+            subnets=subnets,
+            held_out=held_out,
+            repeats=repeats,
+            seed=seed,
+        )
     model.save(out)
     _warn(model)
     if as_json:
         print_json({"file": str(out), "error": model.error.model_dump(mode="json")} | _trust_of(model))
         return
-    _print_model(model)
-    _print_error(model.error, model.record.clock, model.record.level_pct)
+    used = {name: ms for name, ms in model.record.coefficients.items() if ms > 0}
+    print_table(
+        ["work", "ms per unit", "unit (in millions, where it is no count)"],
+        [[name, f"{ms:.4f}", WORK[name]] for name, ms in used.items()],
+    )
+    _print_error(model.error)
     print_lines("", f"latency model: {out}", f"  {_trust(model)}")
     print_lines(f"  check it later: anas latency check {quoted(out)}")
 
@@ -109,6 +112,7 @@ def check(
     """Measure a few fresh subnets here and compare them with what the model predicts."""
     from anas_zoo.pipeline.latency import check_latency
     from anas_zoo.profiling.latency_model import LatencyModel
+    from anas_zoo.space import Architecture
 
     model = LatencyModel.load(file)
     with _folder(work) as folder:
@@ -119,8 +123,18 @@ def check(
         found = {"error": error.model_dump(mode="json"), "measured": rows, "warning": warning}
         print_json(found | _trust_of(model))
         return
-    _print_measured(model, measured)
-    _print_error(error, model.record.clock, model.record.level_pct)
+    print_table(
+        ["architecture", "measured ms", "predicted ms", "from", "to", "error %"],
+        [
+            [
+                Architecture.from_dict(one.arch).id,
+                *(f"{ms:.3f}" for ms in (one.ms, one.predicted_ms, *_ends(model, one.predicted_ms))),
+                f"{100 * (one.predicted_ms / one.ms - 1):+.1f}",
+            ]
+            for one in sorted(measured, key=lambda one: one.ms)
+        ],
+    )
+    _print_error(error)
 
 
 def predict(
@@ -131,7 +145,7 @@ def predict(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Say what latency the model predicts for entries or architectures; nothing is measured."""
+    """Predict the latency of entries or architectures; nothing is measured."""
     from anas_zoo.cli.entries import find_entry
     from anas_zoo.core.schema import read_json
     from anas_zoo.profiling.latency_model import LatencyModel
@@ -150,21 +164,20 @@ def predict(
     found = dict(zip(what, model(archs).tolist(), strict=True))
     warning = _warn(model)
     if as_json:
-        bars = model.bars
-        ends = None if bars is None else {n: [ms * f for f in bars.factors] for n, ms in found.items()}
+        ends = {name: _ends(model, ms) for name, ms in found.items()}
         said = {"latency_ms": found, "latency_bar_ms": ends, "error_pct": model.error.median_abs_pct}
         print_json(said | {"warning": warning} | _trust_of(model))
         return
     print_table(
         ["what", "latency ms", "from", "to"],
-        [[name, f"{ms:.3f}", *_ends(model, ms)] for name, ms in found.items()],
+        [[name, *(f"{value:.3f}" for value in (ms, *_ends(model, ms)))] for name, ms in found.items()],
     )
     print_lines(_trust(model))
 
 
 @contextmanager
 def _folder(work: Path | None) -> Iterator[Path]:
-    """``work``, or a folder for the time being."""
+    """``work``, or a temporary folder."""
     from tempfile import TemporaryDirectory
 
     if work is not None:
@@ -177,98 +190,53 @@ def _folder(work: Path | None) -> Iterator[Path]:
 def _warn(model: LatencyModel) -> str | None:
     from anas_zoo.core.progress import warn
 
-    unrest = None
+    found = []
+    if foreign := model.foreign():
+        advice = f"anas latency fit --space {quoted(model.space.name)} --out FILE.json"
+        found.append(f"{foreign}: its milliseconds are not true here; fit one here: {advice}")
     if model.unrest is not None:
-        unrest = (
+        found.append(
             f"the machine was busy while the latency model was fitted ({model.unrest}): its "
             "milliseconds are those of that time, and its bars wide; fit it again on a quieter machine"
         )
-    warning = "; ".join(filter(None, [model.foreign(), unrest])) or None
+    warning = "; ".join(found) or None
     if warning is not None:
         warn(warning)
     return warning
 
 
-def _ends(model: LatencyModel, ms: float) -> list[str]:
-    """Both ends of the bars of a prediction, for a table."""
-    return ["-", "-"] if model.bars is None else [f"{ms * factor:.3f}" for factor in model.bars.factors]
+def _ends(model: LatencyModel, ms: float) -> list[float]:
+    """Both ends of the bars of a prediction."""
+    return [ms * factor for factor in model.bars.factors]
 
 
 def _trust_of(model: LatencyModel) -> dict[str, object]:
     """How far the predictions can be trusted, for machines."""
-    return {
-        "bars": None if model.bars is None else model.bars.model_dump(mode="json"),
-        "unrest": model.unrest,
-    }
+    return {"bars": model.bars.model_dump(mode="json"), "unrest": model.unrest}
 
 
 def _trust(model: LatencyModel) -> str:
     """The same for people."""
-    from anas_zoo.profiling.latency_error import SHARE_PCT
+    from anas_zoo.profiling.latency_trust import SHARE_PCT
 
-    bars, level = model.bars, model.record.level_pct
-    if bars is None:
-        return "its file keeps no held-out measurements, so the predictions have no bars"
     return (
-        f"true milliseconds are within {bars.in_words()} of a prediction: {SHARE_PCT:g} % of the held-out "
-        f"subnets' errors, and the ±{level:.0f} % by which the machine's speed changed during the fit"
+        f"true milliseconds are within {model.bars.in_words()} of a prediction: {SHARE_PCT:g} % of the "
+        f"held-out subnets' errors, and the ±{model.record.level_pct:.0f} % by which the machine's speed "
+        "changed during the fit"
     )
 
 
-def _print_model(model: LatencyModel) -> None:
-    from anas_zoo.profiling.work import WORK
-
-    used = {name: ms for name, ms in model.record.coefficients.items() if ms > 0}
-    print_table(
-        ["work", "ms per unit", "unit (in millions, where it is no count)"],
-        [[name, f"{ms:.4f}", WORK[name]] for name, ms in used.items()],
-    )
-
-
-def _print_measured(model: LatencyModel, measured: Sequence[Measured]) -> None:
-    from anas_zoo.space import Architecture
-
-    print_table(
-        ["architecture", "measured ms", "± %", "p95 ms", "predicted ms", "from", "to", "error %"],
-        [
-            [
-                Architecture.from_dict(one.arch).id,
-                f"{one.timing.p50_ms:.3f}",
-                f"{one.timing.bar_pct:.1f}",
-                f"{one.timing.p95_ms:.3f}",
-                f"{one.predicted_ms:.3f}",
-                *_ends(model, one.predicted_ms),
-                f"{100 * (one.predicted_ms / one.timing.p50_ms - 1):+.1f}",
-            ]
-            for one in sorted(measured, key=lambda one: one.timing.p50_ms)
-        ],
-    )
-
-
-def _level(error: ErrorReport, fit_level_pct: float) -> str:
-    if error.level_pct:
-        return f"±{error.level_pct:.1f} % of all measured together, from the fit to now (in the bars above)"
-    return f"±{fit_level_pct:.1f} % from group to group; on another day all milliseconds may be off by that"
-
-
-def _print_error(error: ErrorReport, clock: str, level_pct: float) -> None:
+def _print_error(error: ErrorReport) -> None:
     from anas_zoo.profiling import runtime_version
-    from anas_zoo.profiling.latency_error import TARGET_ERROR_PCT, TARGET_TAU
+    from anas_zoo.profiling.latency_trust import TARGET_ERROR_PCT, TARGET_TAU
     from anas_zoo.profiling.machine import describe_machine
 
-    low, high = error.median_abs_pct_bar
-    tau_low, tau_high = error.kendall_tau_bar
-    waiting = f"{error.waiting_pct:.0f} % on top of the time on a core, not counted"
     print_pairs(
         f"error on {error.subnets} subnets that the fit has not seen",
         {
-            "median |error|": f"{error.median_abs_pct:.2f} % (by the bars {low:.2f} to {high:.2f} %)",
-            "90 % within": f"{error.p90_abs_pct:.2f} %; the largest is {error.max_abs_pct:.2f} %",
-            "bias": f"{error.bias_pct:+.2f} %; without it the median |error| is {error.scatter_pct:.2f} %",
-            "Kendall's tau": f"{error.kendall_tau:.3f} (by the bars {tau_low:.3f} to {tau_high:.3f})",
-            "bars of the measured": f"±{error.median_bar_pct:.2f} % (median, 95 %)",
-            "the machine's level": _level(error, level_pct),
-            "waiting for a core": waiting if clock == "cpu" else "not known with several threads",
+            "median |error|": f"{error.median_abs_pct:.2f} %",
+            "bias": f"{error.bias_pct:+.2f} % (a large one: the machine has become slower or faster)",
+            "Kendall's tau": f"{error.kendall_tau:.3f}",
             "target": f"at most {TARGET_ERROR_PCT:g} % and at least {TARGET_TAU:g}: {error.verdict}",
             "measured on": f"{describe_machine()}; {runtime_version()}",
         },

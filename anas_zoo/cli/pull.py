@@ -26,8 +26,7 @@ def pull(
 ) -> None:
     """Download an entry through the Hub's cache, compare every file with its manifest, and pin the commit.
 
-    A pull that was stopped goes on with the files that are missing; with HF_HUB_OFFLINE=1 it takes them all
-    from the cache.
+    A pull that was stopped resumes with the missing files; with HF_HUB_OFFLINE=1 all come from the cache.
     """
     from anas_zoo import zoo
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,6 +30,7 @@ __all__ = [
     "check_files",
     "check_manifest",
     "entries_nearby",
+    "is_own_file",
     "read_manifest",
     "what_is_meant",
     "write_manifest",
@@ -86,7 +87,7 @@ def check_files(folder: Path) -> dict[str, Path]:
         raise EntryError(f"{folder} holds more than {MAX_FILES} files, which no entry does")
     for path in paths:
         shown = printable(str(path))
-        if path.is_symlink():
+        if path.is_symlink() and not _in_hub_cache(path):
             raise EntryError(f"{shown} is a symbolic link; an entry holds its files itself, so copy it there")
         if not path.is_file():
             raise EntryError(f"{shown} is no regular file; an entry is a flat folder of files, so remove it")
@@ -96,6 +97,24 @@ def check_files(folder: Path) -> dict[str, Path]:
                 "has none. It was not opened; remove it"
             )
     return {path.name: path for path in sorted(paths)}
+
+
+def _is_snapshot(folder: Path) -> bool:
+    """Whether ``folder`` is one of the Hub's cache, CACHE/MODEL/snapshots/COMMIT."""
+    return folder.resolve().parent.name == "snapshots"
+
+
+def _in_hub_cache(link: Path) -> bool:
+    """Whether ``link`` is of the Hub's cache: to a blob of its MODEL or of the whole CACHE."""
+    if not _is_snapshot(link.parent):
+        return False
+    model = link.parent.resolve().parents[1]
+    return any(link.resolve().is_relative_to(place / "blobs") for place in (model, model.parent))
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether ``path`` is a file of its entry: no link, except those of the Hub's cache."""
+    return path.is_file() and (not path.is_symlink() or _in_hub_cache(path))
 
 
 def write_manifest(folder: Path) -> Manifest:
@@ -116,7 +135,7 @@ def write_manifest(folder: Path) -> Manifest:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of ``folder``; raises :class:`EntryError` when it is absent or not one."""
     path = folder / MANIFEST
-    if path.is_symlink():
+    if path.is_symlink() and not _in_hub_cache(path):
         raise EntryError(f"{path} is a symbolic link; an entry holds its files itself, so copy it there")
     if folder.is_dir() and not path.exists():
         raise EntryError(f"{path}: no such file", *what_is_meant(folder))
@@ -124,22 +143,31 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_manifest(
-    folder: Path, manifest: Manifest | None = None, sha256: Callable[[str], str] | None = None
+    folder: Path,
+    manifest: Manifest | None = None,
+    sha256: Callable[[str], str] | None = None,
+    *,
+    names: Iterable[str] | None = None,
 ) -> Manifest:
     """Compare every file with the manifest.
+
+    A file that is not listed is refused, except in a snapshot of the Hub's cache: a repository may hold more.
 
     Args:
         folder: of the entry.
         manifest: its manifest where that was read before.
         sha256: gives the hash of a file by its name; default is to read it.
+        names: only these files of the manifest; default is all.
 
     Raises :class:`EntryError` that names every file that is missing, altered or not listed.
     """
     manifest = manifest or read_manifest(folder)
     found = {name: path for name, path in check_files(folder).items() if name != MANIFEST}
-    problems = [f"{name} is missing" for name in manifest.files if name not in found]
-    problems += [f"{name} is not in the manifest" for name in found if name not in manifest.files]
-    for name, digest in manifest.files.items():
+    wanted = manifest.files if names is None else {name: manifest.files[name] for name in names}
+    problems = [f"{name} is missing" for name in wanted if name not in found]
+    if names is None and not _is_snapshot(folder):
+        problems += [f"{name} is not in the manifest" for name in found if name not in manifest.files]
+    for name, digest in wanted.items():
         if name not in found:
             continue
         same = found[name].stat().st_size == digest.bytes

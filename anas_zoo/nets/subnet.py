@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from timm.layers import SelectAdaptivePool2d
 from timm.models import checkpoint_seq
 from timm.models._features import feature_take_indices
 from torch import Tensor, nn
@@ -16,18 +17,11 @@ from anas_zoo.core.errors import SpaceError
 from anas_zoo.core.schema import parse
 from anas_zoo.entry import Calibration
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
-from anas_zoo.nets.variants import (
-    ActLayer,
-    check_numbers,
-    dilate,
-    global_pooling,
-    replace_activations,
-    set_batch_norm,
-)
+from anas_zoo.nets.variants import ActLayer, dilate, replace_activations, set_batch_norm
 from anas_zoo.space import Architecture, NetworkPlan, SearchSpace, Structure, plan_network
 from anas_zoo.space.genes import check_lengths
 
-__all__ = ["DROP_PATH_STAGES", "Subnet", "drop_path_rates"]
+__all__ = ["DROP_PATH_STAGES", "Subnet", "drop_path_rates", "read_model_args"]
 
 DROP_PATH_STAGES = 2  # drop-connect acts in the last two stages only (AttentiveNAS' recipe)
 
@@ -40,6 +34,24 @@ def drop_path_rates(depths: tuple[int, ...], rate: float) -> list[list[float]]:
         rates.append([rate * (index + i) / total if acts else 0.0 for i in range(depth)])
         index += depth
     return rates
+
+
+def read_model_args(
+    arch: Architecture | Mapping[str, Any], structure: Structure | Mapping[str, Any] | None
+) -> tuple[Architecture, Structure]:
+    """Architecture and structure as a user or a config gives them; without a structure, ``attentive_nas``'s.
+
+    Raises :class:`SpaceError` when the architecture is not in that space or does not fit the structure.
+    """
+    arch = arch if isinstance(arch, Architecture) else Architecture.from_dict(arch)
+    if structure is None:
+        space = SearchSpace.load("attentive_nas")
+        space.validate(arch)
+        structure = space.structure
+    elif not isinstance(structure, Structure):
+        structure = parse(Structure, structure, "structure", error=SpaceError)
+    check_lengths(arch, len(structure.stages))
+    return arch, structure
 
 
 class Subnet(nn.Module):
@@ -68,7 +80,7 @@ class Subnet(nn.Module):
             or output_stride, and then an entry's calibration is not its own.
 
     Raises :class:`SpaceError` when ``arch`` and ``structure`` do not fit,
-    :class:`ConfigError` for another argument that cannot be.
+    :class:`ConfigError` for an ``output_stride`` that the network does not have.
     """
 
     def __init__(
@@ -89,23 +101,14 @@ class Subnet(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_numbers(num_classes, in_chans, drop_rate, drop_path_rate, dtype)
-        self.arch = arch if isinstance(arch, Architecture) else Architecture.from_dict(arch)
-        if structure is None:
-            space = SearchSpace.load("attentive_nas")
-            space.validate(self.arch)
-            structure = space.structure
-        elif not isinstance(structure, Structure):
-            structure = parse(Structure, structure, "structure", error=SpaceError)
-        check_lengths(self.arch, len(structure.stages))
-        self.structure = structure
+        self.arch, self.structure = read_model_args(arch, structure)
         self.num_classes = num_classes
         self.in_chans = in_chans
         self.drop_rate = drop_rate
         self.grad_checkpointing = False
         self.calibration: Calibration | None = None
 
-        plan = plan_network(structure, self.arch)
+        plan = plan_network(self.structure, self.arch)
         with contextlib.nullcontext() if device is None else torch.device(device):
             self._build(plan, global_pool, drop_path_rate)
         if act_layer is not None:
@@ -113,7 +116,7 @@ class Subnet(nn.Module):
         set_batch_norm(self, bn_momentum, bn_eps)
         total = self.feature_info[-1]["reduction"]
         if output_stride is not None:
-            dilate(self.stages, structure.stem.stride, output_stride)
+            dilate(self.stages, self.structure.stem.stride, output_stride)
             for info in self.feature_info:
                 info["reduction"] = min(info["reduction"], output_stride)
         dilated = output_stride is not None and output_stride < total
@@ -139,7 +142,7 @@ class Subnet(nn.Module):
         self.head = ConvNormAct(last_chs, plan.head_mid_chs, act=structure.head.act)
         self.num_features = plan.head_mid_chs  # channels of forward_features
         self.head_hidden_size = plan.head_chs  # features of forward_head(pre_logits=True)
-        self.global_pool = global_pooling(global_pool)
+        self.global_pool = SelectAdaptivePool2d(pool_type=global_pool)
         self.mix = nn.Conv2d(self.num_features * self.global_pool.feat_mult(), plan.head_chs, 1, bias=False)
         self.mix_act = activation(structure.head.act)
         self.flatten = nn.Flatten(1) if global_pool else nn.Identity()
@@ -181,7 +184,7 @@ class Subnet(nn.Module):
         self.num_classes = num_classes
         device, dtype = self.mix.weight.device, self.mix.weight.dtype
         if global_pool is not None:
-            pool = global_pooling(global_pool)
+            pool = SelectAdaptivePool2d(pool_type=global_pool)
             if pool.feat_mult() != self.global_pool.feat_mult():
                 raise ValueError(
                     f"global_pool {global_pool!r} changes the input of the mixing convolution; "

@@ -106,6 +106,7 @@ def run_demo(
     the stages.
     """
     run = Run.start(folder, recipe)
+    run.note_images()
     if about:
         note(*about)
     seconds: dict[str, float] = {}
@@ -124,7 +125,7 @@ def run_demo(
     unlicensed = recipe.licence is None and licence is None
     if unlicensed:
         note("  no licence is chosen for the models yet: publishing will ask for ", Option("licence"))
-    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes))
+    do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes, note_images=False))
     searched = run.search_folder / FRONT  # the last thing that a search writes
     do(2, "search the front on the search split", searched, lambda: search_stage(run, resume=True))
     do(3, "extract, calibrate, test and profile", run.drafts_folder, lambda: extract_stage(run))

@@ -144,6 +144,7 @@ def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -
     run.use_threads()
     if processes.first:
         parts = run.split
+        run.note_images()
         stage(f"1/2 fine-tune {run.origin.name} for {len(run.source.label_names)} classes")
         note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
     trained = _train(run, entry, processes)

@@ -25,7 +25,7 @@ from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import Architecture
 from anas_zoo.zoo import build_config, model_card, write_draft
-from anas_zoo.zoo.weightless import load_published
+from anas_zoo.zoo.config_only import load_published
 
 __all__ = ["Imported", "import_authors"]
 

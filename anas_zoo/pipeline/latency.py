@@ -1,107 +1,98 @@
-"""Latency stage: export a designed set of subnets, measure them here, fit a model and judge it."""
+"""Latency stage: export subnets of a space, measure them here, fit a model and judge it."""
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from anas_zoo.core.errors import AnasError, ProfileError
+from anas_zoo.core.errors import ProfileError
 from anas_zoo.core.progress import stage, track
-from anas_zoo.profiling.design import designed_codes, held_out_codes
-from anas_zoo.profiling.latency_error import ErrorReport, judge, unrest_of
-from anas_zoo.profiling.latency_fit import fit_coefficients
+from anas_zoo.profiling.latency import clock_of
+from anas_zoo.profiling.latency_fit import fit_coefficients, spread_codes
 from anas_zoo.profiling.latency_model import LatencyModel, LatencyRecord, Measured
+from anas_zoo.profiling.latency_trust import ErrorReport, Here, YardstickTime, compare, judge, unrest_of
 from anas_zoo.profiling.machine import fingerprint
-from anas_zoo.profiling.stopwatch import clock_name
-from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep, yardsticks_among
+from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep, time_again, yardsticks_among
 from anas_zoo.profiling.work import WORK, work_of
-from anas_zoo.profiling.yardsticks import Here, compare, time_yardsticks
-from anas_zoo.space import Architecture, SearchSpace
+from anas_zoo.space import Architecture, SearchSpace, network_layers
 
-__all__ = ["LatencyPlan", "check_latency", "compare_here", "export_folder", "fit_latency"]
+__all__ = ["check_latency", "compare_here", "export_folder", "fit_latency"]
 
 CALIBRATION_IMAGES = 4  # of noise; with fewer pixels in the last layers some statistics come out near zero
 
 
-@dataclass(frozen=True, kw_only=True)
-class LatencyPlan:
-    """What to measure.
-
-    Attributes:
-        space: the search space.
-        num_classes: outputs of the classifiers.
-        threads: threads of onnxruntime.
-        subnets: designed subnets to fit on.
-        held_out: others to judge by.
-        repeats: measured calls of each file; wide bars get up to as many again.
-        seed: of the choice of subnets, their weights and the order of measuring.
-    """
-
-    space: SearchSpace
-    num_classes: int = 1000
-    threads: int = 1
-    subnets: int = 60
-    held_out: int = 30
-    repeats: int = 60
-    seed: int = 0
-
-
-def fit_latency(plan: LatencyPlan, work: Path) -> LatencyModel:
+def fit_latency(
+    space: SearchSpace,
+    work: Path,
+    *,
+    num_classes: int = 1000,
+    threads: int = 1,
+    subnets: int = 60,
+    held_out: int = 30,
+    repeats: int = 60,
+    seed: int = 0,
+) -> LatencyModel:
     """A latency model of this machine.
 
-    The exported files are kept in ``work`` and used again by the next fit of the same space.
-    Raises :class:`ProfileError`, before any work, for numbers that cannot be.
-    """
-    space, seed = plan.space, plan.seed
-    check_numbers(plan.threads, plan.repeats)
-    _check_classes(plan.num_classes)
-    designed = designed_codes(space, plan.subnets, np.random.default_rng([seed, 0]))
-    held_out = held_out_codes(space, plan.held_out, np.random.default_rng([seed, 1]), apart_from=designed)
-    archs = space.decode(np.concatenate([designed, held_out]))
-    amounts = np.array([work_of(space.structure, arch, plan.num_classes) for arch in archs])
-    count = len(designed)
-    kinds = int((amounts[:count].max(axis=0) > 0).sum())
-    if count <= kinds:
-        raise ProfileError(
-            f"{count} subnets are too few for {kinds} kinds of work; give at least {kinds + 1} to fit on"
-        )
+    Args:
+        space: the search space.
+        work: keeps the exported files, which the next fit of the same space uses again.
+        num_classes: outputs of the classifiers.
+        threads: threads of onnxruntime.
+        subnets: how many to fit on, the two ends of the space among them.
+        held_out: how many others to judge by.
+        repeats: measured calls of each file.
+        seed: of the choice of subnets and the order of measuring.
 
-    sweep = _measure(space, archs, plan.num_classes, plan.threads, plan.repeats, seed, work)
-    timings = sweep.timings
-    latency_ms = np.array([timing.p50_ms for timing in timings])
-    coefficients, penalty = fit_coefficients(
-        amounts[:count], latency_ms[:count], np.random.default_rng([seed, 2])
-    )
-    predicted = amounts @ coefficients
-    unrest = unrest_of(sweep)
-    rng = np.random.default_rng([seed, 3])
-    error = judge(predicted[count:], timings[count:], rng, restless=unrest is not None)
+    Raises :class:`ProfileError`, before any work, for numbers out of range.
+    """
+    check_numbers(threads, repeats)
+    if num_classes < 1:
+        raise ProfileError(f"num_classes must be at least 1, got {num_classes}")
+    ends = space.encode([space.smallest, space.largest])
+    amounts = np.array([work_of(network_layers(space.structure, a, num_classes)) for a in space.decode(ends)])
+    kinds = int((amounts.max(axis=0) > 0).sum())
+    if subnets <= kinds:
+        raise ProfileError(
+            f"{subnets} subnets are too few for {kinds} kinds of work; give at least {kinds + 1} to fit on"
+        )
+    _check_held_out(held_out)
+    rng = np.random.default_rng([seed, 0])
+    fitted = np.concatenate([ends, spread_codes(space, subnets - 2, rng, apart_from=ends)])
+    others = spread_codes(space, held_out, rng, apart_from=fitted)
+    archs = space.decode(np.concatenate([fitted, others]))
+
+    sweep = _measure(space, archs, num_classes, threads, repeats, seed, work)
+    amounts = np.array([work_of(network_layers(space.structure, arch, num_classes)) for arch in archs])
+    coefficients = fit_coefficients(amounts[:subnets], sweep.ms[:subnets])
+    predicted_ms = amounts @ coefficients
     return LatencyModel(
         LatencyRecord(
             space=space.config,
-            num_classes=plan.num_classes,
-            fingerprint=fingerprint(plan.threads),
-            clock=clock_name(plan.threads),
-            seed=seed,
-            repeats=plan.repeats,
+            num_classes=num_classes,
+            fingerprint=fingerprint(threads),
+            clock=clock_of(threads),
             level_pct=sweep.level_pct,
-            unrest=unrest,
-            penalty=penalty,
+            noise_pct=sweep.noise_pct,
             coefficients=dict(zip(WORK, coefficients.tolist(), strict=True)),
-            error=error,
+            error=judge(
+                predicted_ms[subnets:],
+                sweep.ms[subnets:],
+                unrest=unrest_of(sweep.level_pct, sweep.noise_pct),
+            ),
             measured=tuple(
                 Measured(
                     arch=arch.to_dict(),
-                    part="fit" if index < count else "held out",
-                    timing=timing,
-                    predicted_ms=float(predicted[index]),
+                    part="fit" if index < subnets else "held out",
+                    ms=ms,
+                    predicted_ms=predicted,
                 )
-                for index, (arch, timing) in enumerate(zip(archs, timings, strict=True))
+                for index, (arch, ms, predicted) in enumerate(
+                    zip(archs, sweep.ms.tolist(), predicted_ms.tolist(), strict=True)
+                )
             ),
         )
     )
@@ -115,47 +106,40 @@ def check_latency(
     They are none of those that the model was made of; ``seed`` chooses them. Raises as :func:`fit_latency`.
     """
     space, record = model.space, model.record
-    check_numbers(record.fingerprint.threads, repeats)
+    threads = record.fingerprint.threads
+    check_numbers(threads, repeats)
+    _check_held_out(subnets)
     known = space.encode([Architecture.from_dict(one.arch) for one in record.measured])
-    codes = held_out_codes(space, subnets, np.random.default_rng([seed, 4]), apart_from=known)
+    codes = spread_codes(space, subnets, np.random.default_rng([seed, 1]), apart_from=known)
     archs = space.decode(codes)
-    sweep = _measure(space, archs, record.num_classes, record.fingerprint.threads, repeats, seed, work)
+    sweep = _measure(space, archs, record.num_classes, threads, repeats, seed, work)
     predicted = model(codes)
     found = [
-        Measured(arch=arch.to_dict(), part="held out", timing=timing, predicted_ms=float(ms))
-        for arch, timing, ms in zip(archs, sweep.timings, predicted, strict=True)
+        Measured(arch=arch.to_dict(), part="held out", ms=ms, predicted_ms=predicted_ms)
+        for arch, ms, predicted_ms in zip(archs, sweep.ms.tolist(), predicted.tolist(), strict=True)
     ]
-    level_pct = math.hypot(record.level_pct, sweep.level_pct)
-    return judge(predicted, sweep.timings, np.random.default_rng([seed, 3]), level_pct=level_pct), found
+    unrest = unrest_of(sweep.level_pct, sweep.noise_pct) or model.unrest
+    return judge(predicted, sweep.ms, unrest=unrest), found
 
 
-def compare_here(model: LatencyModel) -> tuple[Here, str | None]:
-    """The model's two yardsticks, exported anew and timed here: seconds; and why that could not be done.
-
-    Never raises for what cannot be measured: the predictions then stay as they were fitted.
-    """
-    as_fitted = Here(bars=model.bars)
-    if not model.yardsticks:
-        return as_fitted, "its file keeps no measurements to compare with"
+def compare_here(model: LatencyModel) -> Here:
+    """The model's two yardsticks, exported anew and timed here for some seconds."""
     archs = [Architecture.from_dict(one.arch) for one in model.yardsticks]
-    threads = model.fingerprint.threads
-    try:
-        with tempfile.TemporaryDirectory(prefix="anas-latency-") as work:
-            files = export_random(model.space, archs, model.record.num_classes, Path(work), quiet=True)
-            times = time_yardsticks(
-                files,
-                [arch.id for arch in archs],
-                [one.timing.p50_ms for one in model.yardsticks],
-                threads=threads,
-            )
-    except (AnasError, OSError) as exc:
-        return as_fitted, str(exc)
-    return compare(times, model.scatter, model.record.level_pct), None
+    record = model.record
+    with tempfile.TemporaryDirectory(prefix="anas-latency-") as work:
+        stage("compare the latency model with this machine")
+        files = export_random(model.space, archs, record.num_classes, Path(work))
+        times = time_again(files, threads=record.fingerprint.threads)
+    yardsticks = [
+        YardstickTime(arch_id=arch.id, fit_ms=one.ms, here_ms=ms)
+        for arch, one, ms in zip(archs, model.yardsticks, times, strict=True)
+    ]
+    return compare(yardsticks, model.bars)
 
 
-def _check_classes(num_classes: int) -> None:
-    if num_classes < 1:
-        raise ProfileError(f"num_classes must be at least 1, got {num_classes}")
+def _check_held_out(count: int) -> None:
+    if count < 2:
+        raise ProfileError(f"an error needs at least 2 held-out subnets, got {count}")
 
 
 def _measure(
@@ -167,9 +151,10 @@ def _measure(
     seed: int,
     work: Path,
 ) -> Sweep:
+    stage(f"export {len(archs)} subnets to {export_folder(space, num_classes, work)}")
     files = export_random(space, archs, num_classes, work)
     yardsticks = yardsticks_among(space.macs(archs, num_classes))
-    rng = np.random.default_rng([seed, 5])
+    rng = np.random.default_rng([seed, 2])
     stage(f"time {len(files)} files, {threads} thread{'s' if threads > 1 else ''}")
     return measure_sweep(files, yardsticks=yardsticks, rng=rng, threads=threads, repeats=repeats)
 
@@ -183,11 +168,11 @@ def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
 
 
 def export_random(
-    space: SearchSpace, archs: Sequence[Architecture], num_classes: int, work: Path, *, quiet: bool = False
+    space: SearchSpace, archs: Sequence[Architecture], num_classes: int, work: Path
 ) -> list[Path]:
     """An ONNX file of each architecture with random weights, which latency does not depend on.
 
-    Files that are in ``work`` already are taken as they are: a file there is whole, and its folder's name
+    Files that are in ``work`` already are used as they are: a file there is whole, and its folder's name
     tells the space, the classes and the exporter.
     """
     import torch
@@ -200,8 +185,6 @@ def export_random(
     files = [folder / f"{arch.id}.onnx" for arch in archs]
     missing = [(arch, file) for arch, file in zip(archs, files, strict=True) if not file.is_file()]
     if missing:
-        if not quiet:
-            stage(f"export {len(missing)} of {len(archs)} subnets to {folder}")
         supernet = Supernet(space, num_classes, generator=torch.Generator().manual_seed(0))
         target = Target.load(DEFAULT_TARGET)
         for arch, file in track(missing, "export"):

@@ -137,7 +137,7 @@ class RunFolder(Generic[R]):
         """This run begun in its folder, or the unfinished one of the same recipe that is there.
 
         One of another recipe that failed before it made anything gives way. Where the recipe names the same
-        images at another place, that is remembered. A note says what the images are.
+        images at another place, that is remembered.
 
         Raises :class:`OutputError` when the folder holds anything else, a finished run included, and
         :class:`DataError` for images that cannot be trained on.
@@ -146,13 +146,11 @@ class RunFolder(Generic[R]):
             there = self.open(self.folder)
             if there._identity() == self._identity() or there._has_begun():
                 there._resume_as(self)
-                there._note_images()
                 return there
             there._abandon()
         refuse_occupied(self.folder)
         # A wrong space shows before the images are read, and wrong images before anything is written.
         _ = self.resolution
-        self._note_images()
         split = make_split(self.source, self.recipe.split, seed=self.recipe.seed)
         split = without_unreadable(self.source, split, limit=self.recipe.train.max_unreadable_images)
         marker = {"format": 1, "kind": self.kind, "began_in": str(Path.cwd()), **self._identity()}
@@ -179,11 +177,11 @@ class RunFolder(Generic[R]):
         if wanted.recipe.data is not None and wanted.recipe.data != self.recipe.data:
             self.move_images(wanted.recipe.data)
 
-    def _note_images(self) -> None:
-        """Say what the images are, in one line."""
+    def note_images(self) -> None:
+        """Say what the images are and how training changes them, in one line."""
         train = self.recipe.train
         views = train.stream if train.loader == "stream" else train.augmentation
-        note(f"{summarise(self.source).line()}; {views.describe()}")
+        note(f"  {summarise(self.source).line()}; {views.describe()}")
 
     @cached_property
     def source(self) -> ImageSource:

@@ -19,8 +19,8 @@ from anas_zoo.core.text import printable
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import begin_search, recorded_budgets, recorded_search
 from anas_zoo.pipeline.search_latency import LATENCY_HERE, SearchLatency, latency_of_search
+from anas_zoo.pipeline.search_processes import evaluate_together
 from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
-from anas_zoo.pipeline.search_workers import evaluate_together
 from anas_zoo.pipeline.train import HERE
 from anas_zoo.searching import (
     Archive,
@@ -44,7 +44,7 @@ from anas_zoo.searching.objectives import OBJECTIVES
 from anas_zoo.searching.runner import records_of
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.training import Processes
-from anas_zoo.zoo.weightless import load_published
+from anas_zoo.zoo.config_only import load_published
 
 __all__ = [
     "SearchOutcome",

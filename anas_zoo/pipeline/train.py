@@ -152,11 +152,15 @@ def open_train_data(run: RunFolder[Any], processes: Processes, *, resolution: in
     )
 
 
-def train_stage(run: Run, processes: Processes = HERE, *, about: Sequence[Part] = ()) -> None:
+def train_stage(
+    run: Run, processes: Processes = HERE, *, about: Sequence[Part] = (), note_images: bool = True
+) -> None:
     """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
 
-    Every process of ``processes`` calls this; the first one writes. ``about`` is said when everything has
-    proved right and training begins. Raises as :meth:`anas_zoo.training.Trainer.run` does.
+    Every process of ``processes`` calls this; the first one writes. When everything has proved right, notes
+    say what the images are, unless ``note_images`` is off, and ``about``.
+
+    Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
     recipe, split = run.recipe, run.split
     run.use_threads()
@@ -183,6 +187,8 @@ def train_stage(run: Run, processes: Processes = HERE, *, about: Sequence[Part] 
         processes=processes,
         evaluate=_evaluator(run, supernet),
     )
+    if note_images and processes.first:
+        run.note_images()
     if about:
         note(*about)
     trainer.run()

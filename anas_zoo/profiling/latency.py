@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +16,36 @@ from anas_zoo.entry import Latency
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import open_session, runtime_version
 
-__all__ = ["interleave", "measure_latency", "prepare_call"]
+__all__ = ["Clock", "clock_of", "interleave", "measure_latency", "prepare_call"]
+
+Clock = Literal["cpu", "wall"]
+FINE_SECONDS = 1e-5  # a CPU clock that ticks more rarely (15 ms on some systems) is of no use here
 
 
-def interleave(calls: Sequence[Callable[[], object]], repeats: int) -> npt.NDArray[np.float64]:
-    """Time each call once per round, round after round: (calls, repeats) milliseconds.
+def clock_of(threads: int) -> Clock:
+    """The clock that a busy machine disturbs least: "cpu" for one thread, "wall" for several.
+
+    The CPU time of a thread is the wall-clock time on an idle machine; on a busy one it leaves out the turns
+    that other programs took. The work of several threads overlaps, which no CPU clock shows.
+    """
+    fine = time.get_clock_info("thread_time").resolution <= FINE_SECONDS
+    return "cpu" if threads == 1 and fine else "wall"
+
+
+def interleave(
+    calls: Sequence[Callable[[], object]], rounds: int, *, clock: Clock = "wall"
+) -> npt.NDArray[np.float64]:
+    """Time each call once per round, round after round: (calls, rounds) milliseconds.
 
     Whatever slows the machine for a while then falls on all of them alike.
     """
-    times = np.empty((len(calls), repeats), dtype=np.float64)
-    for round_ in track(range(repeats), "timing", total=repeats):
+    now = time.thread_time_ns if clock == "cpu" else time.perf_counter_ns
+    times = np.empty((len(calls), rounds), dtype=np.float64)
+    for round_ in track(range(rounds), "timing", total=rounds):
         for index, call in enumerate(calls):
-            start = time.perf_counter_ns()
+            start = now()
             call()
-            times[index, round_] = (time.perf_counter_ns() - start) / 1e6
+            times[index, round_] = (now() - start) / 1e6
     return times
 
 
@@ -41,7 +57,7 @@ def measure_latency(
     warmup: int = 10,
     batch_size: int = 1,
 ) -> dict[str, Latency]:
-    """Latency of each ONNX file on this machine's CPU, interleaved round robin over the files.
+    """Wall-clock latency of each ONNX file on this machine's CPU, calls interleaved over the files.
 
     Args:
         files: names (the result's keys) and paths.
@@ -50,7 +66,7 @@ def measure_latency(
         warmup: unmeasured calls of each file before.
         batch_size: images per call.
 
-    Raises :class:`ProfileError` for a number that cannot be, or a file with more than one free dimension;
+    Raises :class:`ProfileError` for a number out of range, or a file with more than one free dimension;
     :class:`ExportError` for a file that onnxruntime cannot load.
     """
     numbers = {"threads": threads, "repeats": repeats, "batch_size": batch_size}

@@ -1,57 +1,62 @@
-"""Fit of milliseconds to kinds of work: non-negative, and careful about short and long networks alike."""
+"""Fit of a latency model: which subnets to measure, and milliseconds per unit of work."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fit_coefficients"]
+from anas_zoo.core.errors import ProfileError
+from anas_zoo.space import SearchSpace
 
+__all__ = ["fit_coefficients", "spread_codes"]
+
+Codes = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
+TRIES = 100  # redraws of architectures that were there already, before giving up
 # Of the mean squared relative error, per unit of a coefficient's mean share of the latency, squared.
-PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
-FOLDS = 10
+PENALTY = 1e-4
 
 
-def fit_coefficients(work: Values, latency_ms: Values, rng: np.random.Generator) -> tuple[Values, float]:
-    """Milliseconds per unit of each kind of work, none negative, and the penalty that was chosen.
+def spread_codes(space: SearchSpace, count: int, rng: np.random.Generator, *, apart_from: Codes) -> Codes:
+    """Architectures to measure, (count, genes): none of ``apart_from`` and all different.
 
-    Least squares of the *relative* error (a percent of a short latency weighs as much as a percent of a long
-    one) with a ridge penalty that keeps kinds of work which always come together from taking each other's
-    time; the penalty is the one with the least error in cross-validation on these networks alone.
+    Half are uniform draws, as a search meets them; half are spread over the whole range of cost.
+    Raises :class:`ProfileError` for more than the space has.
+    """
+    wanted = len(apart_from) + count
+    if wanted > space.size:
+        raise ProfileError(f"{space.name!r} has {space.size} architectures, {wanted} were asked for")
+    found = apart_from
+    for _ in range(TRIES):
+        missing = wanted - len(found)
+        drawn = [space.sample_codes(rng, (missing + 1) // 2), space.tilted_codes(rng, missing // 2)]
+        both = np.concatenate([found, *drawn])
+        _, first = np.unique(both, axis=0, return_index=True)
+        found = both[np.sort(first)]
+        if len(found) == wanted:
+            return found[len(apart_from) :]
+    raise ProfileError(f"{space.name!r} gave {len(found)} different architectures of {wanted}; ask for fewer")
+
+
+def fit_coefficients(work: Values, latency_ms: Values) -> Values:
+    """Milliseconds per unit of each kind of work, (kinds,), none negative.
+
+    Least squares of the *relative* error, so that a percent of a short latency weighs as much as a percent of
+    a long one, with a small ridge penalty: kinds of work that always come together share their time.
 
     Args:
         work: (networks, kinds).
         latency_ms: (networks,) measured.
-        rng: deals the networks into folds.
     """
-    relative = work / latency_ms[:, None]
-    folds = rng.permutation(len(work)) % min(FOLDS, len(work))
-    scores = []
-    for penalty in PENALTIES:
-        errors = np.concatenate(
-            [
-                relative[folds == fold] @ _solve(relative[folds != fold], penalty) - 1.0
-                for fold in range(folds.max() + 1)
-            ]
-        )
-        scores.append(float(np.mean(errors**2)))
-    penalty = PENALTIES[int(np.argmin(scores))]
-    return _solve(relative, penalty), penalty
-
-
-def _solve(relative: Values, penalty: float) -> Values:
-    """Non-negative x that makes ``relative`` @ x as close to 1 as the penalty lets it."""
     from scipy.optimize import nnls
 
-    scale = relative.mean(axis=0)
-    used = scale > 0
+    relative = work / latency_ms[:, None]
+    count, kinds = work.shape
     # Scaled so that a coefficient is the mean share of the latency that its kind of work takes.
-    shares = relative[:, used] / scale[used]
-    count, kinds = shares.shape
-    rows = np.concatenate([shares, np.sqrt(penalty * count) * np.eye(kinds)])
+    scale = relative.mean(axis=0)
+    scale[scale == 0] = np.inf  # a kind that the space lacks takes no time
+    rows = np.concatenate([relative / scale, np.sqrt(PENALTY * count) * np.eye(kinds)])
     wanted = np.concatenate([np.ones(count), np.zeros(kinds)])
-    found = np.zeros(len(scale))
-    found[used] = nnls(rows, wanted, maxiter=100 * kinds)[0] / scale[used]
+    found: Values = nnls(rows, wanted, maxiter=100 * kinds)[0] / scale
     return found

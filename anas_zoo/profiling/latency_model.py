@@ -13,20 +13,22 @@ from pydantic import Field, model_validator
 
 from anas_zoo.core.errors import ConfigError, nearest
 from anas_zoo.core.files import write_json
+from anas_zoo.core.hints import Call
 from anas_zoo.core.schema import Schema, parse, read_json
-from anas_zoo.core.text import quoted
-from anas_zoo.profiling.latency_error import Bars, ErrorReport, bars_of, restless_level
+from anas_zoo.profiling.latency import Clock
+from anas_zoo.profiling.latency_trust import Bars, ErrorReport, bars_of, unrest_of
 from anas_zoo.profiling.machine import Fingerprint, fingerprint
-from anas_zoo.profiling.sweep import Timing, yardsticks_among
-from anas_zoo.profiling.work import WORK, block_work, head_work, stem_work
+from anas_zoo.profiling.sweep import yardsticks_among
+from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
-from anas_zoo.space.tables import PartTables
+from anas_zoo.space.cost import CostTables
 
 __all__ = ["LatencyModel", "LatencyRecord", "Measured"]
 
-FORMAT: Literal["anas latency model 1"] = "anas latency model 1"
+FORMAT: Literal["anas latency model 2"] = "anas latency model 2"
 
-Coefficient = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Measured(Schema):
@@ -35,14 +37,14 @@ class Measured(Schema):
     Attributes:
         arch: the architecture, as :meth:`Architecture.to_dict` writes it.
         part: whether the coefficients were fitted on it, or only judged by it.
-        timing: its measured latency.
+        ms: its measured latency.
         predicted_ms: what the model says.
     """
 
     arch: dict[str, Any]
     part: Literal["fit", "held out"]
-    timing: Timing
-    predicted_ms: float
+    ms: Positive
+    predicted_ms: NotNegative
 
 
 class LatencyRecord(Schema):
@@ -51,41 +53,37 @@ class LatencyRecord(Schema):
     Attributes:
         format: what kind of file it is.
         space: the whole space, so that the file explains itself.
-        num_classes: outputs of the classifier.
+        num_classes: outputs of the measured classifiers.
         fingerprint: the machine, runtime and threads that were measured.
-        clock: "cpu" for the CPU time of one thread, "wall" for several (see the stopwatch).
-        seed: of the choice of subnets.
-        repeats: measured calls of each file that were asked for.
+        clock: "cpu" for the CPU time of one thread, "wall" for several.
         level_pct: how much the machine itself changed its speed during the measurement (see the sweep).
-        unrest: what was wrong with the machine while it was measured, in words; None where nothing was.
-        penalty: of the fit, chosen by cross-validation.
+        noise_pct: how far repeated measurements of a file lay apart.
         coefficients: milliseconds per unit of each kind of work (:data:`anas_zoo.profiling.work.WORK`).
         error: on the held-out subnets.
-        measured: every subnet measured.
+        measured: every subnet measured, at least two of them held out of the fit.
     """
 
-    format: Literal["anas latency model 1"] = FORMAT
+    format: Literal["anas latency model 2"] = FORMAT
     space: SpaceConfig
     num_classes: int = Field(ge=1)
     fingerprint: Fingerprint
-    clock: Literal["cpu", "wall"]
-    seed: int
-    repeats: int
-    level_pct: float
-    unrest: str | None = None
-    penalty: float
-    coefficients: dict[str, Coefficient]
+    clock: Clock
+    level_pct: NotNegative
+    noise_pct: NotNegative
+    coefficients: dict[str, NotNegative]
     error: ErrorReport
     measured: tuple[Measured, ...]
 
     @model_validator(mode="after")
-    def _has_every_coefficient(self) -> Self:
+    def _is_whole(self) -> Self:
         for name in self.coefficients:
             if name not in WORK:
                 raise ValueError(f"unknown kind of work {name!r}{nearest(name, WORK)}")
         missing = [name for name in WORK if name not in self.coefficients]
         if missing:
             raise ValueError(f"no coefficient for {', '.join(missing)}")
+        if sum(one.part == "held out" for one in self.measured) < 2:
+            raise ValueError("measured holds fewer than 2 held-out subnets, so nobody knows its error")
         return self
 
 
@@ -94,37 +92,45 @@ class LatencyModel:
 
         latency_ms(arch) = Σ over kinds of work:  coefficient[kind] × work(arch)[kind]
 
-    Work is a sum over the parts of a network, so what every possible part takes is tabulated once and an
-    architecture costs a few look-ups.
+    Work is a sum over layers, so it is looked up in tables just as costs are.
+
+    Args:
+        record: everything the file says.
+        num_classes: outputs of the classifiers asked about; by default as measured.
 
     Attributes:
-        record: everything the file says.
         space: the space it is for.
     """
 
-    def __init__(self, record: LatencyRecord) -> None:
+    def __init__(self, record: LatencyRecord, num_classes: int | None = None) -> None:
         self.record = record
         self.space = SearchSpace(record.space)
+        self.num_classes = num_classes or record.num_classes
 
     @classmethod
-    def load(cls, path: str | Path, space: SearchSpace | None = None) -> LatencyModel:
+    def load(
+        cls, path: str | Path, space: SearchSpace | None = None, num_classes: int | None = None
+    ) -> LatencyModel:
         """The model that :meth:`save` wrote; with ``space``, one that has to be for that space.
 
         Raises :class:`ConfigError` for a file that is missing, no latency model, or of another space.
         """
         path = Path(path)
         name = "attentive_nas" if space is None else space.name
-        advice = f"make one on this machine: anas latency fit --space {quoted(name)} --out FILE.json"
+        fit = Call("latency fit", space=name, out="FILE.json")
         if not path.exists():
-            raise ConfigError(f"no latency model at {path}; {advice}")
+            raise ConfigError(f"no latency model at {path}; make one on this machine: ", fit)
         data = read_json(path)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise ConfigError(f"{path} is no latency model ({FORMAT!r}); {advice}")
-        model = cls(parse(LatencyRecord, data, str(path)))
+            old = isinstance(data, dict) and data.get("format") == "anas latency model 1"
+            what = "is a latency model of an earlier version" if old else f"is no latency model ({FORMAT!r})"
+            raise ConfigError(f"{path} {what}; make one on this machine: ", fit)
+        model = cls(parse(LatencyRecord, data, str(path)), num_classes)
         if space is not None and model.space.id != space.id:
             raise ConfigError(
                 f"{path} was fitted on the space {model.space.name!r} ({model.space.id}), "
-                f"this is {space.name!r} ({space.id}); {advice}"
+                f"this is {space.name!r} ({space.id}); make one on this machine: ",
+                fit,
             )
         return model
 
@@ -137,80 +143,44 @@ class LatencyModel:
 
         Raises :class:`SpaceError` for one outside the space.
         """
-        tables = self._tables
-        nothing = np.zeros(len(self.space.config.head.width))  # the head's row has the classifier already
-        return tables.sum(self.space.codes(archs), 0, nothing)
-
-    def with_classes(self, num_classes: int) -> LatencyModel:
-        """The same machine's model for classifiers of another number of classes: their work is known."""
-        return LatencyModel(self.record.model_copy(update={"num_classes": num_classes}))
+        return self._tables.sum(self.space.codes(archs), 0, self.num_classes)
 
     @property
     def error(self) -> ErrorReport:
-        """The error on held-out subnets."""
+        """The error on the held-out subnets."""
         return self.record.error
 
     @functools.cached_property
-    def scatter(self) -> Bars | None:
-        """The bars by the held-out subnets alone, all measured while the machine was equally fast.
-
-        None for a file that keeps no held-out measurements.
-        """
+    def bars(self) -> Bars:
+        """The bars of a prediction, by the held-out subnets, wider by what the machine's speed changed."""
         held_out = [one for one in self.record.measured if one.part == "held out"]
-        if len(held_out) < 2:
-            return None
         predicted = np.array([one.predicted_ms for one in held_out])
-        return bars_of(predicted, np.array([one.timing.p50_ms for one in held_out]))
-
-    @property
-    def bars(self) -> Bars | None:
-        """The bars of a prediction: those of :attr:`scatter`, wider by what the machine's speed changed."""
-        return None if self.scatter is None else self.scatter.wider_by(self.record.level_pct)
+        return bars_of(predicted, np.array([one.ms for one in held_out])).wider_by(self.record.level_pct)
 
     @property
     def unrest(self) -> str | None:
         """How busy the machine was that it was fitted on, in words; None for a quiet one."""
-        return self.record.unrest or restless_level(self.record.level_pct)
+        return unrest_of(self.record.level_pct, self.record.noise_pct)
 
     @functools.cached_property
-    def yardsticks(self) -> tuple[Measured, ...]:
-        """The small and the large subnet that the whole fit was measured beside; none in a bare file."""
+    def yardsticks(self) -> tuple[Measured, Measured]:
+        """The small and the large subnet that the whole fit was measured beside."""
         measured = self.record.measured
-        if not measured:
-            return ()
         archs = [Architecture.from_dict(one.arch) for one in measured]
-        macs = self.space.macs(archs, self.record.num_classes)
-        return tuple(measured[place] for place in yardsticks_among(macs))
-
-    @property
-    def fingerprint(self) -> Fingerprint:
-        """The machine, runtime and threads that the model speaks of."""
-        return self.record.fingerprint
+        places = yardsticks_among(self.space.macs(archs, self.record.num_classes))
+        return measured[places[0]], measured[places[-1]]
 
     def foreign(self) -> str | None:
         """One line of warning when this is not the kind of machine or runtime it was fitted on, else None."""
-        found = self.elsewhere()
-        return None if found is None else f"{found}: its milliseconds are not true here; {self.fit_advice}"
-
-    def elsewhere(self) -> str | None:
-        """The part of :meth:`foreign` that says in what this machine or runtime is another."""
-        found = self.fingerprint.differences(fingerprint(self.fingerprint.threads))
-        return f"the latency model is of another machine or runtime ({'; '.join(found)})" if found else None
-
-    @property
-    def fit_advice(self) -> str:
-        """What to type for a model of this machine."""
-        return f"fit one here: anas latency fit --space {quoted(self.space.name)} --out FILE.json"
+        there = self.record.fingerprint
+        found = there.differences(fingerprint(there.threads))
+        if not found:
+            return None
+        return f"the latency model is of another machine or runtime ({'; '.join(found)})"
 
     @functools.cached_property
-    def _tables(self) -> PartTables:
-        weights = np.array([self.record.coefficients[name] for name in WORK])
-        classes = self.record.num_classes
-        return PartTables(
-            self.record.space,
-            self.space.genes,
-            stem=lambda chs, kernel, side: (stem_work(chs, kernel, side) @ weights,),
-            block=lambda block, side: (block_work(block, side) @ weights,),
-            head=lambda chs, mid, out, side: (head_work(chs, mid, out, side, classes) @ weights,),
-            dtype=np.float64,
+    def _tables(self) -> CostTables:
+        coefficients = np.array([self.record.coefficients[name] for name in WORK])
+        return CostTables(
+            self.record.space, self.space.genes, lambda layers: (work_of(layers) @ coefficients,), np.float64
         )

@@ -55,7 +55,7 @@ def _cpu_model() -> str:
 
 
 def fingerprint(threads: int) -> Fingerprint:
-    """The fingerprint of this machine and runtime with so many ``threads``."""
+    """The fingerprint of this machine and runtime with ``threads`` threads."""
     # A container or a batch system often grants fewer cores than the machine has.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Fingerprint(

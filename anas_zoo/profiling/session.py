@@ -20,8 +20,8 @@ def open_session(
 
     With ``optimize`` onnxruntime rewrites the graph as it does by default, without it runs it as written.
 
-    Raises :class:`ExportError` in one line when there is no such file, when it is no
-    (whole) ONNX file or has weights outside of it, or when this onnxruntime lacks the ``provider``.
+    Raises :class:`ExportError` in one line for a file that is missing, not a whole ONNX file, or has weights
+    outside of it, and when this onnxruntime lacks the ``provider``.
     """
     import onnxruntime
 

@@ -16,7 +16,7 @@ _LISTS = ("width", "depth", "kernel_size", "expand_ratio")
 _KEYS = ("resolution", *_LISTS)
 
 
-# Bounds of what makes sense, far beyond any known network: a file that asks for more would only fill memory.
+# Far beyond any known network: a file that asks for more would only fill memory.
 MAX_PARTS = 64
 LIMITS = {"resolution": 4096, "width": 2**14, "depth": 64, "kernel_size": 63, "expand_ratio": 64}
 

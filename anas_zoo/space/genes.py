@@ -20,9 +20,9 @@ def _lengths(stages: int) -> dict[str, int]:
 
 
 def check_lengths(arch: Architecture, stages: int) -> None:
-    """Raise :class:`SpaceError` unless every list of ``arch`` fits a network of so many ``stages``.
+    """Raise :class:`SpaceError` unless every list of ``arch`` fits a network of ``stages`` stages.
 
-    For architectures of no known space; even kernels are refused too, which no block can be built with.
+    For architectures of no known space; even kernels, which no block can have, are refused too.
     """
     found = _length_breaches(arch, _lengths(stages))
     found += [f"kernel_size {size} is even" for size in sorted(set(arch.kernel_size)) if size % 2 == 0]
@@ -87,7 +87,7 @@ class GeneTable:
     def violations(self, arch: Architecture) -> list[str]:
         """Every breach of ``arch``, in words."""
         found = _length_breaches(arch, self.lengths)
-        if found:  # without the right lengths nobody knows which value is meant for which gene
+        if found:  # with wrong lengths it is unknown which value belongs to which gene
             if arch.resolution not in self.choices[0]:
                 found.insert(0, self._breach(0, arch.resolution))
             return found
@@ -102,7 +102,7 @@ class GeneTable:
         return f"{self.names[gene]} is {value}, allowed: {allowed}"
 
     def index(self, gene: int, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Choice indices of one gene's ``values``; raises :class:`SpaceError` naming a foreign one."""
+        """Choice indices of one gene's ``values``; raises :class:`SpaceError` naming any other."""
         table = self._index_of[gene]
         # "clip" sends what is out of the table to its ends; both are then compared with the choice itself.
         found = np.take(table, values, mode="clip")
@@ -113,7 +113,7 @@ class GeneTable:
         return found
 
     def indices(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Choice indices of whole codes, (N, genes); raises :class:`SpaceError` for a foreign value."""
+        """Choice indices of whole codes, (N, genes); raises :class:`SpaceError` for any other value."""
         return np.stack([self.index(g, codes[:, g]) for g in range(self.count)], axis=1)
 
     def sample(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:

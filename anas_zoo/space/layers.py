@@ -1,23 +1,39 @@
-"""Every layer of a network that has multiply-adds, one by one: what other counts are compared with."""
+"""Every convolution and linear layer of a network, one by one: what all costs are sums over."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from anas_zoo.space.architecture import Architecture
-from anas_zoo.space.cost import IN_CHANS
 from anas_zoo.space.plan import BlockPlan, conv_side, plan_network
-from anas_zoo.space.structure import Structure
+from anas_zoo.space.structure import StemStructure, Structure
 
-__all__ = ["LAYER_KINDS", "Layer", "LayerKind", "layer_kind", "macs_by_kind", "network_layers"]
+__all__ = [
+    "LAYER_KINDS",
+    "Layer",
+    "LayerKind",
+    "block_layers",
+    "classifier_layer",
+    "head_layers",
+    "layer_kind",
+    "macs_by_kind",
+    "network_layers",
+    "stem_layers",
+]
 
-# "pooled" is what a file's graph may have and the paper's count never: an average pool and the 1×1
-# convolution behind it, made one convolution whose kernel is as large as its stride. "other" is neither's.
+IN_CHANS = 3  # networks read RGB; every published count does
+
+# "pooled" is a kind that only a file's graph may have: an average pool and the 1×1 convolution behind it,
+# merged into one convolution whose kernel is as large as its stride. "other" is any further convolution.
 LayerKind = Literal["stem", "depthwise", "pointwise", "linear", "pooled", "other"]
 LAYER_KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
+
+Role = Literal[
+    "stem", "expand", "depthwise", "squeeze", "excite", "project", "shortcut", "head", "mix", "classifier"
+]
 
 
 def layer_kind(
@@ -35,16 +51,27 @@ def layer_kind(
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution or linear layer; ``side`` is that of its square output in pixels."""
+    """One convolution or linear layer.
 
+    Attributes:
+        role: what it does in its network.
+        in_chs: input channels.
+        out_chs: output channels.
+        side: side of its square output in pixels.
+        kernel_size: side of its kernel.
+        groups: as of ``torch.nn.Conv2d``.
+        bias: whether it has a bias.
+        norm: whether a batch norm follows, which folding turns into a bias.
+    """
+
+    role: Role
     in_chs: int
     out_chs: int
     side: int
     kernel_size: int = 1
     groups: int = 1
     bias: bool = False
-    norm: bool = False  # a batch norm behind it, which folding makes a bias
-    first: bool = False
+    norm: bool = False
 
     @property
     def weights(self) -> int:
@@ -55,6 +82,11 @@ class Layer:
     def macs(self) -> int:
         """Multiply-adds for one image."""
         return self.weights * self.side**2
+
+    @property
+    def outputs(self) -> int:
+        """Elements of its output for one image."""
+        return self.out_chs * self.side**2
 
     @property
     def params(self) -> int:
@@ -68,42 +100,54 @@ class Layer:
 
     @property
     def kind(self) -> LayerKind:
-        """See :func:`layer_kind`."""
-        return layer_kind(
-            kernel_size=self.kernel_size, groups=self.groups, side=self.side, first=self.first
-        )  # no layer of a plan but the first and the depthwise ones has both a kernel and a stride
+        """See :func:`layer_kind`; only the stem and depthwise layers have a stride."""
+        first = self.role == "stem"
+        return layer_kind(kernel_size=self.kernel_size, groups=self.groups, side=self.side, first=first)
 
 
-def network_layers(structure: Structure, arch: Architecture, num_classes: int) -> tuple[Layer, ...]:
-    """The layers from input to output; they sum to what :func:`anas_zoo.space.count_by_walking` counts."""
-    plan = plan_network(structure, arch)
-    side = conv_side(arch.resolution, structure.stem.stride)
-    layers = [Layer(IN_CHANS, plan.stem_chs, side, structure.stem.kernel_size, norm=True, first=True)]
-    for block in plan.blocks():
-        layers += _block_layers(block, side)
-        side = conv_side(side, block.stride)
-    layers += [
-        Layer(plan.stages[-1][-1].out_chs, plan.head_mid_chs, side, norm=True),
-        Layer(plan.head_mid_chs, plan.head_chs, 1),
-        Layer(plan.head_chs, num_classes, 1, bias=True),
-    ]
+def stem_layers(stem: StemStructure, out_chs: int, side: int) -> tuple[Layer, ...]:
+    """The first convolution, whose output has ``side``."""
+    return (Layer("stem", IN_CHANS, out_chs, side, stem.kernel_size, norm=True),)
+
+
+def block_layers(block: BlockPlan, in_side: int) -> tuple[Layer, ...]:
+    """The layers of one block on an ``in_side`` × ``in_side`` input."""
+    side, mid = conv_side(in_side, block.stride), block.mid_chs
+    layers = [Layer("depthwise", mid, mid, side, block.kernel_size, groups=mid, norm=True)]
+    if block.expands:
+        layers.insert(0, Layer("expand", block.in_chs, mid, in_side, norm=True))
+    if block.se_chs:
+        layers.append(Layer("squeeze", mid, block.se_chs, 1, bias=True))
+        layers.append(Layer("excite", block.se_chs, mid, 1, bias=True))
+    layers.append(Layer("project", mid, block.out_chs, side, norm=True))
+    if "conv" in block.shortcut:
+        layers.append(Layer("shortcut", block.in_chs, block.out_chs, side))
     return tuple(layers)
 
 
-def _block_layers(block: BlockPlan, in_side: int) -> Iterator[Layer]:
-    side, mid = conv_side(in_side, block.stride), block.mid_chs
-    if block.expands:
-        yield Layer(block.in_chs, mid, in_side, norm=True)
-    yield Layer(mid, mid, side, block.kernel_size, groups=mid, norm=True)
-    if block.se_chs:
-        yield Layer(mid, block.se_chs, 1, bias=True)
-        yield Layer(block.se_chs, mid, 1, bias=True)
-    yield Layer(mid, block.out_chs, side, norm=True)
-    if "conv" in block.shortcut:
-        yield Layer(block.in_chs, block.out_chs, side)
+def head_layers(in_chs: int, mid_chs: int, out_chs: int, side: int) -> tuple[Layer, ...]:
+    """The head on a ``side`` × ``side`` input, without the classifier."""
+    return (Layer("head", in_chs, mid_chs, side, norm=True), Layer("mix", mid_chs, out_chs, 1))
 
 
-def macs_by_kind(layers: tuple[Layer, ...]) -> dict[LayerKind, int]:
+def classifier_layer(in_chs: int, num_classes: int) -> Layer:
+    """The last layer."""
+    return Layer("classifier", in_chs, num_classes, 1, bias=True)
+
+
+def network_layers(structure: Structure, arch: Architecture, num_classes: int) -> tuple[Layer, ...]:
+    """The layers of one network from input to output."""
+    plan = plan_network(structure, arch)
+    side = conv_side(arch.resolution, structure.stem.stride)
+    layers = list(stem_layers(structure.stem, plan.stem_chs, side))
+    for block in plan.blocks():
+        layers += block_layers(block, side)
+        side = conv_side(side, block.stride)
+    layers += head_layers(plan.stages[-1][-1].out_chs, plan.head_mid_chs, plan.head_chs, side)
+    return (*layers, classifier_layer(plan.head_chs, num_classes))
+
+
+def macs_by_kind(layers: Iterable[Layer]) -> dict[LayerKind, int]:
     """Multiply-adds of each kind of layer that there is, in the order of :data:`LAYER_KINDS`."""
     sums: Counter[LayerKind] = Counter()
     for layer in layers:

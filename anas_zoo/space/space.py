@@ -17,7 +17,7 @@ from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.schema import parse, read_yaml
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.config import SpaceConfig
-from anas_zoo.space.cost import CostTables
+from anas_zoo.space.cost import CostTables, exact_costs
 from anas_zoo.space.genes import GeneTable
 from anas_zoo.space.structure import Structure
 
@@ -29,6 +29,7 @@ Codes = npt.NDArray[np.int64]
 
 MAX_TILT = 4.0  # e^4: the last choice of a gene is then 55 times as likely as the first
 MAX_LISTED = 1_000_000
+FLOAT32_BYTES = 4
 
 
 class SearchSpace:
@@ -70,7 +71,7 @@ class SearchSpace:
 
     @staticmethod
     def presets() -> list[str]:
-        """Names of the spaces that come with the package."""
+        """Names of the bundled spaces."""
         return sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -154,13 +155,13 @@ class SearchSpace:
         Accepts architectures or codes; raises :class:`SpaceError` when one is outside the space.
         This is what the AttentiveNAS paper calls FLOPs.
         """
-        return self._costs.macs(self.codes(archs), num_classes)
+        return self._costs.sum(self.codes(archs), 0, num_classes)
 
     def params(
         self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
     ) -> npt.NDArray[np.int64]:
         """Exact number of live parameters (batch norm's weight and bias included), (N,) int64."""
-        return self._costs.params(self.codes(archs), num_classes)
+        return self._costs.sum(self.codes(archs), 1, num_classes)
 
     def size_bytes(
         self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
@@ -169,16 +170,16 @@ class SearchSpace:
 
         The file itself is larger by its graph, some tens of kB.
         """
-        return self._costs.size_bytes(self.codes(archs), num_classes)
+        return FLOAT32_BYTES * self._costs.sum(self.codes(archs), 2, num_classes)
 
     @functools.cached_property
     def _costs(self) -> CostTables:
-        return CostTables(self.config, self.genes)
+        return CostTables(self.config, self.genes, exact_costs)
 
     def codes(self, archs: Sequence[Architecture] | npt.NDArray[Any]) -> Codes:
-        """Codes of architectures or of what are codes already, (N, genes) int64.
+        """Codes of architectures; codes are passed through, (N, genes) int64.
 
-        Only the shape is checked: the tables that are asked next refuse values outside the space.
+        Only the shape is checked: the cost tables refuse values outside the space.
         """
         if isinstance(archs, np.ndarray):
             return self._checked(archs)

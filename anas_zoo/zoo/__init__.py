@@ -18,12 +18,12 @@ from anas_zoo.entry import (
     Published,
     write_report,
 )
-from anas_zoo.zoo.shelf import entry_folder, list_models
+from anas_zoo.zoo.shelf import entry_folder, list_models, locate
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.card import model_card
     from anas_zoo.zoo.draft import build_config, load_subnet, write_draft
-    from anas_zoo.zoo.hub import Pulled, entry_from_hub, pull
+    from anas_zoo.zoo.hub import Pulled, pull
     from anas_zoo.zoo.loading import create_model
     from anas_zoo.zoo.predict import Classifier, Prediction
     from anas_zoo.zoo.publishing import Plan, plan_publication, publish, publish_to_hub
@@ -48,9 +48,9 @@ __all__ = [
     "build_config",
     "create_model",
     "entry_folder",
-    "entry_from_hub",
     "list_models",
     "load_subnet",
+    "locate",
     "model_card",
     "plan_publication",
     "publish",
@@ -69,7 +69,6 @@ _LAZY = {
     "Verification": "verifying",
     "build_config": "draft",
     "create_model": "loading",
-    "entry_from_hub": "hub",
     "load_subnet": "draft",
     "model_card": "card",
     "plan_publication": "publishing",

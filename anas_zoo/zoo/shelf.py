@@ -1,25 +1,40 @@
-"""The shelf: the entries that come with the package, and what a name means. Needs no torch."""
+"""The shelf, which is the bundled models, and what the name of a model means. Needs no torch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anas_zoo.core.errors import NotOnShelfError, nearest
 from anas_zoo.core.resources import resource_folder, shelf_aliases
-from anas_zoo.entry import CONFIG
+from anas_zoo.entry import CONFIG, WEIGHTS
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubAddress
 
-__all__ = ["LOCAL", "entry_folder", "list_models", "locate", "resolve"]
+__all__ = ["GENERIC", "LOCAL", "entry_folder", "list_models", "locate", "resolve"]
 
 LOCAL = "local-dir:"  # timm's way of naming a folder
+GENERIC = "attentive_nas"  # the model of any architecture; no entry has this name
 
 
-def list_models() -> list[str]:
-    """Names of the entries on the shelf, sorted."""
-    return sorted(path.parent.name for path in resource_folder("models").glob(f"*/{CONFIG}"))
+def list_models(filter: str | Iterable[str] | None = None, *, pretrained: bool = False) -> list[str]:
+    """Names of the models on the shelf, sorted.
+
+    Args:
+        filter: a wildcard pattern such as "digits_*", or several, of which one must match.
+        pretrained: only models whose weights are bundled, for ``create_model(name, pretrained=True)``.
+    """
+    patterns = [filter] if isinstance(filter, str) else ["*"] if filter is None else list(filter)
+    folders = sorted(path.parent for path in resource_folder("models").glob(f"*/{CONFIG}"))
+    return [
+        folder.name
+        for folder in folders
+        if any(fnmatchcase(folder.name, pattern) for pattern in patterns)
+        and (not pretrained or (folder / WEIGHTS).is_file())
+    ]
 
 
 def entry_folder(name: str) -> Path:
@@ -38,7 +53,7 @@ def entry_folder(name: str) -> Path:
 
 
 def resolve(source: str | Path) -> Path | HubAddress:
-    """The entry's folder, or the address on the Hub, that ``source`` names; alike in Python and for commands.
+    """The entry's folder, or the address on the Hub, that ``source`` names; nothing is downloaded.
 
     Args:
         source: a name on the shelf, which wins over a folder of that name (write "./name" for the folder);
@@ -46,7 +61,7 @@ def resolve(source: str | Path) -> Path | HubAddress:
             pin one; another name of an architecture on the shelf ("alphanet_a0"), or its id.
 
     Raises :class:`NotOnShelfError` for an unknown name, with the nearest one, and
-    :class:`HubError` for an address that cannot be one.
+    :class:`HubError` for what is not a valid address.
     """
     from anas_zoo.zoo.hub import HubAddress, is_address
 
@@ -71,10 +86,10 @@ def resolve(source: str | Path) -> Path | HubAddress:
 def locate(source: str | Path) -> Path:
     """The folder of the entry that ``source`` names, as :func:`resolve` reads it.
 
-    An entry of the Hub is downloaded into the cache where it is not there yet, and compared with its
-    manifest. Raises as :func:`resolve` and :func:`anas_zoo.zoo.hub.pull` do.
+    An entry of the Hub is downloaded into the Hub's cache where it is not there yet, and compared with its
+    manifest. Raises as :func:`resolve` and :func:`anas_zoo.zoo.hub.snapshot` do.
     """
-    from anas_zoo.zoo.hub import entry_from_hub
+    from anas_zoo.zoo.hub import snapshot
 
     found = resolve(source)
-    return found if isinstance(found, Path) else entry_from_hub(str(found))
+    return found if isinstance(found, Path) else snapshot(found)

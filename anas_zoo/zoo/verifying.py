@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.entry import GOLDEN, WEIGHTS, Entry, Parity
+from anas_zoo.entry.manifest import is_own_file
 from anas_zoo.zoo.predict import run_onnx
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def check_onnx_files(entry: Entry, subnet: Subnet) -> dict[str, float]:
     differences = {}
     for name, info in entry.report.files.items():
         path = entry.folder / name
-        if path.is_symlink() or not path.is_file():
+        if not is_own_file(path):
             raise EntryError(f"{path}: no such file, but the report has its evidence")
         if info.sha256 != entry.sha256(name):
             raise EntryError(f"{path}: SHA-256 is not the one in report.json; validate the file again")

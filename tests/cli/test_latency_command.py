@@ -49,7 +49,7 @@ def test_fit(stored: Stored, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "true milliseconds are within " in text
     assert f"anas latency check {out}" in text
     assert list(tmp_path.iterdir()) == [out]
-    assert "is there already" in refused(capsys, "latency", "fit", *numbers(stored), "--out", out)
+    assert "exists already" in refused(capsys, "latency", "fit", *numbers(stored), "--out", out)
 
 
 def test_check(stored: Stored, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +89,7 @@ def test_another_machine_is_warned_of(
         (["fit", "--out", "x.json", "--held-out", "1"], "at least 2 held-out subnets, got 1"),
         (["fit", "--out", "x.json", "--subnets", "3"], "3 subnets are too few"),
         (["fit", "--out", "x.json", "--space", "atentive_nas"], "did you mean 'attentive_nas'?"),
-        (["fit", "--out", "."], "is there already"),
+        (["fit", "--out", "."], "exists already"),
         (["check", "absent.json"], "no latency model at absent.json; make one on this machine: anas latency"),
         (["check", "arch.json"], "arch.json is no latency model"),
         (["check", "{model}", "--subnets", "1"], "at least 2 held-out subnets, got 1"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hub_api import WRITE_TOKEN
 from hub_faults import Fault
 from hub_program import Program, content_of, environment, repository, visible
 from hub_server import Hub
@@ -33,19 +32,18 @@ def new_version(entry: Path, address: str) -> None:
     write_manifest(entry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("match", "kind", "status"),
     [
-        *((match, "status", 503) for match in (INFO, TREE, PREUPLOAD, BATCH, UPLOAD, COMMIT, RESOLVE)),
-        *((match, "drop", 0) for match in (INFO, TREE, PREUPLOAD, BATCH, UPLOAD, COMMIT, RESOLVE)),
-        *((match, "cut", 0) for match in (INFO, TREE, PREUPLOAD, BATCH, COMMIT, RESOLVE)),
-        *((match, "lose", 0) for match in (PREUPLOAD, BATCH, UPLOAD, COMMIT)),
-        *((match, "slow", 0) for match in (INFO, TREE, PREUPLOAD, COMMIT)),
-        *((match, "status", 429) for match in (INFO, PREUPLOAD, UPLOAD, COMMIT)),
-        *((match, "status", 504) for match in (BATCH, COMMIT)),
+        *((match, "status", 503) for match in (INFO, UPLOAD, COMMIT)),
+        *((match, "drop", 0) for match in (TREE, PREUPLOAD, COMMIT)),
+        *((match, "cut", 0) for match in (BATCH, COMMIT)),
+        (COMMIT, "lose", 0),
+        (COMMIT, "status", 429),
     ],
 )
-def test_publishing_goes_on_after_one_fault(
+def test_publishing_resumes_after_one_fault(
     match: str, kind: str, status: int, hub: Hub, program: Program, address: str, entry: Path
 ) -> None:
     assert program.push(entry, address).code == 0
@@ -66,24 +64,18 @@ def test_a_lost_answer_is_recognised(hub: Hub, program: Program, address: str, e
     assert done.code == 0
     assert "the Hub has the commit, only its answer was lost" in done.err
     assert len(hub.lines("/commit/")) == 1
+    assert done.out.strip() == repository(hub, address).head.oid
 
 
 @pytest.mark.parametrize(
     ("match", "fault", "said"),
     [
-        (COMMIT, {"status": 503}, "the Hub is too busy or out of order (503); hf://"),
-        (COMMIT, {"status": 429}, "as it was, so publish again later"),
-        (UPLOAD, {"status": 500}, "as it was, so publish again later"),
+        (COMMIT, {"status": 503}, "the Hub is too busy or out of order (503)"),
         (UPLOAD, {"kind": "drop"}, "no answer from http://127.0.0.1:"),
-        (PREUPLOAD, {"status": 401, "message": "Invalid credentials"}, "does not accept this token (Inv"),
-        (PREUPLOAD, {"status": 403, "message": "quota"}, "not allowed (quota); use a token that may"),
+        (PREUPLOAD, {"status": 401, "message": "Invalid credentials"}, "asks for a valid token (Invalid"),
         (COMMIT, {"status": 403, "message": "read only"}, "not allowed (read only)"),
-        (UPLOAD, {"status": 403}, "not allowed"),
         (COMMIT, {"status": 400, "message": "no such object"}, "the Hub answered 400 (no such object)"),
-        (COMMIT, {"status": 404, "message": "gone"}, "the Hub answered 404 (gone)"),
         (COMMIT, {"status": 412, "message": "stale"}, "was changed by somebody else meanwhile"),
-        (INFO, {"status": 500}, "the Hub is too busy or out of order (500)"),
-        (COMMIT, {"status": 403, "message": f"bad {WRITE_TOKEN}"}, "not allowed (bad ***)"),
     ],
 )  # fmt: skip
 def test_a_fault_that_stays_leaves_the_repository_as_it_was(
@@ -119,7 +111,7 @@ def test_somebody_else_commits_meanwhile(hub: Hub, program: Program, address: st
     other.start()
     said = program.push(entry, address).refusal
     other.join()
-    assert f"was changed by somebody else meanwhile: it is at {repo.head.oid[:12]}" in said
+    assert "was changed by somebody else meanwhile" in said
     assert repo.head.message == "theirs"
     assert visible(hub, address)["README.md"] == b"theirs"
     assert program.push(entry, address).code == 0
@@ -138,17 +130,16 @@ def test_a_file_that_was_altered_there_is_seen_and_mended(
     assert visible(hub, address) == content_of(entry)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("match", "kind", "status"),
     [
-        *((match, "status", 503) for match in (INFO, TREE, "HEAD ", RESOLVE, LARGE)),
-        *((match, "drop", 0) for match in (INFO, TREE, "HEAD ", RESOLVE, LARGE)),
-        *((match, "cut", 0) for match in (INFO, TREE, RESOLVE, LARGE)),
-        *((match, "slow", 0) for match in (INFO, RESOLVE, LARGE)),
-        *((match, "status", 429) for match in (INFO, RESOLVE, LARGE)),
+        *((match, "status", 503) for match in (INFO, "HEAD ", LARGE)),
+        *((match, "drop", 0) for match in (TREE, RESOLVE)),
+        *((match, "cut", 0) for match in (INFO, LARGE)),
     ],
 )
-def test_pulling_goes_on_after_one_fault(
+def test_pulling_resumes_after_one_fault(
     match: str, kind: str, status: int, hub: Hub, program: Program, address: str, entry: Path, tmp_path: Path
 ) -> None:
     program.push(entry, address)
@@ -176,18 +167,14 @@ def test_a_cut_download_is_resumed_where_it_was_cut(
 @pytest.mark.parametrize(
     ("match", "fault", "said"),
     [
-        (LARGE, {"kind": "flip"}, "as the Hub sends it is not the file that was published (SHA-256 differs)"),
-        (r"GET .*/resolve/.*/README.md", {"kind": "flip"}, "README.md as the Hub sends it is not the file"),
-        (r"GET .*/resolve/.*/manifest.json", {"kind": "flip"}, "manifest.json as the Hub sends it is not"),
+        (LARGE, {"kind": "flip"}, "was altered (size or SHA-256 differs)"),
+        (r"GET .*/resolve/.*/README.md", {"kind": "flip"}, "README.md was altered"),
         (LARGE, {"kind": "cut"}, "peer closed connection without sending complete"),
         (LARGE, {"status": 403}, "not allowed"),
-        (INFO, {"status": 401, "message": "Invalid username"}, "does not accept this token"),
         (INFO, {"status": 503}, "too busy or out of order (503)"),
-        (RESOLVE, {"status": 429}, "too busy or out of order (429)"),
-        (TREE, {"kind": "drop"}, "no answer from"),
     ],
 )  # fmt: skip
-def test_a_pull_that_cannot_be_leaves_nothing_and_goes_on_later(
+def test_a_pull_that_cannot_be_leaves_nothing_and_resumes_later(
     match: str, fault: dict[str, object], said: str,
     hub: Hub, program: Program, address: str, entry: Path, tmp_path: Path,
 ) -> None:  # fmt: skip

@@ -6,11 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_faults import Fault
 from hub_program import Program, cached, content_of, environment, repository
 from hub_server import Hub
-
-from anas_zoo.entry import write_manifest
 
 pytest_plugins = ["hub_fixtures"]
 
@@ -44,47 +41,6 @@ def test_round_trip(xet_hub: Hub, xet_program: Program, address: str, entry: Pat
     xet_program.ok("pull", address, "--out", tmp_path / "out")
     assert content_of(tmp_path / "out") == content_of(entry)
     assert not xet_hub.lines("/large/")
-
-    (entry / "model.onnx").write_bytes((entry / "model.onnx").read_bytes() + b"\0" * 99)
-    (entry / "report.json").unlink()
-    write_manifest(entry)
-    assert xet_program.push(entry, address).code == 0
-    assert xet_program.push(entry, address).out.strip() == repository(xet_hub, address).head.oid
-    assert len(repository(xet_hub, address).history()) == 3
-    xet_program.run("pull", address, "--out", tmp_path / "new")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("match", "kind", "status"),
-    [
-        ("xet-write-token", "status", 503),
-        ("POST .*/commit/", "lose", 0),
-        ("POST .*/commit/", "status", 503),
-    ],
-)
-def test_publishing_goes_on_after_one_fault(
-    match: str, kind: str, status: int, xet_hub: Hub, xet_program: Program, address: str, entry: Path
-) -> None:
-    fault = xet_hub.faults.add(Fault(match, kind, status=status))  # type: ignore[arg-type]
-    done = xet_program.push(entry, address)
-    assert fault.reached.is_set()
-    assert done.code == 0, done.err
-    assert len(repository(xet_hub, address).history()) == 2
-
-
-@pytest.mark.slow
-def test_a_hub_that_gives_no_access_to_its_store(
-    xet_hub: Hub, xet_program: Program, address: str, entry: Path
-) -> None:
-    (entry / "model.onnx").write_bytes(address.encode() * 99)
-    write_manifest(entry)
-    xet_hub.faults.add(Fault("xet-write-token", "status", times=None, status=403, message="not yours"))
-    said = xet_program.push(entry, address).refusal
-    xet_hub.faults.clear()
-    assert "not allowed" in said
-    assert "hf auth login" in said
-    assert repository(xet_hub, address).history() == ["initial commit"]
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def test_the_record_says_what_was_used() -> None:
     record = calibrate_bn(subnet, batches)
     assert subnet.calibration == record
     assert subnet.is_calibrated()
-    assert record.to_dict() == {
+    assert record.model_dump() == {
         "batches": 3,
         "images": 24,
         "resolution": 16,

@@ -12,7 +12,7 @@ from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.searching import Evaluation, pareto_front
 from anas_zoo.searching.front import Baseline, answers_of
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.zoo.weightless import load_published
+from anas_zoo.zoo.config_only import load_published
 
 __all__ = ["HOSTILE", "baselines", "evaluate", "made_up"]
 

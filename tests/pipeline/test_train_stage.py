@@ -92,6 +92,8 @@ def test_an_unreadable_image_stops_nothing_after_the_training(
     run = Run.start(tmp_path / "run", recipe)
     assert "2 of 28 held-out images cannot be read and are left out: " in capsys.readouterr().err
     train_stage(run)
+    line = "  80 images in 4 classes (smallest: '7', 20), 32×32 pixels; flips: no; nothing else changed\n"
+    assert line in capsys.readouterr().err
     assert [r for r in read_metrics(run.training_folder) if r["kind"] == "train"][-1]["skipped_images"] == 1
     assert extract_more(Run.open(run.folder), [run.space.smallest])
     report = Entry.read(run.drafts_folder / f"digits_{run.space.smallest.id}").report
@@ -99,7 +101,7 @@ def test_an_unreadable_image_stops_nothing_after_the_training(
     assert report.accuracy.images == len(first.split.test) - 1
     FolderSource(images).file(5).unlink()
     with pytest.raises(
-        DataError, match=r"have changed since .*split\.json was made \(77 now, 80 then\); put back"
+        DataError, match=r"have changed since .*split\.json was made \(79 now, 80 then\); put back"
     ):
         _ = Run.open(run.folder).split
 

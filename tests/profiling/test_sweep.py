@@ -8,76 +8,77 @@ import pytest
 from test_latency import tiny_file
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.profiling.stopwatch import clock_name, time_rounds
-from anas_zoo.profiling.sweep import GROUP, PASSES, WIDE_PCT, _Samples, _timing, measure_sweep, without_rounds
+from anas_zoo.profiling import sweep as sweep_module
+from anas_zoo.profiling.latency import clock_of, interleave
+from anas_zoo.profiling.sweep import GROUP, PASSES, measure_sweep, time_again, yardsticks_among
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
-def samples(noise: float, of_pass: float = 0.0, rounds: int = 15, level: float = 2.0) -> _Samples:
-    """Calls of a file whose logarithm is ``level``, with noise by call and by pass."""
-    generator = rng()
-    levels = [
-        level + of_pass * generator.standard_normal() + noise * generator.standard_normal(rounds)
-        for _ in range(PASSES)
-    ]
-    return _Samples(levels, [np.exp(one) for one in levels], [1.5 * np.exp(one) for one in levels])
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 def test_waiting_for_others_is_not_counted() -> None:
-    busy, wall = time_rounds([lambda: time.sleep(0.01)], rounds=2, threads=1)
+    wall = interleave([lambda: time.sleep(0.01)], 2)
     assert (wall >= 9.9).all()
-    if clock_name(1) == "cpu":
-        assert (busy < wall).all()
-    busy, wall = time_rounds([lambda: None], rounds=2, threads=2)
-    assert (busy == wall).all()
-    assert clock_name(2) == "wall"
+    if clock_of(1) == "cpu":
+        assert (interleave([lambda: time.sleep(0.01)], 2, clock="cpu") < wall / 2).all()
+    assert clock_of(2) == "wall"
 
 
-def test_what_a_round_does_to_all_files_is_taken_away() -> None:
-    truth = np.log(np.array([[1.0], [5.0], [20.0]]))
-    rounds = np.where(np.arange(20) % 3 == 0, 0.7, 0.0)  # a third of the rounds twice as slow
-    noise = 0.001 * rng().standard_normal((3, 20))
-    kept = without_rounds(truth + rounds + noise)
-    assert kept.std(axis=1).max() < 0.003
-    assert np.median(kept, axis=1) == pytest.approx(truth[:, 0], abs=0.002)
+def test_the_speed_of_the_machine_is_divided_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [Path(str(index)) for index in range(2 * GROUP + 2)]
+    speeds = iter([1.0, 1.5] * PASSES)
+    groups: list[list[Path]] = []
+
+    def timed(members: list[Path], threads: int, rounds: int) -> np.ndarray:
+        groups.append(members)
+        return next(speeds) * np.array([1.0 + int(str(file)) for file in members])
+
+    monkeypatch.setattr(sweep_module, "_time", timed)
+    found = measure_sweep(files, yardsticks=(0, 3), rng=rng(), repeats=8)
+    assert all(group[:2] == [files[0], files[3]] for group in groups)
+    assert groups[0] != groups[2]
+    assert found.ms / found.ms[0] == pytest.approx(np.arange(1.0, len(files) + 1))
+    assert 1.0 <= found.ms[0] <= 1.5
+    assert found.level_pct == pytest.approx(100 * (1.5**0.5 - 1))
+    assert found.noise_pct == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_bar_holds_the_truth_and_grows_with_the_noise() -> None:
-    quiet, loud = _timing(samples(0.01), 0.0), _timing(samples(0.1), 0.0)
-    assert quiet.bar_pct < 1.5 < loud.bar_pct
-    for timing in (quiet, loud):
-        assert abs(np.log(timing.p50_ms) - 2.0) < timing.bar_pct / 100
-        assert timing.waiting_pct == pytest.approx(50.0)
-        assert timing.calls == 15 * PASSES
+def test_what_a_round_does_to_all_files_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = np.geomspace(1.0, 20.0, 10)[:, None]
+    of_round = np.exp(rng().standard_normal(20))
+    noise = np.exp(0.05 * rng().standard_normal((10, 20)))
+    monkeypatch.setattr(sweep_module, "prepare_call", lambda file, threads: lambda: None)
+    monkeypatch.setattr(sweep_module, "interleave", lambda calls, rounds, clock: truth * of_round * noise)
+    found = np.log(sweep_module._time([Path("a")] * 10, 1, 20) / truth[:, 0])
+    assert found.std() < 0.02
 
 
-def test_passes_that_disagree_make_a_wide_bar() -> None:
-    agreeing = _timing(samples(0.001), 0.0).bar_pct
-    assert agreeing < WIDE_PCT / 2
-    assert _timing(samples(0.001, of_pass=0.05), 0.0).bar_pct > 2 * WIDE_PCT
-
-
-def test_more_files_than_are_open_at_a_time(tmp_path: Path) -> None:
-    sides = [4 + index for index in range(GROUP + 3)]
+def test_real_files_are_timed(tmp_path: Path) -> None:
+    sides = [8 + 4 * index for index in range(GROUP + 3)]
     files = [tiny_file(tmp_path / f"{side}.onnx", ("batch", 3, side, side)) for side in sides]
-    sweep = measure_sweep(files, yardsticks=(0, 3), rng=rng(), repeats=10)
-    timings = sweep.timings
-    assert sweep.level_pct >= 0
-    assert len(timings) == len(files)
-    rounds = -(-10 // PASSES)
-    for index, timing in enumerate(timings):
-        assert timing.p50_ms > 0
-        assert timing.bar_pct >= 0
-        assert timing.calls >= rounds * PASSES
-        assert index not in (0, 3) or timing.calls >= 2 * rounds * PASSES  # a yardstick is in every group
+    found = measure_sweep(files, yardsticks=(0, 3), rng=rng(), repeats=8)
+    assert found.ms.shape == (len(files),)
+    assert (found.ms > 0).all()
+    assert found.level_pct >= 0
+    assert found.noise_pct >= 0
 
 
-def test_numbers_that_cannot_be(tmp_path: Path) -> None:
-    files = [tiny_file(tmp_path / "a.onnx")]
+def test_yardsticks_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "AGAIN_SECONDS", 0.05)
+    files = [tiny_file(tmp_path / f"{side}.onnx", ("batch", 3, side, side)) for side in (8, 256)]
+    small, large = time_again(files)
+    assert 0 < small < large
+
+
+def test_yardsticks_are_a_small_and_a_large_subnet() -> None:
+    macs = rng().permutation(np.arange(100))
+    assert macs[yardsticks_among(macs)].tolist() == [24, 74]
+    assert yardsticks_among(macs[:2]) in ([0], [1])
+
+
+def test_numbers_out_of_range() -> None:
     with pytest.raises(ProfileError, match="threads must be at least 1, got 0"):
-        measure_sweep(files, yardsticks=(0,), rng=rng(), threads=0)
+        measure_sweep([], yardsticks=(), rng=rng(), threads=0)
     with pytest.raises(ProfileError, match="repeats must be at least 8, got 7"):
-        measure_sweep(files, yardsticks=(0,), rng=rng(), repeats=7)
+        measure_sweep([], yardsticks=(), rng=rng(), repeats=7)

@@ -11,7 +11,7 @@ from anas_zoo.searching.surrogate import choose_batch
 points = st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(deadline=None)
 @given(points, points, st.integers(1, 4))
 def test_a_batch_is_chosen_greedily(
     front: list[tuple[int, ...]], candidates: list[tuple[int, ...]], count: int

@@ -31,13 +31,12 @@ from anas_zoo.entry import Entry, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
-from anas_zoo.nets.timm_models import _read_entry
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
-from anas_zoo.profiling.onnx_shapes import read_graph
+from anas_zoo.profiling.onnx_macs import read_graph
 from anas_zoo.searching.archive import read_front, read_records
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training.metrics import read_metrics
@@ -197,7 +196,6 @@ PRESETS = Path(RECIPES.parents[1] / "space" / "presets")
 
 SURFACES: dict[str, Surface] = {
     "config.json": Surface("config.json", _entry_file("config.json"), damaged_json, read_config),
-    "config.json, by timm": Surface("config.json", _entry_file("config.json"), damaged_json, _read_entry),
     "report.json": Surface("report.json", _entry_file("report.json"), damaged_json, read_report),
     "manifest.json": Surface("manifest.json", _entry_file("manifest.json"), damaged_json, read_manifest),
     "report.json -> card": Surface(

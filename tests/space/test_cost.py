@@ -77,8 +77,8 @@ def test_costs_are_int64_whatever_integers_come_in() -> None:
     assert REAL.macs([]).shape == (0,)
 
 
-@pytest.mark.parametrize("value", [-1, 0, 7, 10**12, -(10**12)])
-@pytest.mark.parametrize("gene", [0, 1, 9, 10, 20, 30])
+@pytest.mark.parametrize("value", [-1, 7, 10**12])
+@pytest.mark.parametrize("gene", [0, 9, 30])
 def test_a_foreign_value_is_refused_by_name(gene: int, value: int) -> None:
     codes = REAL.encode([REAL.smallest, REAL.smallest])
     codes[1, gene] = value

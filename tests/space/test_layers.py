@@ -29,10 +29,10 @@ GOLDEN: list[dict[str, Any]] = json.loads(
 STRUCTURE = SearchSpace.load("attentive_nas").structure
 
 
-@pytest.mark.parametrize("fact", GOLDEN, ids=[fact["name"] for fact in GOLDEN])
-def test_the_authors_count_is_theirs(fact: dict[str, Any]) -> None:
-    arch = Architecture.from_dict(fact["arch"])
-    assert params_as_authors_count(STRUCTURE, arch, 1000) == fact["reference_params"]
+def test_the_authors_count_is_theirs() -> None:
+    for fact in GOLDEN:
+        arch = Architecture.from_dict(fact["arch"])
+        assert params_as_authors_count(STRUCTURE, arch, 1000) == fact["reference_params"], fact["name"]
 
 
 def test_the_authors_count_is_larger_where_shortcuts_have_no_convolution() -> None:
@@ -45,7 +45,7 @@ def test_the_authors_count_is_larger_where_shortcuts_have_no_convolution() -> No
 
 
 @given(config=space_configs(), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=25, deadline=None, database=None)
 def test_layers_sum_to_the_costs_in_any_space(config: SpaceConfig, seed: int) -> None:
     space = SearchSpace(config)
     codes = space.sample_codes(np.random.default_rng(seed), 3)

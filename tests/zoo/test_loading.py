@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,9 @@ from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.entry import Entry, read_config, read_report
 from anas_zoo.nets import Subnet
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
+from anas_zoo.zoo.config_only import load_published
 from anas_zoo.zoo.predict import run_onnx
 from anas_zoo.zoo.shelf import resolve
-from anas_zoo.zoo.weightless import load_published
 
 pytest_plugins = ["zoo_fixtures"]
 
@@ -54,7 +52,6 @@ A0 = entry_folder("attentive_nas_a0")
 @pytest.mark.parametrize(
     "name",
     [
-        "attentive_nas_a0",
         "alphanet_a0",
         "2da0ac9b74d9",
         "smallest of attentive_nas",
@@ -68,15 +65,6 @@ def test_names_mean_the_same_in_python_and_on_the_command_line(name: str) -> Non
         model = create_model(name)
     assert isinstance(model, Subnet)
     assert model.arch == read_config(A0).arch
-
-
-def test_timm_knows_the_same_names() -> None:
-    for alias, name in shelf_aliases().items():
-        with torch.device("meta"):
-            assert timm.create_model(alias).arch == timm.create_model(name).arch
-        assert resolve(alias) == entry_folder(alias) == entry_folder(name)
-    with pytest.raises(NoWeightsError, match="alphanet_a0 has no weights on the shelf"):
-        timm.create_model("alphanet_a0", pretrained=True)
 
 
 def test_aliases_are_the_names_of_the_second_paper() -> None:
@@ -128,17 +116,6 @@ def test_a_new_head_keeps_the_rest(published: Path) -> None:
         assert torch.equal(model.forward_features(images), whole.forward_features(images))
 
 
-def test_feature_maps(published: Path) -> None:
-    images, _ = golden_of(published)
-    model = create_model(published, pretrained=True, features_only=True).eval()
-    info: Any = model.feature_info
-    maps = model(images)
-    assert len(maps) == len(info.reduction()) > 1
-    for got, reduction, channels in zip(maps, info.reduction(), info.channels(), strict=True):
-        side = -(-images.shape[-1] // reduction)
-        assert got.shape == (4, channels, side, side)
-
-
 def test_without_pretrained_the_weights_are_fresh(published: Path) -> None:
     model = create_model(published)
     assert isinstance(model, Subnet)
@@ -154,14 +131,23 @@ def test_the_generic_entry_point() -> None:
     assert model.num_classes == 7
 
 
-@pytest.mark.parametrize("name", ["attentive_nas_a0", "alphanet_a5_base"])
-def test_weights_that_are_not_distributed(name: str) -> None:
-    with pytest.raises(NoWeightsError, match="anas import authors CHECKPOINT --data DIR --out DIR") as caught:
-        create_model(name, pretrained=True)
-    assert name in str(caught.value)
-    assert "cc-by-nc-4.0" in str(caught.value)
-    with torch.device("meta"):
-        assert isinstance(create_model(name), Subnet)
+def test_weights_that_are_not_distributed() -> None:
+    how = "anas import authors CHECKPOINT --data DIR --out DIR"
+    with pytest.raises(NoWeightsError, match=rf"^attentive_nas_a0 .*cc-by-nc-4\.0.*{how}"):
+        create_model("attentive_nas_a0", pretrained=True)
+
+
+def test_listing_by_pattern_and_by_weights() -> None:
+    every = list_models()
+    assert every == sorted(every)
+    assert {"attentive_nas_a0", "alphanet_a5_small"} <= set(every)
+    assert list_models("alphanet_*") == ["alphanet_a5_base", "alphanet_a5_small"]
+    assert list_models(["*_a6", "digits_s"]) == ["attentive_nas_a6", "digits_s"]
+    assert list_models("nothing*") == []
+    with_weights = list_models(pretrained=True)
+    assert with_weights == [name for name in every if (entry_folder(name) / "model.safetensors").is_file()]
+    assert list_models("attentive*", pretrained=True) == []
+    assert 0 < len(with_weights) < len(every)
 
 
 def test_names_that_are_not_there(tmp_path: Path) -> None:
@@ -175,11 +161,9 @@ def test_names_that_are_not_there(tmp_path: Path) -> None:
         create_model(tmp_path / "nothing")
     with pytest.raises(EntryError, match=r"config\.json: no such file"):
         create_model(tmp_path)
-    assert list_models() == sorted(list_models())
-    assert {"attentive_nas_a0", "alphanet_a5_small"} <= set(list_models())
 
 
-@pytest.mark.parametrize("kept", [0, 7, 100, 20000])
+@pytest.mark.parametrize("kept", [7, 20000])
 def test_truncated_weights(entry: Path, kept: int) -> None:
     path = entry / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
@@ -218,40 +202,6 @@ def test_weights_that_went_missing(entry: Path) -> None:
     (entry / "model.safetensors").unlink()  # golden.safetensors is left, which timm alone would load
     with pytest.raises(EntryError, match=r"lacks model\.safetensors"):
         create_model(entry, pretrained=True)
-
-
-HUB_SHA = "a" * 40
-
-
-@pytest.mark.slow
-def test_a_hub_entry_from_the_cache_without_network(published: Path, tmp_path: Path) -> None:
-    repo = tmp_path / "hub" / "models--org--digits"
-    (repo / "refs").mkdir(parents=True)
-    (repo / "refs" / "main").write_text(HUB_SHA)
-    shutil.copytree(published, repo / "snapshots" / HUB_SHA)
-    code = (
-        "import torch, anas_zoo\n"
-        "from anas_zoo.core.errors import EntryError\n"
-        "from pathlib import Path\n"
-        "from anas_zoo.entry import Entry\n"
-        f"folder = Path({str(published)!r})\n"
-        "golden = Entry(folder).golden\n"
-        "images, golden = torch.from_numpy(golden.images), torch.from_numpy(golden.logits)\n"
-        f"for name in ('hf-hub:org/digits', 'hf-hub:org/digits@{HUB_SHA}'):\n"
-        "    model = anas_zoo.create_model(name, pretrained=True).eval()\n"
-        "    assert model.is_calibrated()\n"
-        "    assert torch.allclose(model(images), golden, atol=1e-4)\n"  # threads may differ
-        "for name in ('hf-hub:org/unknown', 'hf-hub:not a name'):\n"
-        "    try:\n"
-        "        anas_zoo.create_model(name)\n"
-        "    except EntryError as exc:\n"
-        "        assert name.split(':')[1] in str(exc) and '\\n' not in str(exc), exc\n"
-        "    else:\n"
-        "        raise AssertionError(name)\n"
-    )
-    env = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "PATH": "", "HOME": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_draft_is_of_the_network_it_says(pristine_draft: Path, tmp_path: Path) -> None:

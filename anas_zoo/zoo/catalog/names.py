@@ -8,8 +8,8 @@ from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.entry import read_config
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo.catalog.model import content_key, structure_id
+from anas_zoo.zoo.config_only import load_published
 from anas_zoo.zoo.shelf import entry_folder, list_models
-from anas_zoo.zoo.weightless import load_published
 
 __all__ = ["known_names", "other_names", "resolve_name"]
 

@@ -8,14 +8,9 @@ from typing import Self
 
 from anas_zoo.core.errors import HubError
 
-__all__ = ["COMMIT", "PREFIXES", "HubAddress", "is_address"]
+__all__ = ["HubAddress", "is_address"]
 
 PREFIXES = ("hf://", "hf-hub:")
-COMMIT = re.compile(r"[0-9a-f]{40}")
-_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-_REPOSITORY = re.compile(rf"{_PART}/{_PART}")
-_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]*")
-MAX_REPOSITORY = 96  # characters; the Hub's own limit
 
 
 def is_address(text: str) -> bool:
@@ -39,26 +34,28 @@ class HubAddress:
     def parse(cls, text: str) -> Self:
         """Read ``hf://org/name[@revision]`` or ``hf-hub:org/name[@revision]``.
 
-        Raises :class:`HubError` for anything else.
+        Raises :class:`HubError` for what is not a valid address.
         """
+        from huggingface_hub.errors import HFValidationError
+        from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
         prefix = next((known for known in PREFIXES if text.startswith(known)), "")
-        repo_id, at, revision = text.removeprefix(prefix).partition("@")
-        bad_name = not _REPOSITORY.fullmatch(repo_id) or len(repo_id) > MAX_REPOSITORY
-        if not prefix or bad_name or "--" in repo_id or ".." in repo_id or repo_id.endswith(".git"):
+        repo_id, _, revision = text.removeprefix(prefix).partition("@")
+        try:
+            validate_repo_id(repo_id)
+            if not prefix or "/" not in repo_id or ".." in revision:
+                raise HFValidationError("a part is missing or not allowed")
+        except HFValidationError as exc:
             raise HubError(
-                f"{text!r} is no address of the Hub; write hf://org/name or hf://org/name@revision, with "
-                "letters, digits, '.', '_' and '-' in both names"
-            )
-        if at and (not _REVISION.fullmatch(revision) or ".." in revision):
-            raise HubError(
-                f"{text!r}: {revision!r} cannot be a branch, tag or commit; write hf://{repo_id}@main"
-            )
+                f"{text!r} is not a valid address of the Hub; write hf://org/name or "
+                f"hf://org/name@revision ({exc})"
+            ) from exc
         return cls(repo_id, revision or None)
 
     @property
     def pinned(self) -> bool:
         """Whether the revision is a commit, which never changes."""
-        return self.revision is not None and COMMIT.fullmatch(self.revision) is not None
+        return self.revision is not None and re.fullmatch(r"[0-9a-f]{40}", self.revision) is not None
 
     def at(self, revision: str | None) -> HubAddress:
         """The same repository at another revision."""

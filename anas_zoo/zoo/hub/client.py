@@ -1,10 +1,9 @@
-"""huggingface_hub as it is used here: quiet, and with errors that say what to do. Imports it when called."""
+"""huggingface_hub as it is used here: no log lines, and errors that say what to do. Imported when called."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,12 +24,16 @@ from anas_zoo.zoo.hub.address import HubAddress
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
 
-__all__ = ["endpoint", "hub_api", "hub_errors", "is_offline", "patiently"]
+__all__ = ["endpoint", "hub_api", "hub_errors", "is_offline", "not_cached", "patiently"]
 
 LOGIN = "log in with: hf auth login (or set HF_TOKEN)"
 BUSY = {408, 429, 500, 502, 503, 504}
-WAITS = (1.0, 2.0)  # seconds between tries of a step; huggingface_hub tries most requests more often itself
+WAITS = (
+    1.0,
+    2.0,
+)  # seconds between tries; huggingface_hub itself retries transfers, but no look-ups and commits
 
 T = TypeVar("T")
 
@@ -73,13 +76,12 @@ def hub_errors(address: HubAddress) -> Iterator[None]:
             error = _explained(exc, address)
             if error is None:
                 raise
-            # A server could send the token back; then the original must not be shown by anybody.
-            raise error from (exc if _redacted(str(exc)) == str(exc) else None)
+            raise error from exc
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No log lines of retries, and bars only where somebody watches."""
+    """No log lines of retries, and bars only on a terminal."""
     from huggingface_hub.utils import logging as hub_logging
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,
@@ -111,112 +113,61 @@ def patiently(step: Callable[[], T]) -> T:
     return step()
 
 
-def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """``exc`` and what it was raised from, outermost first."""
-    current: BaseException | None = exc
-    for _ in range(16):
-        if current is None:
-            return
-        yield current
-        current = current.__cause__ or current.__context__
+def not_cached(address: HubAddress, what: str) -> HubOfflineError:
+    """The error for ``what`` of ``address``, which would have to be downloaded in offline mode."""
+    return HubOfflineError(f"{address}: offline mode is on and the cache lacks {what}; unset HF_HUB_OFFLINE")
 
 
-def _explained(exc: Exception, address: HubAddress) -> HubError | None:
-    """The error for users; None for what is not the Hub's doing."""
-    for one in _causes(exc):
-        if found := _of_http(one, address) or _of_transport(one, address):
-            return found
-    from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionError
+def _explained(exc: BaseException, address: HubAddress) -> HubError | None:
+    """The error for users, by ``exc`` or what it was raised from; None for what is not the Hub's doing."""
+    from huggingface_hub import errors
 
-    if isinstance(exc, LocalEntryNotFoundError | RevisionResolutionError):
-        if is_offline():
-            return _not_cached(address)
-        return HubUnreachableError(f"{address} cannot be reached: {_line(exc)}")
-    if isinstance(exc, OSError) and exc.errno is None:  # such as its check of a download's size
-        return HubUnreachableError(f"{address} did not arrive whole: {_line(exc)}")
+    reason = " ".join(str(exc).split())
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, errors.HfHubHTTPError):
+            return _of_answer(cause, address)
+        if isinstance(cause, errors.OfflineModeIsEnabled):
+            return not_cached(address, "it")
+        if isinstance(cause, ConnectionError | TimeoutError) or type(cause).__module__.startswith("httpx"):
+            why = " ".join(str(cause).split()) or type(cause).__name__
+            return HubUnreachableError(
+                f"{address}: no answer from {endpoint()} ({why}); check the network, or HF_ENDPOINT"
+            )
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(exc, errors.XetDownloadError) or (isinstance(exc, OSError) and exc.errno is None):
+        return HubUnreachableError(f"{address} did not arrive whole: {reason}")
     if isinstance(exc, ValueError | RuntimeError):  # such as a card that the Hub does not take
-        return HubError(f"{address}: {_line(exc)}")
+        return HubError(f"{address}: {reason}")
     return None
 
 
-def _of_http(exc: BaseException, address: HubAddress) -> HubError | None:
+def _of_answer(exc: HfHubHTTPError, address: HubAddress) -> HubError:
     """What an answer with an error status means."""
-    from huggingface_hub import errors, get_token
+    from huggingface_hub import errors
 
-    if not isinstance(exc, errors.HfHubHTTPError):
-        return None
-    status = exc.response.status_code
-    said = _redacted(" ".join((exc.server_message or "").split()))
-    said = f" ({said})" if said else ""
+    status, page = exc.response.status_code, f"{endpoint()}/{address.repo_id}"
+    words = " ".join((exc.server_message or "").split())
+    said = f" ({words})" if words else ""
     if isinstance(exc, errors.GatedRepoError):
-        return HubAccessError(
-            f"{address} is gated{said}; accept its terms at {endpoint()}/{address.repo_id}, then {LOGIN}"
+        return HubAccessError(f"{address} is gated{said}; accept its terms at {page}, then {LOGIN}")
+    if isinstance(exc, errors.RepositoryNotFoundError):  # also 401 of one that this user may not see
+        return HubNotFoundError(
+            f"{address}: no such repository on {endpoint()}; check the name, or, if it is private, {LOGIN}"
         )
-    if status == 401 and get_token() is not None and not isinstance(exc, errors.RepositoryNotFoundError):
-        return HubAccessError(f"{address}: the Hub does not accept this token{said}; {LOGIN}")
-    if isinstance(exc, errors.RepositoryNotFoundError):
-        hint = "check the name" if get_token() else f"check the name, or, if it is private, {LOGIN}"
-        return HubNotFoundError(f"{address}: no such repository on {endpoint()}; {hint}")
     if isinstance(exc, errors.RevisionNotFoundError):
         return HubNotFoundError(
             f"{address}: the repository has no revision {address.revision or 'main'!r}; see its branches and "
-            f"tags at {endpoint()}/{address.repo_id}"
+            f"tags at {page}"
         )
-    if isinstance(exc, errors.RemoteEntryNotFoundError):
-        name = exc.response.url.path.rpartition("/")[2]
-        return HubNotFoundError(f"{address}: there is no {name}; is it an entry of anas-zoo?")
     if status == 401:
-        return HubAccessError(f"{address}: nobody is logged in{said}; {LOGIN}")
+        return HubAccessError(f"{address}: the Hub asks for a valid token{said}; {LOGIN}")
     if status == 403:
-        return HubAccessError(
-            f"{address}: not allowed{said}; use a token that may write for "
-            f"{address.repo_id.split('/')[0]}: hf auth login"
-        )
+        return HubAccessError(f"{address}: not allowed{said}; use a token that may do this: hf auth login")
     if status in (409, 412):
-        return HubConflictError(f"{address} was changed by somebody else{said}; look, and try again")
+        return HubConflictError(
+            f"{address} was changed by somebody else meanwhile{said}; look at it at {page}, then try again"
+        )
     if status in BUSY:
         return HubUnreachableError(f"{address}: the Hub is too busy or out of order ({status}{said})")
     return HubError(f"{address}: the Hub answered {status}{said}")
-
-
-def _of_transport(exc: BaseException, address: HubAddress) -> HubError | None:
-    """What a missing answer means."""
-    from huggingface_hub import errors
-
-    if isinstance(exc, errors.OfflineModeIsEnabled):
-        return _not_cached(address)
-    library = type(exc).__module__.partition(".")[0]
-    numbered = isinstance(exc, OSError) and exc.errno is not None and not isinstance(exc, ConnectionError)
-    if library in ("httpx", "httpx2") or (isinstance(exc, ConnectionError | TimeoutError) and not numbered):
-        why = _line(exc) or type(exc).__name__
-        refused = re.search(r"HTTP status client error \((\d+)", why)  # hf_xet's words for an answer
-        if refused and refused[1] in ("401", "403"):
-            return HubAccessError(
-                f"{address}: not allowed ({why}); use a token that may do this: hf auth login"
-            )
-        if refused and refused[1] not in ("408", "429"):
-            return HubError(f"{address}: the Hub refuses its large-file storage ({why})")
-        return HubUnreachableError(
-            f"{address}: no answer from {endpoint()} ({why}); check the network, or HF_ENDPOINT"
-        )
-    if isinstance(exc, errors.XetDownloadError):
-        return HubUnreachableError(f"{address} did not arrive whole: {_line(exc)}")
-    return None
-
-
-def _not_cached(address: HubAddress) -> HubOfflineError:
-    return HubOfflineError(
-        f"{address}: offline mode is on and the cache does not have it; unset HF_HUB_OFFLINE and try again"
-    )
-
-
-def _line(exc: BaseException) -> str:
-    return _redacted(" ".join(str(exc).split()))
-
-
-def _redacted(text: str) -> str:
-    """``text`` without the user's token."""
-    from huggingface_hub import get_token
-
-    token = get_token()
-    return text.replace(token, "***") if token else text

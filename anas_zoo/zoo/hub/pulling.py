@@ -1,28 +1,93 @@
-"""An entry from the Hub or from another folder, whole and checked, as a new folder."""
+"""An entry from the Hub, in the Hub's own cache or as a new folder; every file compared with its manifest.
+
+The Hub's client compares sizes only, so a file is hashed here before anything uses it.
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.core.errors import EntryError, OutputError
+from anas_zoo.core.errors import EntryError, HubError, HubNotFoundError
 from anas_zoo.core.files import disk_errors, output_folder, refuse_occupied, write_json
-from anas_zoo.entry import MANIFEST, Entry, check_manifest
+from anas_zoo.core.progress import note
+from anas_zoo.entry import MANIFEST, Entry, check_manifest, read_manifest
 from anas_zoo.zoo.hub.address import HubAddress, is_address
-from anas_zoo.zoo.hub.client import endpoint
-from anas_zoo.zoo.hub.fetching import fetch, resolve
+from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, not_cached, patiently
 
-__all__ = ["SOURCE", "Pulled", "entry_from_hub", "pull"]
+__all__ = ["Pulled", "pull", "snapshot"]
 
 SOURCE = ".anas-source.json"  # hidden, so no part of the entry and not in its manifest
 
 
+def snapshot(address: HubAddress, names: Collection[str] | None = None) -> Path:
+    """The folder of the Hub's cache with an entry's files, all of one commit, which is the folder's name.
+
+    What the cache lacks is downloaded, and everything asked for is compared with the manifest; what is not
+    right is downloaded once more. With HF_HUB_OFFLINE the cache is all there is.
+
+    Args:
+        address: where the entry lies.
+        names: which of the manifest's files; None for all of them.
+
+    Raises :class:`EntryError` that names the file that is missing or not the one of the manifest, and
+    :class:`HubError` for what the Hub refuses.
+    """
+    try:
+        return _checked(address, names)
+    except HubError:
+        raise
+    except EntryError as exc:
+        if is_offline():
+            raise
+        note(f"{exc}; downloading it again")
+        return _checked(address, names, again=True)
+
+
+def _checked(address: HubAddress, names: Collection[str] | None, *, again: bool = False) -> Path:
+    folder = patiently(lambda: _download(address, [MANIFEST], again))
+    if not (folder / MANIFEST).is_file():
+        raise HubNotFoundError(f"{address}: there is no {MANIFEST}; is it an entry of anas-zoo?")
+    listed = read_manifest(folder).files
+    wanted = sorted(listed if names is None else names)
+    if unlisted := [name for name in wanted if name not in listed]:
+        raise EntryError(f"{address}: {MANIFEST} does not list {', '.join(unlisted)}, so this is no entry")
+    absent = [name for name in wanted if not (folder / name).is_file()]
+    if absent and is_offline():
+        raise not_cached(address, ", ".join(absent))
+    if absent or again:
+        patiently(lambda: _download(address.at(folder.name), wanted, again))
+    try:
+        check_manifest(folder, names=wanted)
+    except EntryError as exc:
+        raise EntryError(f"{address}: ", *exc.parts) from exc
+    return folder
+
+
+def _download(address: HubAddress, names: list[str], again: bool) -> Path:
+    with hub_errors(address):
+        from huggingface_hub import snapshot_download
+
+        if not is_offline() and not address.pinned:
+            # When the Hub does not answer, snapshot_download alone returns an older commit without a word.
+            hub_api().repo_info(address.repo_id, revision=address.revision)
+        return Path(
+            snapshot_download(
+                address.repo_id,
+                revision=address.revision,
+                allow_patterns=names,
+                force_download=again,
+                library_name="anas-zoo",
+            )
+        )
+
+
 @dataclass(frozen=True)
 class Pulled:
-    """What :func:`pull` has brought.
+    """The result of :func:`pull`.
 
     Attributes:
         name: the entry's name.
@@ -46,10 +111,10 @@ class Pulled:
 
 
 def pull(source: str | Path, out: Path) -> Pulled:
-    """Bring the entry at ``source`` to the new folder ``out``.
+    """Copy the entry at ``source`` to the new folder ``out``.
 
     Every file is compared with the manifest's SHA-256 before ``out`` appears. Files that are in the Hub's
-    cache already are not downloaded again, so a pull that was stopped goes on with what is missing. Where
+    cache already are not downloaded again, so a pull that was stopped resumes with what is missing. Where
     the entry came from, and at which commit, is written beside it as ``.anas-source.json``.
 
     Args:
@@ -61,45 +126,23 @@ def pull(source: str | Path, out: Path) -> Pulled:
     ``out`` is taken. ``out`` is then left as it was.
     """
     refuse_occupied(out)
+    record: dict[str, Any] = {"format": 1, "source": str(source)}
+    if is_address(str(source)):
+        address = HubAddress.parse(str(source))
+        folder = snapshot(address)
+        record |= {"repository": address.repo_id, "revision": address.revision, "endpoint": endpoint()}
+        commit = folder.name
+    else:
+        folder, commit = Path(source), None
+        if not folder.is_dir():
+            raise EntryError(f"{folder}: no such folder; give a published entry or hf://org/name")
+        check_manifest(folder)
     with output_folder(out) as staging:
-        if is_address(str(source)):
-            address = HubAddress.parse(str(source))
-            commit = fetch(address, staging).revision
-            record = {"repository": address.repo_id, "revision": address.revision, "endpoint": endpoint()}
-        else:
-            commit, record = None, {"folder": str(source)}
-            _copy(Path(source), staging)
+        for name in (MANIFEST, *read_manifest(folder).files):
+            with disk_errors(staging / name):
+                shutil.copyfile(folder / name, staging / name)
         manifest = check_manifest(staging)
         entry = Entry.read(staging, check_hashes=False)
-        write_json(staging / SOURCE, {"format": 1, "source": str(source), "commit": commit, **record})
+        write_json(staging / SOURCE, record | {"commit": commit})
     sizes = [digest.bytes for digest in manifest.files.values()]
     return Pulled(entry.name, out, str(source), commit, len(sizes), sum(sizes))
-
-
-def _copy(folder: Path, staging: Path) -> None:
-    """The files of a published entry, after the originals were compared with their manifest."""
-    if not folder.is_dir():
-        raise EntryError(f"{folder}: no such folder; give a published entry or hf://org/name")
-    for name in (MANIFEST, *check_manifest(folder).files):
-        with disk_errors(staging / name):
-            shutil.copyfile(folder / name, staging / name, follow_symlinks=False)
-
-
-def entry_from_hub(text: str) -> Path:
-    """The folder of an entry on the Hub, pulled into the user's cache when it is not there yet.
-
-    Raises as :func:`pull` does.
-    """
-    pinned = resolve(HubAddress.parse(text))
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    cache = (Path(base) if base else Path.home() / ".cache") / "anas-zoo" / "hub"
-    folder = cache / pinned.repo_id.replace("/", "--") / str(pinned.revision)
-    if folder.is_dir():
-        check_manifest(folder)
-        return folder
-    try:
-        pull(str(pinned), folder)
-    except OutputError:
-        if not folder.is_dir():  # else somebody was quicker, with the same commit
-            raise
-    return folder

@@ -7,27 +7,20 @@ after a lost answer it is enough to look which of the two it is.
 
 from __future__ import annotations
 
-import time
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from anas_zoo.core.errors import (
-    EntryError,
-    HubConflictError,
-    HubError,
-    HubNotFoundError,
-    HubOfflineError,
-    HubUnreachableError,
-)
+from anas_zoo.core.errors import HubError, HubNotFoundError, HubOfflineError, HubUnreachableError
 from anas_zoo.core.files import sha256_file
+from anas_zoo.core.hints import Option
 from anas_zoo.core.progress import note
 from anas_zoo.entry import MANIFEST, read_manifest
-from anas_zoo.zoo.hub import client
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, patiently
-from anas_zoo.zoo.hub.fetching import blob_id, fetch
+from anas_zoo.zoo.hub.pulling import snapshot
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
@@ -35,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["HubCommit", "check_destination", "push"]
 
 MAIN = "main"
+Names: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,8 @@ class HubCommit:
     address: str
     commit: str
     url: str
-    changed: tuple[str, ...]
-    deleted: tuple[str, ...]
+    changed: Names
+    deleted: Names
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for machines."""
@@ -68,32 +62,10 @@ class _Remote:
     private: bool
     files: Mapping[str, RepoFile]
 
-
-def push(folder: Path, address: HubAddress, *, private: bool = False, message: str) -> HubCommit:
-    """Make the branch hold the entry in ``folder``, whose files were checked before.
-
-    Args:
-        folder: a published entry; nobody may write in it meanwhile.
-        address: the repository, which is made if it does not exist, and the branch (default main).
-        private: make the repository a private one; an existing public one is then refused.
-        message: of the commit.
-
-    A file that an earlier entry had and this one has not is removed in the same commit; files that belong
-    to no entry stay. When everything is there already, there is no commit.
-    Raises :class:`HubConflictError` when somebody else committed meanwhile, and other kinds of
-    :class:`HubError` for what the Hub refuses; the branch then is as it was.
-    """
-    check_destination(address)
-    branch = address.at(address.revision or MAIN)
-    remote = patiently(lambda: _open(branch, private))
-    stale = _stale(branch, remote, set(read_manifest(folder).files))
-    changed = tuple(sorted(_differing(folder, remote)))
-    if not changed and not stale:
-        return _done(branch, remote.commit, (), ())
-    size = sum((folder / name).stat().st_size for name in changed)
-    note(f"sending {len(changed)} files, {size / 1e6:.2f} MB, to {branch}")
-    commit = _commit(folder, branch, remote, changed, stale, message)
-    return _done(branch, commit, changed, stale)
+    def lacks(self, folder: Path) -> Names:
+        """Names of the entry's files that are not there, or with another content."""
+        names = sorted((MANIFEST, *read_manifest(folder).files))
+        return tuple(name for name in names if not _same(folder / name, self.files.get(name)))
 
 
 def check_destination(address: HubAddress) -> None:
@@ -109,9 +81,44 @@ def check_destination(address: HubAddress) -> None:
         )
 
 
-def _done(branch: HubAddress, commit: str, changed: tuple[str, ...], deleted: tuple[str, ...]) -> HubCommit:
+def push(folder: Path, address: HubAddress, *, private: bool = False, message: str) -> HubCommit:
+    """Make the branch hold the entry in ``folder``, whose files were checked before.
+
+    Args:
+        folder: a published entry; nobody may write in it meanwhile.
+        address: the repository, which is made if it does not exist, and the branch (default main).
+        private: make the repository a private one; an existing public one is then refused.
+        message: of the commit.
+
+    A file that an earlier entry had and this one has not is removed in the same commit; files that belong
+    to no entry stay. When everything is there already, there is no commit. What fails because the Hub is busy
+    or the connection breaks is tried again, beginning with a look at the branch.
+
+    Raises :class:`HubConflictError` when somebody else committed meanwhile, and other kinds of
+    :class:`HubError` for what the Hub refuses; the branch then is as it was.
+    """
+    check_destination(address)
+    branch = address.at(address.revision or MAIN)
+    return patiently(lambda: _push(folder, branch, private, message))
+
+
+def _push(folder: Path, branch: HubAddress, private: bool, message: str) -> HubCommit:
+    remote = _open(branch, private)
+    changed, stale = remote.lacks(folder), _stale(folder, branch, remote)
+    commit = remote.commit
+    if changed or stale:
+        size = sum((folder / name).stat().st_size for name in changed)
+        note(f"sending {len(changed)} files, {size / 1e6:.2f} MB, to {branch}")
+        try:
+            commit = _commit(folder, branch, commit, changed, stale, message)
+        except HubUnreachableError:
+            now = _look(branch)
+            if now.lacks(folder) or any(name in now.files for name in stale):
+                raise
+            note("the Hub has the commit, only its answer was lost")
+            commit = now.commit
     url = f"{endpoint()}/{branch.repo_id}/commit/{commit}"
-    return HubCommit(str(branch), commit, url, changed, deleted)
+    return HubCommit(str(branch), commit, url, changed, stale)
 
 
 def _open(branch: HubAddress, private: bool) -> _Remote:
@@ -128,7 +135,8 @@ def _open(branch: HubAddress, private: bool) -> _Remote:
     if private and not remote.private:
         raise HubError(
             f"{branch.at(None)} exists and is public; make it private in its settings "
-            f"({endpoint()}/{branch.repo_id}/settings), or publish without --private"
+            f"({endpoint()}/{branch.repo_id}/settings), or leave out ",
+            Option("private"),
         )
     return remote
 
@@ -144,21 +152,17 @@ def _look(branch: HubAddress) -> _Remote:
         return _Remote(str(info.sha), bool(info.private), files)
 
 
-def _differing(folder: Path, remote: _Remote) -> set[str]:
-    """Names of the entry's files that the Hub has not, or has with another content."""
-    names = (MANIFEST, *read_manifest(folder).files)
-    return {name for name in names if not _same(folder / name, remote.files.get(name))}
-
-
 def _same(path: Path, there: RepoFile | None) -> bool:
     if there is None or there.size != path.stat().st_size:
         return False
     if there.lfs is not None:
         return there.lfs.sha256 == sha256_file(path)
-    return there.blob_id == blob_id(path.read_bytes())
+    content = path.read_bytes()  # a small file, which git keeps under this hash
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return there.blob_id == blob.hexdigest()
 
 
-def _stale(branch: HubAddress, remote: _Remote, now: set[str]) -> tuple[str, ...]:
+def _stale(folder: Path, branch: HubAddress, remote: _Remote) -> Names:
     """Files of the entry that is there, which the new one has no more.
 
     Raises :class:`HubError` when the repository holds something that is no entry: it is not overwritten.
@@ -171,70 +175,24 @@ def _stale(branch: HubAddress, remote: _Remote, now: set[str]) -> tuple[str, ...
                 f"{MANIFEST}, so it is no entry and is not overwritten; give another repository or branch"
             )
         return ()
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory(prefix="anas-hub-") as temporary:
-        fetch(branch.at(remote.commit), Path(temporary), names=())
-        before = read_manifest(Path(temporary)).files
+    before = read_manifest(snapshot(branch.at(remote.commit), names=())).files
+    now = read_manifest(folder).files
     return tuple(sorted(name for name in before if name in remote.files and name not in now))
 
 
 def _commit(
-    folder: Path,
-    branch: HubAddress,
-    parent: _Remote,
-    changed: tuple[str, ...],
-    stale: tuple[str, ...],
-    message: str,
+    folder: Path, branch: HubAddress, parent: str, changed: Names, deleted: Names, message: str
 ) -> str:
-    """One commit on top of ``parent``; returns its 40 digits, also when only its answer was lost."""
-    waits = [*client.WAITS]
-    while True:
-        try:
-            commit = _send(folder, branch, parent, changed, stale, message)
-            break
-        except (HubConflictError, HubUnreachableError) as exc:
-            now = patiently(lambda: _look(branch))
-            if not _differing(folder, now) and not any(name in now.files for name in stale):
-                note("the Hub has the commit, only its answer was lost")
-                return now.commit
-            if now.commit != parent.commit or isinstance(exc, HubConflictError):
-                raise HubConflictError(
-                    f"{branch} was changed by somebody else meanwhile: it is at {now.commit[:12]}, not at "
-                    f"{parent.commit[:12]}, and does not hold this entry; look at it, then publish again"
-                ) from exc
-            if not waits:
-                raise HubUnreachableError(f"{exc}; {branch} is as it was, so publish again later") from exc
-            wait = waits.pop(0)
-            note(f"{exc}; trying again in {wait:g} s")
-            time.sleep(wait)
-    missing = sorted(_differing(folder, patiently(lambda: _look(branch.at(commit)))))
-    if missing:
-        raise HubError(f"{branch}: the Hub did not store {', '.join(missing)} as it was sent; publish again")
-    return commit
-
-
-def _send(
-    folder: Path,
-    branch: HubAddress,
-    parent: _Remote,
-    changed: tuple[str, ...],
-    stale: tuple[str, ...],
-    message: str,
-) -> str:
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
-    # New ones for every try: they remember what became of them.
-    adds = [CommitOperationAdd(name, folder / name) for name in changed]
-    deletes = [CommitOperationDelete(name) for name in stale]
     with hub_errors(branch):
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        adds = [CommitOperationAdd(name, folder / name) for name in changed]
+        deletes = [CommitOperationDelete(name) for name in deleted]
         done = hub_api().create_commit(
             branch.repo_id,
             [*adds, *deletes],
             commit_message=message,
             revision=branch.revision,
-            parent_commit=parent.commit,
+            parent_commit=parent,
         )
-    if not done.oid:
-        raise EntryError(f"{branch}: the Hub named no commit")
     return done.oid

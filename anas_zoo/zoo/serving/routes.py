@@ -11,6 +11,7 @@ from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.text import quoted
 from anas_zoo.entry import CONFIG, GOLDEN, REPORT, Entry
 from anas_zoo.entry.licence import no_weights
+from anas_zoo.entry.manifest import is_own_file
 from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, fetch_runtime
 
 __all__ = ["Routes", "page_routes"]
@@ -60,7 +61,7 @@ def _entry_files(folder: Path) -> tuple[str, list[Path]]:
     model = "model.onnx" if "model.onnx" in models else sorted(models)[0]
     paths = [folder / name for name in (CONFIG, REPORT, GOLDEN, model)]
     for path in paths:
-        if path.is_symlink() or not path.is_file():
+        if not is_own_file(path):
             raise EntryError(f"{path}: no such file; the page needs {', '.join(one.name for one in paths)}")
     if sha256_file(folder / model) != models[model].sha256:
         raise EntryError(f"{folder / model} is not the file that report.json measured (SHA-256 differs)")

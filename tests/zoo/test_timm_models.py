@@ -1,28 +1,34 @@
-"""Our networks as timm models: what timm's users and tools rely on, checked model by model."""
+"""Our networks as timm models: what timm's users and tools rely on."""
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file
 from timm.layers import DropPath
 from torch import Tensor, nn
 
+from anas_zoo import list_models
+from anas_zoo.core.errors import NoWeightsError, SpaceError
 from anas_zoo.core.resources import resource_folder, shelf_aliases
-from anas_zoo.space import Architecture, SearchSpace
+from anas_zoo.entry import read_config
+from anas_zoo.nets import calibrate_bn
+from anas_zoo.space import SearchSpace
 
 DIGITS = SearchSpace.load("digits")
 ARCH = DIGITS.sample(np.random.default_rng(3))
-SHELF = sorted(path.parent.name for path in resource_folder("models").glob("*/config.json"))
+MODELS = resource_folder("models")
 SMALL: dict[str, Any] = {"arch": ARCH, "structure": DIGITS.structure, "num_classes": 10}
-# Every kind of network that is registered, at sizes that take no time: (name, arguments, side).
-MODELS = [("attentive_nas", SMALL, 16), ("attentive_nas_a0", {}, 64), ("alphanet_a5_base", {}, 32)]
+# A small network, and one whose stem, stages and head are those of the papers: (name, arguments, side).
+NETWORKS = [("attentive_nas", SMALL, 16), ("attentive_nas_a0", {}, 32)]
+each_network = pytest.mark.parametrize(("name", "kwargs", "side"), NETWORKS, ids=[n[0] for n in NETWORKS])
 
 
 @pytest.fixture(autouse=True)
@@ -43,29 +49,87 @@ def _small(**kwargs: Any) -> Any:
 
 def test_every_entry_of_the_shelf_is_registered() -> None:
     registered = timm.list_models(module="timm_models")
-    assert registered == sorted([*SHELF, *shelf_aliases(), "attentive_nas"])
-    assert {"attentive_nas_a0", "attentive_nas_a6", "alphanet_a5_small"} <= set(registered)
+    assert registered == sorted([*list_models(), *shelf_aliases(), "attentive_nas"])
+    assert timm.list_models(module="timm_models", pretrained=True) == list_models(pretrained=True)
 
 
-@pytest.mark.parametrize("name", SHELF)
+@pytest.mark.parametrize("name", ["digits_s", "attentive_nas_a6"])
 def test_the_default_cfg_tells_the_truth(name: str) -> None:
     with torch.device("meta"):
         model = timm.create_model(name)
-    cfg = model.default_cfg
-    side = model.arch.resolution
+    cfg, config = model.default_cfg, read_config(MODELS / name)
     assert cfg["architecture"] == name
-    assert tuple(cfg["input_size"]) == (3, side, side)
-    total = int(model.feature_info[-1]["reduction"])
-    assert cfg["pool_size"] == (-(-side // total),) * 2
+    assert tuple(cfg["input_size"]) == (3, model.arch.resolution, model.arch.resolution)
+    with torch.device("meta"):
+        last = model.forward_features(torch.empty(1, *cfg["input_size"]))
+    assert cfg["pool_size"] == last.shape[2:]
     assert isinstance(model.get_submodule(cfg["first_conv"]), nn.Conv2d)
     assert model.get_submodule(cfg["classifier"]) is model.get_classifier()
-    assert model.classifier.out_features == model.num_classes == cfg["num_classes"]
-    folder = json.loads((resource_folder("models") / name / "config.json").read_text())
-    assert model.arch == Architecture.from_dict(folder["model_args"]["arch"])
-    assert folder["num_features"] == model.num_features
+    assert model.classifier.out_features == model.num_classes == cfg["num_classes"] == config.num_classes
+    assert cfg.get("label_names") == config.label_names
+    assert model.arch == config.arch
+    assert config.num_features == model.num_features
 
 
-@pytest.mark.parametrize(("name", "kwargs", "side"), MODELS, ids=[m[0] for m in MODELS])
+def test_without_an_architecture_it_says_what_to_type() -> None:
+    with pytest.raises(SpaceError, match=r"needs an architecture: timm\.create_model.*attentive_nas_a0"):
+        timm.create_model("attentive_nas")
+    with pytest.raises(SpaceError, match="missing key 'width'"):
+        timm.create_model("attentive_nas", arch={"resolution": 192})
+    outside = SearchSpace.load("attentive_nas").smallest.to_dict() | {"resolution": 100}
+    with pytest.raises(SpaceError, match="outside the space 'attentive_nas'"):
+        timm.create_model("attentive_nas", arch=outside)
+
+
+def test_weights_that_are_not_there() -> None:
+    how = r"anas import authors CHECKPOINT --data DIR --out DIR"
+    for name in ("attentive_nas_a0", "alphanet_a0", f"local-dir:{MODELS / 'attentive_nas_a0'}"):
+        with pytest.raises(NoWeightsError, match=rf"^attentive_nas_a0 has no weights.*cc-by-nc-4\.0.*{how}"):
+            timm.create_model(name, pretrained=True)
+    with pytest.raises(NoWeightsError, match="attentive_nas has no weights of its own; load"):
+        _small(pretrained=True)
+
+
+@pytest.mark.parametrize("name", list_models(pretrained=True))
+@torch.no_grad()
+def test_shelf_weights_give_their_golden_logits(name: str) -> None:
+    golden = load_file(MODELS / name / "golden.safetensors")
+    for model in (
+        timm.create_model(name, pretrained=True),
+        timm.create_model(f"local-dir:{MODELS / name}", pretrained=True),
+    ):
+        assert model.is_calibrated()
+        torch.testing.assert_close(model.eval()(golden["images"]), golden["logits"], rtol=1e-4, atol=1e-4)
+        assert model.pretrained_cfg["label_names"][3] == "3"
+        data = timm.data.resolve_model_data_config(model)
+        assert tuple(data["input_size"]) == (3, model.arch.resolution, model.arch.resolution)
+
+
+@torch.no_grad()
+def test_an_entry_with_another_input_and_without_weights() -> None:
+    place, side = f"local-dir:{MODELS / 'digits_s'}", read_config(MODELS / "digits_s").arch.resolution
+    plain = timm.create_model(place, pretrained=True).eval()
+    gray = timm.create_model(place, pretrained=True, in_chans=1, num_classes=3)
+    assert gray.eval()(_images(side, chans=1)).shape == (2, 3)
+    assert torch.equal(gray.mix.weight, plain.mix.weight)
+    assert not timm.create_model(place).is_calibrated()
+    backbone = timm.create_model(place, pretrained=True, features_only=True).eval()
+    _, maps = plain.forward_intermediates(_images(side))
+    torch.testing.assert_close(backbone(_images(side))[-1], maps[-1])
+
+
+@torch.no_grad()
+def test_a_folder_that_timm_saved_is_loaded_but_says_nothing_of_calibration(tmp_path: Path) -> None:
+    model = _small().eval()
+    calibrate_bn(model, [_images(16, count=8)])
+    args = {"arch": ARCH.to_dict(), "structure": DIGITS.structure.model_dump(mode="json")}
+    timm.models.save_for_hf(model, tmp_path, safe_serialization=True, model_args=args)
+    again = timm.create_model(f"local-dir:{tmp_path}", pretrained=True).eval()
+    assert torch.equal(again(_images(16)), model.eval()(_images(16)))
+    assert not again.is_calibrated()
+
+
+@each_network
 @torch.no_grad()
 def test_forward_and_its_parts(name: str, kwargs: dict[str, Any], side: int) -> None:
     model = timm.create_model(name, **kwargs).eval()
@@ -89,29 +153,24 @@ def test_forward_and_its_parts(name: str, kwargs: dict[str, Any], side: int) -> 
     assert model(images).shape == (2, model.head_hidden_size, *features.shape[2:])
 
 
-@pytest.mark.parametrize(("name", "kwargs", "side"), MODELS[:2], ids=[m[0] for m in MODELS[:2]])
-def test_every_parameter_receives_a_gradient(name: str, kwargs: dict[str, Any], side: int) -> None:
-    model = timm.create_model(name, **kwargs).train()
-    model(_images(side, count=4)).mean().backward()
-    for parameter_name, parameter in model.named_parameters():
-        assert parameter.grad is not None, parameter_name
-        assert torch.isfinite(parameter.grad).all(), parameter_name
+def test_every_parameter_receives_a_gradient() -> None:
+    model = _small().train()
+    model(_images(16, count=4)).mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
 
 
-@pytest.mark.parametrize(("name", "kwargs", "side"), MODELS, ids=[m[0] for m in MODELS])
+@each_network
 @torch.no_grad()
 def test_feature_maps_are_as_announced(name: str, kwargs: dict[str, Any], side: int) -> None:
     backbone = timm.create_model(name, features_only=True, **kwargs).eval()
-    maps = backbone(_images(side))
-    assert len(maps) == len(backbone.feature_info)
-    for feature, chs, reduction in zip(
-        maps, backbone.feature_info.channels(), backbone.feature_info.reduction(), strict=True
-    ):
+    maps, info = backbone(_images(side)), backbone.feature_info
+    for feature, chs, reduction in zip(maps, info.channels(), info.reduction(), strict=True):
         assert feature.shape == (2, chs, -(-side // reduction), -(-side // reduction))
-    reductions = backbone.feature_info.reduction()
-    assert reductions == sorted(set(reductions))
+    assert info.reduction() == sorted(set(info.reduction()))
     chosen = timm.create_model(name, features_only=True, out_indices=(0, -1), **kwargs).eval()
-    assert chosen.feature_info.reduction() == [reductions[0], reductions[-1]]
+    assert chosen.feature_info.reduction() == [info.reduction()[0], info.reduction()[-1]]
 
 
 @torch.no_grad()
@@ -155,10 +214,9 @@ def test_gradient_checkpointing_changes_nothing() -> None:
         torch.testing.assert_close(grad, plain)
 
 
-@pytest.mark.parametrize("flags", [{}, {"scriptable": True, "exportable": True}], ids=["plain", "flags"])
 @torch.no_grad()
-def test_torch_script(flags: dict[str, bool]) -> None:
-    model = _small(**flags).eval()
+def test_torch_script() -> None:
+    model = _small(scriptable=True).eval()
     with warnings.catch_warnings():
         # torch announces the end of TorchScript on every use; while it is there, ours has to work.
         warnings.filterwarnings("ignore", message=r".*torch\.jit", category=FutureWarning)
@@ -187,6 +245,8 @@ def test_arguments_reach_the_network() -> None:
         assert _small(global_pool="catavgmax").eval()(_images(16)).shape == (2, 10)
     with pytest.raises(ValueError, match="give it when the model is created"):
         model.reset_classifier(5, "catavgmax")
+    with pytest.raises(TypeError, match="'act_leyer'"):
+        _small(act_leyer="relu")
 
 
 def test_drop_path_acts_in_training_only() -> None:

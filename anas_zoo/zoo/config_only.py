@@ -1,7 +1,6 @@
-"""The shelf's folders without weights: ``python -m anas_zoo.zoo.weightless models/``.
+"""The shelf's config-only entries, made from published.yaml: ``python -m anas_zoo.zoo.config_only models/``.
 
-Made from published.yaml. The authors' weights are CC BY-NC 4.0 and are not distributed here, but the
-networks are known exactly.
+The authors' networks are known exactly, but their weights are CC BY-NC 4.0 and not distributed here.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Paper(Schema):
 
 
 class PublishedModel(Schema):
-    """One network and its top-1 by the paper that published it; the first one named it."""
+    """One network and its top-1 according to each paper that published it; the first paper named it."""
 
     name: str
     arch: ArchDict
@@ -62,7 +61,7 @@ class PublishedModels(Schema):
 
 
 def load_published() -> PublishedModels:
-    """The networks that the authors published, in the order of their papers."""
+    """The networks that the authors published, in the order of the papers."""
     path = Path(__file__).with_name("published.yaml")
     return parse(PublishedModels, read_yaml(path), str(path))
 
@@ -102,15 +101,16 @@ def _entry(known: PublishedModels, model: PublishedModel) -> tuple[EntryConfig, 
 
 
 def shelf_readme(folder: Path) -> str:
-    """README.md of the shelf: a table of every entry in ``folder``, with or without weights."""
+    """README.md of the shelf: a table of every entry in ``folder``, those with weights first."""
     entries = [Entry.read(path.parent, check_hashes=False) for path in sorted(folder.glob(f"*/{CONFIG}"))]
     lines = [
         "# The shelf",
         "",
         "One folder per model, loaded by its name: `timm.create_model(NAME)` after `import anas_zoo`, "
         "`torch.hub.load(REPO, NAME)`, `anas_zoo.create_model(NAME)`. Each holds `config.json` (timm's "
-        "schema), a card, what was measured, and a manifest of hashes. Everything here is made by commands, "
-        "not by hand; folders without weights and this page by `python -m anas_zoo.zoo.weightless models/`.",
+        "schema), a card, what was measured, and a manifest of hashes. Commands make all of it; the "
+        "config-only entries, which have no weights, and this page are made by "
+        "`python -m anas_zoo.zoo.config_only models/`.",
         "",
         "| name | input | MFLOPs (multiply-adds) | parameters | top-1, measured here "
         "| top-1, published by the authors, not measured here | weights |",
@@ -138,7 +138,7 @@ def shelf_readme(folder: Path) -> str:
 
 
 def write_shelf(folder: Path) -> list[Path]:
-    """Write or renew the folders without weights under ``folder``, and its README.md.
+    """Write or renew the config-only entries under ``folder``, and its README.md.
 
     Other entries are left alone. Returns the folders written; the same input gives the same bytes.
     """
@@ -157,6 +157,6 @@ def write_shelf(folder: Path) -> list[Path]:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m anas_zoo.zoo.weightless FOLDER")
+        sys.exit("usage: python -m anas_zoo.zoo.config_only FOLDER")
     for path in write_shelf(Path(sys.argv[1])):
         print(path)
