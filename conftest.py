@@ -13,6 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+
 # The tests' networks are too small for threads to help, and on a busy machine threads that wait for each
 # other cost many times the work. Set before torch is imported, and inherited by every subprocess.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -68,3 +69,12 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_OPTIONS)
         yield running
         running.close()
+
+
+@pytest.fixture(autouse=True)
+def messages_on_stderr() -> Iterator[None]:
+    """What the package logs is printed on stderr, as by the command line."""
+    from anas_zoo.cli.messages import messages_shown
+
+    with messages_shown():
+        yield

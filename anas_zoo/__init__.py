@@ -13,27 +13,49 @@ from anas_zoo import _timm_hook
 
 if TYPE_CHECKING:
     from anas_zoo.core.errors import AnasError
+    from anas_zoo.pipeline.finetune import finetune
+    from anas_zoo.pipeline.publish import publish
+    from anas_zoo.pipeline.train import train
+    from anas_zoo.pipeline.validate import validate
+    from anas_zoo.pipeline.verify import verify
     from anas_zoo.space import Architecture, SearchSpace
-    from anas_zoo.zoo import create_model, list_models
+    from anas_zoo.zoo import Classifier, Entry, create_model, list_models, pull
 
     __version__: str
+
+# The public API: stages that are commands too, of the same names and options, and what they work on.
+_HOME = {
+    "AnasError": "anas_zoo.core.errors",
+    "Architecture": "anas_zoo.space",
+    "Classifier": "anas_zoo.zoo",
+    "Entry": "anas_zoo.zoo",
+    "SearchSpace": "anas_zoo.space",
+    "create_model": "anas_zoo.zoo",
+    "finetune": "anas_zoo.pipeline.finetune",
+    "list_models": "anas_zoo.zoo",
+    "publish": "anas_zoo.pipeline.publish",
+    "pull": "anas_zoo.zoo",
+    "train": "anas_zoo.pipeline.train",
+    "validate": "anas_zoo.pipeline.validate",
+    "verify": "anas_zoo.pipeline.verify",
+}
 
 __all__ = [
     "AnasError",
     "Architecture",
+    "Classifier",
+    "Entry",
     "SearchSpace",
     "__version__",
     "create_model",
+    "finetune",
     "list_models",
+    "publish",
+    "pull",
+    "train",
+    "validate",
+    "verify",
 ]
-
-_HOME = {
-    "AnasError": "anas_zoo.core.errors",
-    "Architecture": "anas_zoo.space",
-    "SearchSpace": "anas_zoo.space",
-    "create_model": "anas_zoo.zoo",
-    "list_models": "anas_zoo.zoo",
-}
 
 
 def __getattr__(name: str) -> Any:
@@ -50,7 +72,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 _timm_hook.install()

@@ -96,8 +96,12 @@ def _program(
         raise typer.Exit(UsageError.exit_code)
 
 
-def make_app() -> typer.Typer:
-    """The program ``anas`` with every command of :data:`COMMANDS` and every group of :data:`GROUPS`."""
+def make_app(wanted: str | None = None) -> typer.Typer:
+    """The program ``anas`` with every command of :data:`COMMANDS` and every group of :data:`GROUPS`.
+
+    Args:
+        wanted: the command that runs; the others then have no options, which takes time to make.
+    """
     # Plain help and plain errors: quick to start, and one line a mistake (see anas_zoo/cli/run.py).
     app = typer.Typer(
         name="anas",
@@ -108,7 +112,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": HELP_NAMES},
     )
     app.callback(invoke_without_command=True)(_program)
-    register(app, COMMANDS)
+    register(app, COMMANDS, wanted=wanted)
     for name, group in GROUPS.items():
         app.add_typer(group, name=name, short_help=group.info.help)
     return app

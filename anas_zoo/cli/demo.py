@@ -53,21 +53,18 @@ def demo(
     from anas_zoo.core.progress import Bar
 
     with Bar("load torch"):
-        from anas_zoo.cli.default_recipe import about_recipe
-        from anas_zoo.cli.resuming import resumable_run
-        from anas_zoo.pipeline import Run, run_demo
-        from anas_zoo.pipeline.recipe import default_recipe
-        from anas_zoo.pipeline.run_folder import MARKER
-        from anas_zoo.training import Processes, pick_device
+        from anas_zoo.pipeline.demo import demo as run
 
-    changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": settings}
-    about, chosen = None, default_recipe(data, settings)
-    if recipe is None and chosen != "digits" and not (out / MARKER).is_file():  # digits: without any option
-        about = about_recipe(chosen)
-    wanted = Run.recipe_for(out, recipe, **changes)
-    again = f"anas demo --out {quoted(out)}" + (f" --licence {quoted(licence)}" if licence else "")
-    with resumable_run(out, again, "supernet"):
-        result = run_demo(out, wanted, Processes(pick_device(device)), licence=licence, about=about)
+    result = run(
+        out,
+        recipe=recipe,
+        data=data,
+        seed=seed,
+        sampling=sampling,
+        set_=settings,
+        licence=licence,
+        device=device,
+    )
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
     else:

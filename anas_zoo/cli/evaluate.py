@@ -49,9 +49,10 @@ def evaluate(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure top-1 (and top-5 of more than 5 classes) of an entry on labelled images.
+    """Measure the accuracy of an entry on labelled images: top-1, and top-5 of more than 5 classes.
 
     Classes are matched by name. The draft of a run is measured on the run's test split unless told otherwise.
+    (validate: a draft's exported files against torch; verify: a published entry against its own manifest.)
     """
     from anas_zoo.cli.entries import find_entry
     from anas_zoo.core.progress import Bar

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from anas_zoo.cli.options import (
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
 from anas_zoo.core.text import quoted
+
+if TYPE_CHECKING:
+    from anas_zoo.pipeline.finetune import Finetuned
 
 __all__ = ["finetune"]
 
@@ -50,68 +53,47 @@ def finetune(
     from anas_zoo.core.progress import Bar
 
     with Bar("load torch"):
-        from anas_zoo.cli.entries import find_entry
-        from anas_zoo.cli.resuming import resumable_run
-        from anas_zoo.core.errors import OutputError
-        from anas_zoo.core.progress import silence
-        from anas_zoo.pipeline.deploy import table_row
-        from anas_zoo.pipeline.finetune import finetune as fine_tune
-        from anas_zoo.pipeline.recipe import FinetuneRecipe
-        from anas_zoo.pipeline.run import FinetuneRun
-        from anas_zoo.training import join_processes
-        from anas_zoo.zoo import Entry
+        from anas_zoo.pipeline.finetune import finetune as run
 
-    changes = {"data": data, "seed": seed, "name": name, "licence": licence}
-    again = f"anas finetune {quoted(entry)} --out {quoted(out)} --resume"
-    with resumable_run(out, again, "subnets"), join_processes(device) as workers:
-        folder = find_entry(entry)
-        if not workers.first:
-            silence()
-            workers.wait()  # the first process makes the folder
-            fine_tune(FinetuneRun.open(out), folder, workers)
-            return
-        if resume and (out / "run.json").is_file():
-            there = FinetuneRun.open(out).recipe
-            kept = {key: getattr(there, key) if value is None else value for key, value in changes.items()}
-            wanted = (
-                there.changed(changes, settings)
-                if recipe is None
-                else FinetuneRecipe.load(recipe, kept, settings)
-            )
-        else:
-            wanted = FinetuneRecipe.load(recipe, changes, settings)
-        run = FinetuneRun.start(out, wanted, Entry.read(folder))
-        if run.training_folder.exists() and not resume:
-            raise OutputError(
-                f"{out} holds a fine-tuning that was stopped; go on with: {again}, or begin anew after: "
-                f"rm -r {quoted(out)}"
-            )
-        workers.wait()
-        row = table_row(fine_tune(run, folder, workers))
+    found = run(
+        entry,
+        out,
+        data=data,
+        recipe=recipe,
+        seed=seed,
+        set_=settings,
+        name=name,
+        licence=licence,
+        resume=resume,
+        device=device,
+    )
+    if found is None:  # of a process beside the first
+        return
     if as_json:
-        print_json(row | {"draft": str(run.draft_folder), "licence": run.licence})
+        print_json(found.to_dict())
     else:
-        _print(row, run.draft_folder, run.licence)
+        _print(found)
 
 
-def _print(row: dict[str, Any], draft: Path, licence: str) -> None:
+def _print(found: Finetuned) -> None:
     print_table(
         ["name", "top-1 %", "MFLOPs", "latency ms", "ONNX kB", "logit diff", "agree %"],
         [
             [
-                row["name"],
-                f"{row['top1_pct']:.2f}",
-                f"{row['macs'] / 1e6:.3f}",
-                f"{row['latency_ms']:.3f}",
-                f"{row['size_bytes'] / 1e3:.0f}",
-                f"{row['max_abs_logit_diff']:.1e}",
-                f"{row['top1_agreement_pct']:.1f}",
+                found.name,
+                f"{found.top1_pct:.2f}",
+                f"{found.macs / 1e6:.3f}",
+                f"{found.latency_ms:.3f}",
+                f"{found.size_bytes / 1e3:.0f}",
+                f"{found.max_abs_logit_diff:.1e}",
+                f"{found.top1_agreement_pct:.1f}",
             ]
         ],
     )
     print_lines(
         "top-1: test split; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
-        f"fine-tuned {draft}",
-        f"  publish it, under {licence} or with another --licence: anas publish {quoted(draft)} --to DIR",
+        f"fine-tuned {found.draft}",
+        f"  publish it, under {found.licence} or with another --licence: "
+        f"anas publish {quoted(found.draft)} --to DIR",
     )

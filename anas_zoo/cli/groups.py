@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from anas_zoo.cli.derived import with_options
 from anas_zoo.core.errors import AnasError, nearest
 
 __all__ = ["HintingGroup", "UsageError", "make_group", "register"]
@@ -57,8 +58,15 @@ def make_group(help_text: str, commands: Mapping[str, Callable[..., None]]) -> t
     return group
 
 
-def register(group: typer.Typer, commands: Mapping[str, Callable[..., None]]) -> None:
-    """Add ``commands`` to ``group``."""
+def register(
+    group: typer.Typer, commands: Mapping[str, Callable[..., None]], *, wanted: str | None = None
+) -> None:
+    """Add ``commands`` to ``group``; with ``wanted`` the others can be listed, but have no options."""
     for name, function in commands.items():
+        complete = with_options(function) if wanted in (None, name) else _listed
         # The first line of the docstring whole, where typer would cut it off with dots.
-        group.command(name, short_help=(function.__doc__ or "").partition("\n")[0])(function)
+        group.command(name, short_help=(function.__doc__ or "").partition("\n")[0])(complete)
+
+
+def _listed() -> None:
+    """A command in a list of them."""

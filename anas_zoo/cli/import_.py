@@ -17,10 +17,12 @@ __all__ = ["import_"]
 def import_(
     kind: Annotated[Literal["authors"], typer.Argument(help="Whose checkpoint it is.")],
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")],
-    images: Annotated[
+    data: Annotated[
         str,
         typer.Option(
-            "--images", metavar="DIR", help="Images that calibrate batch norm, and measure accuracy."
+            "--data",
+            metavar="NAME|DIR",
+            help="Images to calibrate batch norm on, and to measure accuracy on if their classes are known.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new folder of the entries.")],
@@ -74,7 +76,7 @@ def import_(
         searched.append(find_architecture(text, folder, space))
     imported = import_authors(
         checkpoint,
-        images,
+        data,
         out,
         models=model,
         searched=searched,

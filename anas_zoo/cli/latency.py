@@ -73,7 +73,7 @@ def fit(
     if out.exists():
         raise OutputError(f"{out} exists already; give another --out, or remove it first")
     folder = work or out.with_name(f"{out.stem}-onnx")
-    with resumable(lambda: f"repeat the command: files that were exported to {folder} are used again"):
+    with resumable(lambda: [f"repeat the command: files that were exported to {folder} are used again"]):
         model = fit_latency(
             SearchSpace.load(space),
             folder,
@@ -188,7 +188,7 @@ def _folder(work: Path | None) -> Iterator[Path]:
 
 
 def _warn(model: LatencyModel) -> str | None:
-    from anas_zoo.core.progress import note
+    from anas_zoo.core.progress import warn
 
     found = []
     if foreign := model.foreign():
@@ -201,7 +201,7 @@ def _warn(model: LatencyModel) -> str | None:
         )
     warning = "; ".join(found) or None
     if warning is not None:
-        note(f"anas: warning: {warning}")
+        warn(warning)
     return warning
 
 

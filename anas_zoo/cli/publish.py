@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +18,7 @@ __all__ = ["publish"]
 
 
 def publish(
-    draft: Annotated[
+    entry: Annotated[
         str, typer.Argument(metavar="ENTRY", help="A draft's or an entry's folder; it is left as it is.")
     ],
     to: Annotated[
@@ -42,38 +41,20 @@ def publish(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a draft as a new folder, or on the Hugging Face Hub in one commit; or refuse and say which
-    evidence is missing.
-    """
-    from anas_zoo import zoo
-    from anas_zoo.cli.entries import find_entry
-    from anas_zoo.core.errors import OutputError
-    from anas_zoo.zoo.hub import HubAddress, is_address
+    """Publish a draft as a new folder or on the Hub; or refuse and say which evidence is missing."""
+    from anas_zoo.pipeline.publish import publish as run
 
-    on_hub = is_address(to)
-    if private and not on_hub:
-        raise OutputError(f"--private is for repositories of the Hub, and {to} is a folder; leave it out")
-    if on_hub:
-        HubAddress.parse(to)  # before the gates, which take a while
-    source = find_entry(draft)
-    if dry_run:
-        plan = zoo.plan_publication(source, licence=licence)
-        if as_json:
-            print_json({"dry_run": True, "to": to, "private": private, **plan.to_dict()})
-        else:
-            _print_plan(plan, to, private)
-    elif on_hub:
-        commit = zoo.publish_to_hub(source, to, private=private, licence=licence)
-        if as_json:
-            print_json(commit.to_dict())
-        else:
-            _print_commit(commit)
-    else:
-        folder = zoo.publish(source, Path(to), licence=licence)
-        if as_json:
-            print_json({"folder": str(folder)})
-        else:
-            print_lines(f"published {folder}", f"  check it at any time: anas verify {quoted(folder)}")
+    done = run(entry, to, licence=licence, private=private, dry_run=dry_run)
+    if as_json:
+        dry = {"dry_run": True, "to": to, "private": private} if dry_run else {}
+        print_json(dry | done.to_dict())
+    elif done.plan is not None:
+        _print_plan(done.plan, to, private)
+    elif done.commit is not None:
+        _print_commit(done.commit)
+    elif done.folder is not None:
+        folder = done.folder
+        print_lines(f"published {folder}", f"  check it at any time: anas verify {quoted(folder)}")
 
 
 def _print_plan(plan: Plan, to: str, private: bool) -> None:

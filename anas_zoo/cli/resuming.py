@@ -1,30 +1,31 @@
-"""What an interrupted command says of resuming a run."""
+"""How a command is printed so that it starts as this process was started."""
 
 from __future__ import annotations
 
-import contextlib
-from pathlib import Path
+import os
+from collections.abc import Iterable
 
-from anas_zoo.core.stopping import as_started, resumable
+from anas_zoo.core.hints import Call, Part, as_command_line
 
-__all__ = ["resumable_run"]
+__all__ = ["as_started", "first_process"]
 
 
-def resumable_run(folder: Path, command: str, made: str) -> contextlib.AbstractContextManager[None]:
-    """Let an interruption say ``command``, and from which step the training resumes.
+def as_started(parts: Iterable[Part]) -> str:
+    """The command line's text of ``parts``, its commands with torchrun where that started this process."""
+    return "".join(
+        _with_torchrun(part) if isinstance(part, Call) else as_command_line([part]) for part in parts
+    )
 
-    Args:
-        folder: the run's; before there is a run in it, nothing is said.
-        command: what resumes it, as ``anas ...``.
-        made: the sub-folder that appears when the training is over.
-    """
 
-    def how() -> str:
-        from anas_zoo.training.checkpoint import latest_step
+def _with_torchrun(call: Call) -> str:
+    command = as_command_line([call])
+    count, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if count == 1:
+        return command
+    processes = f"--nproc-per-node {count}" if count == here else "..."
+    return f"torchrun {processes} -m anas_zoo.cli {command.removeprefix('anas ')}"
 
-        if not (folder / "run.json").is_file():
-            return ""
-        step = "" if (folder / made).exists() else f" from step {latest_step(folder / 'training')}"
-        return f"resume{step} with: {as_started(command)}"
 
-    return resumable(how)
+def first_process() -> bool:
+    """Whether this process, of all that torchrun started, is the one that prints."""
+    return os.environ.get("RANK", "0") == "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import os
 import signal
@@ -12,10 +13,12 @@ import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
+from anas_zoo.cli.messages import messages_shown
+from anas_zoo.cli.resuming import as_started
 from anas_zoo.core.errors import AnasError, DiskFullError
 from anas_zoo.core.extras import missing_package
 from anas_zoo.core.hints import as_command_line
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import print_line
 from anas_zoo.core.stopping import how_to_resume
 from anas_zoo.core.text import printable
 
@@ -73,7 +76,7 @@ def _one_line(text: str) -> str:
 
 def _fail(message: str, exit_code: int) -> int:
     with contextlib.suppress(OSError, ValueError):  # stderr may be closed; the exit code still tells
-        note(f"anas: {_one_line(message)}")
+        print_line(f"anas: {_one_line(message)}")
     return exit_code
 
 
@@ -92,7 +95,7 @@ def _explain(error: BaseException, how: str) -> int:
         return _fail(f"error: no space left{where}; free some and run it again", DiskFullError.exit_code)
     describe = getattr(error, "format_message", None)
     if callable(describe):  # typer's usage errors, whose classes changed their home between its versions
-        return _fail(f"error: {_plain(str(describe()))}; see: {_help_for(error)}", 2)
+        return _fail(f"error: {_plain(error, str(describe()))}; see: {_help_for(error)}", 2)
     hint = f"a mistake in anas-zoo, or a file it did not expect; see where with {TRACEBACK_VARIABLE}=1"
     return _fail(f"internal error: {type(error).__name__}: {error} ({hint})", INTERNAL_ERROR)
 
@@ -100,15 +103,27 @@ def _explain(error: BaseException, how: str) -> int:
 # What typer's checks say, and what is meant.
 _MEANT = {
     "Value error, ": "",
+    "Input should be greater than or equal to": "give at least",
     "Input should be a valid number, unable to parse string as a number": "give a number, without a unit",
     "Input should be a valid integer, unable to parse string as an integer": "give a whole number",
 }
 
 
-def _plain(message: str) -> str:
+# Options of earlier versions, and what they are called now.
+_RENAMED = {"images": "data", "min-top1": "min-top1-pct"}
+
+
+def _plain(error: BaseException, message: str) -> str:
     """A usage error of typer in plain words."""
-    for said, meant in _MEANT.items():
-        message = message.replace(said, meant)
+    option = str(getattr(error, "option_name", ""))
+    if option and message.startswith("No such option"):
+        context = getattr(error, "ctx", None)
+        known = [] if context is None else [name for one in context.command.params for name in one.opts]
+        now = [name for name in known if name[2:] == _RENAMED.get(option[2:])]
+        close = now or difflib.get_close_matches(option, known, n=1, cutoff=0.7)
+        return f"no option '{option}'" + "".join(f" (did you mean '{one}'?)" for one in close)
+    for said, instead in _MEANT.items():
+        message = message.replace(said, instead)
     return message.rstrip(".")
 
 
@@ -132,7 +147,8 @@ def _call(args: Sequence[str]) -> int:
 
     from anas_zoo.cli.app import make_app
 
-    command = typer.main.get_command(make_app())
+    named = next((word for word in args if not word.startswith("-")), "")
+    command = typer.main.get_command(make_app(named))
     try:
         with command.make_context("anas", list(args)) as context:
             command.invoke(context)
@@ -152,7 +168,7 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a name that the terminal's encoding lacks is no reason to stop
             stream.reconfigure(errors="backslashreplace")
-    with _signals_unwind() as received:
+    with _signals_unwind() as received, messages_shown():
         try:
             return _call(sys.argv[1:] if args is None else args)
         except BrokenPipeError:
@@ -162,10 +178,10 @@ def main(args: Sequence[str] | None = None) -> int:
                 import traceback
 
                 traceback.print_exception(error)
-            how = how_to_resume(error)
+            parts = how_to_resume(error)
             if received and not isinstance(error, AnasError | KeyboardInterrupt):
                 # A signal in the middle of an import comes out as whatever the module made of it.
                 error = Terminated(received[0])
-            return _explain(error, how)
+            return _explain(error, as_started(parts))
         finally:
             _flush_or_drop_stdout()

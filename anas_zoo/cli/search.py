@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anas_zoo.cli.derived import options_of
 from anas_zoo.cli.options import DeviceOption, JsonOption, RunDataOption, SeedOption
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
@@ -18,48 +16,20 @@ if TYPE_CHECKING:
 
 __all__ = ["search"]
 
-MILLION = 1e6
 BEFORE = ("evaluations", "images_forwarded", "images")  # what a stopped search had been given
 FILES = {"latency": "latency model", "predictor": "predictor"}  # of those and of its evaluator
-NEEDS = " (needs --latency)"
 PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}
 
-Number = float | None
-Numbers = list[float] | None
 
-
-def _number(what: str) -> Callable[[str], float]:
-    """Reads a number of ``what``; says what is meant where somebody writes a unit behind it."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            digits = re.match(r"\d+(?:\.\d+)?", text)
-            such = digits[0] if digits else "12.5"
-            raise typer.BadParameter(
-                f"{text!r} is no number; give {what} as a number alone, such as {such}"
-            ) from None
-        if not 0 <= value < math.inf:
-            raise typer.BadParameter(f"{text} {what} cannot be; give a number from 0, such as 12.5")
-        return value
-
-    return read
-
-
-def _least(name: str, what: str, needs: str = "") -> Any:
-    return typer.Option(name, parser=_number(what), metavar="X", help=f"Least {what}{needs}.")
-
-
-def _most(name: str, what: str, needs: str = "") -> Any:
-    return typer.Option(
-        name,
-        parser=_number(what),
-        metavar="Y",
-        help=f"Most {what}{needs}; repeatable: the best under each is printed.",
-    )
-
-
+@options_of(
+    "anas_zoo.searching.recipe:SearchRecipe",
+    algorithm="",
+    limits="",
+    latency="FILE",
+    evaluations="",
+    images_forwarded="",
+    images="",
+)
 def search(
     run_folder: Annotated[
         Path | None,
@@ -72,15 +42,6 @@ def search(
         Path | None,
         typer.Option("--predictor", metavar="FILE", help="Take accuracies from a predictor (.onnx)."),
     ] = None,
-    algorithm: Annotated[
-        str | None,
-        typer.Option(
-            "--algorithm",
-            metavar="A",
-            help="surrogate, evolution, nsga2 or random. Default: surrogate; "
-            "with --predictor nsga2, since predictions cost nothing.",
-        ),
-    ] = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,39 +49,6 @@ def search(
             metavar="COST",
             help="Weigh top-1 against macs, params, size_bytes or latency_ms; repeatable. Default: macs.",
         ),
-    ] = None,
-    min_mflops: Annotated[Number, _least("--min-mflops", "MFLOPs (multiply-adds)")] = None,
-    max_mflops: Annotated[Numbers, _most("--max-mflops", "MFLOPs (multiply-adds)")] = None,
-    min_mparams: Annotated[Number, _least("--min-mparams", "millions of parameters")] = None,
-    max_mparams: Annotated[Numbers, _most("--max-mparams", "millions of parameters")] = None,
-    min_size_mb: Annotated[Number, _least("--min-size-mb", "MB of float32 weights")] = None,
-    max_size_mb: Annotated[Numbers, _most("--max-size-mb", "MB of float32 weights")] = None,
-    min_latency_ms: Annotated[Number, _least("--min-latency-ms", "milliseconds", NEEDS)] = None,
-    max_latency_ms: Annotated[Numbers, _most("--max-latency-ms", "milliseconds", NEEDS)] = None,
-    min_top1_pct: Annotated[Number, _least("--min-top1-pct", "top-1 in percent")] = None,
-    resolution: Annotated[
-        str | None, typer.Option("--resolution", metavar="R,R", help="Only these sides of the input.")
-    ] = None,
-    latency: Annotated[
-        Path | None,
-        typer.Option("--latency", metavar="FILE", help="A latency model (see: anas latency fit)."),
-    ] = None,
-    evaluations: Annotated[
-        int | None,
-        typer.Option(
-            "--evaluations",
-            min=1,
-            metavar="N",
-            help="Subnets to score at most. Default: as the recipe says; 10000 with --predictor.",
-        ),
-    ] = None,
-    images_forwarded: Annotated[
-        int | None,
-        typer.Option("--images-forwarded", min=1, metavar="N", help="Images through subnets at most."),
-    ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", min=1, metavar="N", help="Score on this many images of the search split."),
     ] = None,
     num_classes: Annotated[
         int | None,
@@ -139,8 +67,11 @@ def search(
     ] = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
+    **options: Any,
 ) -> None:
     """Search the best subnets for any budget, by a run's supernet on the search split or by a predictor.
+
+    What is not given is as the run's recipe says.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli search RUN ...; see docs/search.md.
     """
@@ -158,6 +89,7 @@ def search(
     folder = out or (Path("search") if found is None else Path(f"{found.name}_search"))
     if out is None and run_folder is not None:
         folder = run_folder / "search"
+    latency = None if options["latency"] is None else Path(options["latency"])
     kept = recorded_search(folder) if resume else None
     if kept is not None:  # a search that is resumed needs nothing said twice
         seed = kept["seed"] if seed is None else seed
@@ -169,12 +101,10 @@ def search(
     if run_folder is None and data is not None:
         raise SearchError("a predictor alone needs no images; --data goes with the folder of a run")
     asked = {
-        "macs": (min_mflops, max_mflops, MILLION),
-        "params": (min_mparams, max_mparams, MILLION),
-        "size_bytes": (min_size_mb, max_size_mb, MILLION),
-        "latency_ms": (min_latency_ms, max_latency_ms, 1.0),
+        name: (options.get(f"min_{cost.keyword}"), options.get(f"max_{cost.keyword}") or (), cost.per_shown)
+        for name, cost in OBJECTIVES.items()
     }
-    budgets = [(name, y * unit) for name, (_, most, unit) in asked.items() for y in dict.fromkeys(most or ())]
+    budgets = [(name, y * unit) for name, (_, most, unit) in asked.items() for y in dict.fromkeys(most)]
     for name, (least, most, _) in asked.items():
         if least is not None and most and min(most) < least:
             raise SearchError(
@@ -192,18 +122,14 @@ def search(
                 limits[name]["min"] = least * unit
             if most and kept is None:  # of a search that is resumed they ask anew, within its limits
                 limits[name]["max"] = max(most) * unit
-        if min_top1_pct is not None:
-            limits["top1_pct"]["min"] = min_top1_pct
-        if resolution is not None:
-            limits["resolution"] = _sides(resolution)
+        if options["resolution"] is not None:
+            limits["resolution"] = options["resolution"]
         return recipe.changed(
-            algorithm=algorithm,
+            algorithm=options["algorithm"],
             objectives=None if not objective else _objectives(objective),
             limits=limits,
             latency=None if latency is None else str(latency),
-            evaluations=evaluations,
-            images_forwarded=images_forwarded,
-            images=images,
+            **{key: options[key] for key in BEFORE},
         )
 
     if run_folder is None:
@@ -265,17 +191,6 @@ def _one_subject(run_folder: Path | None, space: str | None, predictor: Path | N
         )
     if run_folder is not None and space is not None:
         raise SearchError(f"{run_folder} has a space of its own; give RUN or --space {space}, not both")
-
-
-def _sides(text: str) -> list[int]:
-    from anas_zoo.core.errors import SearchError
-
-    try:
-        return sorted({int(side) for side in text.split(",")})
-    except ValueError:
-        raise SearchError(
-            f"--resolution {text}: give sides in pixels, such as --resolution 224,256"
-        ) from None
 
 
 def _objectives(costs: list[str]) -> list[str]:

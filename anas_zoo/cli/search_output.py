@@ -85,7 +85,7 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
                 "import",
                 "authors",
                 "FILE",
-                images="DIR",
+                data="DIR",
                 out="DIR",
                 search=outcome.folder,
                 arch=front[-1].arch.id,

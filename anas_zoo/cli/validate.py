@@ -9,16 +9,17 @@ __all__ = ["validate"]
 
 
 def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOption = False) -> None:
-    """Check every exported file of an entry, run it, and compare it with torch.
+    """Check a draft's exported files against torch: structure, logits and agreement.
 
     A draft inside a run is validated on all images of the run's test split and gets the result into its
-    report; anything else on the golden images that it carries. "optimized %" is how far onnxruntime's graph
-    optimizations move the logits, in percent of their standard deviation.
+    report; anything else on its golden images. "optimized %" is how far onnxruntime's graph optimizations
+    move the logits, in percent of their standard deviation.
+    (verify: a published entry against its own manifest; evaluate: accuracy on labelled images.)
     """
     from anas_zoo.cli.entries import find_entry
-    from anas_zoo.pipeline.deploy import validate_entry
+    from anas_zoo.pipeline.validate import validate as run
 
-    reports = validate_entry(find_entry(entry), data)
+    reports = run(find_entry(entry), data=data)
     if as_json:
         print_json({name: report.to_dict() for name, report in reports.items()})
         return

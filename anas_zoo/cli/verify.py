@@ -9,12 +9,15 @@ __all__ = ["verify"]
 
 
 def verify(entry: EntryArgument, as_json: JsonOption = False) -> None:
-    """Check a published entry: the hash of every file, and its golden logits in torch and onnxruntime."""
-    from anas_zoo import zoo
+    """Check a published entry against its own manifest: the hash of every file, and its golden logits.
+
+    (validate: a draft's exported files against torch; evaluate: accuracy on labelled images.)
+    """
     from anas_zoo.cli.entries import find_entry
+    from anas_zoo.pipeline.verify import verify as run
 
     folder = find_entry(entry)
-    found = zoo.verify(folder)
+    found = run(folder)
     if as_json:
         print_json({"folder": str(folder), **found.to_dict()})
         return

@@ -1,43 +1,61 @@
-"""Bars with the time left for long work, on stderr, and only when somebody watches it on a terminal."""
+"""What long work reports while it runs: log messages, and bars with the time left where somebody watches.
+
+Messages go to the standard logger ``anas_zoo`` (INFO; WARNING for what may be wrong) and are shown as the
+program's logging says; the command line prints them on stderr. Bars show on a terminal and in a notebook that
+has ipywidgets, and nowhere else.
+"""
 
 from __future__ import annotations
 
 import atexit
+import logging
 import operator
 import os
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from anas_zoo.core.hints import Part, as_python
 from anas_zoo.core.text import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["Bar", "note", "silence", "stage", "track", "watched"]
+__all__ = ["LOGGER", "Bar", "note", "print_line", "silence", "stage", "track", "warn", "watched"]
 
 T = TypeVar("T")
 
+LOGGER = logging.getLogger("anas_zoo")
+LOGGER.addHandler(logging.NullHandler())  # a library prints nothing unless it is asked to
 BRIEF_SECONDS = 1.0  # the bar of work that took less leaves no line behind
 REDRAWS_PER_SECOND = 5
 
 
 def silence() -> None:
-    """Say nothing from now on: for processes that work beside the one that speaks."""
+    """Show and log nothing from now on: for processes that work beside the one that reports."""
     _screen.silent = True
+    LOGGER.disabled = True
 
 
 def watched() -> bool:
-    """Whether stderr is a terminal that can move its cursor."""
+    """Whether bars show: stderr is a terminal that can move its cursor, or this is a notebook."""
     if _screen.silent:
         return False
+    if _in_notebook():
+        return find_spec("ipywidgets") is not None  # rich draws its bars with them
     try:
         return sys.stderr.isatty() and os.environ.get("TERM", "") != "dumb"
     except (AttributeError, ValueError):  # stderr was closed or replaced
         return False
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 class _Screen:
@@ -95,9 +113,7 @@ class _Screen:
             progress.update(bar, advance=advance, description=what)
 
     def line(self, text: str) -> None:
-        """Print a line; above the bars while there are some."""
-        if self.silent:
-            return
+        """Print a line on stderr; above the bars while there are some."""
         text = printable(text)
         progress = self._progress
         if progress is not None:
@@ -134,7 +150,7 @@ def _make_progress() -> Progress:
         TimeElapsedColumn(table_column=whole()),
         TextColumn("left", table_column=Column(no_wrap=True, min_width=4)),
         TimeRemainingColumn(table_column=whole()),
-        console=Console(stderr=True),
+        console=Console(stderr=not _in_notebook()),
         expand=True,
         refresh_per_second=REDRAWS_PER_SECOND,
         # The programs' own prints to stdout are results, and stay where they are.
@@ -147,7 +163,7 @@ class Bar:
     """A bar from 0 to ``total`` steps: percentage, done of total, time gone and time left.
 
     Use it as a context manager; ``total=None`` is work of unknown length. Bars may be nested and may
-    be advanced from several threads. Where stderr is no terminal, nothing is shown at all.
+    be advanced from several threads. Where nobody watches (see :func:`watched`), nothing is shown at all.
     """
 
     def __init__(self, what: str, total: float | None = None) -> None:
@@ -189,10 +205,20 @@ def track(iterable: Iterable[T], what: str, total: int | None = None) -> Iterato
 
 
 def stage(title: str) -> None:
-    """Say on stderr, terminal or not, which part of the work begins: ``stage("2/8 train the supernet")``."""
-    _screen.line(f"==> {title}")
+    """Log which part of the work begins: ``stage("2/8 train the supernet")``."""
+    LOGGER.info("==> %s", title)
 
 
-def note(text: str) -> None:
-    """Say one line about the work on stderr; above the bars while there are some."""
+def note(*parts: Part) -> None:
+    """Log one line about the work; its parts are those of an error (see :mod:`anas_zoo.core.hints`)."""
+    LOGGER.info("%s", as_python(parts), extra={"parts": parts})
+
+
+def warn(*parts: Part) -> None:
+    """Log one line about what may be wrong."""
+    LOGGER.warning("%s", as_python(parts), extra={"parts": parts})
+
+
+def print_line(text: str) -> None:
+    """Print one line on stderr, above the bars while there are some: for the command line alone."""
     _screen.line(text)

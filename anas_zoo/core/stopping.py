@@ -1,42 +1,40 @@
-"""How work that was interrupted resumes: said by the block that knows, printed by the command line."""
+"""How work that was interrupted resumes: said by the block that knows, shown by command line or traceback."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["as_started", "how_to_resume", "resumable"]
+from anas_zoo.core.errors import AnasError
+from anas_zoo.core.hints import Part, as_python
 
-_MARK = "resuming: "
+__all__ = ["how_to_resume", "resumable"]
+
+_MARK = "_anas_how_to_resume"
 
 
 @contextlib.contextmanager
-def resumable(how: Callable[[], str]) -> Iterator[None]:
-    """Let whatever ends the block early carry the text of ``how``, asked then; '' says nothing.
+def resumable(how: Callable[[], Sequence[Part]]) -> Iterator[None]:
+    """Let whatever ends the block early, but for errors of ours, carry the parts that ``how`` gives.
 
-    Of nested blocks the outermost one is heard: it is what the user started.
+    It is asked then and may give none; such as
+    ``["resume from step 40 with: ", Call("train", out="run", resume=True)]``. Of nested blocks the outermost
+    one is heard: it is what the user started.
     """
     try:
         yield
+    except AnasError:  # says itself what to do
+        raise
     except BaseException as exc:  # a signal may come out as anything, such as a torn connection
-        if text := how():
-            exc.add_note(_MARK + text)
+        if parts := tuple(how()):
+            before = as_python(how_to_resume(exc))
+            exc.__notes__ = [note for note in getattr(exc, "__notes__", ()) if note != before]
+            exc.add_note(as_python(parts))
+            setattr(exc, _MARK, parts)
         raise
 
 
-def how_to_resume(error: BaseException) -> str:
-    """What the outermost :func:`resumable` block said of ``error``; '' where there was none."""
-    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_MARK)]
-    return notes[-1].removeprefix(_MARK) if notes else ""
-
-
-def as_started(command: str) -> str:
-    """``command``, an ``anas ...``, with torchrun in front where that started this process."""
-    count, here = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
-    if count == 1:
-        return command
-    words = command.removeprefix("anas ")
-    if count == here:
-        return f"torchrun --nproc-per-node {count} -m anas_zoo.cli {words}"
-    return f"torchrun ... -m anas_zoo.cli {words}"
+def how_to_resume(error: BaseException) -> tuple[Part, ...]:
+    """The parts of the outermost :func:`resumable` block that ``error`` left; () where there was none."""
+    parts: tuple[Part, ...] = getattr(error, _MARK, ())
+    return parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import write_json
-from anas_zoo.core.hints import Call
+from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
 from anas_zoo.pipeline.deploy import (
@@ -22,18 +22,19 @@ from anas_zoo.pipeline.deploy import (
 )
 from anas_zoo.pipeline.exporting import DEFAULT_TARGET, export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
-from anas_zoo.pipeline.recipe import Recipe
+from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.search import evaluated_on, search_stage
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
-from anas_zoo.training import Processes
+from anas_zoo.training import Processes, pick_device
 from anas_zoo.zoo import Entry
 
-__all__ = ["DemoResult", "run_demo"]
+__all__ = ["DemoResult", "demo", "run_demo"]
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,49 @@ class DemoResult:
     seconds: dict[str, float]
 
 
+def demo(
+    out: str | Path,
+    *,
+    recipe: str | Path | None = None,
+    data: str | None = None,
+    seed: int | None = None,
+    sampling: str | None = None,
+    set_: Settings | None = None,
+    licence: str | None = None,
+    device: str = "auto",
+) -> DemoResult:
+    """Train a supernet, search it, and publish verified models; what ``out`` holds already is not done again.
+
+    Args:
+        out: the run's folder; a run that was stopped in it resumes at its first unfinished stage.
+        recipe: a bundled recipe's name or a YAML file; by default the run's own, for a new run the one that
+            fits the images.
+        data: a source of images (see :func:`anas_zoo.data.open_source`); by default the recipe's.
+        seed: every random choice follows from it.
+        sampling: strategy by which subnets are drawn, such as ``bestup``.
+        set_: other values of the recipe, such as ``{"train.epochs": 10}`` or ``["train.epochs=10"]``.
+        licence: SPDX name of the models' licence; without one publishing is refused.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises as :func:`run_demo` does, and :class:`ConfigError` for a recipe that cannot be.
+    """
+    out, chosen = Path(out), default_recipe(data, set_)
+    about: tuple[Part, ...] = ()
+    if recipe is None and chosen != "digits" and not (out / MARKER).is_file():  # digits: without any option
+        about = about_recipe(chosen)
+    named = None if recipe is None else str(recipe)
+    wanted = Run.recipe_for(out, named, data=data, seed=seed, sampling=sampling, settings=set_)
+    with resumable_run(out, Call("demo", out=out, licence=licence), "supernet"):
+        return run_demo(out, wanted, Processes(pick_device(device)), licence=licence, about=about)
+
+
 def run_demo(
     folder: Path,
     recipe: Recipe,
     processes: Processes = HERE,
     *,
     licence: str | None = None,
-    about: str | None = None,
+    about: Sequence[Part] = (),
 ) -> DemoResult:
     """Run every stage that ``folder`` does not hold yet; the training computes where ``processes`` says.
 
@@ -71,8 +108,8 @@ def run_demo(
     """
     run = Run.start(folder, recipe)
     run.note_images()
-    if about is not None:
-        note(about)
+    if about:
+        note(*about)
     seconds: dict[str, float] = {}
 
     def do(number: int, title: str, made: Path, work: Callable[[], object], done: bool | None = None) -> None:
@@ -88,7 +125,7 @@ def run_demo(
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
     unlicensed = recipe.licence is None and licence is None
     if unlicensed:
-        note("  no licence is chosen for the models yet: publishing will ask for one")
+        note("  no licence is chosen for the models yet: publishing will ask for ", Option("licence"))
     do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes, note_images=False))
     searched = run.search_folder / FRONT  # the last thing that a search writes
     do(2, "search the front on the search split", searched, lambda: search_stage(run, resume=True))

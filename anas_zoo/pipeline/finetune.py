@@ -4,27 +4,138 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from anas_zoo.core.errors import OutputError
 from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes, write_json
-from anas_zoo.core.progress import note, stage
+from anas_zoo.core.hints import Call
+from anas_zoo.core.progress import note, silence, stage
+from anas_zoo.core.text import quoted
 from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.nets.blocks import init_weights
-from anas_zoo.pipeline.deploy import time_drafts, validate_on_test_images
+from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.exporting import export_entry
+from anas_zoo.pipeline.recipe import FinetuneRecipe, Settings
 from anas_zoo.pipeline.run import FinetuneRun
+from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.training import Processes, Trainer
+from anas_zoo.training import Processes, Trainer, join_processes
 from anas_zoo.training.step import FixedStep
-from anas_zoo.zoo import load_subnet
+from anas_zoo.zoo import Entry, load_subnet
+from anas_zoo.zoo.shelf import locate
 
-__all__ = ["finetune", "with_new_classifier"]
+__all__ = ["Finetuned", "finetune", "finetune_stage", "with_new_classifier"]
 
 
-def finetune(run: FinetuneRun, entry: Path, processes: Processes = HERE) -> Path:
+@dataclass(frozen=True)
+class Finetuned:
+    """What :func:`finetune` made, with the numbers of its report.
+
+    Attributes:
+        draft: the folder of the new entry's draft.
+        licence: SPDX name of the licence of its weights.
+        name: of the new entry.
+        top1_pct: on the test split, in torch.
+        onnx_top1_pct: of the exported file on the same images.
+        macs: multiply-adds.
+        params: parameters.
+        latency_ms: median of one image on one thread, of the exported file.
+        size_bytes: of the exported file.
+        max_abs_logit_diff: of the exported file from torch, on the test images.
+        top1_agreement_pct: how often both name the same class first.
+    """
+
+    draft: Path
+    licence: str
+    name: str
+    top1_pct: float
+    onnx_top1_pct: float | None
+    macs: int
+    params: int
+    latency_ms: float
+    size_bytes: int
+    max_abs_logit_diff: float
+    top1_agreement_pct: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for machines."""
+        return asdict(self) | {"draft": str(self.draft)}
+
+
+def finetune(
+    entry: str | Path,
+    out: str | Path,
+    *,
+    data: str | None = None,
+    recipe: str | Path | None = None,
+    seed: int | None = None,
+    set_: Settings | None = None,
+    name: str | None = None,
+    licence: str | None = None,
+    resume: bool = False,
+    device: str = "auto",
+) -> Finetuned | None:
+    """Give an entry a new classifier, train all of it on other images, and make a draft of a new entry.
+
+    Started by torchrun, every process calls this; the first one writes, and the others return None.
+
+    Args:
+        entry: a model of the shelf, an entry's folder, or ``hf://org/name``.
+        out: the run's folder.
+        data: a source of images (see :func:`anas_zoo.data.open_source`), one class a sub-folder.
+        recipe: a YAML file; without it the defaults hold.
+        seed: every random choice follows from it.
+        set_: other values of the recipe, such as ``{"train.epochs": 10}`` or ``["train.epochs=10"]``.
+        name: of the new entry; by default the entry's with ``_finetuned``.
+        licence: SPDX name, of the new weights; by default the entry's.
+        resume: continue from the latest checkpoint of the fine-tuning in ``out``, if there is one.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises :class:`ConfigError`, :class:`DataError`, :class:`OutputError` when ``out`` is taken,
+    :class:`EntryError` for an entry that cannot be had, :class:`TrainingError`, and the errors of the export.
+    """
+    out = Path(out)
+    again = Call("finetune", entry, out=out, resume=True)
+    with resumable_run(out, again, "subnets"), join_processes(device) as processes:
+        folder = locate(entry)
+        if not processes.first:
+            silence()
+            processes.wait()  # the first process makes the folder
+            run = FinetuneRun.open(out)
+        else:
+            changes = {"data": data, "seed": seed, "name": name, "licence": licence}
+            path = None if recipe is None else Path(recipe)
+            run = FinetuneRun.start(out, _wanted(out, path, changes, set_, resume=resume), Entry.read(folder))
+            if run.training_folder.exists() and not resume:
+                raise OutputError(
+                    f"{out} holds a fine-tuning that was stopped; resume it: ",
+                    again,
+                    f"; or begin anew after: rm -r {quoted(out)}",
+                )
+            processes.wait()
+        draft = finetune_stage(run, folder, processes)
+        return Finetuned(draft, run.licence, **table_row(draft)) if processes.first else None
+
+
+def _wanted(
+    out: Path, recipe: Path | None, changes: dict[str, Any], settings: Settings | None, *, resume: bool
+) -> FinetuneRecipe:
+    """The recipe that a call means; of one that resumes, what is not given stays as it was begun with."""
+    if not resume or not (out / MARKER).is_file():
+        return FinetuneRecipe.load(recipe, changes, settings)
+    there = FinetuneRun.open(out).recipe
+    if recipe is None:
+        return there.changed(changes, settings)
+    kept = {key: getattr(there, key) if value is None else value for key, value in changes.items()}
+    return FinetuneRecipe.load(recipe, kept, settings)
+
+
+def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -> Path:
     """Fine-tune the network of the folder ``entry`` and make a draft of it; returns the draft's folder.
 
     Every process of ``processes`` calls this; the first one writes. A training that was stopped resumes with

@@ -5,19 +5,29 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from anas_zoo.core.errors import ConfigError, nearest
-from anas_zoo.core.hints import Option
+from anas_zoo.core.hints import Option, Part
 from anas_zoo.core.plain_data import PlainDataError, parse_yaml
 from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.data import SplitRecipe
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.training import EvaluationRecipe, TrainRecipe
 
-__all__ = ["FinetuneRecipe", "Recipe", "RunRecipe", "default_recipe", "with_changes"]
+__all__ = [
+    "FinetuneRecipe",
+    "Recipe",
+    "RunRecipe",
+    "Settings",
+    "about_recipe",
+    "default_recipe",
+    "with_changes",
+]
+
+Settings: TypeAlias = Sequence[str] | Mapping[str, Any]
 
 RECIPES = Path(__file__).parent / "recipes"
 OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
@@ -27,26 +37,29 @@ OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm
 
 
 def with_changes(
-    recipe: Mapping[str, Any], changes: Mapping[str, Any], settings: Sequence[str] | None = None
+    recipe: Mapping[str, Any], changes: Mapping[str, Any], settings: Settings | None = None
 ) -> dict[str, Any]:
     """Plain data of a recipe with other values; ``recipe`` stays as it is.
 
     Args:
         recipe: plain data, not yet validated.
         changes: dotted key -> value; None leaves a key as it is.
-        settings: further changes as text, such as ``train.epochs=10``; they win.
+        settings: further changes, which win: text such as ``train.epochs=10``, or values by dotted keys.
 
     Raises :class:`ConfigError` for a setting that cannot be understood.
     """
     wanted = [(key, value) for key, value in changes.items() if value is not None]
+    if isinstance(settings, Mapping):
+        wanted += settings.items()
+        settings = None
     for text in settings or ():
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise ConfigError(Option("set", text), ": give KEY=VALUE, such as train.epochs=10")
+            raise ConfigError(Option("set_", text), ": give KEY=VALUE, such as train.epochs=10")
         try:
             wanted.append((key.strip(), parse_yaml(value)))
         except PlainDataError as exc:
-            raise ConfigError(Option("set", text), ": the value is not valid YAML") from exc
+            raise ConfigError(Option("set_", text), ": the value is not valid YAML") from exc
     found = copy.deepcopy(dict(recipe))
     for key, value in wanted:
         *path, last = key.split(".")
@@ -56,12 +69,12 @@ def with_changes(
                 part[name] = {}
             part = part[name]
             if not isinstance(part, dict):
-                raise ConfigError(Option("set", key), f": {name!r} has no keys below it")
+                raise ConfigError(Option("set_", key), f": {name!r} has no keys below it")
         part[last] = value
     return found
 
 
-def default_recipe(data: str | None, settings: Sequence[str] | None = None) -> str:
+def default_recipe(data: str | None, settings: Settings | None = None) -> str:
     """Name of the recipe where none was asked for: one that was made for the images.
 
     Args:
@@ -151,7 +164,7 @@ class Recipe(RunRecipe):
         data: str | None = None,
         seed: int | None = None,
         sampling: str | None = None,
-        settings: Sequence[str] | None = None,
+        settings: Settings | None = None,
     ) -> Recipe:
         """This recipe with other images, seed or strategy of ``train.sampling``, where they are not None.
 
@@ -166,13 +179,27 @@ class Recipe(RunRecipe):
         return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
+_ABOUT: dict[str, tuple[Part, ...]] = {
+    "digits": ("on the digits of scikit-learn; for your own images give ", Option("data", "DIR")),
+    "glyphs": ("on characters drawn from matplotlib's fonts",),
+    "small_images": ("for pictures of 32 to 64 pixels; larger ones are resized",),
+}
+
+
+def about_recipe(name: str) -> tuple[Part, ...]:
+    """A line that says which recipe it is, of those that nobody has to name."""
+    others = ", ".join(other for other in Recipe.presets() if other != name)
+    end = f" (others: {others}, or FILE.yaml)"
+    return ("  no ", Option("recipe"), f" given, so it is {name}, ", *_ABOUT[name], end)
+
+
 def _changed(
     recipe: dict[str, Any],
     *,
     data: str | None = None,
     seed: int | None = None,
     sampling: str | None = None,
-    settings: Sequence[str] | None = None,
+    settings: Settings | None = None,
 ) -> dict[str, Any]:
     """Plain data of a recipe with the changes of a command line."""
     return with_changes(recipe, {"data": data, "seed": seed, "train.sampling.strategy": sampling}, settings)
@@ -230,7 +257,7 @@ class FinetuneRecipe(RunRecipe):
         cls,
         path: Path | None = None,
         changes: Mapping[str, Any] | None = None,
-        settings: Sequence[str] | None = None,
+        settings: Settings | None = None,
     ) -> FinetuneRecipe:
         """The recipe of a YAML file, or the defaults.
 
@@ -248,7 +275,7 @@ class FinetuneRecipe(RunRecipe):
             with_changes(data, changes or {}, settings) if isinstance(data, dict) else data, str(path)
         )
 
-    def changed(self, changes: Mapping[str, Any], settings: Sequence[str] | None = None) -> FinetuneRecipe:
+    def changed(self, changes: Mapping[str, Any], settings: Settings | None = None) -> FinetuneRecipe:
         """This recipe with the changes that :meth:`load` takes. Raises :class:`ConfigError`."""
         return _parsed(with_changes(self.to_dict(), changes, settings), "fine-tuning")
 

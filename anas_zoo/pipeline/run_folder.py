@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,15 +13,17 @@ import torch
 
 from anas_zoo.core.errors import DataError, OutputError
 from anas_zoo.core.files import output_folder, refuse_occupied, write_json
-from anas_zoo.core.hints import Call, Option
+from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note
 from anas_zoo.core.schema import Schema, differences, parse, read_json
+from anas_zoo.core.stopping import resumable
 from anas_zoo.core.text import quoted
 from anas_zoo.data import ImagesAt, ImageSource, Split, balanced_choice, make_split, open_source, summarise
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
 from anas_zoo.data.sources import path_of_source, source_seen_from
 from anas_zoo.data.unreadable import without_unreadable
 from anas_zoo.pipeline.recipe import RunRecipe
+from anas_zoo.training.checkpoint import latest_step
 
 __all__ = [
     "MARKER",
@@ -32,6 +35,7 @@ __all__ = [
     "kind_of_run",
     "places_of",
     "read_marker",
+    "resumable_run",
 ]
 
 Kind = Literal["supernet", "finetune"]
@@ -343,3 +347,21 @@ def in_words(there: Any, here: Any) -> str:
     found = differences(there, here)
     more = f"; and {len(found) - 4} more" if len(found) > 4 else ""
     return "; ".join(found[:4]) + more
+
+
+def resumable_run(folder: Path, again: Call, made: str) -> contextlib.AbstractContextManager[None]:
+    """Let an interruption say what resumes a run, and from which step its training resumes.
+
+    Args:
+        folder: the run's; before there is a run in it, nothing is said.
+        again: what resumes it.
+        made: the sub-folder that appears when the training is over.
+    """
+
+    def how() -> tuple[Part, ...]:
+        if not (folder / MARKER).is_file():
+            return ()
+        step = "" if (folder / made).exists() else f" from step {latest_step(folder / 'training')}"
+        return (f"resume{step} with: ", again)
+
+    return resumable(how)

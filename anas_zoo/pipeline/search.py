@@ -12,10 +12,10 @@ import numpy as np
 from anas_zoo.core.errors import SearchError
 from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import canonical_json, sha256_bytes, sha256_file, write_json
-from anas_zoo.core.hints import Call, Option, as_command_line
-from anas_zoo.core.progress import note
+from anas_zoo.core.hints import Call, Option, Part
+from anas_zoo.core.progress import warn
 from anas_zoo.core.schema import parse
-from anas_zoo.core.stopping import as_started, resumable
+from anas_zoo.core.stopping import resumable
 from anas_zoo.core.text import printable
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import begin_search, recorded_budgets, recorded_search
@@ -292,10 +292,10 @@ def _search(
     return outcome
 
 
-def _resuming(task: _Task) -> str:
+def _resuming(task: _Task) -> tuple[Part, ...]:
     with (task.out / EVALUATIONS).open("rb") as file:
         kept = sum(1 for _ in file)
-    return f"resume after {kept} evaluations with: {as_started(as_command_line([task.again]))}"
+    return (f"resume after {kept} evaluations with: ", task.again)
 
 
 def _score_baselines(problem: Problem, evaluator: Evaluator, result: SearchResult) -> list[Baseline]:
@@ -352,8 +352,8 @@ def _predicting(file: Path, space: SearchSpace) -> _Scoring:
     predictor = AccuracyPredictor(file, space)
     found = predictor([space.smallest, space.largest])
     if found.min() < 0 or found.max() > 100 or found.max() <= 1:
-        note(
-            f"warning: {file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
+        warn(
+            f"{file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
             "which looks like no top-1 in percent"
         )
     identity = {"predictor_sha256": sha256_file(file)}
@@ -427,8 +427,8 @@ def make_problem(
             if by_bars or problem.latency_bars is None or limits.latency_ms.open:
                 raise
             problem = within(limits, by_bars=True)
-            note(
-                f"warning: nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
+            warn(
+                f"nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
                 "subnets may, by the bars of their predictions; those are taken: measure them"
             )
         return problem

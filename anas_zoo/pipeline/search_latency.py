@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.core.errors import SearchError
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
 from anas_zoo.pipeline.latency import compare_here
 from anas_zoo.pipeline.search_processes import of_the_first
@@ -79,8 +79,8 @@ def latency_of_search(
     model = LatencyModel.load(file, space, num_classes)
     fitted = model.record.num_classes
     if fitted != num_classes:
-        note(
-            f"warning: {file} was fitted on classifiers of {fitted} classes; what the "
+        warn(
+            f"{file} was fitted on classifiers of {fitted} classes; what the "
             f"classifier's part of {num_classes} takes is extrapolated"
         )
     here: Here | None = None
@@ -100,13 +100,13 @@ def _warn(model: LatencyModel, here: Here, file: Path) -> None:
     """Say how the machine stands to the model; what makes it doubtful as warnings."""
     foreign = model.foreign()
     if here.verdict == "disagreeing":
-        note(
-            f"warning: {here.in_words()}. They disagree: neither milliseconds nor ratios of {file} can be "
+        warn(
+            f"{here.in_words()}. They disagree: neither milliseconds nor ratios of {file} can be "
             "relied on here; fit a model on a quieter machine"
         )
     else:
         note(f"  latency: {here.in_words()}")
     if foreign is not None:
-        note(f"warning: {foreign}: its ratios may not hold here")
+        warn(f"{foreign}: its ratios may not hold here")
     if model.unrest is not None:
-        note(f"warning: {file} was fitted on a busy machine ({model.unrest}), so its bars are wide")
+        warn(f"{file} was fitted on a busy machine ({model.unrest}), so its bars are wide")

@@ -1,21 +1,27 @@
-"""Stage: the split and the images -> a trained supernet."""
+"""Stage: images and a recipe -> a trained supernet, in the folder of a run."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from anas_zoo.core.errors import OutputError
 from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes
-from anas_zoo.core.progress import note
+from anas_zoo.core.hints import Call, Option, Part
+from anas_zoo.core.progress import note, silence
+from anas_zoo.core.text import quoted
 from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
 from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.run_folder import RunFolder
+from anas_zoo.pipeline.run_folder import MARKER, RunFolder, resumable_run
 from anas_zoo.pipeline.training_picture import draw_training
 from anas_zoo.searching import SubnetEvaluator
 from anas_zoo.training import (
@@ -23,16 +29,100 @@ from anas_zoo.training import (
     SupernetStep,
     Trainer,
     TrainRecipe,
+    join_processes,
     make_sampler,
     read_metrics,
 )
 from anas_zoo.training.metrics import FILE as METRICS
 
-__all__ = ["HERE", "open_train_data", "train_stage"]
+__all__ = ["HERE", "Trained", "open_train_data", "train", "train_stage"]
 
 # What a view shows has this many times the pixels of the largest resolution, so that a zoom stays sharp.
 MARGIN = 1.15
 HERE = Processes(torch.device("cpu"))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What :func:`train` made.
+
+    Attributes:
+        run: the run's folder.
+        supernet: the file of the trained weights.
+    """
+
+    run: Path
+    supernet: Path
+
+
+def train(
+    out: str | Path,
+    *,
+    recipe: str | Path | None = None,
+    data: str | None = None,
+    seed: int | None = None,
+    sampling: str | None = None,
+    set_: Settings | None = None,
+    resume: bool = False,
+    device: str = "auto",
+) -> Trained:
+    """Split the images and train the supernet, into the folder of a new run.
+
+    Started by torchrun, every process calls this and the first one writes.
+
+    Args:
+        out: the run's folder.
+        recipe: a bundled recipe's name or a YAML file; by default the one for the images.
+        data: a source of images (see :func:`anas_zoo.data.open_source`); by default the recipe's.
+        seed: every random choice follows from it.
+        sampling: strategy by which subnets are drawn, such as ``bestup``.
+        set_: other values of the recipe, such as ``{"train.epochs": 10}`` or ``["train.epochs=10"]``.
+        resume: continue from the latest checkpoint of the training in ``out``, if there is one.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises :class:`ConfigError` for a recipe that cannot be, :class:`DataError` for images that cannot be read
+    or split, :class:`OutputError` when ``out`` is taken, and :class:`TrainingError`.
+    """
+    out = Path(out)
+    changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": set_}
+    again = Call("train", out=out, resume=True)
+    about: tuple[Part, ...] = ()
+    with resumable_run(out, again, "supernet"), join_processes(device) as processes:
+        if not processes.first:
+            silence()
+            processes.wait()  # the first process makes the folder
+            run = Run.open(out)
+        else:
+            if resume and (out / MARKER).is_file():
+                wanted = Run.recipe_for(out, None if recipe is None else str(recipe), **changes)
+            else:
+                name = recipe or default_recipe(data, set_)
+                wanted = Recipe.load(name, **changes)
+                about = () if recipe else about_recipe(str(name))
+            Share(wanted.train.batch_size, processes.count, 0, wanted.train.accumulation).check()
+            run = Run.start(out, wanted)
+            if not resume:
+                _refuse_begun(run, again)
+            processes.wait()
+        if not run.supernet_file.exists():  # a resumed job may have been finished before
+            train_stage(run, processes, about=about)
+    return Trained(out, run.supernet_file)
+
+
+def _refuse_begun(run: Run, again: Call) -> None:
+    if run.supernet_file.exists():
+        raise OutputError(
+            f"{run.folder} already holds a trained supernet; search it: ",
+            Call("search", run.folder),
+            "; or give another ",
+            Option("out"),
+        )
+    if run.training_folder.exists():
+        raise OutputError(
+            f"{run.folder} holds a training that was stopped; resume it: ",
+            again,
+            f"; or begin anew after: rm -r {quoted(run.folder)}",
+        )
 
 
 def open_train_data(run: RunFolder[Any], processes: Processes, *, resolution: int) -> TrainData:
@@ -64,7 +154,7 @@ def open_train_data(run: RunFolder[Any], processes: Processes, *, resolution: in
 
 
 def train_stage(
-    run: Run, processes: Processes = HERE, *, about: str | None = None, note_images: bool = True
+    run: Run, processes: Processes = HERE, *, about: Sequence[Part] = (), note_images: bool = True
 ) -> None:
     """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
 
@@ -100,8 +190,8 @@ def train_stage(
     )
     if note_images and processes.first:
         run.note_images()
-    if about is not None:
-        note(about)
+    if about:
+        note(*about)
     trainer.run()
     if not processes.first:
         return

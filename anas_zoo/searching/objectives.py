@@ -23,6 +23,7 @@ class Objective:
         name: the evaluation's attribute.
         title: for people, with the unit that :meth:`shown` speaks.
         short: the same for the head of a column.
+        keyword: name of the quantity in the shown unit, as limits are given: ``max_mflops``.
         maximise: whether more is better.
         per_shown: how many of the stored unit make one of the shown unit.
     """
@@ -30,6 +31,7 @@ class Objective:
     name: ObjectiveName
     title: str
     short: str
+    keyword: str
     maximise: bool = False
     per_shown: float = 1.0
 
@@ -39,11 +41,11 @@ class Objective:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "top1_pct": Objective("top1_pct", "top-1 (%)", "top-1 %", maximise=True),
-    "macs": Objective("macs", "MFLOPs (multiply-adds)", "MFLOPs", per_shown=1e6),
-    "params": Objective("params", "parameters (M)", "params M", per_shown=1e6),
-    "size_bytes": Objective("size_bytes", "float32 weights (MB)", "size MB", per_shown=1e6),
-    "latency_ms": Objective("latency_ms", "latency (ms)", "latency ms"),
+    "top1_pct": Objective("top1_pct", "top-1 (%)", "top-1 %", "top1_pct", maximise=True),
+    "macs": Objective("macs", "MFLOPs (multiply-adds)", "MFLOPs", "mflops", per_shown=1e6),
+    "params": Objective("params", "parameters (M)", "params M", "mparams", per_shown=1e6),
+    "size_bytes": Objective("size_bytes", "float32 weights (MB)", "size MB", "size_mb", per_shown=1e6),
+    "latency_ms": Objective("latency_ms", "latency (ms)", "latency ms", "latency_ms"),
 }
 COSTS: tuple[CostName, ...] = get_args(CostName)
 
@@ -51,8 +53,8 @@ COSTS: tuple[CostName, ...] = get_args(CostName)
 class Range(Schema):
     """From ``min`` to ``max``, both included; None is open."""
 
-    min: float | None = Field(None, ge=0)
-    max: float | None = Field(None, ge=0)
+    min: float | None = Field(None, ge=0, allow_inf_nan=False)
+    max: float | None = Field(None, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -84,7 +86,6 @@ class Limits(Schema):
         size_bytes: bytes of the float32 weights with batch norm folded.
         latency_ms: predicted latency; needs a latency model.
         top1_pct: only ``min``; known only once an architecture was scored.
-        resolution: the allowed sides of the input; None for all of the space.
     """
 
     macs: Range = Range()
@@ -92,7 +93,9 @@ class Limits(Schema):
     size_bytes: Range = Range()
     latency_ms: Range = Range()
     top1_pct: Range = Range()
-    resolution: tuple[int, ...] | None = Field(None, min_length=1)
+    resolution: tuple[int, ...] | None = Field(
+        None, min_length=1, description="Only these sides of the input, in pixels."
+    )
 
     def costs(self) -> dict[str, Range]:
         """The ranges of costs that limit something."""

@@ -69,35 +69,44 @@ class SearchRecipe(Schema):
     """One search.
 
     Attributes:
-        algorithm: ``surrogate``, ``evolution`` (the authors'), ``nsga2`` or ``random``.
-        evaluations: subnets that are scored at most.
-        images_forwarded: images passed through subnets at most, those of calibrations included; None for no
-            other limit than ``evaluations``.
         objectives: what the front weighs: ``top1_pct`` and one or more costs.
         limits: which architectures count.
-        latency: a latency model's file, where latency is an objective or limited.
         calibration_images: training images that batch norms are calibrated on, fixed by the run's seed.
         calibration_batch_size: images per batch of it.
-        images: of the search split that a subnet is scored on, balanced over the classes and fixed by the
-            run's seed; None for all of them.
-        views: how often each of them is scored: once as it is, the other times as a fixed augmented view. On
+        views: how often each image is scored: once as it is, the other times as a fixed augmented view. On
             a small split, where one image is a third of a point, the best of many noisy scores is mostly
             luck; more and harder views tell subnets apart.
         subnets: how many of the front are extracted.
+
+    The others say what they are themselves; the command line's options are made from them.
     """
 
-    algorithm: AlgorithmName = "surrogate"
-    evaluations: int = Field(512, ge=1)
-    images_forwarded: int | None = Field(None, ge=1)
+    algorithm: AlgorithmName = Field(
+        "surrogate",
+        description="What proposes architectures; nsga2 by default where a predictor scores them.",
+    )
+    evaluations: int = Field(
+        512, ge=1, description="Subnets to score at most; 10000 by default where a predictor scores them."
+    )
+    images_forwarded: int | None = Field(
+        None, ge=1, description="Images to pass through subnets at most, those of calibrations included."
+    )
     objectives: tuple[ObjectiveName, ...] = ("top1_pct", "macs")
     limits: Limits = Limits()
-    latency: str | None = None
+    latency: str | None = Field(
+        None, description="A latency model's file, where latency is an objective or limited."
+    )
     surrogate: SurrogateRecipe = SurrogateRecipe()
     evolution: EvolutionRecipe = EvolutionRecipe()
     nsga2: Nsga2Recipe = Nsga2Recipe()
     calibration_images: int = Field(512, ge=2)
     calibration_batch_size: int = Field(128, ge=2)
-    images: int | None = Field(None, ge=1)
+    images: int | None = Field(
+        None,
+        ge=1,
+        description="Images of the search split to score a subnet on, balanced over the classes and fixed by "
+        "the run's seed; default: all.",
+    )
     views: int = Field(1, ge=1, le=100)
     subnets: int = Field(3, ge=1, le=26)
 

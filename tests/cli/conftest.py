@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_line import QUICK
 from PIL import Image
 
+from anas_zoo.cli import main
 from anas_zoo.exporting import Target, export_onnx, validate_onnx
 from anas_zoo.nets import Supernet, calibrate_bn
 from anas_zoo.space import SearchSpace, count_by_walking
@@ -68,6 +70,14 @@ def draft(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def entry(draft: Path) -> Path:
     """The published entry; tests that change it work on a copy."""
     return publish(draft, draft.with_name("tiny"))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the digits after one short epoch; tests that change it work on a copy."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    assert main(["train", "--out", str(folder), *QUICK]) == 0
+    return folder
 
 
 @pytest.fixture

@@ -66,10 +66,10 @@ def test_a_stopped_one_goes_on_with_resume_alone(
         patch.setattr("anas_zoo.pipeline.finetune.top1_pct", _interrupt)
         assert main([str(argument) for argument in arguments]) == 130
     capsys.readouterr()
-    assert "--resume, or begin anew" in refused(capsys, *arguments)
+    assert "--resume; or begin anew" in refused(capsys, *arguments)
     said = refused(capsys, "finetune", "digits_m", "--out", run, "--resume")
     assert "entry.name: 'digits_s' there, 'digits_m' here" in said
-    assert "recipe.seed: 0 there, 1 here" in refused(
+    assert "(seed: 0 there, 1 here" in refused(
         capsys, "finetune", "digits_s", "--out", run, "--resume", "--seed", "1"
     )
     assert main(["finetune", "digits_s", "--out", str(run), "--resume", "--json"]) == 0

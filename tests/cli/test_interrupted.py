@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from anas_zoo.core.stopping import as_started, how_to_resume, resumable
+from anas_zoo.cli.resuming import as_started
+from anas_zoo.core.hints import Call, Part
+from anas_zoo.core.stopping import how_to_resume, resumable
 from anas_zoo.training.checkpoint import latest_step
 
 LONG = ["--set", "train.epochs=10000", "--set", "train.checkpoints.every_steps=2", "--set"]
@@ -23,21 +25,25 @@ FINETUNE = ["finetune", "digits_s", "--data", "digits"]
 
 
 def test_the_outermost_block_is_heard() -> None:
-    with pytest.raises(KeyboardInterrupt) as caught, resumable(lambda: "outer"), resumable(lambda: "inner"):
+    outer: list[Part] = ["resume with: ", Call("train", out="run", resume=True)]
+    with pytest.raises(KeyboardInterrupt) as caught, resumable(lambda: outer), resumable(lambda: ["inner"]):
         raise KeyboardInterrupt
-    assert how_to_resume(caught.value) == "outer"
-    with pytest.raises(KeyboardInterrupt) as caught, resumable(lambda: ""):
+    assert how_to_resume(caught.value) == tuple(outer)
+    # In a traceback it reads as Python.
+    assert caught.value.__notes__ == ["resume with: anas_zoo.train(out='run', resume=True)"]
+    with pytest.raises(KeyboardInterrupt) as caught, resumable(list):
         raise KeyboardInterrupt
-    assert how_to_resume(caught.value) == ""
+    assert how_to_resume(caught.value) == ()
 
 
 def test_a_command_is_printed_as_it_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert as_started("anas train --out run") == "anas train --out run"
+    parts: list[Part] = ["resume with: ", Call("train", "x")]
+    assert as_started(parts) == "resume with: anas train x"
     monkeypatch.setenv("WORLD_SIZE", "4")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert as_started("anas train x") == "torchrun --nproc-per-node 4 -m anas_zoo.cli train x"
+    assert as_started(parts) == "resume with: torchrun --nproc-per-node 4 -m anas_zoo.cli train x"
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert as_started("anas train x") == "torchrun ... -m anas_zoo.cli train x"
+    assert as_started(parts) == "resume with: torchrun ... -m anas_zoo.cli train x"
 
 
 def interrupted(command: list[str], when: Callable[[], bool], number: int) -> str:

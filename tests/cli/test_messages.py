@@ -27,7 +27,7 @@ PNG = "image.png"
         ),
         (["finetune", "digits_s", "--data", "digits", "--set", "epochs=8", "--out", "out"], "'train.epochs'"),
         (
-            ["import", "authors", PNG, "--images", ".", "--out", "out"],
+            ["import", "authors", PNG, "--data", ".", "--out", "out"],
             "it is truncated or another kind of file (a PNG image); give the authors'",
         ),
         (
@@ -58,17 +58,17 @@ def test_a_mistake_is_answered_in_one_line(
     [
         (
             ["search", "run", "--max-latency-ms", "0.3ms"],
-            "'0.3ms' is no number; give milliseconds as a number alone, such as 0.3; see: anas search --help",
+            "'--max-latency-ms': give a number, without a unit; see: anas search --help",
         ),
         (
             ["search", "run", "--max-mflops", "5M"],
-            "give MFLOPs (multiply-adds) as a number alone, such as 5;",
+            "'--max-mflops': give a number, without a unit; see: anas search --help",
         ),
         (["extract", "run", "--max-mflops", "5M"], "'--max-mflops': give a number, without a unit; see:"),
         (["list", "--max-latency-ms", "3ms"], "'--max-latency-ms': give a number, without a unit; see:"),
         (["search", "run", "--evaluations", "1e3"], "'--evaluations': give a whole number; see:"),
         (
-            ["import", "author", "x", "--images", ".", "--out", "o"],
+            ["import", "author", "x", "--data", ".", "--out", "o"],
             "'kind': 'author' is not one of 'authors';",
         ),
     ],

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +33,42 @@ def test_help_lists_every_group(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"Usage: anas {name} [OPTIONS] COMMAND" in succeeded(capsys, name, "--help")
 
 
-def every_command() -> list[tuple[str, ...]]:
-    """The words of each command, those of the groups included."""
-    inside = [(name, one.name or "") for name, g in app.GROUPS.items() for one in g.registered_commands]
-    return [*((name,) for name in app.COMMANDS), *inside]
+def every_command(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The words of each command and what typer made of it."""
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from every_command(inner, (*words, name))
 
 
-@pytest.mark.parametrize("words", every_command(), ids=" ".join)
-def test_every_command_and_option_has_help(
-    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_command_and_option_has_help() -> None:
     import typer
 
+    for words, command in every_command(typer.main.get_command(app.make_app())):
+        assert command.help, words
+        assert [option.name for option in command.params if not option.help] == [], words
+
+
+@pytest.mark.parametrize("words", [("search",), ("latency", "fit"), ("pull",)], ids=" ".join)
+def test_a_command_shows_its_help(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert f"Usage: anas {' '.join(words)}" in succeeded(capsys, *words, "--help")
-    command: Any = typer.main.get_command(app.make_app())
-    for name in words:
-        command = command.get_command(None, name)
-    assert command.help
-    assert [parameter.name for parameter in command.params if not parameter.help] == []
+
+
+def test_options_of_a_schema_are_typed_and_bounded() -> None:
+    import typer
+
+    from anas_zoo.searching import SearchRecipe
+    from anas_zoo.searching.objectives import OBJECTIVES
+
+    program: Any = typer.main.get_command(app.make_app("search"))
+    options = {one.name: one for one in program.commands["search"].params}
+    assert options["evaluations"].help == SearchRecipe.model_fields["evaluations"].description
+    assert {f"min_{one.keyword}" for one in OBJECTIVES.values()} <= options.keys()
+    assert "max_top1_pct" not in options
+    assert options["max_mflops"].multiple
+    assert not options["evaluations"].multiple
+    assert all(
+        option.default is None for option in options.values() if option.name in SearchRecipe.model_fields
+    )
 
 
 @pytest.mark.parametrize("name", app.GROUPS)
@@ -79,16 +99,18 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
     [
         (["lst"], "no command 'lst' (did you mean 'list'?); see: anas --help"),
         (["qqqq"], "no command 'qqqq'; commands: "),
-        (["--jsn"], "No such option: --jsn; see: anas --help"),
-        (["list", "--jsn"], "No such option: --jsn"),
+        (["--jsn"], "no option '--jsn'; see: anas --help"),
+        (["list", "--jsn"], "no option '--jsn' (did you mean '--json'?)"),
+        (["list", "--min-top1", "97"], "(did you mean '--min-top1-pct'?)"),
+        (["import", "authors", "x", "--images", "y"], "(did you mean '--data'?)"),
         (["list", "a", "extra"], "Got unexpected extra argument"),
         (["predictr"], "no command 'predictr' (did you mean 'predictor'?); see: anas --help"),
         (["predictor", "ft"], "no command 'ft' (did you mean 'fit'?); see: anas predictor --help"),
         (
             ["predictor", "qqqq"],
-            "no command 'qqqq'; commands: fit, check, convert; see: anas predictor --help",
+            "no command 'qqqq'; commands: fit, check; see: anas predictor --help",
         ),
-        (["predictor", "--jsn"], "No such option: --jsn; see: anas predictor --help"),
+        (["predictor", "--jsn"], "no option '--jsn'; see: anas predictor --help"),
         (["predictor", "fit", "archive"], "Missing option '--out'; see: anas predictor fit --help"),
         (["show"], "Missing argument"),
         (["predict", "tiny"], "Missing argument 'IMAGE...'; see: anas predict --help"),
@@ -103,31 +125,50 @@ def test_a_command_line_that_makes_no_sense(
     assert said in refused(capsys, *arguments, code=2)
 
 
-def test_an_error_of_ours_is_one_line_and_a_hint() -> None:
-    with start_driver("broken") as process:
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (70, "")
-    assert err.startswith("anas: internal error: ValueError: first line second line (")
-    assert "ANAS_TRACEBACK=1" in err
-    assert err.count("\n") == 1
+def broken() -> None:
+    """Have a mistake."""
+    raise ValueError("first line\nsecond line")
 
 
-def test_the_traceback_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def full() -> None:
+    """Meet a full disk where nobody expected one."""
+    raise OSError(errno.ENOSPC, "No space left on device", "some/file")
+
+
+@pytest.fixture
+def more_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in (broken, full):
+        monkeypatch.setitem(app.COMMANDS, command.__name__, command)
+
+
+@pytest.mark.usefixtures("more_commands")
+def test_an_error_of_ours_is_one_line_and_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["broken"]) == 70
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("anas: internal error: ValueError: first line second line (")
+    assert "ANAS_TRACEBACK=1" in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("more_commands")
+def test_the_traceback_can_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("ANAS_TRACEBACK", "1")
-    with start_driver("broken") as process:
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 70
-    assert "Traceback (most recent call last)" in err
-    assert 'raise ValueError("first line' in err or "in broken" in err
+    assert main(["broken"]) == 70
+    error = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in error
+    assert "in broken" in error
 
 
-def test_a_full_disk_is_no_internal_error() -> None:
-    with start_driver("full") as process:
-        out, err = process.communicate(timeout=60)
-    assert (process.returncode, out) == (1, "")
-    assert err == "anas: error: no space left while writing some/file; free some and run it again\n"
+@pytest.mark.usefixtures("more_commands")
+def test_a_full_disk_is_no_internal_error(capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, "full")
+    assert said == "no space left while writing some/file; free some and run it again"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
 def test_a_result_that_finds_no_space() -> None:
     with Path("/dev/full").open("w") as stdout:
@@ -137,6 +178,7 @@ def test_a_result_that_finds_no_space() -> None:
     assert (done.returncode, done.stderr) == (1, "anas: error: no space left; free some and run it again\n")
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -147,6 +189,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_in_the_middle_leaves_nothing(number: signal.Signals, code: int, tmp_path: Path) -> None:
     with start_driver("slow", tmp_path / "out") as process:
@@ -160,6 +203,7 @@ def test_a_signal_in_the_middle_leaves_nothing(number: signal.Signals, code: int
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_cut_the_clean_up_short(tmp_path: Path) -> None:
     with start_driver("careful", tmp_path / "out") as process:
         assert process.stdout is not None

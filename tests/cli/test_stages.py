@@ -100,7 +100,7 @@ def test_wrong_inputs_are_one_line(
     assert "no .onnx file" in refused(capsys, "bench", "attentive_nas_a0")
     assert "is published" in refused(capsys, "export", "attentive_nas_a0")
     assert "none.pth" in refused(
-        capsys, "import", "authors", tmp_path / "none.pth", "--images", images, "--out", out
+        capsys, "import", "authors", tmp_path / "none.pth", "--data", images, "--out", out
     )
     assert not out.exists()
 
@@ -111,6 +111,8 @@ def test_images_without_a_recipe_get_the_one_for_images_and_a_note(
 ) -> None:
     out = tmp_path / "run"
     quick = ["train.epochs=1", "train.batch_size=16", "train.subnets_per_step=2", "train.warmup_epochs=0"]
+    quick += ["train.sampling.prior_draws=2000", "train.evaluation.images=8", "train.evaluation.sampled=1"]
+    quick += ["train.evaluation.calibration_images=8"]
     settings = [word for setting in quick for word in ("--set", setting)]
     assert main(["train", "--data", str(images), "--out", str(out), *settings]) == 0
     said = "no --recipe given, so it is small_images, for pictures of 32 to 64 pixels"

@@ -1,35 +1,52 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
-from command_line import refused, succeeded
+from command_line import QUICK, refused, succeeded
 
+import anas_zoo
 from anas_zoo.cli import main
-
-QUICK = ["--set", "train.epochs=1", "--set", "train.warmup_epochs=0.5", "--set"]
-QUICK += ["train.sampling.prior_draws=5000", "--set", "train.subnets_per_step=2"]
+from anas_zoo.core.progress import LOGGER
 
 
-def test_resume_begins_goes_on_and_is_content_with_what_is_done(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run."""
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def test_a_trained_run_is_resumed_and_never_trained_twice(
+    run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "run"
-    assert "trained" in succeeded(capsys, "train", "--out", out, "--resume", *QUICK)
-    weights = (out / "supernet" / "supernet.safetensors").read_bytes()
-    assert "already holds" in refused(capsys, "train", "--out", out, *QUICK)
-    (out / "supernet" / "supernet.safetensors").unlink()
-    for name in ("metrics.jsonl", "training.png"):
-        (out / "supernet" / name).unlink()
-    message = refused(capsys, "train", "--out", out, *QUICK)
-    assert f"go on with: anas train --out {out} --resume" in message
+    file = run / "supernet" / "supernet.safetensors"
+    weights = file.read_bytes()
+    said = refused(capsys, "train", "--out", run, *QUICK)
+    assert said.endswith(f"search it: anas search {run}; or give another --out")
+    shutil.rmtree(run / "supernet")
+    said = refused(capsys, "train", "--out", run, *QUICK)
+    assert f"resume it: anas train --out {run} --resume; or begin anew after: rm -r {run}" in said
     # The recipe is the run's own; the training itself is done, so this only writes its end again.
-    assert "trained" in succeeded(capsys, "train", "--out", out, "--resume")
-    assert (out / "supernet" / "supernet.safetensors").read_bytes() == weights
-    before = (out / "supernet" / "supernet.safetensors").stat().st_mtime_ns
-    assert "trained" in succeeded(capsys, "train", "--out", out, "--resume")
-    assert (out / "supernet" / "supernet.safetensors").stat().st_mtime_ns == before
+    assert "trained" in succeeded(capsys, "train", "--out", run, "--resume")
+    assert file.read_bytes() == weights
+    before = file.stat().st_mtime_ns
+    assert "trained" in succeeded(capsys, "train", "--out", run, "--resume")
+    assert file.stat().st_mtime_ns == before
+
+
+def test_train_is_a_function_too(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOGGER, "handlers", [])  # as for whoever uses the library
+    found = anas_zoo.train(run, resume=True)
+    assert (found.run, found.supernet) == (run, run / "supernet" / "supernet.safetensors")
+    with pytest.raises(anas_zoo.AnasError, match=r"search it: anas_zoo\.search\('.*'\); or give another out"):
+        anas_zoo.train(run, set_=QUICK[1::2])
+    with pytest.raises(anas_zoo.AnasError, match="did you mean 'epochs'"):
+        anas_zoo.train(tmp_path / "new", set_={"train.epoch": 3})
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -76,9 +93,7 @@ def test_a_gpu_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_resume_with_another_recipe_names_the_difference(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "run"
-    succeeded(capsys, "train", "--out", out, *QUICK)
-    message = refused(capsys, "train", "--out", out, "--resume", "--set", "train.learning_rate=0.5")
+    message = refused(capsys, "train", "--out", run, "--resume", "--set", "train.learning_rate=0.5")
     assert "train.learning_rate: 0.25 there, 0.5 here" in message

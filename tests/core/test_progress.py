@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from anas_zoo.core.progress import Bar, note, stage, track
+from anas_zoo.core.progress import LOGGER, Bar, note, stage, track, warn
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
@@ -56,12 +56,20 @@ def test_track_yields_everything_and_is_silent_off_a_terminal(capfd: pytest.Capt
     assert captured.err == ""
 
 
-def test_stage_and_note_are_always_said_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+def test_messages_are_logged_and_printed_by_nobody(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    monkeypatch.setattr(LOGGER, "handlers", [])  # as for whoever uses the library
     stage("2/8 train the supernet")
     note("80 % [of] it")
-    captured = capfd.readouterr()
-    assert captured.out == ""
-    assert captured.err == "==> 2/8 train the supernet\n80 % [of] it\n"
+    warn("this machine is busy")
+    assert [(record.name, record.levelname, record.message) for record in caplog.records] == [
+        ("anas_zoo", "INFO", "==> 2/8 train the supernet"),
+        ("anas_zoo", "INFO", "80 % [of] it"),
+        ("anas_zoo", "WARNING", "this machine is busy"),
+    ]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_bar_tells_percentage_count_and_time_left() -> None:
@@ -82,11 +90,11 @@ def test_bar_tells_percentage_count_and_time_left() -> None:
 
 def test_nested_bars_and_lines_between_them() -> None:
     code = (
-        "from anas_zoo.core.progress import Bar, note, stage, track\n"
+        "from anas_zoo.core.progress import Bar, print_line, track\n"
         "with Bar('outer', 2) as outer:\n"
         "    for _ in track(range(2), 'inner'):\n"
-        "        stage('1/1 between')\n"
-        "        note('a [bold]literal[/bold] note ' + 'x' * 200)\n"
+        "        print_line('==> 1/1 between')\n"
+        "        print_line('a [bold]literal[/bold] note ' + 'x' * 200)\n"
         "        outer.advance()\n"
         "    outer.describe('nearly there')\n"
         "print('result')\n"

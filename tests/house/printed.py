@@ -21,8 +21,8 @@ QUICK_FINETUNE = (
 ANY_MFLOPS = ("--max-mflops 20", "--max-mflops 100")
 IMAGE = ("IMAGE...", "three.png")
 ONE_MODEL = (
-    "--images path/to/imagenet/train",
-    "--images path/to/imagenet/train --model attentive_nas_a0 --calibration-images 16",
+    "--data path/to/imagenet/train",
+    "--data path/to/imagenet/train --model attentive_nas_a0 --calibration-images 16",
 )
 
 # Blocks that go on with what the block before them made.
@@ -72,7 +72,7 @@ RUN: dict[Key, Run] = {
     ),
     (
         "README.md",
-        "anas import authors CHECKPOINT --images path/to/some/training/images --out runs/authors",
+        "anas import authors CHECKPOINT --data path/to/some/training/images --out runs/authors",
     ): Run(
         ("CHECKPOINT", "imagenet"),
         (
@@ -92,7 +92,7 @@ RUN: dict[Key, Run] = {
     ("docs/guide_models.md", "import numpy as np"): Run(),
     (
         "docs/guide_checkpoint.md",
-        "anas import authors CHECKPOINT --images path/to/imagenet/train --out runs/authors",
+        "anas import authors CHECKPOINT --data path/to/imagenet/train --out runs/authors",
     ): Run(("CHECKPOINT", "imagenet"), (ONE_MODEL,), then=(EVALUATED,)),
     (
         "docs/guide_checkpoint.md",

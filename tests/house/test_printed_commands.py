@@ -141,6 +141,80 @@ def test_wrong_hints_are_seen(code: str, problems: list[str]) -> None:
     assert list(problems_of_hints(ast.parse(code))) == problems
 
 
+# Files that write commands or options into messages still; everything else makes them of Call and Option.
+NOT_CONVERTED = {
+    "exporting/quantization.py",
+    "exporting/runtimes.py",
+    "nets/timm_models.py",
+    "pipeline/deploy.py",
+    "pipeline/evaluate.py",
+    "pipeline/exporting.py",
+    "profiling/latency_model.py",
+    "zoo/catalog/collecting.py",
+    "zoo/catalog/hub.py",
+    "zoo/catalog/index.py",
+    "zoo/hub/pushing.py",
+    "zoo/lacking.py",
+    "zoo/nearby.py",
+    "zoo/predict.py",
+    "zoo/publishing.py",
+    "zoo/relicensing.py",
+    "zoo/serving/routes.py",
+    "zoo/serving/server.py",
+}
+# Texts for people, which name commands on purpose: cards, pages, snippets.
+DOCUMENTS = {"zoo/card.py", "zoo/snippets.py", "zoo/catalog/model_card.py", "entry/licence.py"}
+OPTION_OR_COMMAND = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+|\banas [a-z]+")
+
+
+def strings_of_messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, text) of every string that is no docstring."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    for line, text, _ in strings(tree):
+        if text not in docs:
+            yield line, text
+
+
+def named_in(code: str) -> list[str]:
+    """The options and commands that the messages of a module name, each with its line."""
+    return [
+        f"{line}: {match[0]}"
+        for line, text in strings_of_messages(ast.parse(code))
+        for match in OPTION_OR_COMMAND.finditer(text)
+        if match[0] not in FOREIGN and match[0].partition(" ")[2] not in PROSE
+    ]
+
+
+BELOW_THE_COMMAND_LINE = [
+    path
+    for path in FILES
+    if (place := path.relative_to(PACKAGE)).parts[0] != "cli" and str(place) not in DOCUMENTS
+]
+
+
+def test_no_layer_below_cli_writes_commands_or_options() -> None:
+    found = {str(p.relative_to(PACKAGE)): named_in(p.read_text("utf-8")) for p in BELOW_THE_COMMAND_LINE}
+    assert {file: names for file, names in found.items() if names and file not in NOT_CONVERTED} == {}
+
+
+def test_only_the_command_line_prints() -> None:
+    prints = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in BELOW_THE_COMMAND_LINE
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+    ]
+    # The line that the command line prints with; the others are programs of their own.
+    programs = {"core/progress.py", "zoo/serving/server.py", "zoo/weightless.py"}
+    assert {name.partition(":")[0] for name in prints} <= programs
+
+
+def test_commands_and_options_in_messages_are_seen() -> None:
+    assert named_in('"""Run anas search."""\nraise E(f"run: anas search {x}")') == ["2: anas search"]
+    assert named_in('raise E("give another --out; see npm --force-reinstall")') == ["1: --out"]
+
+
 def test_every_option_that_is_named_exists() -> None:
     known = set().union(*options().values()) | FOREIGN
     found = {

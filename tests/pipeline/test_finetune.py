@@ -28,7 +28,7 @@ from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.deploy import table_row, validate_entry
-from anas_zoo.pipeline.finetune import finetune, with_new_classifier
+from anas_zoo.pipeline.finetune import finetune_stage, with_new_classifier
 from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
@@ -54,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Finetune
     folder = tmp_path_factory.mktemp("finetune") / "run"
     run = FinetuneRun.start(folder, quick(images, name="letters"), Entry.read(SMALL))
     numpys, torchs = str(np.random.get_state()), torch.get_rng_state()  # noqa: NPY002
-    assert finetune(run, SMALL) == folder / "subnets" / "letters"
+    assert finetune_stage(run, SMALL) == folder / "subnets" / "letters"
     assert numpys == str(np.random.get_state())  # noqa: NPY002
     assert torch.equal(torchs, torch.get_rng_state())
     return run
@@ -142,7 +142,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bits(
     assert process.returncode == -signal.SIGKILL
     assert not (out / "subnets").exists()
     run = FinetuneRun.start(out, quick(images, name="letters"), Entry.read(SMALL))
-    draft = finetune(run, SMALL)
+    draft = finetune_stage(run, SMALL)
     for name in ("model.safetensors", "golden.safetensors", "model.onnx", "config.json"):
         assert (draft / name).read_bytes() == (finished.draft_folder / name).read_bytes(), name
     with pytest.raises(OutputError, match="already holds this run, finished"):
@@ -217,7 +217,7 @@ def test_a_reference_entry_is_fine_tuned_in_its_mode(few: Path, tmp_path: Path) 
 def test_what_is_fine_tuned_from_a_reference_entry_says_so(few: Path, tmp_path: Path) -> None:
     entry = reference_entry(tmp_path / "reference")
     run = FinetuneRun.start(tmp_path / "run", quick(few, "train.epochs=1", "train.warmup_epochs=0"), entry)
-    draft = finetune(run, entry.folder)
+    draft = finetune_stage(run, entry.folder)
     config, report = Entry.read(draft).config, Entry.read(draft).report
     assert config.anas.preprocessing.mode == "reference"
     assert report.accuracy is not None
