@@ -297,6 +297,7 @@ def test_extraction_from_another_searchs_folder(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = make_run(tmp_path / "other")
+    capsys.readouterr()  # what a new run says of its images
     out = tmp_path / "found"
     text = succeeded(capsys, "search", other, *SMALL, "--out", out)
     assert f"anas extract {other} --search {out} --arch" in text
