@@ -13,32 +13,36 @@ STAMP   := $(VENV)/.installed
 SOURCES := pyproject.toml requirements/constraints.txt
 
 # The packages of the JavaScript clients, which their tests run; npm comes with the development tools.
-CLIENTS := $(patsubst %,%/node_modules/.package-lock.json,export/clients/node export/clients/web tests/hub/js)
+CLIENTS := $(patsubst %,%/node_modules/.package-lock.json,export/clients/node export/clients/web)
 
 # One process per core; the tests of a file share what they made, so they stay together.
 PARALLEL := -n auto --dist loadfile
-NO_TESTS := 5 # pytest's exit status when it was asked for none of them
+
+# A second environment, with the oldest version of every dependency that pyproject.toml allows.
+OLDEST := .venv-oldest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test quick lint types clean moved
+.PHONY: help setup demo test test-slow test-oldest lint types clean moved
 
 help: ## show this list
 	@echo "usage: make TARGET [PYTHON=python3.12] [OUT=folder] [ARGS='...']"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1 \2/p' Makefile | \
-	  while read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1 \2/p' Makefile | \
+	  while read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMP) $(CLIENTS) ## make .venv and install the package with its development tools into it
 
 demo: $(STAMP) ## train, search, export and publish on real images: OUT=runs/demo, more options in ARGS
 	$(BIN)/anas demo --out "$(OUT)" $(ARGS)
 
-test: lint types $(CLIENTS) ## lint, types and the whole test suite
-	$(BIN)/python -m pytest -m "not alone" $(PARALLEL) $(ARGS)
-	@$(BIN)/python -m pytest -m alone $(ARGS) || [ $$? -eq $(NO_TESTS) ]
-
-quick: $(STAMP) $(CLIENTS) ## the tests that take no more than a few seconds each
+test: lint types $(CLIENTS) ## lint, types and all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL) $(ARGS)
+
+test-slow: $(STAMP) $(CLIENTS) ## the slow tests: processes killed, damaged files, printed commands, browsers, the wheel
+	$(BIN)/python -m pytest -m slow $(PARALLEL) $(ARGS)
+
+test-oldest: $(OLDEST)/.installed $(CLIENTS) ## the tests of `make test` with the oldest dependencies allowed
+	$(OLDEST)/bin/python -m pytest -m "not slow" -W default $(PARALLEL) $(ARGS)
 
 lint: $(STAMP) ## ruff: format and rules
 	$(BIN)/ruff format --check .
@@ -69,8 +73,15 @@ $(STAMP): $(SOURCES)
 	@rm -f $(STAMP)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); }
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt -e . --group dev
+	$(BIN)/python -m pip install --disable-pip-version-check -c requirements/constraints.txt -e ".[all]" --group dev
 	@printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+$(OLDEST)/.installed: $(SOURCES) requirements/lower_bounds.py | $(STAMP)
+	$(BIN)/python -m venv --clear $(OLDEST)
+	$(BIN)/python requirements/lower_bounds.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(OLDEST)/bin/python -m pip install --disable-pip-version-check -c $(OLDEST)/constraints.txt -e ".[all]" --group test
+	@touch $@
 
 # npm writes its copy of the lock file last, so that copy says that the installation is complete.
 %/node_modules/.package-lock.json: %/package-lock.json | $(STAMP)

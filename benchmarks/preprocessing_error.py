@@ -29,6 +29,7 @@ from sklearn.datasets import load_sample_image
 
 from anas_zoo.core.files import atomic_write
 from anas_zoo.core.geometry import Mode
+from anas_zoo.core.tables import markdown_table
 from anas_zoo.data import DigitsSource, eval_transform
 from anas_zoo.entry import IMAGENET, Preprocessing
 from anas_zoo.exporting import Target, export_onnx
@@ -191,11 +192,6 @@ def _medians(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
     return [statistics.median(kept) for kept in taken]
 
 
-def table(head: Sequence[str], rows: Iterator[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def report(rounds: int) -> str:
     versions = ", ".join(
         f"{name} {metadata.version(name)}" for name in ("onnxruntime", "pillow", "timm", "torch")
@@ -211,11 +207,11 @@ def report(rounds: int) -> str:
     )
     sections = [
         "## Pixels against timm's transform, in grey levels of 255",
-        table(pixels.split(" | "), pixel_errors()),
+        markdown_table(pixels.split(" | "), pixel_errors()),
         "## Logits, uint8 input against timm's transform",
-        table(logits.split(" | "), logit_errors()),
+        markdown_table(logits.split(" | "), logit_errors()),
         "## Time, one image, one thread",
-        table(costs.split(" | "), times(rounds)),
+        markdown_table(costs.split(" | "), times(rounds)),
     ]
     return f"{versions}.\n\n" + "\n\n".join(sections) + "\n"
 

@@ -21,6 +21,7 @@ from scipy.stats import kendalltau
 
 from anas_zoo.core.files import write_json
 from anas_zoo.core.progress import track
+from anas_zoo.core.tables import markdown_table
 from anas_zoo.data import ImagesAt, balanced_choice
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.search import make_problem
@@ -125,11 +126,8 @@ def by_calibration(run: Run, archs: list[Architecture], out: Path) -> list[dict[
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     keys = list(rows[0])
-    lines = ["| " + " | ".join(key.replace("_", " ") for key in keys) + " |", "|---" * len(keys) + "|"]
-    for row in rows:
-        cells = [str(row[k]) if isinstance(row[k], int) else f"{row[k]:.3f}" for k in keys]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    cells = [[str(row[k]) if isinstance(row[k], int) else f"{row[k]:.3f}" for k in keys] for row in rows]
+    return markdown_table([key.replace("_", " ") for key in keys], cells)
 
 
 def draw(path: Path, rows: list[dict[str, Any]], total: int) -> None:

@@ -1,4 +1,4 @@
-"""``anas diff``: what two entries differ in, and nothing else."""
+"""``anas diff``: what differs between two entries."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ def diff(
     b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show in what two entries differ: architecture, numbers, files, each with both values."""
+    """Show what differs between two entries: architecture, numbers and files, each with both values."""
     from anas_zoo.cli.entries import find_entry
+    from anas_zoo.zoo import Entry
     from anas_zoo.zoo.catalog import compare
     from anas_zoo.zoo.catalog.collecting import catalog_model
 
-    first, second = (catalog_model(find_entry(text), check_hashes=True) for text in (a, b))
+    first, second = (catalog_model(Entry.read(find_entry(text))) for text in (a, b))
     found = compare(first, second)
     if as_json:
         print_json(

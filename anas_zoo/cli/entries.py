@@ -1,4 +1,4 @@
-"""What several commands need to know of an entry: where it lies, and what its numbers are."""
+"""What several commands need of an entry: its folder and its numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anas_zoo.zoo import Entry
     from anas_zoo.zoo.catalog import CatalogModel
 
-__all__ = ["catalog_summary", "find_entry", "summary"]
+__all__ = ["find_entry", "summary"]
 
 
 def find_entry(text: str) -> Path:
@@ -22,11 +21,14 @@ def find_entry(text: str) -> Path:
     :class:`EntryError` for an entry that cannot be had or was altered.
     """
     from anas_zoo.core.errors import NotOnShelfError
+    from anas_zoo.core.hints import Call
     from anas_zoo.core.progress import note
     from anas_zoo.zoo.shelf import locate, resolve
 
     if Path(text).is_file():
-        raise NotOnShelfError(f"{text} is a file; give an entry's folder, or a model of the shelf: anas list")
+        raise NotOnShelfError(
+            f"{text} is a file; give an entry's folder, or a name on the shelf: ", Call("list")
+        )
     found = resolve(text)
     if not isinstance(found, Path):
         return locate(text)
@@ -35,34 +37,12 @@ def find_entry(text: str) -> Path:
     return found
 
 
-def summary(entry: Entry) -> dict[str, Any]:
-    """The numbers that tell one entry from another, as plain data.
+def summary(model: CatalogModel) -> dict[str, Any]:
+    """The numbers of an entry as plain data.
 
-    ``top1_kind`` says whether ``top1_pct`` was measured here or published by others. Multiply-adds and
-    parameters are exact; they follow from the architecture where no report has them.
+    ``top1_kind`` says whether ``top1_pct`` was measured here or published by others, ``latency_ms`` is the
+    median of one image on one thread; None stands for what is unknown.
     """
-    from anas_zoo.space import count_by_walking
-
-    config, report = entry.config, entry.report
-    macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
-    accuracy, published = report.accuracy, report.published
-    weights = config.anas.weights
-    return {
-        "name": entry.name,
-        "arch_id": config.anas.arch_id,
-        "resolution": config.arch.resolution,
-        "num_classes": config.num_classes,
-        "macs": macs,
-        "params": params,
-        "top1_pct": accuracy.top1_pct if accuracy else published.top1_pct if published else None,
-        "top1_kind": "measured" if accuracy else "published" if published else None,
-        "has_weights": entry.has_weights,
-        "weights_licence": weights.licence if weights else config.pretrained_cfg.license,
-    }
-
-
-def catalog_summary(model: CatalogModel) -> dict[str, Any]:
-    """:func:`summary` of an entry in a catalog, with what it was measured on, its latency and other names."""
     quickest = model.quickest
     return {
         "name": model.name,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
 from anas_zoo.core.text import quoted
+
+if TYPE_CHECKING:
+    from anas_zoo.zoo.catalog import Index
 
 __all__ = ["index"]
 
@@ -25,42 +28,42 @@ def index(
         bool,
         typer.Option(
             "--with-client",
-            help="Put the web client and the models beside the page, to be tried from any web server.",
+            help="Add the web client and the models, to try them from any web server.",
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make index.json and a page of a catalog: accuracy, cost and latency, a card per model, a filter.
+    """Make index.json and a page of a catalog: charts of accuracy over cost, a sortable table, cards.
 
     The page is one file that needs no network. Of the Hub only config.json, report.json and manifest.json are
     read.
     """
     from anas_zoo.core.errors import EntryError
     from anas_zoo.core.files import output_folder, write_json
+    from anas_zoo.core.hints import Call, Option
     from anas_zoo.zoo.catalog import index_folder, write_gallery
     from anas_zoo.zoo.catalog.gallery import PAGE
     from anas_zoo.zoo.catalog.hub import index_organisation
     from anas_zoo.zoo.catalog.index import INDEX
-    from anas_zoo.zoo.catalog.try_it import copy_client
 
     if source.startswith(HUB):
         author = source.removeprefix(HUB).strip("/")
         if not author or "/" in author:
-            raise EntryError(
-                f"{source}: an organisation is needed, as hf://org; one model: "
-                f"anas pull {quoted(source)} --out DIR"
-            )
+            pull = Call("pull", source, out="DIR")
+            raise EntryError(f"{source}: give an organisation, as hf://org; one model: ", pull)
         if with_client:
+            pull = Call("pull", f"{source}/NAME", out="DIR/NAME")
             raise EntryError(
-                "--with-client needs the models' files; pull them into a folder and index that: "
-                f"anas pull {quoted(source + '/NAME')} --out DIR/NAME"
+                Option("with_client"),
+                " needs the models' files; pull them into a folder and index that: ",
+                pull,
             )
         found = index_organisation(author)
     else:
         found = index_folder(Path(source))
     with output_folder(out) as staging:
         write_json(staging / INDEX, found.model_dump(mode="json"))
-        try_it = copy_client(Path(source), found, staging) if with_client else {}
+        try_it = _copy_client(Path(source), found, staging) if with_client else {}
         write_gallery(staging / PAGE, found, try_it=try_it)
     if as_json:
         left_out = found.left_out
@@ -70,3 +73,19 @@ def index(
     if with_client:
         lines.append(f"  try them: python -m http.server --bind 127.0.0.1 --directory {quoted(out)} 8000")
     print_lines(*lines)
+
+
+def _copy_client(source: Path, index: Index, out: Path) -> dict[str, str]:
+    """Copy the web client and the models that it can run into ``out``.
+
+    Returns the relative address of the page that runs a model, by the model's location.
+    """
+    from urllib.parse import quote
+
+    from anas_zoo.zoo.catalog.collecting import entries_in
+    from anas_zoo.zoo.serving import write_site
+
+    runnable = {model.location for model in index.models if model.has_weights and model.exported}
+    folders = {path.resolve().name: path for path in entries_in(source)}
+    write_site(out, {f"entries/{name}": folders[name] for name in runnable})
+    return {name: f"web/index.html?entry={quote(name, safe='')}" for name in runnable}

@@ -30,12 +30,18 @@ HEADS = [
 
 
 def list_models(
+    filter: Annotated[
+        str, typer.Argument(metavar="[PATTERN]", help="Only names of this pattern, such as 'digits_*'.")
+    ] = "*",
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="Only models whose weights are bundled.")
+    ] = False,
     folder: Annotated[
         Path | None,
         typer.Option("--in", metavar="DIR", help="List the entries in this folder instead of the shelf."),
     ] = None,
     max_mflops: Annotated[
-        float | None, typer.Option(min=0, metavar="X", help="At most so many millions of multiply-adds.")
+        float | None, typer.Option(min=0, metavar="X", help="At most this many millions of multiply-adds.")
     ] = None,
     min_top1_pct: Annotated[
         float | None,
@@ -52,29 +58,34 @@ def list_models(
         ),
     ] = None,
     licence: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Weights of this licence alone, such as apache-2.0.")
+        str | None, typer.Option(metavar="NAME", help="Only weights under this licence, such as apache-2.0.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List models with size, cost, accuracy and latency; measured accuracy first, apart from published.
 
-    Within each kind of images the most accurate comes first. A model whose accuracy or latency nobody knows
-    is left out where a limit asks for it.
+    The most accurate on each set of images comes first. A model whose accuracy or latency is unknown is left
+    out where a limit asks for it.
     """
-    from anas_zoo.cli.entries import catalog_summary
+    from anas_zoo.cli.entries import summary
     from anas_zoo.core.resources import resource_folder
-    from anas_zoo.zoo.catalog import Limits, read_folder, select
+    from anas_zoo.zoo.catalog import read_folder, select
 
-    limits = Limits(
-        max_mflops=max_mflops, min_top1_pct=min_top1_pct, max_latency_ms=max_latency_ms, licence=licence
-    )
     known = read_folder(folder or resource_folder("models"))
-    models = select(known, limits)
+    models = select(
+        known,
+        filter=filter,
+        pretrained=pretrained,
+        max_mflops=max_mflops,
+        min_top1_pct=min_top1_pct,
+        max_latency_ms=max_latency_ms,
+        licence=licence,
+    )
     if as_json:
-        print_json([catalog_summary(model) for model in models])
+        print_json([summary(model) for model in models])
         return
     if not models:
-        print_lines(f"none of {len(known)} models is within these limits")
+        print_lines(f"none of {len(known)} models matches")
         return
     for number, (title, rows) in enumerate(_groups(models).items()):
         print_lines(*([""] if number else []), title)
@@ -83,7 +94,7 @@ def list_models(
 
 
 def _groups(models: list[CatalogModel]) -> dict[str, list[list[str]]]:
-    """Rows by what their accuracy is worth; figures of different kinds stand in tables of their own."""
+    """Rows by kind of accuracy and images: figures that cannot be compared stand in separate tables."""
     groups: dict[str, list[list[str]]] = {}
     for model in models:
         title = "top-1 not known"

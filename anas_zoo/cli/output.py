@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from anas_zoo.core.tables import text_table
 from anas_zoo.core.text import printable
 
 __all__ = ["print_json", "print_lines", "print_pairs", "print_table"]
@@ -23,30 +24,12 @@ def print_lines(*lines: str) -> None:
     typer.echo("\n".join(map(printable, lines)))
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print ``rows`` under ``headers``, two spaces apart; columns of numbers stand to the right."""
-    rows = [[printable(cell) for cell in row] for row in rows]
-    columns = list(zip(headers, *rows, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    numeric = [any(map(_is_number, column[1:])) for column in columns]
-    rule = ["-" * width for width in widths]
-    for row in (headers, rule, *rows):
-        cells = [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        ]
-        typer.echo("  ".join(cells).rstrip())
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print ``rows`` under ``heads``, two spaces apart; columns of numbers stand to the right."""
+    typer.echo("\n".join(text_table(heads, rows)))
 
 
 def print_pairs(title: str, pairs: Mapping[str, str]) -> None:
     """Print a titled block of names and values."""
     width = max(map(len, pairs), default=0)
     print_lines("", title, *(f"  {name.ljust(width)}  {value}" for name, value in pairs.items()))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.replace(",", ""))  # thousands are set apart by commas
-    except ValueError:
-        return False
-    return True

@@ -16,6 +16,7 @@ from types import FrameType
 from anas_zoo.cli.messages import messages_shown
 from anas_zoo.cli.resuming import as_started
 from anas_zoo.core.errors import AnasError, DiskFullError
+from anas_zoo.core.extras import missing_package
 from anas_zoo.core.hints import as_command_line
 from anas_zoo.core.progress import print_line
 from anas_zoo.core.stopping import how_to_resume
@@ -81,6 +82,7 @@ def _fail(message: str, exit_code: int) -> int:
 
 def _explain(error: BaseException, how: str) -> int:
     """Say what went wrong in one line, and ``how`` to resume what was interrupted; returns the exit code."""
+    error = missing_package(error) or error
     if isinstance(error, AnasError):
         return _fail(f"error: {as_command_line(error.parts)}", error.exit_code)
     if isinstance(error, KeyboardInterrupt):

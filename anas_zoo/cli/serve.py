@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,19 +30,24 @@ def serve(
     ] = 8765,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
 ) -> None:
-    """Try an entry in the browser: classify images, draw digits, check the golden logits."""
+    """Try an entry in the browser: classify images, draw digits, check the golden logits.
+
+    The first time, npm fetches onnxruntime-web (about 35 MB) into the cache; a line says so beforehand.
+    """
     from anas_zoo.cli.entries import find_entry
     from anas_zoo.cli.output import print_lines
     from anas_zoo.core.progress import note
-    from anas_zoo.zoo.serving import PageServer, page_routes
+    from anas_zoo.zoo.serving import page_server, page_url, write_site
 
-    routes = page_routes(find_entry(entry))
-    with PageServer(routes, port=port) as server:
-        print_lines(f"{routes.name} is at {server.url} (Ctrl-C ends it)")
-        sys.stdout.flush()  # whoever reads the address through a pipe waits for it
-        if not no_open:
-            _open_browser(server.url)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:  # the only end there is, so nothing went wrong
-            note("anas: ended")
+    folder = find_entry(entry)
+    with tempfile.TemporaryDirectory(prefix="anas-serve-") as site:
+        write_site(Path(site), {"entry": folder})
+        with page_server(Path(site), port=port) as server:
+            print_lines(f"{entry} is at {page_url(server)} (Ctrl-C ends it)")
+            sys.stdout.flush()  # whoever reads the address through a pipe waits for it
+            if not no_open:
+                _open_browser(page_url(server))
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:  # the only end there is, so nothing went wrong
+                note("anas: ended")

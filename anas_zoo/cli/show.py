@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anas_zoo.cli.options import EntryArgument, JsonOption
-from anas_zoo.cli.output import print_json, print_lines, print_pairs
-from anas_zoo.cli.show_evidence import print_accuracies, print_cost, print_exported
+from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
@@ -19,11 +18,10 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Show an entry: its architecture, what was measured, its files, and how to load it."""
     from anas_zoo.cli.entries import find_entry, summary
     from anas_zoo.zoo import Entry
-    from anas_zoo.zoo.catalog.model import content_key
-    from anas_zoo.zoo.catalog.names import other_names
+    from anas_zoo.zoo.catalog.collecting import catalog_model
 
     found = Entry.read(find_entry(entry))
-    facts = summary(found) | {"other_names": list(other_names(content_key(found.config), found.name))}
+    facts = summary(catalog_model(found))
     sizes = {name: (found.folder / name).stat().st_size for name in found.files}
     loading = _loading_lines(entry, found)
     if as_json:
@@ -42,9 +40,7 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     print_pairs("network", _network(found, facts))
     print_pairs("input", _input(found))
     print_pairs("numbers", _numbers(facts, found.report))
-    print_accuracies(found.report)
-    print_cost(found.report)
-    print_exported(found.report)
+    _print_evidence(found.report)
     print_pairs("files", {name: f"{size:,} bytes" for name, size in sizes.items()})
     print_lines("", "to load it", *(f"  {line}" for line in loading))
 
@@ -106,6 +102,37 @@ def _numbers(facts: dict[str, Any], report: EntryReport) -> dict[str, str]:
     else:
         pairs["top-1"] = "not measured"
     return pairs
+
+
+def _print_evidence(report: EntryReport) -> None:
+    """Every further accuracy, every count of the cost, every exported file."""
+    from anas_zoo.zoo import evidence_tables
+    from anas_zoo.zoo.cost_table import cost_rows
+
+    cost = [] if report.cost is None else cost_rows(report.cost)
+    heads, files = evidence_tables.file_table(report.files)
+    tables = {
+        "further accuracies, measured": evidence_tables.measured_table(report.further_accuracy),
+        "further accuracies, published, not measured here": evidence_tables.published_table(
+            report.also_published
+        ),
+        "cost": (["what", "count", "why"], [[row.what, f"{row.count:,}", row.why] for row in cost]),
+        "exported files": (heads[:-1], [row[:-1] for row in files]),  # where they ran is below, or said there
+        "latency": evidence_tables.latency_table(report.files),
+    }
+    for title, (columns, rows) in tables.items():
+        if rows:
+            print_lines("", title)
+            print_table(columns, rows)
+    notes: dict[str, dict[str, str]] = {"int8": {}, "not run here": {}, "made and refused": report.refused}
+    for name, info in report.files.items():
+        if info.quantization is not None:
+            notes["int8"][name] = info.quantization.beside_float(info.size_bytes)
+        if info.parity is not None and info.parity.not_run_here:
+            notes["not run here"][name] = info.parity.not_run_here
+    for title, lines in notes.items():
+        if lines:
+            print_lines("", title, *(f"  {name}: {why}" for name, why in lines.items()))
 
 
 def _loading_lines(name: str, entry: Entry) -> list[str]:

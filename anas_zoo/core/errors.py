@@ -18,6 +18,7 @@
     │   ├── ParityError       a file whose logits are not what torch computes
     │   │   └── AgreementError  a file that names other classes than torch
     │   └── QuantizationError an int8 file that cannot be made, or is slower than required
+    ├── MissingPackageError   a package of an extra that is not installed (core/extras.py)
     ├── ServeError            a page that cannot be served (no npm, a port that is taken)
     └── EntryError            a published entry that is incomplete, altered or refused
         ├── NotOnShelfError   a model name that no entry has

@@ -6,7 +6,7 @@ import re
 import shlex
 import unicodedata
 
-__all__ = ["hidden_characters", "markdown", "markdown_code", "printable", "quoted"]
+__all__ = ["hidden_characters", "markdown", "markdown_code", "one_line", "printable", "quoted"]
 
 # Control characters (with them ANSI's escapes), characters without a shape (with them those that turn the
 # direction of writing round), halves of characters, separators of lines.
@@ -33,6 +33,11 @@ def printable(text: str) -> str:
     return "".join(repr(c)[1:-1] if _is_hidden(c) else c for c in text)
 
 
+def one_line(value: object) -> str:
+    """``value`` as printable text in which every run of white space is one space."""
+    return printable(" ".join(str(value).split()))
+
+
 def quoted(word: object) -> str:
     """``word`` as a shell takes it, for commands that people paste: quotes where it has a space or a #."""
     return shlex.quote(str(word))
@@ -40,10 +45,10 @@ def quoted(word: object) -> str:
 
 def markdown(text: object) -> str:
     """``text`` as Markdown that shows exactly that, on one line: no link, no HTML, no table cell."""
-    return _MARKUP.sub(lambda found: "\\" + found[0], printable(" ".join(str(text).split())))
+    return _MARKUP.sub(lambda found: "\\" + found[0], one_line(text))
 
 
 def markdown_code(text: object) -> str:
     """``text`` as a code span, in a table as well; what cannot stand in one is written otherwise."""
-    inside = printable(" ".join(str(text).split())).replace("`", "'").replace("|", "\\|")
+    inside = one_line(text).replace("`", "'").replace("|", "\\|")
     return f"`{inside}`"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.core.errors import EntryError
+from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import write_json
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, stage, track
@@ -177,5 +178,6 @@ def _report(run: Run) -> None:
         tested={row["name"]: (row, row["top1_pct"]) for row in rows},
         about={},
     )
-    draw_picture(run.folder / "front.png", view)
+    with skipped_without_extra("front.png"):
+        draw_picture(run.folder / "front.png", view)
     write_json(run.summary_file, {"entries": rows})

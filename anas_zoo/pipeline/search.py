@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from anas_zoo.core.errors import SearchError
+from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import canonical_json, sha256_bytes, sha256_file, write_json
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import warn
@@ -273,8 +274,9 @@ def _search(
         latency=latency,
     )
     view = _view(task, outcome, scoring.words)
-    draw_picture(task.out / "front.png", view)
-    write_page(task.out / "front.html", view)
+    with skipped_without_extra("front.png and front.html"):
+        draw_picture(task.out / "front.png", view)
+        write_page(task.out / "front.html", view)
     spent = {
         "evaluations": result.count,
         "failures": len(result.failures),

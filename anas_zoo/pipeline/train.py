@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from anas_zoo.core.errors import OutputError
+from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, silence
@@ -196,7 +197,8 @@ def train_stage(
         return
     with output_folder(run.supernet_folder) as staging:
         shutil.copyfile(run.training_folder / METRICS, staging / METRICS)
-        draw_training(staging / "training.png", read_metrics(run.training_folder), title=recipe.name)
+        with skipped_without_extra("training.png"):
+            draw_training(staging / "training.png", read_metrics(run.training_folder), title=recipe.name)
         save_supernet(
             staging / run.supernet_file.name,
             supernet,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
 
 from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE, resized_short_side
+from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.core.text import markdown, markdown_code
-from anas_zoo.entry import Accuracy, EntryConfig, EntryReport, FileInfo, Published, hub_licence
+from anas_zoo.entry import EntryConfig, EntryReport, FileInfo, hub_licence
 from anas_zoo.zoo.cost_table import graph_difference
+from anas_zoo.zoo.evidence_tables import file_table, latency_table, measured_table, published_table
 from anas_zoo.zoo.snippets import loading_section, transform_lines
 
 __all__ = ["NOT_MEASURED", "model_card", "stated_licence"]
@@ -51,23 +52,10 @@ _WHAT_WAS_SEEN = {
 }
 
 
-class _Ready(str):
-    """Markdown of our own making; every other text in a table is shown as it is, character by character."""
-
-
-def _cell(value: object) -> str:
-    return str(value) if isinstance(value, _Ready) else markdown(value)
-
-
 def stated_licence(card: str) -> list[str]:
     """The lines of a card's front matter that say its licence to the Hub."""
     head = card.split("\n---\n")[0].splitlines()[1:] if card.startswith("---\n") else []
     return sorted(line.rstrip() for line in head if line.startswith("license"))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
 def _front_matter(config: EntryConfig, report: EntryReport) -> str:
@@ -105,7 +93,7 @@ def _accuracy(config: EntryConfig, report: EntryReport) -> str:
         lines += [
             _WHAT_WAS_SEEN.get(a.split, _WHAT_WAS_SEEN["test"]),
             "",
-            _measured([a]),
+            markdown_table(*measured_table([a])),
         ]
     if report.further_accuracy:
         lines += [""] if lines else []
@@ -113,31 +101,13 @@ def _accuracy(config: EntryConfig, report: EntryReport) -> str:
             "Measured further, in torch, with the same weights; the network's own preprocessing is "
             f"`{config.anas.preprocessing.mode}`:",
             "",
-            _measured(report.further_accuracy),
+            markdown_table(*measured_table(report.further_accuracy)),
         ]
     figures = [*([report.published] if report.published else []), *report.also_published]
     if figures:
         lines += [""] if lines else []
-        lines += [f"Top-1 **{NOT_MEASURED}**:", "", _published(figures)]
+        lines += [f"Top-1 **{NOT_MEASURED}**:", "", markdown_table(*published_table(figures))]
     return "## Accuracy\n\n" + "\n".join(lines) if lines else ""
-
-
-def _measured(accuracies: Sequence[Accuracy]) -> str:
-    with_top5 = any(a.top5_pct is not None for a in accuracies)
-    rows: list[list[object]] = []
-    for a in accuracies:
-        top5 = [] if not with_top5 else ["–" if a.top5_pct is None else f"{a.top5_pct:.2f} %"]
-        rows.append([f"{a.top1_pct:.2f} %", *top5, a.images, a.split, a.source, a.preprocessing])
-    head = ["top-1", *(["top-5"] if with_top5 else []), "images", "split", "data", "preprocessing"]
-    return _table(head, rows)
-
-
-def _published(figures: Sequence[Published]) -> str:
-    rows = [
-        [f"{f.top1_pct:g} %", f.weights or "–", f.dataset, f.preprocessing or "not stated", f.source]
-        for f in figures
-    ]
-    return _table(["top-1", "weights", "data", "preprocessing", "published in"], rows)
 
 
 def _cost(report: EntryReport) -> str:
@@ -157,61 +127,31 @@ def _cost(report: EntryReport) -> str:
     if cost.fvcore_total is not None:
         rows.append(["fvcore's total, which also counts batch norm and pooling", f"{cost.fvcore_total:,}"])
     for operator, count in sorted((cost.fvcore_by_operator or {}).items()):
-        rows.append([_Ready(f"fvcore, {markdown_code(operator)}"), f"{count:,}"])
+        rows.append([Markdown(f"fvcore, {markdown_code(operator)}"), f"{count:,}"])
     for name, graph in sorted((cost.onnx or {}).items()):
         parts = ", ".join(f"{operator} {count:,}" for operator, count in sorted(graph.by_operator.items()))
         why = graph_difference(cost, graph)
         rows.append(
             [
-                _Ready(f"`{name}`, counted on its graph"),
+                Markdown(f"`{name}`, counted on its graph"),
                 f"{graph.macs:,} ({parts})" + (f": {why}" if why else ""),
             ]
         )
     note = "Multiply-adds are those of convolutions and linear layers, as the paper counts FLOPs."
-    return f"## Cost\n\n{note}\n\n" + _table(["what", "value"], rows)
-
-
-def _latency(info: FileInfo) -> str:
-    told = [
-        f"{t.p50_ms:.3g} / {t.p95_ms:.3g} ms ({t.runtime}, {t.provider}, {t.threads} "
-        f"thread{'s' if t.threads > 1 else ''}, batch {t.batch_size}, {t.machine})"
-        for t in info.latency
-    ]
-    return "; ".join(told) or "not measured"
+    return f"## Cost\n\n{note}\n\n" + markdown_table(["what", "value"], rows)
 
 
 def _files(report: EntryReport) -> str:
     refused = "".join(f"\n\nNot published: `{name}`. {markdown(why)}" for name, why in report.refused.items())
     if not report.files:
         return f"## Exported files{refused}" if refused else ""
-    rows = []
-    for name, info in sorted(report.files.items()):
-        p = info.parity
-        evidence = ["not validated"] * 3
-        if p is not None:
-            evidence = [
-                f"{p.top1_pct:.2f} %" if p.top1_pct is not None else "not measured",
-                f"{p.top1_agreement_pct:.2f} % of {p.images} images",
-                f"{p.max_abs_logit_diff:.2g}",
-            ]
-        size = f"{info.size_bytes / 1e6:.3g} MB"
-        rows.append(
-            [
-                _Ready(f"`{name}`"),
-                info.target,
-                size,
-                info.opset,
-                info.input,
-                *evidence,
-                _where(info),
-                _latency(info),
-            ]
-        )
-    head = ["file", "target", "size", "opset", "input", "its top-1", "agrees with torch",
-            "largest logit difference", "ran in", "latency p50 / p95"]  # fmt: skip
+    heads, rows = latency_table(report.files)
+    latency = f"\n\nLatency:\n\n{markdown_table(heads, rows)}" if rows else "\n\nLatency was not measured."
     note = "Each file was run as it lies on disk; the batch size is free."
     int8 = "".join(_quantized(name, info) for name, info in sorted(report.files.items()))
-    return f"## Exported files\n\n{note}\n\n{_table(head, rows)}{int8}{refused}"
+    return (
+        f"## Exported files\n\n{note}\n\n{markdown_table(*file_table(report.files))}{latency}{int8}{refused}"
+    )
 
 
 def _quantized(name: str, info: FileInfo) -> str:
@@ -224,15 +164,6 @@ def _quantized(name: str, info: FileInfo) -> str:
         f"\n\n`{name}` is int8: {markdown(how.beside_float(info.size_bytes))}. Its ranges come from "
         f"{markdown(how.source)}; in float stayed {markdown(kept)}."
     )
-
-
-def _where(info: FileInfo) -> str:
-    """What ran a file when it was validated, and whether that is what it is for."""
-    if info.parity is None:
-        return "not run"
-    lacking = info.parity.not_run_here
-    told = info.parity.runtime or "not stated"
-    return told if lacking is None else f"{told}; not run where it is meant to: {lacking}"
 
 
 _ON_WHITE = (
@@ -274,7 +205,7 @@ def _architecture(config: EntryConfig) -> str:
         ["kernel size", " ".join(map(str, arch.kernel_size))],
         ["expand ratio", " ".join(map(str, arch.expand_ratio))],
     ]
-    return "## Architecture\n\n" + _table(["dimension", "choice"], rows)
+    return "## Architecture\n\n" + markdown_table(["dimension", "choice"], rows)
 
 
 def _lineage(config: EntryConfig) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from anas_zoo.core.files import atomic_write, write_json
 from anas_zoo.core.schema import Schema, parse, read_yaml
+from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.entry import (
     CARD,
     CONFIG,
@@ -112,10 +113,8 @@ def shelf_readme(folder: Path) -> str:
         "config-only entries, which have no weights, and this page are made by "
         "`python -m anas_zoo.zoo.config_only models/`.",
         "",
-        "| name | input | MFLOPs (multiply-adds) | parameters | top-1, measured here "
-        "| top-1, published by the authors, not measured here | weights |",
-        "|---|---|---|---|---|---|---|",
     ]
+    rows: list[list[object]] = []
     for entry in sorted(
         entries, key=lambda e: (not e.has_weights, e.report.cost.macs if e.report.cost else 0)
     ):
@@ -124,17 +123,27 @@ def shelf_readme(folder: Path) -> str:
             *([entry.report.published] if entry.report.published else []),
             *entry.report.also_published,
         ]
-        cells = [
-            f"[{entry.name}]({entry.folder.name}/{CARD})",
-            f"{entry.config.arch.resolution}²",
-            f"{cost.macs / 1e6:.2f}" if cost else "–",
-            f"{cost.params:,}" if cost else "–",
-            f"{measured.top1_pct:.2f} % ({measured.source})" if measured else "–",
-            ", ".join(f"{f.top1_pct:g} % ({f.weights or f.source})" for f in figures) or "–",
-            (entry.config.anas.weights.licence or "–") if entry.config.anas.weights else "import them",
-        ]
-        lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(
+            [
+                Markdown(f"[{entry.name}]({entry.folder.name}/{CARD})"),
+                f"{entry.config.arch.resolution}²",
+                f"{cost.macs / 1e6:.2f}" if cost else "–",
+                f"{cost.params:,}" if cost else "–",
+                f"{measured.top1_pct:.2f} % ({measured.source})" if measured else "–",
+                ", ".join(f"{f.top1_pct:g} % ({f.weights or f.source})" for f in figures) or "–",
+                (entry.config.anas.weights.licence or "–") if entry.config.anas.weights else "import them",
+            ]
+        )
+    heads = [
+        "name",
+        "input",
+        "MFLOPs (multiply-adds)",
+        "parameters",
+        "top-1, measured here",
+        "top-1, published by the authors, not measured here",
+        "weights",
+    ]
+    return "\n".join([*lines, markdown_table(heads, rows)]) + "\n"
 
 
 def write_shelf(folder: Path) -> list[Path]:

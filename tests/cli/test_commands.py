@@ -224,7 +224,7 @@ def test_list_keeps_limits_and_lists_folders(entry: Path, capsys: pytest.Capture
         succeeded(capsys, "list", "--max-mflops", "0.3", "--max-latency-ms", "0.06", "--json")
     )
     assert [(model["name"], model["top1_kind"]) for model in models] == [("digits_s", "measured")]
-    assert succeeded(capsys, "list", "--min-top1-pct", "99.9") == "none of 12 models is within these limits\n"
+    assert succeeded(capsys, "list", "--min-top1-pct", "99.9") == "none of 12 models matches\n"
     text = succeeded(capsys, "list", "--licence", "CC-BY-NC-4.0")
     assert text.startswith("top-1 published for ImageNet-1k, not measured here\n")
     assert "alphanet_a0, smallest of attentive_nas" in text
@@ -269,7 +269,7 @@ def test_show_tells_everything_of_the_files(
     assert told[:4] == ["model.onnx", "tensorrt-fp16", "fp16", "uint8-nhwc"]
     assert ["model.onnx:", "no", "such", "runtime"] in lines
     assert ["model.int8.onnx:", "slower", "than", "float"] in lines
-    assert any(words[1:5] == ["88.25", "measured", "16", "elsewhere"] for words in lines)
+    assert any(words[2:7] == ["88.25", "%", "16", "test", "elsewhere"] for words in lines)
 
 
 def test_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,8 +281,8 @@ def test_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [model["name"] for model in index["models"]][:2] == ["digits_l", "digits_m"]
     assert "already holds" in refused(capsys, "index", shelf, "--out", tmp_path / "out")
     for source, said in [
-        ("hf://org/name", "an organisation is needed"),
-        ("hf://", "an organisation is needed"),
+        ("hf://org/name", "give an organisation"),
+        ("hf://", "give an organisation"),
         ("nowhere", "no such folder"),
     ]:
         assert said in refused(capsys, "index", source, "--out", tmp_path / "other")

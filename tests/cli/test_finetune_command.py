@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from command_line import files_below, refused, succeeded
+from letters import write_letters
 
 from anas_zoo.cli import main
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-from letters import write_letters
 
 QUICK = ["--set", "train.epochs=2", "--set", "train.batch_size=16", "--set", "threads=1"]
 

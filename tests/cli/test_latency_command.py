@@ -1,18 +1,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from command_line import files_below, refused
+from latency_files import CLASSES, Stored
 
 from anas_zoo.cli import main
 from anas_zoo.space import SearchSpace
-
-sys.path.append(str(Path(__file__).parents[1] / "pipeline"))  # the files made up for the stage serve here too
-
-from latency_files import CLASSES, Stored
 
 
 @pytest.fixture(scope="module")

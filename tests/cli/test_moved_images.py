@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from command_line import refused, succeeded
+from letters import write_letters
 
 from anas_zoo.core.errors import OutputError
 from anas_zoo.nets import Supernet, save_supernet
@@ -19,9 +19,6 @@ from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.zoo import Entry
 from anas_zoo.zoo.shelf import entry_folder
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-from letters import write_letters
 
 RECIPE = {
     "name": "mine",
@@ -65,6 +62,7 @@ def place(run: Path) -> str | None:
     return found if found is None else str(found)
 
 
+@pytest.mark.slow
 def test_each_stage_is_told_of_moved_images_and_those_after_it_know(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +113,7 @@ def test_data_where_there_is_no_run(project: Path, capsys: pytest.CaptureFixture
     assert "--data goes with the folder of a run" in refused(capsys, *words)
 
 
+@pytest.mark.slow
 def test_a_training_is_resumed_with_moved_images(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,7 +103,7 @@ def test_no_command_shows_the_help_and_fails(capsys: pytest.CaptureFixture[str])
         (["list", "--jsn"], "no option '--jsn' (did you mean '--json'?)"),
         (["list", "--min-top1", "97"], "(did you mean '--min-top1-pct'?)"),
         (["import", "authors", "x", "--images", "y"], "(did you mean '--data'?)"),
-        (["list", "extra"], "Got unexpected extra argument"),
+        (["list", "a", "extra"], "Got unexpected extra argument"),
         (["predictr"], "no command 'predictr' (did you mean 'predictor'?); see: anas --help"),
         (["predictor", "ft"], "no command 'ft' (did you mean 'fit'?); see: anas predictor --help"),
         (

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import refused
+from latency_records import model_of
 from searching_digits import make_run
 
 from anas_zoo.cli import main
@@ -23,9 +24,6 @@ from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.latency_trust import Bars, Here
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "profiling"))
-from latency_records import model_of
 
 SPACE = SearchSpace.load("digits")
 SMALL = ("--evaluations", "12", "--device", "cpu")
@@ -64,6 +62,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
+@pytest.mark.slow
 def test_a_machine_of_another_speed_is_noticed_scaled_and_resumed_the_same(
     run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

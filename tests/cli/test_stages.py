@@ -105,6 +105,7 @@ def test_wrong_inputs_are_one_line(
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_images_without_a_recipe_get_the_one_for_images_and_a_note(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

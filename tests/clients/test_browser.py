@@ -1,20 +1,16 @@
-"""The web client as a person uses it: `anas serve`, and a real Chromium that looks at the page."""
+"""The web client as a person uses it: a real Chromium that looks at the page `anas serve` gives out."""
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
-import signal
-import subprocess
-import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from chromium import running_chromium
 from javascript import need_packages
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -23,63 +19,38 @@ from sklearn.datasets import load_digits, load_sample_image
 
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import Classifier
+from anas_zoo.zoo.serving import page_server, page_url, write_site
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 SHELF = resource_folder("models")
-PROGRAM = [sys.executable, "-m", "anas_zoo.cli"]
 PATIENCE_MS = 60_000
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as running:
-        yield running
-
-
 @contextmanager
-def served(entry: str | Path) -> Iterator[str]:
-    """The address at which ``anas serve`` offers the entry."""
+def opened(browser: Browser, entry: Path, folder: Path) -> Iterator[Page]:
+    """The page of ``entry``, ready; in the end nothing may have gone wrong or come from elsewhere."""
     need_packages("web")
-    command = [*PROGRAM, "serve", str(entry), "--no-open", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        try:
-            assert " is at http://" in said, process.communicate(timeout=60)
-            yield said.split()[3]
-        finally:
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "anas: ended\n")
-
-
-@contextmanager
-def opened(browser: Browser, url: str) -> Iterator[Page]:
-    """The page at ``url``, ready; in the end nothing may have gone wrong or come from elsewhere."""
-    page = browser.new_page(viewport={"width": 1100, "height": 900})
-    page.set_default_timeout(PATIENCE_MS)
+    write_site(folder, {"entry": entry})
     wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type != "log" else None)
-    page.on("request", lambda request: None if request.url.startswith(url) else wrong.append(request.url))
-    page.goto(url)
-    expect(page.locator("#status")).to_contain_text("Ready", timeout=PATIENCE_MS)
-    yield page
-    page.close()
+    with page_server(folder, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            home = page_url(server).removesuffix("web/")
+            page = browser.new_page(viewport={"width": 1100, "height": 900})
+            page.set_default_timeout(PATIENCE_MS)
+            page.on("pageerror", lambda error: wrong.append(str(error)))
+            page.on("console", lambda said: wrong.append(said.text) if said.type != "log" else None)
+            page.on("request", lambda asked: None if asked.url.startswith(home) else wrong.append(asked.url))
+            page.goto(page_url(server))
+            expect(page.locator("#status")).to_contain_text("Ready", timeout=PATIENCE_MS)
+            yield page
+            page.close()
+        finally:
+            server.shutdown()
+            thread.join()
     assert wrong == []
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with served("digits_m") as address:
-        yield address
-
-
-@pytest.fixture
-def entry(tmp_path: Path) -> Path:
-    """A copy of a published entry, to be changed."""
-    return Path(shutil.copytree(SHELF / "digits_s", tmp_path / "digits_s"))
 
 
 def draw(page: Page, *points: tuple[float, float]) -> None:
@@ -91,26 +62,6 @@ def draw(page: Page, *points: tuple[float, float]) -> None:
         if index == 0:
             page.mouse.down()
     page.mouse.up()
-
-
-def test_a_digit_drawn_with_the_mouse_is_recognised(browser: Browser, url: str) -> None:
-    with opened(browser, url) as page:
-        expect(page).to_have_title("digits_m · anas-zoo")
-        expect(page.locator("#summary")).to_contain_text("10 classes")
-        draw(page, (0.38, 0.28), (0.52, 0.12), (0.52, 0.88))
-        expect(page.locator("#answer")).to_contain_text("1")
-        assert page.locator("#answer").inner_text().split()[0] == "1"
-        assert page.locator("#classes li").count() == 5
-        expect(page.locator("#timing")).to_contain_text("network ")
-        expect(page.locator("#seen-text")).to_contain_text("what the network sees")
-        page.get_by_role("button", name="Clear").click()
-        expect(page.locator("#result")).to_be_hidden()
-        draw(page, (0.28, 0.12), (0.72, 0.12), (0.45, 0.9))
-        draw(page, (0.35, 0.5), (0.66, 0.5))
-        expect(page.locator("#answer")).to_contain_text("7")
-        page.get_by_role("button", name="Undo").click()
-        page.get_by_role("button", name="Undo").click()
-        expect(page.locator("#empty")).to_have_text("Nothing yet.")
 
 
 def write_images(folder: Path) -> list[Path]:
@@ -129,10 +80,13 @@ def write_images(folder: Path) -> list[Path]:
     return paths
 
 
-def test_image_files_get_the_classes_that_python_gives(browser: Browser, url: str, tmp_path: Path) -> None:
+def test_images_get_the_classes_that_python_gives(browser: Browser, tmp_path: Path) -> None:
     paths = write_images(tmp_path / "images")
+    (tmp_path / "cut.png").write_bytes(paths[0].read_bytes()[:60])
     wanted = Classifier(SHELF / "digits_m").predict(paths)
-    with opened(browser, url) as page:
+    with opened(browser, SHELF / "digits_m", tmp_path / "site") as page:
+        page.get_by_label("Open a file").set_input_files(tmp_path / "cut.png")
+        expect(page.locator("#empty")).to_have_text("cut.png: the PNG is cut off")
         for path, best in zip(paths, wanted, strict=True):
             page.get_by_label("Open a file").set_input_files(path)
             expect(page.locator("#whole-text")).to_contain_text(path.name)
@@ -140,73 +94,35 @@ def test_image_files_get_the_classes_that_python_gives(browser: Browser, url: st
             assert [row[0] for row in rows] == [one.label for one in best], path.name
             percents = [float(row[1]) for row in rows]
             assert percents == pytest.approx([one.probability_pct for one in best], abs=0.051), path.name
-
-
-@pytest.mark.parametrize(
-    ("event", "holder"), [("DragEvent", "dataTransfer"), ("ClipboardEvent", "clipboardData")]
-)
-def test_images_may_be_dropped_and_pasted(
-    event: str, holder: str, browser: Browser, url: str, tmp_path: Path
-) -> None:
-    content = base64.b64encode(write_images(tmp_path / "images")[0].read_bytes()).decode()
-    script = """([content, event, holder]) => {
-        const data = new DataTransfer();
-        data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], "given.png"));
-        const name = event === "DragEvent" ? "drop" : "paste";
-        const options = { [holder]: data, bubbles: true, cancelable: true };
-        document.body.dispatchEvent(new window[event](name, options));
-    }"""
-    with opened(browser, url) as page:
-        page.evaluate(script, [content, event, holder])
-        expect(page.locator("#whole-text")).to_contain_text("given.png, 8")
-        expect(page.locator("#answer")).to_contain_text("3")
-
-
-def test_a_file_that_is_no_image_is_one_line(browser: Browser, url: str, tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("no image")
-    (tmp_path / "cut.png").write_bytes(write_images(tmp_path / "images")[0].read_bytes()[:60])
-    with opened(browser, url) as page:
-        page.get_by_label("Open a file").set_input_files(tmp_path / "notes.txt")
-        expect(page.locator("#empty")).to_have_text("notes.txt: not an image that this browser can read")
-        page.get_by_label("Open a file").set_input_files(tmp_path / "cut.png")
-        expect(page.locator("#empty")).to_have_text("cut.png: the PNG is cut off")
-        draw(page, (0.5, 0.1), (0.5, 0.9))
-        expect(page.locator("#answer")).to_contain_text("1")
-
-
-@pytest.mark.parametrize("name", ["digits_s", "digits_l"])
-def test_the_golden_check_passes(name: str, browser: Browser) -> None:
-    with served(name) as address, opened(browser, address) as page:
         page.get_by_role("button", name="Run the golden check").click()
         expect(page.locator("#verdict.good")).to_contain_text("OK: 8 images, largest difference of a logit ")
 
 
-def test_the_golden_check_fails_on_other_logits(browser: Browser, entry: Path) -> None:
+@pytest.mark.slow
+def test_a_digit_drawn_on_a_narrow_screen_is_recognised(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, SHELF / "digits_m", tmp_path / "site") as page:
+        page.set_viewport_size({"width": 320, "height": 700})
+        draw(page, (0.28, 0.12), (0.72, 0.12), (0.45, 0.9))
+        draw(page, (0.35, 0.5), (0.66, 0.5))
+        expect(page.locator("#answer")).to_contain_text("7")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        page.get_by_role("button", name="Undo").click()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.locator("#empty")).to_have_text("Nothing yet.")
+
+
+@pytest.mark.slow
+def test_an_entry_of_anybody_is_text_and_fails_its_check(browser: Browser, tmp_path: Path) -> None:
+    entry = Path(shutil.copytree(SHELF / "digits_s", tmp_path / "digits_s"))
+    config = json.loads((entry / "config.json").read_text())
+    labels = [f"<img src=x onerror=alert({digit})><b>{digit}</b>" for digit in range(10)]
+    (entry / "config.json").write_text(json.dumps(config | {"label_names": labels}))
     tensors = load_file(entry / "golden.safetensors")
     tensors["logits"][3, 7] += 0.01
     save_file(tensors, entry / "golden.safetensors")
-    with served(entry) as address, opened(browser, address) as page:
-        page.get_by_role("button", name="Run the golden check").click()
-        expect(page.locator("#verdict.bad")).to_contain_text(
-            "FAILED: 8 images, largest difference of a logit 1.0e-2"
-        )
-
-
-def test_texts_of_an_entry_are_never_markup(browser: Browser, entry: Path, tmp_path: Path) -> None:
-    path = entry / "config.json"
-    config = json.loads(path.read_text())
-    labels = [f"<img src=x onerror=alert({digit})><b>{digit}</b>" for digit in range(10)]
-    path.write_text(json.dumps(config | {"label_names": labels}))
-    with served(entry) as address, opened(browser, address) as page:
-        expect(page.locator("#drawing")).to_be_hidden()  # whose classes are not known to be digits
+    with opened(browser, entry, tmp_path / "site") as page:
         page.get_by_label("Open a file").set_input_files(write_images(tmp_path / "images")[0])
         expect(page.locator("#answer")).to_contain_text("<img src=x onerror=alert(3)><b>3</b>")
         assert page.locator("main img, main b").count() == 0
-
-
-def test_a_narrow_screen_needs_no_scrolling_sideways(browser: Browser, url: str) -> None:
-    with opened(browser, url) as page:
-        page.set_viewport_size({"width": 320, "height": 700})
-        draw(page, (0.5, 0.1), (0.5, 0.9))
-        expect(page.locator("#answer")).to_contain_text("1")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        page.get_by_role("button", name="Run the golden check").click()
+        expect(page.locator("#verdict.bad")).to_contain_text("FAILED: 8 images, largest difference")

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from javascript import run_cases
 from PIL import Image
-from png_files import CHANNELS, write_png
+from PIL.PngImagePlugin import PngInfo
 from sklearn.datasets import load_sample_image
 
 from anas_zoo.core.geometry import Transparency
 from anas_zoo.core.images import opaque, read_image
 
 ORIENTATION = 0x0112
-DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 
 
 @pytest.fixture(scope="module")
@@ -39,41 +38,21 @@ def assert_read_as_here(folder: Path, paths: list[Path]) -> None:
         np.testing.assert_array_equal(np.fromfile(result["file"], np.uint8), want.ravel(), path.name)
 
 
-def test_png_of_every_kind(tmp_path: Path) -> None:
-    rng, paths = np.random.default_rng(0), []
-    kinds = [(colour, depth) for colour, depths in DEPTHS.items() for depth in depths]
-    for (colour, depth), interlaced, (width, height) in itertools.product(
-        kinds, (False, True), ((1, 1), (2, 3), (5, 1), (19, 14))
-    ):
-        samples = rng.integers(0, 2**depth, (height, width, CHANNELS[colour]))
-        extra = ((b"PLTE", rng.bytes(3 * 2**depth)),) if colour == 3 else ()
-        path = tmp_path / f"{colour}-{depth}-{interlaced}-{width}x{height}.png"
-        write_png(path, samples, depth=depth, colour=colour, interlaced=interlaced, extra=extra)
-        paths.append(path)
-    (work := tmp_path / "work").mkdir()
-    assert_read_as_here(work, paths)
-
-
-def test_png_with_transparency_and_profiles(tmp_path: Path, photo: Image.Image) -> None:
+def test_png_of_every_kind(tmp_path: Path, photo: Image.Image) -> None:
     grey = photo.convert("L")
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        photo.convert(mode).save(tmp_path / f"{mode}.png")
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
+    for bits in (1, 2, 4):
+        photo.quantize(2**bits).save(tmp_path / f"palette{bits}.png", bits=bits)
     photo.quantize(16).save(tmp_path / "palette.png", transparency=bytes(range(0, 256, 16)))
     photo.save(tmp_path / "colour.png", transparency=photo.getpixel((3, 3)))
     grey.save(tmp_path / "grey.png", transparency=grey.getpixel((3, 3)))
-    photo.putalpha(grey)
-    photo.save(tmp_path / "alpha.png")
-    for (colour, depth), key in itertools.product(
-        [(0, 1), (0, 2), (0, 4), (0, 8), (0, 16), (2, 8), (2, 16)], ([1, 0, 3], [257, 514, 65535])
-    ):
-        samples = np.array(key)[: 1 if colour == 0 else 3] % 2**depth
-        pixels = np.stack([samples, samples * 0, samples[::-1]])[None]
-        levels = [int(sample) for sample in samples]
-        extra = ((b"tRNS", struct.pack(f">{len(levels)}H", *levels)),)
-        name = tmp_path / f"key-{colour}-{depth}-{key[0]}.png"
-        write_png(name, pixels, depth=depth, colour=colour, extra=extra)
-    palette = ((b"PLTE", bytes(range(12))), (b"tRNS", b"\x00\x80"))
-    write_png(tmp_path / "few.png", np.array([[[0], [1], [2], [3]]]), depth=2, colour=3, extra=palette)
-    gamma = ((b"gAMA", struct.pack(">I", 100_000)),)  # which browsers would apply, and Pillow does not
-    write_png(tmp_path / "gamma.png", np.asarray(grey, np.int64)[..., None], depth=8, colour=0, extra=gamma)
+    (alpha := photo.copy()).putalpha(grey)
+    alpha.save(tmp_path / "alpha.png")
+    gamma = PngInfo()
+    gamma.add(b"gAMA", struct.pack(">I", 100_000))  # which browsers would apply, and Pillow does not
+    grey.save(tmp_path / "gamma.png", pnginfo=gamma)
     (work := tmp_path / "work").mkdir()
     assert_read_as_here(work, sorted(tmp_path.glob("*.png")))
 
@@ -101,19 +80,15 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-400])
 
 
-def _flipped(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
+def _overwritten(path: Path) -> None:
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:half] + b"\xff" * 99 + data[half + 99 :])
 
 
 def _huge(path: Path) -> None:
-    write_png(path, np.zeros((1, 1, 3), np.int64), depth=8, colour=2)
     data = bytearray(path.read_bytes())
     data[16:24] = struct.pack(">II", 100_000, 100_000)
-    import zlib
-
-    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     path.write_bytes(data)
 
 
@@ -126,11 +101,10 @@ def _huge_jpeg(path: Path) -> None:
 
 UNREADABLE: list[tuple[str, Callable[[Path], Any], str]] = [
     ("png", _cut, "the PNG is cut off"),
-    ("png", _flipped, 'the PNG is damaged (checksum of "IDAT")'),
+    ("png", _overwritten, "the PNG is damaged"),
     ("png", _huge, "the image is too large (100000 × 100000 pixels)"),
     ("jpg", _huge_jpeg, "the image is too large (10000 × 9000 pixels)"),
     ("jpg", _cut, "the JPEG is cut off"),
-    ("jpg", lambda path: path.write_bytes(path.read_bytes()[:30]), "the JPEG is cut off or damaged"),
     ("jpg", lambda path: Image.new("CMYK", (4, 4)).save(path), "a CMYK JPEG; convert it to RGB first"),
     ("gif", lambda path: None, "neither PNG nor JPEG; convert it first"),
     ("png", lambda path: path.write_bytes(b""), "neither PNG nor JPEG; convert it first"),
@@ -147,4 +121,4 @@ def test_an_unreadable_image_is_one_line_that_names_it(tmp_path: Path, photo: Im
     (work := tmp_path / "work").mkdir()
     results = run_cases(work, [{"do": "read", "path": str(path)} for path in paths])
     wanted = [f"{path}: {why}" for path, (_, _, why) in zip(paths, UNREADABLE, strict=True)]
-    assert [result["error"] for result in results] == wanted
+    assert [result.get("error") for result in results] == wanted

@@ -41,7 +41,7 @@ def test_resizing_is_pillows_to_the_last_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pairs = [
         *itertools.product(SOURCES, TARGETS),
-        *((random_sides(rng), random_sides(rng)) for _ in range(60)),
+        *((random_sides(rng), random_sides(rng)) for _ in range(15)),
     ]
     images = [image_of(rng, *source) for source, _ in pairs]
     cases = [
@@ -77,19 +77,6 @@ def test_a_part_of_a_resized_image_is_what_pillow_has_there(tmp_path: Path) -> N
         assert np.fromfile(result["file"], np.uint8).tobytes() == want.tobytes(), case
 
 
-def test_a_strip_is_not_enlarged_as_a_whole(tmp_path: Path) -> None:
-    # Which no memory could hold: 256 million pixels by 256.
-    images = [np.full(shape, 7, np.uint8) for shape in ((1, 1_000_000, 3), (1_000_000, 1, 3))]
-    infos = [Preprocessing(interpolation=name) for name in ("bicubic", "nearest")]
-    cases: list[dict[str, Any]] = [
-        {"do": "preprocess", "image": index, "info": info.model_dump(mode="json") | {"resolution": 224}}
-        for index, info in itertools.product(range(2), infos)
-    ]
-    for case, result in zip(cases, run_cases(tmp_path, cases, images), strict=True):
-        want = preprocess(Image.fromarray(images[case["image"]]), infos[0], 224)
-        assert np.array_equal(np.fromfile(result["file"], np.float32), want.ravel())
-
-
 def preprocessing_cases(rng: np.random.Generator, mode: str) -> tuple[list[Pixels], list[dict[str, Any]]]:
     images, cases = [], []
     ways = [(crop_pct, name) for crop_pct in (1.0, 0.875, 0.9) for name in FILTERS]
@@ -113,12 +100,3 @@ def test_the_networks_input_is_the_packages(mode: str, tolerance: float, tmp_pat
         want = preprocess(Image.fromarray(images[case["image"]]), Preprocessing(**info), resolution)
         got = np.fromfile(result["file"], np.float32).reshape(want.shape)
         np.testing.assert_allclose(got, want, rtol=0, atol=tolerance, err_msg=str(case))
-
-
-def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
-    info = Preprocessing().model_dump(mode="json") | {"mode": "squash", "resolution": 4}
-    image = np.zeros((4, 4, 3), np.uint8)
-    (result,) = run_cases(tmp_path, [{"do": "preprocess", "image": 0, "info": info}], [image])
-    assert result == {
-        "error": "preprocessing mode 'squash' is unknown to this client; it knows native, reference"
-    }

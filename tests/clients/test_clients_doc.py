@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from javascript import need_packages
 
 from anas_zoo.zoo.serving.node import node_program
@@ -25,20 +26,19 @@ def run(*words: str) -> str:
     return done.stdout
 
 
-def test_the_commands_and_the_program_print_what_is_said(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_commands_and_the_program_run_and_see_a_three(tmp_path: Path) -> None:
     need_packages("node")
     image = str(tmp_path / "three.png")
     programs = {"node": str(node_program()), ".venv/bin/python": sys.executable}
-    printed, ran = "", 0
+    printed = []
     for line in "".join(text for language, text in BLOCKS if language == "sh").splitlines():
         program, *words = shlex.split(line.replace("/tmp/three.png", image))
         if program != "npm":  # which needs the registry; `make setup` has done it
-            printed, ran = printed + run(programs[program], *words), ran + 1
-    assert ran == 3
-    (said,) = [text.replace("/tmp/three.png", image) for language, text in BLOCKS if language == ""]
-    # Other processors sum in another order: the last digits of the difference are their own.
-    numbers = r"largest difference \S+, allowed"
-    assert re.sub(numbers, "", printed) == re.sub(numbers, "", said)
+            printed.append(run(programs[program], *words))
+    check, _, classes = printed
+    assert check.rstrip().endswith("OK")
+    assert classes.splitlines()[1].endswith("%  3")
 
     (program,) = [text.replace("/tmp/three.png", image) for language, text in BLOCKS if language == "js"]
     assert "label: '3'" in run(programs["node"], "--input-type=module", "--eval", program)

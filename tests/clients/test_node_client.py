@@ -20,7 +20,6 @@ from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import Classifier
 
 SHELF = resource_folder("models")
-DIGITS = ("digits_s", "digits_m", "digits_l")
 
 
 @pytest.fixture
@@ -40,37 +39,31 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return paths
 
 
-@pytest.mark.parametrize("name", DIGITS)
-def test_the_golden_check_passes(name: str) -> None:
-    done = classify(SHELF / name, "--check", "--json")
+def test_the_golden_check_passes() -> None:
+    done = classify(SHELF / "digits_s", "--check", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
-    golden = load_file(SHELF / name / "golden.safetensors")["logits"]
-    parity = json.loads((SHELF / name / "report.json").read_text())["files"]["model.onnx"]["parity"]
+    golden = load_file(SHELF / "digits_s" / "golden.safetensors")["logits"]
+    parity = json.loads((SHELF / "digits_s" / "report.json").read_text())["files"]["model.onnx"]["parity"]
     allowed = 1e-4 * np.abs(golden).max() + 2 * parity["max_abs_logit_diff"]
     assert result.pop("allowed") == pytest.approx(allowed, rel=1e-6)
     assert 0 <= result.pop("max_abs_diff") < 1e-4
-    assert result == {"entry": name, "file": "model.onnx", "ok": True, "golden_images": len(golden)}
-
-
-def test_the_golden_check_says_so_in_one_line(entry: Path) -> None:
-    done = classify(entry, "--check")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("digits_s: 8 golden images, largest difference ")
-    assert done.stdout.endswith(": OK\n")
+    assert result == {"entry": "digits_s", "file": "model.onnx", "ok": True, "golden_images": len(golden)}
+    said = classify(SHELF / "digits_s", "--check").stdout
+    assert said.startswith("digits_s: 8 golden images, largest difference ")
+    assert said.endswith(": OK\n")
 
 
 def test_classes_are_those_of_python(pictures: list[Path]) -> None:
-    for name in DIGITS:
-        done = classify(SHELF / name, *pictures, "--json", "--top", "3")
-        assert (done.returncode, done.stderr) == (0, "")
-        results = json.loads(done.stdout)
-        assert [result["image"] for result in results] == [str(path) for path in pictures]
-        for result, best in zip(results, Classifier(SHELF / name).predict(pictures, top_k=3), strict=True):
-            got = result["predictions"]
-            assert [(one["index"], one["label"]) for one in got] == [(one.index, one.label) for one in best]
-            percents = [one.probability_pct for one in best]
-            assert [one["probability_pct"] for one in got] == pytest.approx(percents, abs=1e-3)
+    done = classify(SHELF / "digits_m", *pictures, "--json", "--top", "3")
+    assert (done.returncode, done.stderr) == (0, "")
+    results = json.loads(done.stdout)
+    assert [result["image"] for result in results] == [str(path) for path in pictures]
+    for result, best in zip(results, Classifier(SHELF / "digits_m").predict(pictures, top_k=3), strict=True):
+        got = result["predictions"]
+        assert [(one["index"], one["label"]) for one in got] == [(one.index, one.label) for one in best]
+        percents = [one.probability_pct for one in best]
+        assert [one["probability_pct"] for one in got] == pytest.approx(percents, abs=1e-3)
 
 
 def test_transparent_parts_are_taken_as_the_entry_says(entry: Path, tmp_path: Path) -> None:
@@ -111,23 +104,12 @@ def shifted_logits(entry: Path) -> None:
     save_file(tensors, entry / "golden.safetensors")
 
 
-def undefined_logits(entry: Path) -> None:
-    tensors = load_file(entry / "golden.safetensors")
-    tensors["logits"][0, 0] = np.nan
-    save_file(tensors, entry / "golden.safetensors")
-
-
-@pytest.mark.parametrize("spoil", [shifted_logits, undefined_logits])
-def test_the_golden_check_fails_on_other_logits(spoil: Callable[[Path], None], entry: Path) -> None:
-    spoil(entry)
+def test_the_golden_check_fails_on_other_logits(entry: Path) -> None:
+    shifted_logits(entry)
     done = classify(entry, "--check", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["ok"] is False
     assert done.stderr == f"classify: error: {entry}: model.onnx does not give the golden logits\n"
-
-
-def no_report(entry: Path) -> None:
-    (entry / "report.json").unlink()
 
 
 def other_model(entry: Path) -> None:
@@ -136,10 +118,6 @@ def other_model(entry: Path) -> None:
 
 def unknown_mode(entry: Path) -> None:
     change_json(entry / "config.json", lambda config: config["anas"]["preprocessing"].update(mode="squash"))
-
-
-def unknown_transparency(entry: Path) -> None:
-    change_json(entry / "config.json", lambda c: c["anas"]["preprocessing"].update(transparency="mean"))
 
 
 def unknown_format(entry: Path) -> None:
@@ -157,11 +135,6 @@ def way_out(entry: Path) -> None:
     change_json(entry / "report.json", change)
 
 
-def short_golden(entry: Path) -> None:
-    tensors = load_file(entry / "golden.safetensors")
-    save_file({"images": tensors["images"]}, entry / "golden.safetensors")
-
-
 def cut_golden(entry: Path) -> None:
     path = entry / "golden.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
@@ -170,20 +143,11 @@ def cut_golden(entry: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (no_report, "report.json: no such file; give the folder of a published entry"),
         (other_model, "model.onnx is not the file that report.json measured (SHA-256 differs)"),
         (unknown_mode, "preprocessing mode 'squash' is unknown to this client; it knows native, reference"),
-        (
-            unknown_transparency,
-            'config.json: anas.preprocessing cannot be used: transparency "mean"',
-        ),
         (unknown_format, "config.json: anas.format is 3, not 1 or 2"),
         (few_labels, "config.json: label_names are not 10 texts"),
         (way_out, 'the entry has no exported file "../model.onnx"; it has ../model.onnx'),
-        (
-            short_golden,
-            "golden.safetensors: images [8,3,6,6], logits absent; (N, 3, 6, 6) and (N, 10) expected",
-        ),
         (cut_golden, 'golden.safetensors: not a safetensors file ("logits" lies outside of it)'),
     ],
 )
@@ -211,18 +175,10 @@ def test_labels_cannot_steer_the_terminal(entry: Path, pictures: list[Path]) -> 
     assert "\N{REPLACEMENT CHARACTER}[31m" in done.stdout
 
 
-def test_an_unreadable_image_means_no_result(pictures: list[Path], tmp_path: Path) -> None:
-    done = classify(SHELF / "digits_s", pictures[0], tmp_path / "none.png")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"classify: error: {tmp_path / 'none.png'}: no such file\n"
-
-
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ([], "no ENTRY given"),
         (["entry"], "no IMAGE given"),
-        (["entry", "a.png", "--check"], "--check takes no images"),
         (["entry", "a.png", "--top", "0"], "--top is '0', not a number from 1"),
         (["entry", "a.png", "--best"], "Unknown option '--best'"),
     ],
@@ -246,5 +202,4 @@ def test_drawn_digits_are_recognised(tmp_path: Path) -> None:
         scan = np.fromfile(result["file"], np.uint8).reshape(8, 8, 3)
         assert 300 * 255 < 16 * scan[..., 0].astype(int).sum() < 320 * 255  # as much ink as a real scan
         Image.fromarray(scan).save(path := tmp_path / f"{digit}.png")
-        for name in DIGITS:
-            assert Classifier(SHELF / name).predict([path], top_k=1)[0][0].label == digit
+        assert Classifier(SHELF / "digits_m").predict([path], top_k=1)[0][0].label == digit

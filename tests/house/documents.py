@@ -16,7 +16,7 @@ import pytest
 from anas_zoo.cli import main
 from anas_zoo.zoo.serving.node import node_program
 
-__all__ = ["ROOT", "Block", "Run", "blocks_of", "documents", "run_block", "scratch_checkout"]
+__all__ = ["ROOT", "Block", "Run", "blocks_of", "commands_of", "documents", "run_block", "scratch_checkout"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^( *)```(sh|python)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
@@ -66,6 +66,13 @@ def blocks_of(file: str) -> list[Block]:
     """Every block of ``file`` that somebody could type."""
     found = FENCE.findall((ROOT / file).read_text(encoding="utf-8"))
     return [Block(file, language, text) for _, language, text in found]
+
+
+def commands_of(block: Block) -> set[str]:
+    """The commands of a shell block without comments; none of a Python one."""
+    if block.language == "python":
+        return set()
+    return {shlex.join(shlex.split(line, comments=True)) for line in _commands(block.text)}
 
 
 def scratch_checkout(folder: Path) -> Path:

@@ -58,9 +58,6 @@ RUN: dict[Key, Run] = {
         (QUICK_TRAIN, ("--max-mflops 5 --max-mflops 10", "--max-mflops 100")),
         ("zoo/mine_0/model.onnx",),
     ),
-    ("README.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
-        ("images",), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",)
-    ),
     (
         "README.md",
         "anas search runs/mine --max-mflops 5 --max-mflops 10 --resolution 32,40 --out runs/small",
@@ -87,7 +84,6 @@ RUN: dict[Key, Run] = {
         ("runs/authors/attentive_nas_a0/model.onnx",),
     ),
     ("docs/guide_models.md", "anas list"): Run(),
-    ("docs/guide_models.md", "anas index models --out gallery"): Run(leaves=("gallery/index.html",)),
     ("docs/guide_models.md", "anas predict digits_m IMAGE..."): Run(("three.png",), (IMAGE,)),
     ("docs/guide_models.md", "import anas_zoo"): Run(),
     ("docs/guide_models.md", "node export/clients/node/classify.mjs models/digits_m IMAGE..."): Run(
@@ -150,10 +146,6 @@ RUN: dict[Key, Run] = {
         ("glyphs.onnx",),
         then=(CHECKED,),
     ),
-    (
-        "docs/predictors.md",
-        "anas search --space attentive_nas --predictor predictor.onnx --max-mflops 300 --out found",
-    ): Run(("predictor.onnx",), (("--out found", "--out found --evaluations 200"),), ("found/front.json",)),
     ("docs/predictors.md", "from anas_zoo.space import AccuracyPredictor, SearchSpace"): Run(
         ("predictor.onnx",)
     ),
@@ -177,9 +169,6 @@ RUN: dict[Key, Run] = {
     ),
     ("docs/search.md", "torchrun --nproc-per-node 2 -m anas_zoo.cli search RUN"): Run(
         ("runs/digits",), (("RUN", "runs/digits"),), ("runs/digits/search/front.json",)
-    ),
-    ("docs/training.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
-        ("images",), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",)
     ),
 }
 

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import torch
+from golden_network import golden_state
+from letters import write_letters
 from PIL import Image
+from searching_digits import write_predictor
 from sklearn.datasets import load_digits
 
 from anas_zoo.cli import main
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "nets"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-from golden_network import golden_state
-from letters import write_letters
-from searching_digits import write_predictor
 
 __all__ = ["SCENES", "SEARCH", "TRAIN"]
 

@@ -1,4 +1,4 @@
-"""Every command that the guides print works as it stands there, or has a reason why it is not run."""
+"""Every command that README and guides print works as it stands there, or has a reason why it is not run."""
 
 from __future__ import annotations
 
@@ -6,25 +6,33 @@ import re
 from pathlib import Path
 
 import pytest
-from documents import ROOT, Block, blocks_of, documents
+from documents import ROOT, Block, blocks_of, commands_of, documents
 from printed import ELSEWHERE, NOT_RUN, RUN, all_runs, run_printed
 
 BLOCKS = [block for file in documents() for block in blocks_of(file)]
 KEYS = [block.key for block in BLOCKS]
-# The README's and those of the guides for three people run beside these: test_readme.py.
-HERE = [
-    block
-    for block in BLOCKS
-    if block.key in RUN and block.file.startswith("docs/") and "guide" not in block.file
-]
+
+
+def repeated(block: Block) -> bool:
+    """Whether another block that is run has all commands of this one."""
+    mine = commands_of(block)
+    others = (other for other in BLOCKS if other.key in RUN and other is not block)
+    return bool(mine) and any(mine <= commands_of(other) for other in others)
 
 
 def test_every_block_is_run_or_has_a_reason() -> None:
     tables = [*all_runs(), *ELSEWHERE, *NOT_RUN]
-    assert sorted(set(KEYS) - set(tables)) == [], "new blocks: say in printed.py how they are run, or why not"
+    new = [block.key for block in BLOCKS if block.key not in tables and not repeated(block)]
+    assert new == [], "new blocks: say in printed.py how they are run, or why not"
     assert sorted(set(tables) - set(KEYS)) == [], "no such block is printed any more"
     assert len(tables) == len(set(tables)), "a block is in two tables"
     assert len(KEYS) == len(set(KEYS)), "two blocks of a file begin alike, so one of them would go unseen"
+    assert [block.key for block in BLOCKS if block.key in RUN and repeated(block)] == [], "run twice"
+
+
+def test_there_is_a_guide_for_each_of_three_people() -> None:
+    guides = [file for file in documents() if "guide" in file]
+    assert guides == ["docs/guide_checkpoint.md", "docs/guide_data.md", "docs/guide_models.md"]
 
 
 def test_most_blocks_are_run() -> None:
@@ -44,7 +52,7 @@ def test_linked_files_exist(file: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", HERE, ids=str)
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.key in RUN], ids=str)
 def test_the_block_runs(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,8 @@ import builtins
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -30,6 +32,7 @@ from anas_zoo.pipeline import Recipe
 from anas_zoo.space import architecture
 from anas_zoo.training import trainer
 from anas_zoo.zoo import list_models
+from anas_zoo.zoo.serving.node import node_program
 
 DOCUMENTS = [*documents(), "CONTRIBUTING.md", "export/clients/README.md", "models/README.md"]
 ROLE = re.compile(r":(?:func|class|meth|mod|data|attr|exc):`~?([\w.]+)`")
@@ -142,9 +145,14 @@ def test_what_a_document_names_exists(file: str) -> None:
 
 @cache
 def client_options() -> set[str]:
-    """The options of the clients, which are programs of their own."""
-    programs = (ROOT / "export/clients").glob("*/classify.*")
-    return {option for path in programs for option in OPTION.findall(path.read_text(encoding="utf-8"))}
+    """The options of the clients, which are programs of their own, as they print them."""
+    clients = ROOT / "export" / "clients"
+    programs = [
+        [sys.executable, str(clients / "python" / "classify.py"), "--help"],
+        [str(node_program()), str(clients / "node" / "classify.mjs"), "--help"],
+    ]
+    helps = [subprocess.run(words, capture_output=True, text=True, check=True) for words in programs]
+    return {option for done in helps for option in OPTION.findall(done.stdout)}
 
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -102,8 +102,11 @@ def test_every_direct_dependency_is_pinned_for_development() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    extras = project["project"]["optional-dependencies"].values()
+    groups = project["dependency-groups"].values()
+    lists = [project["project"]["dependencies"], *extras, *groups]
+    wanted = [one for listed in lists for one in listed if isinstance(one, str)]
     constraints = (ROOT / "requirements" / "constraints.txt").read_text().splitlines()
     pinned = {line.split("==")[0].lower() for line in constraints if "==" in line}
     names = {re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in wanted}
-    assert {name.group().lower() for name in names if name} == pinned
+    assert {name.group().lower() for name in names if name} - {"anas-zoo"} == pinned

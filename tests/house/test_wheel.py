@@ -1,4 +1,4 @@
-"""The wheel, in an environment that sees the dependencies but not this checkout."""
+"""The wheel, with what `pip install anas-zoo` brings and nothing else: no extra, and not this checkout."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import urllib.request
 import venv
 import zipfile
+from collections.abc import Iterable
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from searching_digits import write_predictor
 
 from anas_zoo.zoo.serving import find_runtime
 from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, cache_folder
@@ -31,34 +37,53 @@ class Environment(NamedTuple):
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
         """A program of the environment, running outside the checkout."""
-        program, clean = self._prepare(command[0])
-        return subprocess.Popen(
-            [program, *command[1:]], stdout=subprocess.PIPE, text=True, cwd=self.folder, env=clean
-        )
-
-    def _prepare(self, name: str | Path) -> tuple[Path, dict[str, str]]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
-        return self.folder / "bin" / name, clean
-
-    def run(self, *command: str | Path) -> str:
-        """Standard output of a program of the environment, run outside the checkout."""
-        program, clean = self._prepare(command[0])
-        done = subprocess.run(
-            [program, *command[1:]],
-            capture_output=True,
+        return subprocess.Popen(
+            [self.folder / "bin" / command[0], *command[1:]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
             cwd=self.folder,
             env=clean,
-            timeout=120,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+
+    def run(self, *command: str | Path, code: int = 0) -> str:
+        """What such a program prints: on stdout, or on stderr where it has to fail with ``code``."""
+        with self.start(*command) as process:
+            out, err = process.communicate(timeout=120)
+        assert process.returncode == code, err
+        return err if code else out
 
 
 def call(*command: str | Path) -> None:
     done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def installed_for(requirements: Iterable[str]) -> list[Distribution]:
+    """The installed distributions that ``requirements`` bring, directly or through others."""
+    found: dict[tuple[str, frozenset[str]], Distribution] = {}
+    waiting = [Requirement(text) for text in requirements]
+    while waiting:
+        wanted = waiting.pop()
+        key = canonicalize_name(wanted.name), frozenset(wanted.extras)
+        if key in found:
+            continue
+        found[key] = distribution(wanted.name)
+        for further in map(Requirement, found[key].requires or []):
+            marker, extras = further.marker, ("", *wanted.extras)
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(further)
+    return list(found.values())
+
+
+def link_packages(distributions: Iterable[Distribution], folder: Path) -> None:
+    """Links in ``folder`` to every top-level module of the distributions."""
+    folder.mkdir()
+    for one in distributions:
+        for name in {file.parts[0] for file in one.files or []} - {"..", "__pycache__"}:
+            if not (folder / name).exists():
+                (folder / name).symlink_to(Path(str(one.locate_file(name))))
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +94,56 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     fresh = folder / "environment"
     venv.create(fresh, with_pip=False)
     call("pip", "--python", fresh / "bin" / "python", "install", "--no-deps", "--no-index", wheel)
-    # The dependencies of the running environment, by path. Python reads no .pth file in a folder that was
-    # added like this, and so not the one by which an editable installation points at this checkout.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    link_packages(installed_for(project["dependencies"]), folder / "dependencies")
     own = sysconfig.get_path("purelib", vars={"base": str(fresh)})
-    shared = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    Path(own, "dependencies.pth").write_text("".join(f"{path}\n" for path in sorted(shared)))
+    Path(own, "dependencies.pth").write_text(f"{folder / 'dependencies'}\n")
     return Environment(fresh, wheel)
+
+
+def test_no_extra_is_installed(environment: Environment) -> None:
+    code = (
+        "from importlib.util import find_spec\n"
+        "from anas_zoo.core.extras import EXTRAS\n"
+        "print([name for name in EXTRAS if find_spec(name)])\n"
+    )
+    assert environment.run("python", "-c", code).strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "verify digits_s",
+        "predict digits_s three.png",
+        "export digits_s --out exported",
+        "publish digits_s --to published",
+        "index models --out gallery",
+    ],
+)
+def test_the_plain_installation_runs_an_entry(environment: Environment, command: str) -> None:
+    from PIL import Image
+
+    Image.new("L", (8, 8), 200).save(environment.folder / "three.png")
+    shutil.copytree(ROOT / "models", environment.folder / "models", dirs_exist_ok=True)
+    assert environment.run("anas", *command.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        ("train --recipe digits --out run-digits", "train"),
+        ("search --space digits --predictor predictor.onnx --out found", "search"),
+        ("train --recipe glyphs --out run-glyphs", "report"),
+        ("evaluate digits_s --data hfds/ylecun/mnist", "hf-datasets"),
+    ],
+)
+def test_a_stage_that_needs_more_says_what_to_install(
+    environment: Environment, command: str, extra: str
+) -> None:
+    write_predictor(environment.folder / "predictor.onnx", "digits")
+    said = environment.run("anas", *command.split(), code=1)
+    assert f"pip install 'anas-zoo[{extra}]'" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_the_package_comes_from_the_wheel(environment: Environment) -> None:
@@ -117,11 +186,18 @@ def test_serve_finds_its_page_inside_the_wheel(environment: Environment) -> None
     if (runtime := find_runtime(page)) is None:
         pytest.fail("the packages of export/clients/web are not installed; run: make setup", pytrace=False)
     # As npm leaves it in the cache; the wheel's page has the same lock file, and so the same place.
-    shutil.copytree(runtime, cache_folder(page), ignore=shutil.ignore_patterns("*.map"))
+    for name in (*RUNTIME_FILES, "onnxruntime-web/package.json"):
+        (cache_folder(page) / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(runtime / name, cache_folder(page) / name)
     with environment.start("anas", "serve", "digits_s", "--no-open", "--port", "0") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[3]
-        for address in ("web/", "javascript/png.mjs", "entry/model.onnx", f"ort/{RUNTIME_FILES[-1]}"):
+        for address in (
+            "web/",
+            "javascript/png.mjs",
+            "entry/model.onnx",
+            f"runtime/{Path(RUNTIME_FILES[-1]).name}",
+        ):
             with urllib.request.urlopen(url + address, timeout=60) as answer:
                 assert answer.status == 200
         process.send_signal(signal.SIGINT)

@@ -2,19 +2,79 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
-import time
 import traceback
 import urllib.parse
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from hub_api import Answer, Api, Request
-from hub_faults import Fault, Faults
 from hub_store import Store
+
+Kind = Literal["status", "drop", "lose", "cut", "flip", "hold", "hold-after"]
+
+
+@dataclass
+class Fault:
+    """One fault of requests that match.
+
+    Attributes:
+        match: searched in "METHOD /path?query".
+        kind: status: an error instead of the answer · drop: the connection ends before anything was done ·
+            lose: everything was done, the connection ends without an answer · cut: it ends in the middle of
+            the answer · flip: one bit of the body is another one ·
+            hold: the request waits before anything is done · hold-after: it waits before the answer.
+        times: how often; None for always.
+        status: of kind status.
+        message: of kind status, as the server words it.
+        reached: set when a request has come to this fault.
+        go_on: what held requests wait for.
+    """
+
+    match: str
+    kind: Kind
+    times: int | None = 1
+    status: int = 500
+    message: str = ""
+    reached: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+
+class Faults:
+    """The faults that are still to happen."""
+
+    def __init__(self) -> None:
+        self._pending: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> Fault:
+        with self._lock:
+            self._pending.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        with self._lock:
+            for fault in self._pending:
+                fault.go_on.set()
+            self._pending.clear()
+
+    def take(self, request: str) -> Fault | None:
+        """The first fault that matches, which thereby has happened."""
+        with self._lock:
+            for fault in self._pending:
+                if re.search(fault.match, request):
+                    if fault.times is not None:
+                        fault.times -= 1
+                        if not fault.times:
+                            self._pending.remove(fault)
+                    fault.reached.set()
+                    return fault
+        return None
 
 
 class Seen(NamedTuple):
@@ -85,7 +145,6 @@ class _Handler(BaseHTTPRequestHandler):
             return self._hang_up()
         if fault is not None and fault.kind == "status":
             answer = Answer.error(fault.status, fault.message)
-            answer.headers |= fault.headers
         else:
             try:
                 answer = hub.api.answer(request)
@@ -124,11 +183,6 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.kind == "cut":
             self.wfile.write(body[: len(body) // 2])
             self._hang_up()
-        elif fault is not None and fault.kind == "slow":
-            for at in range(0, len(body), step := max(1, len(body) // 8)):
-                self.wfile.write(body[at : at + step])
-                self.wfile.flush()
-                time.sleep(0.05)
         else:
             self.wfile.write(body)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
-from hub_faults import Fault
 from hub_program import Program, content_of, environment, repository, visible
-from hub_server import Hub
+from hub_server import Fault, Hub
 from hub_store import StoredFile
 
 from anas_zoo.core.files import sha256_file
@@ -99,7 +100,6 @@ def test_somebody_else_commits_meanwhile(hub: Hub, program: Program, address: st
     repo = repository(hub, address)
     new_version(entry, address)
     fault = hub.faults.add(Fault(COMMIT, "hold"))
-    import threading
 
     def interfere() -> None:
         fault.reached.wait(30)
@@ -191,8 +191,6 @@ def test_a_pull_that_cannot_be_leaves_nothing_and_resumes_later(
 
 @pytest.mark.slow
 def test_no_hub_at_all(hub: Hub, address: str, entry: Path, tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     home = tmp_path / "home"

@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from hub_faults import Fault, Kind
 from hub_program import ROOT, Program, content_of, environment, repository, visible
-from hub_server import Hub
+from hub_server import Fault, Hub, Kind
 
 from anas_zoo.entry import write_manifest
 

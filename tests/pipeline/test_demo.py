@@ -107,7 +107,6 @@ def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.alone
 def test_ctrl_c_leaves_whole_stages_and_the_run_resumes(
     finished: tuple[Path, DemoResult], tmp_path: Path
 ) -> None:

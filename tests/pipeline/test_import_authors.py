@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden_network import golden_state
 from torchvision.datasets import ImageFolder
 
 from anas_zoo import create_model
@@ -20,9 +20,6 @@ from anas_zoo.pipeline.authors_labels import class_names, image_roles
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "nets"))
-from golden_network import golden_state
 
 
 def write_images(folder: Path, count: int = 6) -> Path:

@@ -66,7 +66,9 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("points", POINTS, ids=["+".join(p).replace(" ", "") for p in POINTS])
+@pytest.mark.parametrize(
+    "points", [*(pytest.param(p, marks=pytest.mark.slow) for p in POINTS[:-1]), POINTS[-1]], ids="+".join
+)
 def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: list[str]) -> None:
     for point in points:
         assert run(fresh, point) == -signal.SIGKILL
@@ -80,6 +82,7 @@ def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: li
     assert left >= {*FILES, "front.png"}
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(fresh: Path, reference: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -129,7 +132,6 @@ def test_nothing_is_made_for_a_search_that_cannot_be(fresh: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path: Path) -> None:
     """`anas search`, killed from outside wherever it happens to be, until it ends by itself."""
     command = [

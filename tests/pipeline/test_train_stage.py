@@ -79,6 +79,7 @@ def test_streamed_images_train_too_and_unreadable_ones_are_counted(tmp_path: Pat
         train_stage(strict)
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_stops_nothing_after_the_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,6 +83,7 @@ def volume(items: list[Evaluation], on: Problem) -> float:
     return float(hypervolume(losses, ref=np.array([-60.0, 1200e6])))
 
 
+@pytest.mark.slow
 def test_all_beat_random_search_and_the_surrogate_beats_all() -> None:
     found: dict[str, list[float]] = {name: [] for name in ALGORITHMS}
     for name in ALGORITHMS:

@@ -19,6 +19,8 @@ import numpy as np
 import onnx
 import torch
 from damage import damaged_bytes, damaged_json, damaged_lines, damaged_safetensors, damaged_yaml
+from golden_network import hollow_state
+from latency_records import model_of
 from onnx import TensorProto, helper
 from PIL import Image
 
@@ -44,11 +46,6 @@ from anas_zoo.zoo import model_card
 from anas_zoo.zoo.draft import check_weights, load_subnet
 
 TESTS = Path(__file__).resolve().parents[1]
-for folder in ("nets", "profiling"):
-    sys.path.insert(0, str(TESTS / folder))
-
-from golden_network import hollow_state  # noqa: E402
-from latency_records import model_of  # noqa: E402
 
 __all__ = ["SURFACES", "Surface", "client"]
 

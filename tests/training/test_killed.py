@@ -55,7 +55,9 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("points", POINTS, ids=["+".join(p).replace(" ", "") for p in POINTS])
+@pytest.mark.parametrize(
+    "points", [*(pytest.param(p, marks=pytest.mark.slow) for p in POINTS[:-1]), POINTS[-1]], ids="+".join
+)
 def test_killed_and_resumed_is_bit_identical(tmp_path: Path, uninterrupted: Path, points: list[str]) -> None:
     for point in points:
         assert run(tmp_path, point) == -signal.SIGKILL
@@ -71,7 +73,6 @@ def test_killed_and_resumed_is_bit_identical(tmp_path: Path, uninterrupted: Path
 
 
 @pytest.mark.slow
-@pytest.mark.alone
 def test_the_command_killed_at_random_moments_is_bit_identical(tmp_path: Path) -> None:
     """`anas train`, killed from outside wherever it happens to be, until it ends by itself."""
     settings = ["train.epochs=8", "train.warmup_epochs=0.5", "train.checkpoints.every_steps=5"]

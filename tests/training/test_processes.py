@@ -67,6 +67,7 @@ def assert_close(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]
     assert any(not torch.equal(first[name], start[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_two_micro_batches(tmp_path: Path) -> None:
     """Batch norm sees the same 16 images in both; dropout and augmentation are on."""
     two = run(tmp_path / "two", 2, sampling=BESTUP)

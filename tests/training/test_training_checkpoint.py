@@ -76,6 +76,7 @@ def test_a_checkpoint_of_another_training_names_the_difference(tmp_path: Path) -
         other.load_latest(supernet, make_optimizer(supernet, tiny()))
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_the_training_with_the_last_checkpoint_intact(tmp_path: Path) -> None:
     """The limit on file sizes stands for the disk: the same write fails in the same way."""
     _, trainer = make_trainer(tmp_path / "cut", evaluate=_fill_up)

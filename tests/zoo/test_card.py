@@ -62,7 +62,7 @@ def test_the_card_tells_every_measured_number(published: Path) -> None:
         f"{report.cost.macs:,}",
         f"{report.cost.params:,}",
         f"{info.parity.top1_agreement_pct:.2f} % of {info.parity.images} images",
-        f"{info.latency[0].p50_ms:.3g} / {info.latency[0].p95_ms:.3g} ms",
+        f"| {info.latency[0].p50_ms:.3g} | {info.latency[0].p95_ms:.3g} |",
         info.latency[0].runtime,
         config.anas.weights.sha256,
         config.anas.weights.source_sha256,
@@ -120,7 +120,6 @@ def test_the_card_says_what_becomes_of_transparent_parts(published: Path) -> Non
     assert config.anas.preprocessing.transparency == "dropped"  # as format 1 has it where it says nothing
     before = model_card(config, report)
     assert "transparen" not in before
-    assert (SHELF / "digits_s" / "README.md").read_text() == before
     config = on_white(SHELF / "digits_s")
     assert config.to_dict()["anas"]["preprocessing"]["transparency"] == "white"
     card = model_card(config, report)

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from anas_zoo.core.files import atomic_write
 from anas_zoo.core.hints import as_command_line
+from anas_zoo.core.pages import render_page
 from anas_zoo.pipeline.search_view.view import (
     BASELINE,
     BUDGET,
@@ -38,20 +39,12 @@ EARLY_TO_LATE = [[0, "#d3dae1"], [0.5, "#e3bf8a"], [1, "#d47b22"]]
 
 def write_page(path: Path, view: SearchView) -> None:
     """Write the page. The same view gives the same bytes, for one version of plotly."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     figure = figure_of(view).to_html(
         full_html=False, div_id="plot", default_height="640px", config={"displaylogo": False}
     )
     columns = [OBJECTIVES[name].short for name in ("top1_pct", *view.known_costs)]
-    text = environment.get_template("page.html").render(
+    text = render_page(
+        Path(__file__).with_suffix(".html"),
         view=view,
         figure=Markup(figure),
         objectives=" and ".join(OBJECTIVES[name].title for name in view.objectives),
@@ -68,8 +61,7 @@ def write_page(path: Path, view: SearchView) -> None:
             for baseline in view.baselines
         ],
     )
-    # The name of a file may hold bytes that are no text.
-    atomic_write(path, text.encode("utf-8", "backslashreplace"))
+    atomic_write(path, text)
 
 
 def _answer(view: SearchView, number: int) -> list[str]:

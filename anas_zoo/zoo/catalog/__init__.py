@@ -6,13 +6,12 @@ from anas_zoo.zoo.catalog.gallery import write_gallery
 from anas_zoo.zoo.catalog.index import Index, build_index, index_folder
 from anas_zoo.zoo.catalog.model import CatalogModel, model_of
 from anas_zoo.zoo.catalog.names import known_names, resolve_name
-from anas_zoo.zoo.catalog.selection import Limits, select
+from anas_zoo.zoo.catalog.selection import select
 
 __all__ = [
     "CatalogModel",
     "Difference",
     "Index",
-    "Limits",
     "build_index",
     "check_names",
     "compare",

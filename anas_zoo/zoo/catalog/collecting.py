@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from anas_zoo.core.errors import EntryError
+from anas_zoo.core.hints import Call
 from anas_zoo.core.text import quoted
 from anas_zoo.entry import CONFIG, MANIFEST, Entry, entries_nearby, read_manifest
 from anas_zoo.zoo.catalog.model import CatalogModel, content_key, model_of
@@ -28,40 +29,40 @@ def entries_in(folder: Path) -> list[Path]:
         if near := entries_nearby(folder):
             raise EntryError(f"{folder} holds no entry itself; give {quoted(near[0].parent)}, which does")
         raise EntryError(
-            f"{folder} holds no entry, which is a folder with a {CONFIG}; publish one into it: "
-            f"anas publish DRAFT --to {quoted(folder / 'NAME')}"
+            f"{folder} holds no entry, which is a folder with a {CONFIG}; publish one into it: ",
+            Call("publish", "DRAFT", to=folder / "NAME"),
         )
     return found
 
 
-def catalog_model(folder: Path, *, check_hashes: bool = False) -> CatalogModel:
-    """The entry in ``folder`` as a catalog knows it; raises as :meth:`Entry.read` does."""
-    entry = Entry.read(folder, check_hashes=check_hashes)
-    published = (folder / MANIFEST).exists()
+def catalog_model(entry: Entry) -> CatalogModel:
+    """``entry`` as a catalog knows it."""
+    published = (entry.folder / MANIFEST).exists()
     return model_of(
         entry.config,
         entry.report,
-        location=folder.resolve().name,
-        files=read_manifest(folder).files if published else {},
+        location=entry.folder.resolve().name,
+        files=read_manifest(entry.folder).files if published else {},
         names=entry.files,
         other_names=other_names(content_key(entry.config), entry.name),
     )
 
 
 def read_folder(folder: Path, *, check_hashes: bool = False) -> list[CatalogModel]:
-    """All entries in ``folder``, by the folders' names, with what they share said.
+    """All entries in ``folder``, by the folders' names, each with all names of its architecture.
 
-    Raises :class:`EntryError` for one that cannot be read, for a folder without any, and for one name of two
+    Raises :class:`EntryError` for an entry that cannot be read, a folder without any, and one name of two
     architectures.
     """
-    return check_names(catalog_model(path, check_hashes=check_hashes) for path in entries_in(folder))
+    return check_names(
+        catalog_model(Entry.read(path, check_hashes=check_hashes)) for path in entries_in(folder)
+    )
 
 
 def check_names(models: Iterable[CatalogModel]) -> list[CatalogModel]:
     """``models``, each with all names of its architecture.
 
-    Two names of one architecture are said at both; raises :class:`EntryError` for one name of two
-    architectures, with the places where they lie.
+    Raises :class:`EntryError` for one name of two architectures, with the places where they lie.
     """
     listed = list(models)
     first: dict[str, CatalogModel] = {}

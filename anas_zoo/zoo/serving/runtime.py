@@ -1,4 +1,4 @@
-"""onnxruntime-web: 14 MB of WebAssembly that npm brings once, into the user's cache."""
+"""onnxruntime-web: WebAssembly that npm fetches once, into the user's cache."""
 
 from __future__ import annotations
 
@@ -15,9 +15,16 @@ from anas_zoo.zoo.serving.node import install_packages
 
 __all__ = ["RUNTIME_FILES", "cache_folder", "fetch_runtime", "find_runtime"]
 
-# The build that runs on the processor alone; the module loads the other two from beside itself.
-RUNTIME_FILES = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 PACKAGE = "onnxruntime-web"
+# The build that runs on the processor alone, whose module loads the other two, and a decoder of PNG.
+RUNTIME_FILES = (
+    "onnxruntime-web/dist/ort.wasm.min.mjs",
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.mjs",
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm",
+    "@jsquash/png/codec/pkg/squoosh_png.js",
+    "@jsquash/png/codec/pkg/squoosh_png_bg.wasm",
+)
+DOWNLOAD_MB, KEPT_MB = 35, 14  # of 1.30; the package holds builds that the page does not use
 _LOCK = "package-lock.json"
 _INSTRUCTIONS = ("package.json", _LOCK, ".npmrc")
 
@@ -34,49 +41,53 @@ def cache_folder(page: Path) -> Path:
     return cache / f"{PACKAGE}-{_locked_version(page)}-{sha256_file(page / _LOCK)[:12]}"
 
 
-def _beside(page: Path) -> Path | None:
-    """The runtime in node_modules beside the page, if somebody ran ``npm ci`` there for this lock file."""
-    package = page / "node_modules" / PACKAGE
-    try:
-        installed = json.loads((package / "package.json").read_text(encoding="utf-8"))["version"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return package / "dist" if installed == _locked_version(page) else None
-
-
 def find_runtime(page: Path) -> Path | None:
-    """The folder with :data:`RUNTIME_FILES` for the web client in ``page``; None when it is not there yet."""
-    for folder in (_beside(page), cache_folder(page)):
-        if folder is not None and all((folder / name).is_file() for name in RUNTIME_FILES):
+    """The folder with :data:`RUNTIME_FILES` for the web client in ``page``; None when it is not there yet.
+
+    It is node_modules beside the page, if somebody ran ``npm ci`` there for this lock file, or in the cache.
+    """
+    for folder in (page / "node_modules", cache_folder(page)):
+        if all((folder / name).is_file() for name in RUNTIME_FILES) and _version(folder) == _locked_version(
+            page
+        ):
             return folder
     return None
 
 
-def fetch_runtime(page: Path) -> Path:
-    """The folder with :data:`RUNTIME_FILES`, which npm brings into the cache when it is not there yet.
+def _version(modules: Path) -> str | None:
+    try:
+        return str(json.loads((modules / PACKAGE / "package.json").read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError):
+        return None
 
-    npm compares every package with the hash in the page's package-lock.json. Raises
-    :class:`ServeError` when there is no npm or it fails, :class:`OutputError` when the
-    cache cannot be written.
+
+def fetch_runtime(page: Path) -> Path:
+    """The folder with :data:`RUNTIME_FILES`, which npm fetches into the cache when it is not there yet.
+
+    A line on stderr says what will be fetched, how large it is and where it is kept, before npm starts. npm
+    compares every package with the hash in the page's package-lock.json. Raises :class:`ServeError` when
+    there is no npm or it fails, :class:`OutputError` when the cache cannot be written.
     """
     found = find_runtime(page)
     if found is not None:
         return found
     target = cache_folder(page)
-    note(f"fetching {PACKAGE} {_locked_version(page)} with npm, once; it will be kept in {target.parent}")
+    note(
+        f"fetching {PACKAGE} {_locked_version(page)} and a PNG decoder from npm: about {DOWNLOAD_MB} MB, "
+        f"once; {KEPT_MB} MB of it are kept in {target}"
+    )
     with tempfile.TemporaryDirectory(prefix="anas-web-") as temporary:
         work = Path(temporary)
         with disk_errors(work):
             for name in _INSTRUCTIONS:
                 shutil.copyfile(page / name, work / name)
         install_packages(work)
-        package = work / "node_modules" / PACKAGE
         try:
             with output_folder(target) as folder:
-                shutil.copyfile(package / "package.json", folder / "package.json")
-                for name in RUNTIME_FILES:
-                    shutil.copyfile(package / "dist" / name, folder / name)
+                for name in (*RUNTIME_FILES, f"{PACKAGE}/package.json"):
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(work / "node_modules" / name, folder / name)
         except OutputError:
-            if find_runtime(page) is None:  # else somebody was quicker, with the same files
+            if find_runtime(page) is None:  # else another process was quicker, with the same files
                 raise
     return target

@@ -2,26 +2,26 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-import decode, { init } from "@jsquash/jpeg/decode.js";
+import decodeJpegFile, { init as initJpeg } from "@jsquash/jpeg/decode.js";
+import initPng, { decode as decodePngFile } from "@jsquash/png/codec/pkg/squoosh_png.js";
 
 import { ClientError, refuseTooLarge } from "../javascript/errors.mjs";
 import { orientationOf, upright } from "../javascript/orientation.mjs";
 import { decodePng, isPng } from "../javascript/png.mjs";
-import { DROPPED } from "../javascript/transparency.mjs";
+import { DROPPED, opaque } from "../javascript/transparency.mjs";
 
 const [START, END, SCAN, APP1] = [0xd8, 0xd9, 0xda, 0xe1];
 const NO_FRAME_HEADERS = [0xc4, 0xc8, 0xcc]; // among C0 to CF, which else begin a frame
 
-/** The decoder is libjpeg's, compiled to WebAssembly, so its pixels are Pillow's to the last bit. */
-async function startDecoder() {
-  globalThis.ImageData ??= class {
-    constructor(data, width, height) {
-      Object.assign(this, { data, width, height });
-    }
-  };
-  const file = fileURLToPath(import.meta.resolve("@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm"));
-  const silent = { print() {}, printErr() {} };
-  await init(await WebAssembly.compile(await readFile(file)), silent);
+// What the decoders give, which browsers have and node does not.
+globalThis.ImageData ??= class {
+  constructor(data, width, height) {
+    Object.assign(this, { data, width, height });
+  }
+};
+
+async function compiled(wasm) {
+  return WebAssembly.compile(await readFile(fileURLToPath(import.meta.resolve(wasm))));
 }
 
 /** Orientation and colour components of a JPEG; raises {@link ClientError} when its end is missing. */
@@ -52,19 +52,13 @@ async function decodeJpeg(bytes) {
   if (components === 4) throw new ClientError("a CMYK JPEG; convert it to RGB first");
   let rgba;
   try {
-    await startDecoder(); // anew for each image: one that it fails on leaves it unusable
-    rgba = await decode(bytes);
+    // libjpeg, so its pixels are Pillow's to the last bit; anew for each image, as one that it fails on breaks it.
+    await initJpeg(await compiled("@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm"), { print() {}, printErr() {} });
+    rgba = await decodeJpegFile(bytes);
   } catch (error) {
     throw new ClientError(`the JPEG is damaged (${error.message ?? error})`, { cause: error });
   }
-  const { width, height } = rgba;
-  const data = new Uint8Array(width * height * 3);
-  for (let from = 0, to = 0; to < data.length; from += 4, to += 3) {
-    data[to] = rgba.data[from];
-    data[to + 1] = rgba.data[from + 1];
-    data[to + 2] = rgba.data[from + 2];
-  }
-  return upright({ width, height, data }, orientation);
+  return upright(opaque(rgba, DROPPED), orientation);
 }
 
 /**
@@ -78,7 +72,10 @@ async function decodeJpeg(bytes) {
 export async function readImage(path, transparency = DROPPED) {
   try {
     const bytes = await readFile(path);
-    if (isPng(bytes)) return await decodePng(bytes, transparency);
+    if (isPng(bytes)) {
+      await initPng(await compiled("@jsquash/png/codec/pkg/squoosh_png_bg.wasm"));
+      return decodePng(bytes, decodePngFile, transparency);
+    }
     if (bytes[0] === 0xff && bytes[1] === START) return await decodeJpeg(bytes);
     throw new ClientError("neither PNG nor JPEG; convert it first");
   } catch (error) {

@@ -2,6 +2,7 @@
 import { ClientError, refuseTooLarge } from "../javascript/errors.mjs";
 import { decodePng, isPng } from "../javascript/png.mjs";
 import { DROPPED, opaque } from "../javascript/transparency.mjs";
+import initPng, { decode } from "../runtime/squoosh_png.js";
 
 /** The browser's own decoder, for everything but PNG: it turns the image upright as its EXIF data say. */
 async function decodeByBrowser(blob, transparency) {
@@ -29,5 +30,7 @@ async function decodeByBrowser(blob, transparency) {
  */
 export async function readImage(blob, transparency = DROPPED) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
-  return isPng(bytes) ? decodePng(bytes, transparency) : decodeByBrowser(blob, transparency);
+  if (!isPng(bytes)) return decodeByBrowser(blob, transparency);
+  await initPng();
+  return decodePng(bytes, decode, transparency);
 }

@@ -2,7 +2,7 @@
 import { checkGolden, openSession, run } from "../javascript/classifier.mjs";
 import { checkHash, readEntry } from "../javascript/entry.mjs";
 import { ClientError } from "../javascript/errors.mjs";
-import * as ort from "../ort/ort.wasm.min.mjs";
+import * as ort from "../runtime/ort.wasm.min.mjs";
 
 const MANY_BYTES = 1_000_000; // a smaller network is done before further threads have woken up
 const MAX_THREADS = 4;
@@ -47,7 +47,7 @@ export class Model {
     const bytes = new Uint8Array(await (await fetchEntry(entry.file.name)).arrayBuffer());
     await checkHash(bytes, entry.file);
     const threads = chooseThreads(bytes.length);
-    Object.assign(ort.env.wasm, { wasmPaths: new URL("../ort/", import.meta.url).href, numThreads: threads });
+    Object.assign(ort.env.wasm, { wasmPaths: new URL("../runtime/", import.meta.url).href, numThreads: threads });
     ort.env.logLevel = "error";
     const session = await openSession(ort, bytes, entry.file, { executionProviders: ["wasm"] });
     return new Model(entry, session, threads);

@@ -1,0 +1,51 @@
+"""Packages that the plain installation leaves out, and the extra of pyproject.toml that brings each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from anas_zoo.core.errors import AnasError
+from anas_zoo.core.progress import note
+
+__all__ = ["EXTRAS", "MissingPackageError", "missing_package", "skipped_without_extra"]
+
+# Top-level module: the package that has it, and the extra that installs it.
+EXTRAS = {
+    "datasets": ("datasets", "hf-datasets"),
+    "matplotlib": ("matplotlib", "report"),
+    "moocore": ("moocore", "search"),
+    "openvino": ("openvino", "openvino"),
+    "plotly": ("plotly", "report"),
+    "pymoo": ("pymoo", "search"),
+    "scipy": ("scipy", "search"),
+    "skl2onnx": ("skl2onnx", "search"),
+    "sklearn": ("scikit-learn", "train"),
+    "tensorboard": ("tensorboard", "train"),
+}
+
+
+class MissingPackageError(AnasError):
+    """A stage that needs a package which the plain installation leaves out."""
+
+
+def missing_package(error: BaseException) -> MissingPackageError | None:
+    """What to install, where ``error`` is an import of a package that an extra brings; else None."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRAS:
+        return None
+    package, extra = EXTRAS[module]
+    return MissingPackageError(f"{package} is not installed; run: pip install 'anas-zoo[{extra}]'")
+
+
+@contextlib.contextmanager
+def skipped_without_extra(what: str) -> Iterator[None]:
+    """Skip the rest of the block, with a note, where it needs a package that is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (missing := missing_package(error)) is None:
+            raise
+        note(f"no {what}: {missing}")
