@@ -143,22 +143,10 @@ def test_wrong_hints_are_seen(code: str, problems: list[str]) -> None:
 
 # Files that write commands or options into messages still; everything else makes them of Call and Option.
 NOT_CONVERTED = {
-    "exporting/quantization.py",
     "exporting/runtimes.py",
-    "nets/timm_models.py",
-    "pipeline/deploy.py",
-    "pipeline/evaluate.py",
-    "pipeline/exporting.py",
     "profiling/latency_model.py",
     "zoo/catalog/collecting.py",
-    "zoo/catalog/hub.py",
     "zoo/catalog/index.py",
-    "zoo/hub/pushing.py",
-    "zoo/lacking.py",
-    "zoo/nearby.py",
-    "zoo/predict.py",
-    "zoo/publishing.py",
-    "zoo/relicensing.py",
     "zoo/serving/routes.py",
     "zoo/serving/server.py",
 }
@@ -206,7 +194,7 @@ def test_only_the_command_line_prints() -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     ]
     # The line that the command line prints with; the others are programs of their own.
-    programs = {"core/progress.py", "zoo/serving/server.py", "zoo/weightless.py"}
+    programs = {"core/progress.py", "zoo/serving/server.py", "zoo/config_only.py"}
     assert {name.partition(":")[0] for name in prints} <= programs
 
 
