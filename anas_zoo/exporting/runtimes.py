@@ -66,7 +66,7 @@ def _lacking(target: Target) -> str | None:
             return "the package openvino is not installed"
         return None
     if target.runtime == "onnxruntime-web":
-        return "onnxruntime-web runs in a browser; `anas serve` checks it there"
+        return "onnxruntime-web runs in a browser; the web client checks it there"
     if target.provider not in onnxruntime.get_available_providers():
         return f"this onnxruntime has no {target.provider}"
     return None

@@ -141,11 +141,6 @@ def test_wrong_hints_are_seen(code: str, problems: list[str]) -> None:
     assert list(problems_of_hints(ast.parse(code))) == problems
 
 
-# Files that write commands or options into messages still; everything else makes them of Call and Option.
-NOT_CONVERTED = {
-    "zoo/serving/site.py",
-    "exporting/runtimes.py",
-}
 # Texts for people, which name commands on purpose: cards, pages, snippets.
 DOCUMENTS = {"zoo/card.py", "zoo/snippets.py", "zoo/catalog/gallery.py", "entry/licence.py"}
 OPTION_OR_COMMAND = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+|\banas (?!latency model \d)[a-z]+")
@@ -179,7 +174,7 @@ BELOW_THE_COMMAND_LINE = [
 
 def test_no_layer_below_cli_writes_commands_or_options() -> None:
     found = {str(p.relative_to(PACKAGE)): named_in(p.read_text("utf-8")) for p in BELOW_THE_COMMAND_LINE}
-    assert {file: names for file, names in found.items() if names and file not in NOT_CONVERTED} == {}
+    assert {file: names for file, names in found.items() if names} == {}
 
 
 def test_only_the_command_line_prints() -> None:

@@ -113,7 +113,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def send_head(self) -> Any:
         # A foreign name that leads to 127.0.0.1 would let a foreign page read this one (DNS rebinding).
         if self.headers.get("Host", "").partition(":")[0] not in (ADDRESS, "localhost"):
-            self.send_error(HTTPStatus.FORBIDDEN, "open the address that anas serve printed")
+            self.send_error(HTTPStatus.FORBIDDEN, "open the address that was printed")
             return None
         return super().send_head()
 
