@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 # The tests' networks are too small for threads to help, and on a busy machine threads that wait for each
 # other cost many times the work. Set before torch is imported, and inherited by every subprocess.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell's background job ignores Ctrl-C, and so would the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tests' caches are their own, and go with them.
 _cache = tempfile.TemporaryDirectory(prefix="anas-zoo-tests-")

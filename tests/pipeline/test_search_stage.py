@@ -66,9 +66,8 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "points", [*(pytest.param(p, marks=pytest.mark.slow) for p in POINTS[:-1]), POINTS[-1]], ids="+".join
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("points", POINTS, ids="+".join)
 def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: list[str]) -> None:
     for point in points:
         assert run(fresh, point) == -signal.SIGKILL

@@ -55,9 +55,8 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "points", [*(pytest.param(p, marks=pytest.mark.slow) for p in POINTS[:-1]), POINTS[-1]], ids="+".join
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("points", POINTS, ids="+".join)
 def test_killed_and_resumed_is_bit_identical(tmp_path: Path, uninterrupted: Path, points: list[str]) -> None:
     for point in points:
         assert run(tmp_path, point) == -signal.SIGKILL
