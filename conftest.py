@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 # other cost many times the work. Set before torch is imported, and inherited by every subprocess.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell's background job ignores Ctrl-C, and so would the programs that tests start and interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A background job ignores Ctrl-C, one under nohup SIGHUP, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The tests' caches are their own, and go with them.
 _cache = tempfile.TemporaryDirectory(prefix="anas-zoo-tests-")

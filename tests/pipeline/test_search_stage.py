@@ -10,11 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import searching
+from killing import run_and_kill
 
 from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.pipeline import Run
@@ -133,37 +133,21 @@ def test_nothing_is_made_for_a_search_that_cannot_be(fresh: Path) -> None:
 @pytest.mark.slow
 def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path: Path) -> None:
     """`anas search`, killed from outside wherever it happens to be, until it ends by itself."""
-    command = [
-        sys.executable,
-        "-m",
-        "anas_zoo.cli",
-        "search",
-        "run",
-        "--device",
-        "cpu",
-        "--evaluations",
-        "16",
-    ]
-    began = time.monotonic()
+    command = [sys.executable, "-m", "anas_zoo.cli", "search", "run", "--device", "cpu"]
+    command += ["--evaluations", "16"]
     subprocess.run([*command, "--out", "whole"], check=True, capture_output=True, cwd=tmp_path)
-    seconds = time.monotonic() - began
-    rng, kills = random.Random(0), 0
-    for _ in range(9):
-        process = subprocess.Popen(
-            [*command, "--out", "cut", "--resume"],
+    command += ["--out", "cut", "--resume"]
+    evaluations, rng = tmp_path / "cut" / "evaluations.jsonl", random.Random(0)
+    for _ in range(2):
+        run_and_kill(
+            command,
+            lambda: evaluations.exists() and evaluations.stat().st_size,
+            changes=rng.randint(1, 4),
+            delay_s=rng.uniform(0, 0.1),
             cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
         )
-        try:
-            _, errors = process.communicate(timeout=seconds * rng.uniform(0.5, 0.9) if kills < 2 else None)
-            assert process.returncode == 0, errors.decode()
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-    assert kills >= 1
+        assert not (tmp_path / "cut" / "front.json").exists()
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
     for name in FILES[:3]:
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     front = json.loads((tmp_path / "whole" / "front.json").read_text())

@@ -8,11 +8,11 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import killed
 import pytest
+from killing import run_and_kill
 from training_parts import same
 
 from anas_zoo.nets import load_supernet
@@ -74,27 +74,22 @@ def test_killed_and_resumed_is_bit_identical(tmp_path: Path, uninterrupted: Path
 @pytest.mark.slow
 def test_the_command_killed_at_random_moments_is_bit_identical(tmp_path: Path) -> None:
     """`anas train`, killed from outside wherever it happens to be, until it ends by itself."""
-    settings = ["train.epochs=8", "train.warmup_epochs=0.5", "train.checkpoints.every_steps=5"]
+    settings = ["train.epochs=4", "train.warmup_epochs=0.5", "train.checkpoints.every_steps=3"]
     settings += ["train.sampling.prior_draws=5000", "train.evaluation.every_epochs=1"]
     command = [sys.executable, "-m", "anas_zoo.cli", "train", "--recipe", "digits", "--device", "cpu"]
     command += [word for setting in settings for word in ("--set", setting)]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    began = time.monotonic()
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
-    seconds = time.monotonic() - began
-    rng, kills = random.Random(0), 0
-    for _ in range(50):
-        process = subprocess.Popen(
-            [*command, "--out", str(cut), "--resume"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    command += ["--out", str(cut), "--resume"]
+    checkpoints, rng = cut / "training" / "checkpoints", random.Random(0)
+    for _ in range(3):
+        run_and_kill(
+            command,
+            lambda: sorted(path.name for path in checkpoints.glob("*")),
+            changes=rng.randint(1, 4),
+            delay_s=rng.uniform(0, 0.3),
         )
-        try:
-            _, errors = process.communicate(timeout=seconds * rng.uniform(0.45, 0.75) if kills < 4 else None)
-            assert process.returncode == 0, errors.decode()
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-    assert kills >= 1
+        assert not (cut / "supernet").exists()
+    subprocess.run(command, check=True, capture_output=True)
     name = "supernet/supernet.safetensors"
     assert (cut / name).read_bytes() == (whole / name).read_bytes()
