@@ -171,7 +171,7 @@ def facts() -> list[tuple[str, str, object]]:
         ("docs/latency.md", r"`fit` exports every subnet, (some seconds each)", seconds and seconds[0]),
         ("docs/training.md", r"\| ([\d,]+) characters", f"{len(glyphs.labels):,}"),
         ("docs/training.md", r"more than (\d+) steps is tried out", trainer.LONG_STEPS),
-        ("docs/clients.md", r"elsewhere than on (\d+)", inspect.signature(serve).parameters["port"].default),
+        ("docs/clients.md", r"served on port (\d+)", inspect.signature(serve).parameters["port"].default),
         ("CHANGELOG.md", r"`glyphs`: (\d+) classes", len(glyphs.label_names)),
         ("CHANGELOG.md", r"Export for (\w+) targets", NUMBERS[len(list_targets())]),
         (security, r"more than (\d+) files", manifest.MAX_FILES),
