@@ -32,7 +32,7 @@ SpaceOption = Annotated[
 
 def fit(
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help=ARCHIVE_HELP)],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The predictor, a new file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The new file of the predictor.")],
     space: SpaceOption = None,
     held_out: Annotated[
         float,

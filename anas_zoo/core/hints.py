@@ -104,10 +104,10 @@ def _joined(parts: Iterable[Part], of: Callable[[Part], str]) -> str:
 
 
 def as_python(parts: Iterable[Part]) -> str:
-    """The text for whoever calls functions: ``anas_zoo.export('runs/a')``, ``device='cpu'``."""
+    """The text for Python: ``anas_zoo.export('runs/a')``, ``device='cpu'``."""
     return _joined(parts, _in_python)
 
 
 def as_command_line(parts: Iterable[Part]) -> str:
-    """The text for whoever types commands: ``anas export runs/a``, ``--device cpu``."""
+    """The text for the command line: ``anas export runs/a``, ``--device cpu``."""
     return _joined(parts, _in_command_line)

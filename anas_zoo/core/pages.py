@@ -14,7 +14,7 @@ def render_page(template: Path, **values: Any) -> str:
     """The HTML of ``template`` filled in with ``values``.
 
     Every value is escaped and shown on one line without hidden characters, unless it is
-    :class:`markupsafe.Markup`; a name that the template uses and nobody gives is an error of Jinja2.
+    :class:`markupsafe.Markup`; an undefined name in the template is an error of Jinja2.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

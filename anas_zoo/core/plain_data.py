@@ -50,7 +50,7 @@ def parse_json(text: str) -> Any:
         if _HALF_CHARACTER.search(text):  # "\ud800": a text with it can be neither printed nor written
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as exc:
-        raise PlainDataError("not valid JSON (it has a half of a character, \\ud800 to \\udfff)") from exc
+        raise PlainDataError("not valid JSON (it has a lone surrogate, \\ud800 to \\udfff)") from exc
     except (ValueError, RecursionError) as exc:
         raise PlainDataError(f"not valid JSON ({exc})") from exc
     return value
@@ -112,7 +112,7 @@ class _PlainLoader(yaml.SafeLoader):
             raise PlainDataError(f"{line}: nested deeper than {MAX_DEPTH} levels")
         node = super().compose_node(parent, index)
         if is_alias and id(node) not in self._sizes:
-            raise PlainDataError(f"{line}: an alias within what it stands for")
+            raise PlainDataError(f"{line}: an alias that contains itself")
         if is_alias:
             self._nodes += self._sizes[id(node)]
         if self._nodes > MAX_NODES:

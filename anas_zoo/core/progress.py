@@ -163,7 +163,7 @@ class Bar:
     """A bar from 0 to ``total`` steps: percentage, done of total, time gone and time left.
 
     Use it as a context manager; ``total=None`` is work of unknown length. Bars may be nested and may
-    be advanced from several threads. Where nobody watches (see :func:`watched`), nothing is shown at all.
+    be advanced from several threads. Unless it is watched (see :func:`watched`), nothing is shown.
     """
 
     def __init__(self, what: str, total: float | None = None) -> None:

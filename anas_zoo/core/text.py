@@ -20,7 +20,7 @@ def _is_hidden(character: str) -> bool:
 
 
 def hidden_characters(text: str) -> str:
-    """The characters of ``text`` that nobody sees, as 'U+001B, U+202E'; '' when there is none."""
+    """The invisible characters of ``text``, as 'U+001B, U+202E'; '' if it has none."""
     if text.isascii() and text.isprintable():
         return ""
     return ", ".join(dict.fromkeys(f"U+{ord(c):04X}" for c in text if _is_hidden(c)))

@@ -229,7 +229,7 @@ def _class_names_of(name: str, feature: Any, columns: list[Any]) -> tuple[str, .
 
 
 def _class_numbers(column: Any, label_names: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """Class indices (N,); -1 for a string that is none of the classes."""
+    """Class indices (N,); -1 for a string that is not a class."""
     if _is_string(column):
         index = {name: label for label, name in enumerate(label_names)}
         return np.array([index.get(value, -1) for value in column.to_pylist()], dtype=np.int64)
@@ -239,7 +239,7 @@ def _class_numbers(column: Any, label_names: tuple[str, ...]) -> npt.NDArray[np.
 def _refuse_strange(
     column: Any, numbers: npt.NDArray[np.int64], label_names: tuple[str, ...], what: str
 ) -> None:
-    """Raise :class:`DataError` for a label that is none of the classes."""
+    """Raise :class:`DataError` for a label that is not a class."""
     strange = np.flatnonzero((numbers < 0) | (numbers >= len(label_names)))
     if not len(strange):
         return

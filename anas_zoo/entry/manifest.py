@@ -84,7 +84,7 @@ def check_files(folder: Path) -> dict[str, Path]:
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     paths = list(itertools.islice(visible, MAX_FILES + 1))
     if len(paths) > MAX_FILES:
-        raise EntryError(f"{folder} holds more than {MAX_FILES} files, which no entry does")
+        raise EntryError(f"{folder} holds more than {MAX_FILES} files, the limit of an entry")
     for path in paths:
         shown = printable(str(path))
         if path.is_symlink() and not _in_hub_cache(path):

@@ -83,7 +83,7 @@ class LatencyRecord(Schema):
         if missing:
             raise ValueError(f"no coefficient for {', '.join(missing)}")
         if sum(one.part == "held out" for one in self.measured) < 2:
-            raise ValueError("measured holds fewer than 2 held-out subnets, so nobody knows its error")
+            raise ValueError("measured holds fewer than 2 held-out subnets, so its error is unknown")
         return self
 
 

@@ -130,7 +130,7 @@ def _inside(node: Any) -> Iterator[Any]:
 
 
 def _refused(nodes: list[Any]) -> list[str]:
-    """Operators of ``nodes`` that nobody has looked at, and those that count but do so only in a branch."""
+    """Operators of ``nodes`` that are unknown, and those that count but do so only in a branch."""
     inside = {_name(part) for node in nodes for part in _inside(node)}
     unknown = (inside | {_name(node) for node in nodes}) - COUNTED - ZERO_MACS.keys()
     return sorted(unknown | {f"{name} in a branch" for name in inside & COUNTED})

@@ -226,5 +226,5 @@ def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> Tenso
             gradient.copy_(part.view_as(gradient))
     norms = torch.stack(torch._foreach_norm(gradients))
     if bool(torch.isfinite(losses).all()) and not bool(torch.isfinite(norms).all()):
-        raise DivergedError("a gradient became infinite or no number")
+        raise DivergedError("a gradient became infinite or NaN")
     return losses

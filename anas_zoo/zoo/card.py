@@ -48,7 +48,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
 _WHAT_WAS_SEEN = {
     "test": "Measured once, in torch, on images that neither training nor search has seen:",
     "held out of calibration": "Measured once, in torch, on images that batch norm was not calibrated on. "
-    "Whether the weights were trained on them, nobody knows here:",
+    "The weights may have been trained on these images:",
 }
 
 

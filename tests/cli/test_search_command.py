@@ -136,7 +136,7 @@ def test_a_predictor_whose_numbers_are_no_percent_is_warned_of(
         predictor = write_predictor(tmp_path / f"{scale}.onnx", "digits", scale)
         words = ["search", "--space", "digits", "--predictor", str(predictor), "--evaluations", "50"]
         assert main([*words, "--out", str(tmp_path / str(scale))]) == 0
-        assert "which looks like no top-1 in percent" in capsys.readouterr().err
+        assert "which does not look like top-1 in percent" in capsys.readouterr().err
 
 
 def test_extract_names_what_it_cannot_find(

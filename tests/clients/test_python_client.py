@@ -378,7 +378,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda e: edit(e / "config.json", lambda c: c["anas"].update(format=3)), "a newer format",
     ),
     "unknown mode": (config(mode="fancy"), "mode is 'fancy', known: ('native', 'reference')"),
-    "unknown filter": (config(interpolation="magic"), "no resize that exists ('magic'"),
+    "unknown filter": (config(interpolation="magic"), "not a valid resize ('magic'"),
     "no deviation": (config(std=[0.5, 0, 0.5]), "are three numbers, std without zeros"),
     "few labels": (
         lambda e: edit(e / "config.json", lambda c: c.update(label_names=["a"])), "no list of 10 names",

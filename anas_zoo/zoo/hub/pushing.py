@@ -85,7 +85,7 @@ def push(folder: Path, address: HubAddress, *, private: bool = False, message: s
     """Make the branch hold the entry in ``folder``, whose files were checked before.
 
     Args:
-        folder: a published entry; nobody may write in it meanwhile.
+        folder: a published entry; it must not change meanwhile.
         address: the repository, which is made if it does not exist, and the branch (default main).
         private: make the repository a private one; an existing public one is then refused.
         message: of the commit.

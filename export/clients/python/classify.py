@@ -97,8 +97,8 @@ class Preprocessing:
             raise ClassifyError(f"{source}: {where}.mean and .std are three numbers, std without zeros")
         self._mean, self._std = (np.array(values, np.float32)[:, None, None] for values in (mean, std))
         if self.interpolation not in FILTERS or self.resolution < 1 or not 0 < self.crop_pct <= 1:
-            told = f"{self.interpolation!r} to {self.resolution}, crop_pct {self.crop_pct}"
-            raise ClassifyError(f"{source}: {where} is no resize that exists ({told}); filters: {FILTERS}")
+            given = f"{self.interpolation!r} to {self.resolution}, crop_pct {self.crop_pct}"
+            raise ClassifyError(f"{source}: {where} is not a valid resize ({given}); filters: {FILTERS}")
 
     def __call__(self, image: Image.Image) -> Floats:
         """(3, R, R) float32 of an upright RGB image."""
