@@ -1,4 +1,4 @@
-"""Where an archive of evaluations lies, and what its search was about, from whatever the user named."""
+"""Find an archive of evaluations, and what its search was about, from the path that the user gave."""
 
 from __future__ import annotations
 

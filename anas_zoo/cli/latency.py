@@ -92,7 +92,7 @@ def fit(
         return
     used = {name: ms for name, ms in model.record.coefficients.items() if ms > 0}
     print_table(
-        ["work", "ms per unit", "unit (in millions, where it is no count)"],
+        ["work", "ms per unit", "unit (in millions, where it is not a count)"],
         [[name, f"{ms:.4f}", WORK[name]] for name, ms in used.items()],
     )
     _print_error(model.error)

@@ -149,7 +149,7 @@ def check(
             "", "The file does not say which architectures it was fitted on; some may be among these."
         )
     elif checked.unseen is None:
-        print_lines("", "It was fitted on all of them, so this is no test; check it on another archive.")
+        print_lines("", "It was fitted on all of them, so this is not a test; check it on another archive.")
     print_lines("")
     _print_range(result)
 

@@ -1,4 +1,4 @@
-"""``anas validate``: does the file on disk compute what torch computes?"""
+"""``anas validate``: compare exported files with torch."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ class QuantizationError(ExportError):
 
 
 class ServeError(AnasError):
-    """A page that cannot be served: its runtime cannot be had, or the port is taken."""
+    """A page that cannot be served: its runtime is not available, or the port is taken."""
 
 
 class EntryError(AnasError):

@@ -1,4 +1,4 @@
-"""Pages of HTML from Jinja2 templates, in which other people's text can be no markup."""
+"""HTML pages from Jinja2 templates, which escape all text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON and YAML from outside as plain values: limits checked before, and no way to say a thing twice.
+"""JSON and YAML from outside as plain values: limits are checked first, duplicate keys are refused.
 
 What is refused is what two readers could understand differently (a key that is there twice, NaN), what grows
 while it is read (aliases), what makes objects (tags), and what no file of ours needs (depth, size).
@@ -66,7 +66,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _not_a_number(word: str) -> Any:
-    raise PlainDataError(f"{word} is no number of JSON; only finite ones are allowed")
+    raise PlainDataError(f"{word} is not a JSON number; only finite ones are allowed")
 
 
 def _finite(value: float, given: str) -> float:

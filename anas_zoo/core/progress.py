@@ -1,4 +1,4 @@
-"""What long work reports while it runs: log messages, and bars with the time left where somebody watches.
+"""Log messages of long work, and bars with the time left on a terminal or in a notebook.
 
 Messages go to the standard logger ``anas_zoo`` (INFO; WARNING for what may be wrong) and are shown as the
 program's logging says; the command line prints them on stderr. Bars show on a terminal and in a notebook that

@@ -1,4 +1,4 @@
-"""Text from outside that is shown to people: what a terminal or a page could take for something else."""
+"""Text from outside made safe to show on a terminal or a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that an ONNX file computes what the torch network computes, on the file as it lies on disk."""
+"""Proof that an ONNX file computes what the torch network computes, on the file on disk."""
 
 from __future__ import annotations
 

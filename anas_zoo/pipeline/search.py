@@ -456,7 +456,7 @@ def _asked(
         if most is not None and limit > most:
             raise SearchError(
                 f"{folder} was searched with {Range(max=most).in_words(cost)}; a budget of "
-                f"{OBJECTIVES[cost].shown(limit)} lies beyond that: give another ",
+                f"{OBJECTIVES[cost].shown(limit)} is beyond that: give another ",
                 Option("out"),
             )
     return budgets or recorded_budgets(kept)

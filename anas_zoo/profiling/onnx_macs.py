@@ -67,7 +67,7 @@ def count_onnx_macs(path: Path, *, image_size: tuple[int, int] = PHOTOGRAPH) -> 
     counted = [node for node in nodes if node.op_type in COUNTED]
     stem = next((node for node in counted if node.op_type == "Conv"), None)
     if stem is None:
-        raise ProfileError(f"{path}: it has no convolution, so it is no network")
+        raise ProfileError(f"{path}: it has no convolution, so it is not a network")
     image = _image_input(model.graph, path)
     shape = _image_shape(image, path, image_size)
     operands = {name for node in counted for name in (node.output[0], *node.input)}

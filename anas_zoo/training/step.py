@@ -23,7 +23,7 @@ __all__ = ["DivergedError", "FixedStep", "StepReport", "SupernetStep"]
 
 
 class DivergedError(TrainingError):
-    """A loss or a gradient that is no finite number; no weight has changed."""
+    """A loss or a gradient that is not finite; no weight has changed."""
 
 
 @dataclass(frozen=True)

@@ -337,9 +337,7 @@ def _parity(entry: Entry) -> None:
             f"{', '.join(unproved)} was never validated against torch; run: ", Call("validate", entry.folder)
         )
     if stray := [name for name in entry.files if name.endswith(".onnx") and name not in files]:
-        raise EntryError(
-            f"{', '.join(stray)} lies in the draft but not in report.json; validate or remove it"
-        )
+        raise EntryError(f"{', '.join(stray)} is in the draft but not in report.json; validate or remove it")
 
 
 T = TypeVar("T")

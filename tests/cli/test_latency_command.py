@@ -87,7 +87,7 @@ def test_another_machine_is_warned_of(
         (["fit", "--out", "x.json", "--space", "atentive_nas"], "did you mean 'attentive_nas'?"),
         (["fit", "--out", "."], "exists already"),
         (["check", "absent.json"], "no latency model at absent.json; make one on this machine: anas latency"),
-        (["check", "arch.json"], "arch.json is no latency model"),
+        (["check", "arch.json"], "arch.json is not a latency model"),
         (["check", "{model}", "--subnets", "1"], "at least 2 held-out subnets, got 1"),
         (["predict", "absent.json", "attentive_nas_a0"], "no latency model at absent.json"),
         (["predict", "{model}", "attentive_nas_a0"], "outside the space 'tiny'"),

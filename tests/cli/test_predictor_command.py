@@ -115,7 +115,7 @@ def test_check_on_another_archive(fitted: Path, tmp_path: Path, capsys: pytest.C
 def test_check_on_its_own_archive_says_that_it_is_no_test(
     fitted: Path, search: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "so this is no test" in succeeded(capsys, "predictor", "check", fitted, search)
+    assert "so this is not a test" in succeeded(capsys, "predictor", "check", fitted, search)
     assert json.loads(succeeded(capsys, "predictor", "check", fitted, search, "--json"))["unseen"] is None
 
 

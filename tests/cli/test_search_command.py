@@ -88,7 +88,7 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
         (["--max-mflops", "nan"], "'--max-mflops': give at least 0"),
         (["--max-mflops", "inf"], "limits.macs.max: Input should be a finite number"),
         (["--max-mflops", "0.0001", "--max-mflops", "0.5"], "0.0001 is too little: the space 'digits'"),
-        (["--num-classes", "12"], "has classes of its own; --num-classes goes with --space"),
+        (["--num-classes", "12"], "has its own classes; --num-classes goes with --space"),
         (["--max-latency-ms", "8"], "give --latency FILE"),
         (
             ["--objective", "flops"],
@@ -99,7 +99,7 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
             "'annealing' is not one of 'surrogate', 'evolution', 'nsga2', 'random'",
         ),
         (["--resolution", "8x8"], "'8x8': give whole numbers, such as 224,256"),
-        (["--space", "digits"], "has a space of its own"),
+        (["--space", "digits"], "has its own space"),
         (["--predictor", "none.onnx"], "no predictor at none.onnx"),
         (["--latency", "none.json"], "none.json"),
         (["--min-mflops", "0.5", "--max-mflops", "0.2"], "at least 0.5 and at most 0.2: no subnet has that"),
@@ -203,7 +203,7 @@ def test_a_resumed_search_remembers_its_budgets_and_answers_others(
     assert other["front"] == first["front"]
     assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"] == other["answers"]
     said = refused(capsys, *where, "--resume", "--max-mflops", "0.6")
-    assert "was searched with MFLOPs (multiply-adds) at most 0.5; a budget of 0.6 lies beyond that" in said
+    assert "was searched with MFLOPs (multiply-adds) at most 0.5; a budget of 0.6 is beyond that" in said
     assert "settings.limits.macs.min: None there" in refused(
         capsys, *where, "--resume", "--min-mflops", "0.1"
     )

@@ -144,7 +144,7 @@ def test_views_may_be_sent_to_another_process() -> None:
 def test_an_unknown_policy_is_refused(policy: str) -> None:
     with pytest.raises(
         ConfigError,
-        match=rf"^recipe: file: auto_augment '{policy}' is no policy that timm knows; give v0, original, ",
+        match=rf"^recipe: file: auto_augment '{policy}' is not a policy of timm; give v0, original, ",
     ) as caught:
         parse(StreamRecipe, {"auto_augment": policy}, "recipe")
     assert "\n" not in str(caught.value)

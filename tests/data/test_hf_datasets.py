@@ -193,7 +193,7 @@ def test_labels_may_be_strings_booleans_or_numbers(
             ["b", "c"],
             "part 'test': image 1 has the label 'c'; .* training part: 'a', 'b'",
         ),
-        ("int64", [0, 10**9], [0], "a label is 1000000000, which is no class number"),
+        ("int64", [0, 10**9], [0], "a label is 1000000000, which is not a class number"),
         (
             "float32",
             [0.0, 1.0],

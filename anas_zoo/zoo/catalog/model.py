@@ -1,4 +1,4 @@
-"""What a catalog knows of one entry: the same for a folder of this machine and for one on the Hub."""
+"""One entry of a catalog: the same data for a local folder and for the Hub."""
 
 from __future__ import annotations
 

@@ -165,14 +165,14 @@ def _same(path: Path, there: RepoFile | None) -> bool:
 def _stale(folder: Path, branch: HubAddress, remote: _Remote) -> Names:
     """Files of the entry that is there, which the new one has no more.
 
-    Raises :class:`HubError` when the repository holds something that is no entry: it is not overwritten.
+    Raises :class:`HubError` when the repository holds something that is not an entry: it is not overwritten.
     """
     if MANIFEST not in remote.files:
         other = sorted(name for name in remote.files if not name.startswith(".") and name != "README.md")
         if other:
             raise HubError(
                 f"{branch} holds {', '.join(other[:3])}{' and more' if len(other) > 3 else ''} but no "
-                f"{MANIFEST}, so it is no entry and is not overwritten; give another repository or branch"
+                f"{MANIFEST}, so it is not an entry and is not overwritten; give another repository or branch"
             )
         return ()
     before = read_manifest(snapshot(branch.at(remote.commit), names=())).files

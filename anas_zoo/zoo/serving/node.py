@@ -32,7 +32,7 @@ def node_program() -> Path:
         return wheel / "node.exe" if os.name == "nt" else wheel / "bin" / "node"
     found = shutil.which("node")
     if found is None:
-        raise ServeError(f"there is no node; {_HOW_TO_GET_IT}")
+        raise ServeError(f"node is not installed; {_HOW_TO_GET_IT}")
     return Path(found)
 
 
@@ -44,7 +44,7 @@ def npm_command() -> list[str]:
         return [str(node_program()), str(cli)]
     found = shutil.which("npm")
     if found is None:
-        raise ServeError(f"there is no npm; {_HOW_TO_GET_IT}")
+        raise ServeError(f"npm is not installed; {_HOW_TO_GET_IT}")
     return [found]
 
 
