@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -100,14 +101,12 @@ class MemoryImages:
     def _batch(self, rows: Tensor, affine: Tensor) -> Batch:
         pixels = self._pixels[rows].to(self._device, torch.float32) / 255.0
         images, maps = (pixels - self._mean) / self._std, affine.to(self._device)
-        made: dict[int, Tensor] = {}
 
+        @functools.cache
         def view(resolution: int) -> Tensor:
-            if resolution not in made:
-                rendered = augment(images, maps * self._visible(resolution), resolution)
-                # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
-                made[resolution] = rendered.contiguous(memory_format=torch.channels_last)
-            return made[resolution]
+            rendered = augment(images, maps * self._visible(resolution), resolution)
+            # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
+            return rendered.contiguous(memory_format=torch.channels_last)
 
         return Batch(view, self._labels[rows].to(self._device), len(rows))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import sys
 import warnings
@@ -148,17 +149,15 @@ class StreamedImages:
         # Bytes are reordered faster than floats.
         values = pixels.to(self._device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         images = values.float().sub_(self._mean).div_(self._std)
-        made: dict[int, Tensor] = {}
 
+        @functools.cache
         def view(resolution: int) -> Tensor:
-            if resolution not in made:
-                made[resolution] = images
-                if resolution != images.shape[-1]:
-                    # As the authors' network does with its 224 crop.
-                    size = (resolution, resolution)
-                    resized = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
-                    made[resolution] = resized.contiguous(memory_format=torch.channels_last)
-            return made[resolution]
+            if resolution == images.shape[-1]:
+                return images
+            # As the authors' network does with its 224 crop.
+            size = (resolution, resolution)
+            resized = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+            return resized.contiguous(memory_format=torch.channels_last)
 
         return Batch(view, labels.to(self._device, non_blocking=True), len(labels))
 

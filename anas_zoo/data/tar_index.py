@@ -71,7 +71,7 @@ def index_tar(path: Path) -> TarIndex:
     except (tarfile.TarError, OSError, ValueError, EOFError) as exc:
         reason = " ".join(str(exc).split())
         raise DataError(f"{path}: truncated or not a tar ({reason}); copy or download it again") from exc
-    rows = [(*_image(path, key, sample), _label(path, key, sample)) for key, sample in samples.items()]
+    rows = [_row(path, key, sample) for key, sample in samples.items()]
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     return TarIndex(*(np.ascontiguousarray(column) for column in table.T))
 
@@ -118,12 +118,13 @@ def _add(path: Path, file: BinaryIO, member: tarfile.TarInfo, samples: dict[str,
         sample.labels[kind] = file.read(member.size)
 
 
-def _image(path: Path, key: str, sample: _Sample) -> tuple[int, int]:
+def _row(path: Path, key: str, sample: _Sample) -> tuple[int, int, int]:
+    """(offset, size, class) of a sample."""
     if sample.problem:
         raise DataError(f"{path}: {sample.problem}")
     if sample.image is None:
         raise DataError(f"{path}: {key!r} has a label and no image; expected {key}.jpg, .jpeg, .png or .webp")
-    return sample.image
+    return (*sample.image, _label(path, key, sample))
 
 
 def _label(path: Path, key: str, sample: _Sample) -> int:

@@ -38,11 +38,7 @@ def leading_slice(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def activate(x: Tensor, act: Activation) -> Tensor:
     """Apply the activation of that name in place where autograd allows it."""
-    if act == "silu":
-        return F.silu(x, inplace=True)
-    if act == "relu":
-        return F.relu(x, inplace=True)
-    return F.hardswish(x, inplace=True)
+    return {"silu": F.silu, "relu": F.relu, "hard_swish": F.hardswish}[act](x, inplace=True)
 
 
 class ElasticConv(nn.Conv2d):

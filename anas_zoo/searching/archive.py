@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from anas_zoo.core.errors import AnasError, SearchError
-from anas_zoo.core.files import canonical_json, disk_errors, write_json
+from anas_zoo.core.files import canonical_json, disk_errors
 from anas_zoo.core.hints import Option
 from anas_zoo.core.outside import refuse_irregular
 from anas_zoo.core.plain_data import parse_json
@@ -29,7 +29,6 @@ __all__ = [
     "read_front",
     "read_records",
     "record_from_dict",
-    "write_front",
 ]
 
 
@@ -61,19 +60,9 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of ``evaluations.jsonl``; with the latency's bars where they are known."""
-        bar = self.latency_bar_ms
-        return {
-            "arch": self.arch.to_dict(),
-            "arch_id": self.arch.id,
-            "macs": self.macs,
-            "params": self.params,
-            "size_bytes": self.size_bytes,
-            "latency_ms": self.latency_ms,
-            **({} if bar is None else {"latency_bar_ms": list(bar)}),
-            "top1_pct": self.top1_pct,
-            "images": self.images,
-            "round": self.round,
-        }
+        data = vars(self) | {"arch": self.arch.to_dict(), "arch_id": self.arch.id}
+        bar = data.pop("latency_bar_ms")
+        return data if bar is None else data | {"latency_bar_ms": list(bar)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Evaluation:
@@ -129,15 +118,7 @@ class Failure:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of ``evaluations.jsonl``; ``top1_pct`` is null."""
-        return {
-            "arch": self.arch.to_dict(),
-            "arch_id": self.arch.id,
-            "macs": self.macs,
-            "params": self.params,
-            "top1_pct": None,
-            "error": self.error,
-            "round": self.round,
-        }
+        return vars(self) | {"arch": self.arch.to_dict(), "arch_id": self.arch.id, "top1_pct": None}
 
 
 Record = Evaluation | Failure
@@ -228,11 +209,6 @@ def read_records(path: Path) -> list[Record]:
 def read_evaluations(path: Path) -> list[Evaluation]:
     """The evaluations of an archive, without those that failed. Raises as :func:`read_records` does."""
     return [record for record in read_records(path) if isinstance(record, Evaluation)]
-
-
-def write_front(path: Path, front: list[Evaluation], about: dict[str, Any]) -> None:
-    """Write ``front.json``: what was searched and how, and the front from small to large."""
-    write_json(path, {**about, "front": [evaluation.to_dict() for evaluation in front]})
 
 
 def read_front(path: Path) -> list[Evaluation]:

@@ -159,16 +159,11 @@ def _tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str,
 def _restore(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], path: Path
 ) -> None:
-    expected = model.state_dict()
     stored = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    wrong = sorted(
-        name
-        for name in {*expected, *stored}
-        if name not in stored or name not in expected or stored[name].shape != expected[name].shape
-    )
-    if wrong:
-        raise CheckpointError(f"{path} does not fit the network: {', '.join(wrong[:5])}")
-    model.load_state_dict(stored)
+    try:
+        model.load_state_dict(stored)
+    except RuntimeError as exc:
+        raise CheckpointError(f"{path} does not fit the network: {' '.join(str(exc).split())[:300]}") from exc
     optimizer.state.clear()
     for name, parameter in model.named_parameters():
         if f"momentum.{name}" in tensors:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -91,7 +92,8 @@ class SupernetStep:
             if not math.isfinite(value):
                 raise DivergedError(f"the loss of the {kind} subnet became {value}")
         means: dict[str, float] = {
-            kind: _mean(v for k, v in zip(kinds, values, strict=True) if k == kind) for kind in kinds
+            kind: statistics.fmean(v for k, v in zip(kinds, values, strict=True) if k == kind)
+            for kind in kinds
         }
         return StepReport(means, tuple(draws), len(draws) + self._trials)
 
@@ -206,11 +208,6 @@ def _global_generators(seed: int, device: torch.device) -> Iterator[None]:
 
 def _autocast(recipe: TrainRecipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)
 
 
 def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> Tensor:
