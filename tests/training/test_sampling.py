@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from summing_predictor import write_predictor
 
 from anas_zoo.core.errors import ConfigError, TrainingError
 from anas_zoo.core.schema import parse
@@ -147,20 +146,6 @@ def test_hopeless_conditioning_ends_with_the_acceptance_rate() -> None:
     sampler = AttentiveSampler(prior, SamplingRecipe(candidates=100, max_tries=1), subnets=3)
     with pytest.raises(TrainingError, match=r"acceptance .* %"):
         sampler.draw(moment(), by_depth)
-
-
-def write_predictor(path: Path, genes: int, *, space_id: str | None = None) -> Path:
-    """top-1 = the sum of all genes."""
-    codes = helper.make_tensor_value_info("codes", TensorProto.FLOAT, ["N", genes])
-    top1 = helper.make_tensor_value_info("top1_pct", TensorProto.FLOAT, ["N", 1])
-    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
-    node = helper.make_node("ReduceSum", ["codes", "axes"], ["top1_pct"])
-    graph = helper.make_graph([node], "sum", [codes], [top1], [axes])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    if space_id is not None:
-        helper.set_model_props(model, {"space_id": space_id})
-    onnx.save(model, path)
-    return path
 
 
 def test_quality_by_predictor_is_what_the_file_says(tmp_path: Path) -> None:
