@@ -190,13 +190,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, Any]:
             f"{path}: holds no state dict, but {type(state).__name__}; "
             "a checkpoint is a state dict or a dict with the key 'state_dict'"
         )
-    tensors: dict[str, Any] = {}
-    for key, value in state.items():
-        name = key.removeprefix("module.")
-        if name in tensors:
-            raise CheckpointError(f"{path}: holds {name!r} twice, with and without 'module.'")
-        tensors[name] = value
-    return tensors
+    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def _count_classes(tensors: Mapping[str, Any], path: Path, wanted: int | None) -> int:
