@@ -59,15 +59,6 @@ class GlyphsSource:
 
     Classes take turns (``index % 47``), first in the training images, then in the test images that follow.
     An image depends on the seed, its part and its number in that part; not on how many others there are.
-
-    Attributes:
-        test_indices: the images that are for testing only, sorted, (T,) int64.
-
-    Args:
-        train_per_class: training images of each class.
-        test_per_class: test images of each class.
-        seed: another seed, other images.
-
     Raises :class:`DataError` where matplotlib came without one of the fonts.
     """
 

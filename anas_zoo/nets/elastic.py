@@ -123,9 +123,8 @@ class ElasticShortcut(nn.Module):
 class ElasticBlock(nn.Module):
     """An inverted residual block that holds the weights of every block plan at its place.
 
-    Args:
-        largest: the plan with the most channels of every kind.
-        projects_shortcut: whether any architecture changes the width here.
+    ``largest`` has the most channels of every kind; ``projects_shortcut``: some architecture changes the
+    width here.
     """
 
     def __init__(self, largest: BlockPlan, *, projects_shortcut: bool) -> None:

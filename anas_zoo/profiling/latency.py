@@ -59,12 +59,8 @@ def measure_latency(
 ) -> dict[str, Latency]:
     """Wall-clock latency of each ONNX file on this machine's CPU, calls interleaved over the files.
 
-    Args:
-        files: names (the result's keys) and paths.
-        threads: threads of the runtime.
-        repeats: measured calls of each file.
-        warmup: unmeasured calls of each file before.
-        batch_size: images per call.
+    ``repeats`` calls of each file are measured after ``warmup`` others, ``batch_size`` images a call; the
+    names in ``files`` are the result's keys.
 
     Raises :class:`ProfileError` for a number out of range, or a file with more than one free dimension;
     :class:`ExportError` for a file that onnxruntime cannot load.

@@ -44,15 +44,11 @@ ZERO_MACS = {name: reason for reason, names in _REASONS.items() for name in name
 
 
 def count_onnx_macs(path: Path, *, image_size: tuple[int, int] = PHOTOGRAPH) -> OnnxMacs:
-    """Count the file at ``path`` for one image.
+    """Count the file at ``path``, whose weights may have any precision, for one image.
 
     Shapes are those of a real run on an image of zeros: static inference does not see through the
-    preprocessing of images of any size.
-
-    Args:
-        path: the .onnx file; weights may have any precision.
-        image_size: (height, width), for a file with preprocessing inside that takes images of any size; a
-            larger one makes its preprocessing dearer and nothing else.
+    preprocessing of images of any size. ``image_size`` is (height, width) for such a file; a larger one
+    makes its preprocessing dearer and nothing else.
 
     Raises :class:`ProfileError` for a file that is none or cannot run, and for an operator that is not among
     :data:`COUNTED` and :data:`ZERO_MACS`.

@@ -37,12 +37,9 @@ class Evaluation:
     """An architecture scored on the search split, or by a predictor.
 
     Attributes:
-        arch: what was scored.
-        macs: its exact multiply-adds.
-        params: its exact number of parameters.
+        macs, params, size_bytes: exact; the bytes are those of the float32 weights with batch norm folded.
         top1_pct: share of the search images (of all their views) that it classified right, in percent.
         images: how many of them that was measured on; 0 for a prediction.
-        size_bytes: exact bytes of its float32 weights with batch norm folded.
         latency_ms: predicted by the latency model of the search; None without one.
         latency_bar_ms: from where to where that may lie, by the errors of the model; None where not known.
         round: of the search, from 0, in which it was asked for.
@@ -100,15 +97,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Failure:
-    """An architecture that could not be scored. It stays on record, so that it is not tried again.
-
-    Attributes:
-        arch: what could not be scored.
-        macs: its exact multiply-adds.
-        params: its exact number of parameters.
-        error: why, in one line.
-        round: of the search, from 0, in which it was asked for.
-    """
+    """An architecture that could not be scored, and why: on record, so that it is not tried again."""
 
     arch: Architecture
     macs: int
