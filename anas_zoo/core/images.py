@@ -30,14 +30,9 @@ def read_image(
 
     16 bits are scaled to 8 (Pillow's own conversion of grey ones clips them to white); grey, palette and CMYK
     are converted. Pixels that are floating-point numbers or go beyond 16 bits have no scale that could be
-    known, and are refused; so are images more than a hundred times as long as wide.
+    known, and are refused; so are images more than a hundred times as long as wide. What was open stays open.
 
-    Args:
-        source: a file's path, the bytes of a file, a file open for reading, or an image that Pillow opened;
-            what was open stays open.
-        name: what errors call the image; default is the path.
-
-    Raises :class:`DataError` that names what is not a readable image.
+    Raises :class:`DataError` that says what is not a readable image by its ``name``, or else its path.
     """
     what = name or (str(source) if isinstance(source, str | Path) else "the image given")
     try:

@@ -32,14 +32,11 @@ class MemoryImages:
 
     Args:
         source: where the images come from; its preprocessing says which part is shown and normalises it.
-        indices: the training part of the split.
         side: of the squares in pixels, to which images are resized; square ones that are smaller and all of
             one size keep it.
         share: the part of each batch that this process gets. A training set smaller than one batch is
             one batch, less the few images that its equal parts leave over.
-        augmentation: how far views stray.
         device: where views are rendered.
-        max_unreadable: images that may be skipped; one more is a :class:`DataError`.
     """
 
     def __init__(

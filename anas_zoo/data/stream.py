@@ -34,18 +34,11 @@ class StreamedImages:
     """Training images served in shuffled, augmented batches (:class:`anas_zoo.data.TrainData`).
 
     An image that cannot be read is left out, the next one takes its place, up to ``max_unreadable`` of them.
-    Each view depends on the seed, the pass and the image alone, not on which process made it.
+    Each view depends on the seed, the pass and the image alone, not on which process made it. Batches are
+    normalised, as the source's preprocessing says, and resized on ``device``.
 
     Workers are started anew for each pass, clean of the threads and GPU state of this process; a script that
     asks for some must keep its own work under ``if __name__ == "__main__":``, as for any multiprocessing.
-
-    Args:
-        source: where the images come from; its preprocessing normalises the batches.
-        indices: the training part of the split.
-        recipe: how views are made.
-        share: the part of each batch that this process gets.
-        device: where batches are normalised and resized.
-        max_unreadable: images that may be skipped; one more is a :class:`DataError`.
     """
 
     def __init__(

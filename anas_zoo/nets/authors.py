@@ -89,10 +89,7 @@ def read_authors_checkpoint(
 
     Reads torch's old and zip formats; a dict with ``"state_dict"`` or a bare state dict; keys with or
     without ``module.``. Running statistics are loaded as they are: recalibrate what you extract.
-
-    Args:
-        path: the checkpoint file.
-        num_classes: the number of classes it has to have; default is whatever its classifier has.
+    ``num_classes`` is the number of classes it has to have.
 
     Raises :class:`CheckpointError` when the file cannot be read, asks for a class that is not on the
     short list of harmless ones (nothing of it is run), or does not hold exactly the supernet's tensors:

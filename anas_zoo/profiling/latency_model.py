@@ -80,14 +80,8 @@ class LatencyModel:
 
         latency_ms(arch) = Σ over kinds of work:  coefficient[kind] × work(arch)[kind]
 
-    Work is a sum over layers, so it is looked up in tables just as costs are.
-
-    Args:
-        record: everything the file says.
-        num_classes: outputs of the classifiers asked about; by default as measured.
-
-    Attributes:
-        space: the space it is for.
+    Work is a sum over layers, so it is looked up in tables just as costs are. ``num_classes`` are the
+    outputs of the classifiers asked about; by default as measured.
     """
 
     def __init__(self, record: LatencyRecord, num_classes: int | None = None) -> None:

@@ -93,19 +93,13 @@ def fit_predictor(
     model: str = AUTO,
     seed: int = 0,
 ) -> FittedPredictor:
-    """Fit a predictor on architectures and their measured top-1.
+    """Fit a predictor on N architectures and their measured top-1 in percent, N numbers.
 
-    A share ``held_out`` of the architectures, spread evenly over the accuracies, is set aside. Among the
-    others, cross-validation chooses the model that ranks best; that model, fitted on them, is reported on
-    those set aside, and only then fitted again on all. Same arguments, same predictor.
-
-    Args:
-        space: whose architectures they are.
-        archs: architectures, N; one that occurs several times counts once, with its mean accuracy.
-        top1_pct: measured top-1 in percent, N.
-        held_out: share set aside, above 0 and at most 0.5.
-        model: one of :data:`MODELS`, or ``"auto"`` to choose among them.
-        seed: of the division and of the model.
+    A share ``held_out`` of the architectures, above 0 and at most 0.5, spread evenly over the accuracies, is
+    set aside. Among the others, cross-validation chooses the model of :data:`MODELS` that ranks best, unless
+    ``model`` names one; that model, fitted on them, is reported on those set aside, and only then fitted
+    again on all. An architecture that occurs several times counts once, with its mean. Same arguments, same
+    predictor.
 
     Raises :class:`SearchError` when there are too few architectures, when all are equally accurate, or for
     an unknown model or share; :class:`SpaceError` for an architecture outside the space.

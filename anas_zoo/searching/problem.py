@@ -25,8 +25,6 @@ class Problem:
     """One search problem, the same for every algorithm. Costs are exact or modelled; only top-1 is measured.
 
     Args:
-        space: whose architectures are searched.
-        num_classes: of the classifier, which costs something too.
         objectives: ``"top1_pct"`` and at least one cost.
         limits: which architectures count.
         latency_ms: codes (N, genes) -> predicted latency (N,), where latency is an objective or limited.

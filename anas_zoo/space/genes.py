@@ -41,10 +41,8 @@ def _length_breaches(arch: Architecture, lengths: dict[str, int]) -> list[str]:
 class GeneTable:
     """One gene per elastic dimension of the input, the stem, each stage and the head.
 
-    Attributes:
-        names: for people, such as ``"depth of mb3"``.
-        choices: allowed values of each gene, ascending.
-        parts: the slices of a code that hold widths, depths, kernel sizes and expand ratios.
+    ``choices`` are ascending; ``parts`` are the slices of a code that hold widths, depths, kernel sizes and
+    ratios.
     """
 
     def __init__(self, config: SpaceConfig) -> None:

@@ -24,7 +24,6 @@ class FlopsPrior:
     frequency of values as independent and accepts what falls into the bin.
 
     Attributes:
-        space: whose architectures were drawn.
         edges: limits of the bins in multiply-adds, (bins + 1,) int64.
         probabilities: π(τ) per bin, (bins,).
         frequencies: per gene, (bins, choices): how often each choice occurs among the draws of a bin.

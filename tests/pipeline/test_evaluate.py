@@ -203,7 +203,7 @@ def test_a_folder_with_a_test_part_is_measured_on_it(tmp_path: Path) -> None:
     assert [evaluate(SMALL, str(folder), split=s).accuracies[0].images for s in (None, "train", "all")] == [
         4, 12, 16,
     ]  # fmt: skip
-    with pytest.raises(DataError, match="no part 'search'; give --split test or train or all"):
+    with pytest.raises(DataError, match="no part 'search'; give test or train or all as split"):
         evaluate(SMALL, str(folder), split="search")
 
 
