@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from edited_entries import as_reference, edit_config
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,15 +48,6 @@ def draft(tmp_path: Path) -> Path:
         tmp_path / "run", FinetuneRecipe.load(None, {"data": "digits"}), Entry.read(SMALL)
     )
     return Path(shutil.copytree(SMALL, run.draft_folder, ignore=shutil.ignore_patterns("manifest.json")))
-
-
-def as_reference(folder: Path) -> Path:
-    """Make the entry in ``folder`` one that records the mode reference."""
-    config = json.loads((folder / "config.json").read_text())
-    config["anas"]["preprocessing"] |= {"mode": "reference", "crop_pct": 0.875}
-    config["pretrained_cfg"]["crop_pct"] = 0.875
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
@@ -208,10 +200,7 @@ def test_a_folder_with_a_test_part_is_measured_on_it(tmp_path: Path) -> None:
 
 
 def renamed(folder: Path, names: list[str] | None) -> Path:
-    config = json.loads((folder / "config.json").read_text())
-    config["label_names"] = names
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
+    return edit_config(folder, lambda config: config.update(label_names=names))
 
 
 def test_images_that_do_not_fit_are_refused_in_one_line(draft: Path, tmp_path: Path) -> None:
@@ -299,8 +288,6 @@ def test_transparent_images_are_read_as_the_entry_says(runtime: str, tmp_path: P
     )
     dropped = evaluate(entry, str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
     assert dropped.top1_pct > 80
-    config = json.loads((entry / "config.json").read_text())
-    config["anas"]["preprocessing"]["transparency"] = "white"
-    (entry / "config.json").write_text(json.dumps(config))
+    edit_config(entry, lambda config: config["anas"]["preprocessing"].update(transparency="white"))
     white = evaluate(entry, str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
     assert white.top1_pct < 30  # all look alike

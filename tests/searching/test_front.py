@@ -112,13 +112,9 @@ def test_archive_and_front_are_read_back(tmp_path: Path) -> None:
     write_json(tmp_path / "front.json", {"seed": 1, "front": [item.to_dict() for item in items]})
     assert read_front(tmp_path / "front.json") == items
 
-
-def test_a_damaged_archive_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "evaluations.jsonl"
-    with Archive(path) as archive:
-        archive.add([evaluation(10, 90.0)])
     path.write_text(path.read_text() + '{"arch": {"resol')
-    with pytest.raises(SearchError, match="line 2: cut in the middle of a line"):
+    with pytest.raises(SearchError, match="line 3: cut in the middle of a line"):
         read_evaluations(path)
     (tmp_path / "front.json").write_text('{"other": 1}')
     with pytest.raises(SearchError, match="not the front of a search"):

@@ -174,13 +174,7 @@ def test_a_predictor_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
             AccuracyPredictor(path, SPACE)
 
 
-def test_an_unknown_strategy_or_key_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"sampling.strategy: .*'bestup'.*'ofa'.*given 'bestupp'"):
-        recipe("bestupp")
-    with pytest.raises(
-        ConfigError, match=r"unknown key 'sampling.candidats' \(did you mean 'candidates'\?\)"
-    ):
-        recipe("bestup", candidats=3)
+def test_a_recipe_that_does_not_fit_together_is_refused() -> None:
     with pytest.raises(ConfigError, match="subnets_per_step ≥ 2"):
         recipe("uniform", subnets=1)
     with pytest.raises(ConfigError, match="needs predictor: FILE"):
