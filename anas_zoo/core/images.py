@@ -38,15 +38,13 @@ def read_image(
     try:
         if isinstance(source, Image.Image):
             return _upright(source, what)
-        if isinstance(source, str | Path) and not Path(source).is_dir():
+        if isinstance(source, str | Path):
             refuse_irregular(Path(source), DataError)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             _refuse_unusual(file, what)
             return _upright(file, what)
     except FileNotFoundError as exc:
         raise DataError(f"{what}: no such file") from exc
-    except IsADirectoryError as exc:
-        raise DataError(f"{what} is a folder; give image files") from exc
     except UnidentifiedImageError as exc:
         raise DataError(f"{what}: not an image that Pillow can read") from exc
     except DataError:

@@ -134,8 +134,7 @@ def _coverage(
 
 def _unpickle(path: Path) -> Any:
     """What the file holds, by torch's restricted unpickler; every failure is a CheckpointError."""
-    if path.exists() and not path.is_dir():
-        refuse_irregular(path, CheckpointError, most_bytes=MAX_BYTES)
+    refuse_irregular(path, CheckpointError, most_bytes=MAX_BYTES)
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -145,8 +144,6 @@ def _unpickle(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
         raise CheckpointError(f"{path}: no such file; give the path of the authors' checkpoint") from exc
-    except IsADirectoryError as exc:
-        raise CheckpointError(f"{path}: is a folder; give the checkpoint file in it") from exc
     except CheckpointError:
         raise
     except Exception as exc:  # a damaged pickle fails in as many ways as there are operations in it
