@@ -3,11 +3,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from golden_network import FACTS
 from torch import Tensor, nn
 
 from anas_zoo.core.errors import ProfileError
@@ -18,7 +18,6 @@ from anas_zoo.profiling.flops import ZERO_MACS, _trace
 from anas_zoo.space import Architecture, SearchSpace, count_by_walking
 
 SPACE = SearchSpace.load("digits")
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "attentivenas.json").read_text())
 
 
 def subnet_of(arch: Architecture, num_classes: int = 10) -> Subnet:
@@ -66,8 +65,8 @@ def test_any_size_is_profiled_as_that_size(resolution: int) -> None:
 
 @pytest.mark.slow
 def test_golden_a0() -> None:
-    golden = next(entry for entry in GOLDEN if entry["name"] == "a0")
-    report = profile_flops(Subnet(golden["arch"]), 192)
+    assert FACTS[0]["name"] == "a0"
+    report = profile_flops(Subnet(FACTS[0]["arch"]), 192)
     assert (report.macs, report.params) == (203_389_568, 8_954_184)
     assert report.fvcore_total is not None
     assert 1.03 < report.fvcore_total / report.macs < 1.05
