@@ -141,8 +141,8 @@ def test_wrong_hints_are_seen(code: str, problems: list[str]) -> None:
     assert list(problems_of_hints(ast.parse(code))) == problems
 
 
-# Texts for people, which name commands on purpose: cards, pages, snippets.
-DOCUMENTS = {"zoo/card.py", "zoo/snippets.py", "zoo/catalog/gallery.py", "entry/licence.py"}
+# Texts for people, which name commands on purpose: cards and pages.
+DOCUMENTS = {"zoo/card.py", "zoo/catalog/gallery.py", "entry/licence.py"}
 OPTION_OR_COMMAND = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+|\banas (?!latency model \d)[a-z]+")
 
 

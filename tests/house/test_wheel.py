@@ -142,7 +142,7 @@ def test_a_stage_that_needs_more_says_what_to_install(
 ) -> None:
     write_predictor(environment.folder / "predictor.onnx", "digits")
     said = environment.run("anas", *command.split(), code=1)
-    assert f"pip install 'anas-zoo[{extra}]'" in said
+    assert f'pip install "anas-zoo[{extra}] @ git+https://' in said
     assert len(said.splitlines()) == 1
 
 
