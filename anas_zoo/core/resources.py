@@ -56,4 +56,4 @@ def _repository() -> str:
         project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
         return str(project["urls"]["Repository"])
     urls = metadata.metadata("anas-zoo").get_all("Project-URL") or []
-    return next(url.partition(", ")[2] for url in urls if url.startswith("Repository, "))
+    return next(str(url).partition(", ")[2] for url in urls if url.startswith("Repository, "))

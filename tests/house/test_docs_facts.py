@@ -32,7 +32,7 @@ from anas_zoo.pipeline import Recipe
 from anas_zoo.space import architecture
 from anas_zoo.training import trainer
 from anas_zoo.zoo import list_models
-from anas_zoo.zoo.serving.node import node_program
+from anas_zoo.zoo.serving import node_program
 
 DOCUMENTS = [*documents(), "CONTRIBUTING.md", "export/clients/README.md", "models/README.md"]
 ROLE = re.compile(r":(?:func|class|meth|mod|data|attr|exc):`~?([\w.]+)`")

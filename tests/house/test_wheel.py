@@ -23,8 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from searching_digits import write_predictor
 
-from anas_zoo.zoo.serving import find_runtime
-from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, cache_folder
+from anas_zoo.zoo.serving import RUNTIME_FILES, cache_folder, find_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -272,7 +272,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
         "gate 'parity'.*differs from torch by 0.5",
     ),
     "onnx absent": (lambda d: (d / "model.onnx").unlink(), "gate 'parity'.*model.onnx: no such file"),
-    "onnx altered": (flip("model.onnx"), "gate 'parity'.*model.onnx: SHA-256"),
+    "onnx altered": (flip("model.onnx"), "gate 'parity'.*is not the file that report.json measured"),
     "onnx of another network": (other_network, "gate 'parity'.*model.onnx.*golden logits"),
     "onnx without evidence": (stray_onnx, "gate 'parity'.*model.other.onnx"),
     "a link": (link, "gate 'files'.*model.onnx is a symbolic link"),
