@@ -12,6 +12,7 @@ from PIL import Image
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
+from anas_zoo.core.resources import install_command
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
 from anas_zoo.entry import IMAGENET
 
@@ -114,7 +115,7 @@ def _load(place: str, config: str) -> Any:
         import datasets
     except ImportError as exc:
         raise DataError(
-            f"hfds/{place} needs the package 'datasets'; type: pip install 'anas-zoo[hf-datasets]'"
+            f"hfds/{place} needs the package 'datasets'; run: {install_command('hf-datasets')}"
         ) from exc
     try:
         return datasets.load_dataset(place, config or None)

@@ -282,6 +282,6 @@ def test_a_source_may_be_sent_to_another_process(tmp_path: Path) -> None:
 def test_without_the_package_the_error_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)  # as Python marks what cannot be imported
     with pytest.raises(
-        DataError, match=r"needs the package 'datasets'.*pip install 'anas-zoo\[hf-datasets\]'"
+        DataError, match=r"needs the package 'datasets'.*pip install \"anas-zoo\[hf-datasets\] @ git"
     ):
         open_source("hfds/cifar10")

@@ -143,10 +143,6 @@ def test_yaml_that_is_not_plain(text: str, said: str) -> None:
         parse_yaml(text)
 
 
-def test_a_few_aliases_are_plain() -> None:
-    assert parse_yaml("a: &x [1, 2]\nb: *x\n") == {"a": [1, 2], "b": [1, 2]}
-
-
 def with_label(entry: Path, label: str) -> None:
     for name in ("manifest.json", "config.json"):
         data = json.loads((entry / name).read_text())
