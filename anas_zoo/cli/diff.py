@@ -16,16 +16,15 @@ __all__ = ["diff"]
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="An entry, as for anas show.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another entry.")],
     as_json: JsonOption = False,
 ) -> None:
     """Show what differs between two entries: architecture, numbers and files, each with both values."""
     from anas_zoo.cli.entries import find_entry
     from anas_zoo.zoo import Entry
-    from anas_zoo.zoo.catalog import compare
-    from anas_zoo.zoo.catalog.collecting import catalog_model
+    from anas_zoo.zoo.catalog import compare, model_of
 
-    first, second = (catalog_model(Entry.read(find_entry(text))) for text in (a, b))
+    first, second = (model_of(Entry.read(find_entry(text))) for text in (a, b))
     found = compare(first, second)
     if as_json:
         print_json(

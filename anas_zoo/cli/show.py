@@ -18,10 +18,10 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Show an entry: its architecture, what was measured, its files, and how to load it."""
     from anas_zoo.cli.entries import find_entry, summary
     from anas_zoo.zoo import Entry
-    from anas_zoo.zoo.catalog.collecting import catalog_model
+    from anas_zoo.zoo.catalog import model_of
 
     found = Entry.read(find_entry(entry))
-    facts = summary(catalog_model(found))
+    facts = summary(model_of(found))
     sizes = {name: (found.folder / name).stat().st_size for name in found.files}
     loading = _loading_lines(entry, found)
     if as_json:

@@ -1,4 +1,4 @@
-"""Packages that the plain installation leaves out, and the extra of pyproject.toml that brings each."""
+"""Packages of the optional extras in pyproject.toml, and the error that says which extra to install."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import note
+from anas_zoo.core.resources import install_command
 
 __all__ = ["EXTRAS", "MissingPackageError", "missing_package", "skipped_without_extra"]
 
@@ -30,14 +31,14 @@ class MissingPackageError(AnasError):
 
 
 def missing_package(error: BaseException) -> MissingPackageError | None:
-    """What to install, where ``error`` is an import of a package that an extra brings; else None."""
+    """The error that says what to install, if ``error`` is a failed import of an extra; else None."""
     if not isinstance(error, ModuleNotFoundError):
         return None
     module = (error.name or "").partition(".")[0]
     if module not in EXTRAS:
         return None
     package, extra = EXTRAS[module]
-    return MissingPackageError(f"{package} is not installed; run: pip install 'anas-zoo[{extra}]'")
+    return MissingPackageError(f"{package} is not installed; run: {install_command(extra)}")
 
 
 @contextlib.contextmanager

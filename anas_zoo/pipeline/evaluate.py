@@ -105,7 +105,11 @@ def evaluate(
             Option("data"),
             ", such as a folder with one sub-folder per class",
         )
-    source = run.source if data is None and run is not None else open_source(str(data))
+    if data is None and run is not None:
+        source = run.source
+    else:
+        source = open_source(str(data))
+        source = source if run is None else run.numbered(source)
     network = _network(entry, runtime, file, device)
     if network.raw and any(mode != entry.config.anas.preprocessing.mode for mode in modes):
         raise EntryError(
@@ -172,7 +176,7 @@ def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:
         raise EntryError(f"{entry.folder} is published, its report is fixed; leave out ", keep)
     if runtime != "torch":
         raise EntryError(
-            keep, " notes what the weights do in torch; leave out ", Option("runtime"), " or ", keep
+            keep, " records the accuracy of the weights in torch; leave out ", Option("runtime"), " or ", keep
         )
 
 
@@ -248,7 +252,7 @@ def _count(
                 unreadable[index] = str(exc)
                 if len(unreadable) > MAX_UNREADABLE:
                     raise DataError(
-                        f"{len(unreadable)} images could not be read, {MAX_UNREADABLE} may be left out; mend "
+                        f"{len(unreadable)} images could not be read, {MAX_UNREADABLE} may be left out; fix "
                         f"or remove them; the last: {exc}"
                     ) from exc
         if not images:

@@ -71,10 +71,10 @@ class Nsga2(Algorithm):
         least = problem.limits.top1_pct.min or 0.0
         breach = [[max(0.0, least - e.top1_pct)] for e in new]
         codes = problem.space.encode(e.arch for e in new)
-        told = Population.new("X", codes, "F", problem.losses(new), "G", np.array(breach))
+        scored = Population.new("X", codes, "F", problem.losses(new), "G", np.array(breach))
         self._survivors = RankAndCrowding().do(
             self._pymoo_problem,
-            Population.merge(self._survivors, told),
+            Population.merge(self._survivors, scored),
             n_survive=self._recipe.population,
             random_state=np.random.default_rng([*self._seed, self.round, 1]),
         )
@@ -151,14 +151,9 @@ def make_nsga2(
     mutated_genes: float,
     allowed: Callable[[Codes], npt.NDArray[np.bool_]] | None = None,
 ) -> Any:
-    """pymoo's NSGA-II with uniform crossover and redrawn genes.
+    """pymoo's NSGA-II with uniform crossover and redrawn genes, ``mutated_genes`` of an offspring on average.
 
-    Args:
-        space: whose codes it varies.
-        start: the first population: codes, or an evaluated population.
-        population: survivors, and offspring of a generation.
-        mutated_genes: genes of an offspring that are redrawn, on average.
-        allowed: which codes may be offspring; None for all.
+    ``start`` is the first population: codes, or an evaluated one. ``allowed``: which codes may be offspring.
     """
     mating = Mating(
         TournamentSelection(func_comp=binary_tournament),

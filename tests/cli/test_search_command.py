@@ -83,25 +83,17 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--max-mflops", "300M"], "'--max-mflops': give a number, without a unit"),
         (["--max-mflops", "-3"], "'--max-mflops': give at least 0"),
-        (["--max-mflops", "nan"], "'--max-mflops': give at least 0"),
         (["--max-mflops", "inf"], "limits.macs.max: Input should be a finite number"),
         (["--max-mflops", "0.0001", "--max-mflops", "0.5"], "0.0001 is too little: the space 'digits'"),
-        (["--num-classes", "12"], "has classes of its own; --num-classes goes with --space"),
+        (["--num-classes", "12"], "has its own classes; --num-classes goes with --space"),
         (["--max-latency-ms", "8"], "give --latency FILE"),
         (
             ["--objective", "flops"],
             "--objective flops: no such cost; costs: macs, params, size_bytes, latency_ms",
         ),
-        (
-            ["--algorithm", "annealing"],
-            "'annealing' is not one of 'surrogate', 'evolution', 'nsga2', 'random'",
-        ),
         (["--resolution", "8x8"], "'8x8': give whole numbers, such as 224,256"),
         (["--space", "digits"], "has a space of its own"),
-        (["--predictor", "none.onnx"], "no predictor at none.onnx"),
-        (["--latency", "none.json"], "none.json"),
         (["--min-mflops", "0.5", "--max-mflops", "0.2"], "at least 0.5 and at most 0.2: no subnet has that"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -136,7 +128,7 @@ def test_a_predictor_whose_numbers_are_no_percent_is_warned_of(
         predictor = write_predictor(tmp_path / f"{scale}.onnx", "digits", scale)
         words = ["search", "--space", "digits", "--predictor", str(predictor), "--evaluations", "50"]
         assert main([*words, "--out", str(tmp_path / str(scale))]) == 0
-        assert "which looks like no top-1 in percent" in capsys.readouterr().err
+        assert "which does not look like top-1 in percent" in capsys.readouterr().err
 
 
 def test_extract_names_what_it_cannot_find(
@@ -203,7 +195,7 @@ def test_a_resumed_search_remembers_its_budgets_and_answers_others(
     assert other["front"] == first["front"]
     assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"] == other["answers"]
     said = refused(capsys, *where, "--resume", "--max-mflops", "0.6")
-    assert "was searched with MFLOPs (multiply-adds) at most 0.5; a budget of 0.6 lies beyond that" in said
+    assert "was searched with MFLOPs (multiply-adds) at most 0.5; a budget of 0.6 is beyond that" in said
     assert "settings.limits.macs.min: None there" in refused(
         capsys, *where, "--resume", "--min-mflops", "0.1"
     )
@@ -230,20 +222,6 @@ def test_a_record_of_before_has_no_budgets_and_is_resumed(
     record["begun_with"]["budgets"] = budgets
     (out / "search.json").write_text(json.dumps(record))
     assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"][0]["limit"] == 0.5e6
-
-
-def test_an_extended_search_stays_extended(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "found"
-    where = ("search", run, "--device", "cpu", "--out", out)
-    succeeded(capsys, *where, "--algorithm", "random", "--evaluations", "4")
-    succeeded(capsys, *where, "--resume", "--evaluations", "9")
-    archive = out / "evaluations.jsonl"
-    whole = archive.read_text()
-    archive.write_text("".join(whole.splitlines(keepends=True)[:5]))  # stopped while it was extended
-    assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["evaluations"] == 9
-    assert archive.read_text() == whole
 
 
 def test_a_search_by_files_is_resumed_from_any_folder(

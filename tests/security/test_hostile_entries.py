@@ -28,7 +28,7 @@ from anas_zoo.entry import check_manifest, read_config
 from anas_zoo.exporting import Target, check_file
 from anas_zoo.nets import load_authors_checkpoint
 from anas_zoo.profiling import open_session
-from anas_zoo.profiling.onnx_macs import read_graph
+from anas_zoo.profiling.session import read_graph
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
 
@@ -103,13 +103,13 @@ def test_pipes_are_never_waited_for(entry: Path) -> None:
     ("text", "said"),
     [
         ('{"a": 1, "a": 2}', "'a' is there twice"),
-        ('{"a": NaN}', "NaN is no number"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
         ("[1e999]", "not finite"),
         ("[-Infinity]", "only finite ones"),
         ("[18446744073709551616]", "64 bits"),
         ("[" + "9" * 5000 + "]", "64 bits"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested deeper"),
-        ('["\\ud800"]', "half of a character"),
+        ('["\\ud800"]', "lone surrogate"),
         ('"' + '\\"' * 1_000_000, "not valid JSON"),  # in linear time
     ],
 )
@@ -127,7 +127,7 @@ BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "\n".join(
     ("text", "said"),
     [
         (BOMB, f"more than {MAX_NODES} values"),
-        ("a: &a [*a]", "alias within what it stands for"),
+        ("a: &a [*a]", "alias that contains itself"),
         ("a: !!python/object/apply:os.system [ls]", "tag"),
         ("a: !!str 1", "tag"),
         ("a: 1\na: 2", "there twice"),
@@ -141,10 +141,6 @@ BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "\n".join(
 def test_yaml_that_is_not_plain(text: str, said: str) -> None:
     with pytest.raises(PlainDataError, match=said):
         parse_yaml(text)
-
-
-def test_a_few_aliases_are_plain() -> None:
-    assert parse_yaml("a: &x [1, 2]\nb: *x\n") == {"a": [1, 2], "b": [1, 2]}
 
 
 def with_label(entry: Path, label: str) -> None:

@@ -14,8 +14,7 @@ from anas_zoo.core.files import atomic_write
 from anas_zoo.core.pages import render_page
 from anas_zoo.core.text import quoted
 from anas_zoo.entry.licence import IMPORT_COMMAND
-from anas_zoo.zoo.catalog.baselines import Baselines, load_baselines
-from anas_zoo.zoo.catalog.charts import chart_pages
+from anas_zoo.zoo.catalog.charts import Baselines, chart_pages, load_baselines
 from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.shelf import list_models
@@ -78,7 +77,7 @@ def write_gallery(
 
 
 def _cells(model: CatalogModel) -> list[tuple[str | int | float | None, str]]:
-    """Value, by which the table is sorted, and text of all columns but the first; None where nobody knows."""
+    """Value, by which the table is sorted, and text of all columns but the first; None if unknown."""
     latency_ms = None if model.quickest is None else model.quickest[1].p50_ms
     weights = "yes" if model.has_weights else "no"
     return [
