@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 
 from anas_zoo.core.errors import ExportError, InterfaceError, NonFiniteError
-from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import BATCH, INPUT, OUTPUT
 from anas_zoo.exporting.target import Target
+from anas_zoo.profiling.session import read_graph
 
 __all__ = ["check_file"]
 
@@ -37,15 +37,7 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
     :class:`InterfaceError` when inputs or outputs are among them, :class:`NonFiniteError` when weights are.
     """
     name = name or path
-    if not path.is_file():
-        raise ExportError(f"{name}: no such ONNX file")
-    refuse_external_data(path, ExportError)
-    try:
-        model = onnx.load_model(str(path), load_external_data=False)
-    except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation
-        raise ExportError(f"{name}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
-    if not model.graph.node:  # an empty or foreign file often parses as an empty model
-        raise ExportError(f"{name}: it has no graph")
+    model = read_graph(path, name=name)
     problems = {kind: texts for kind, texts in _problems(model, target).items() if texts}
     if problems:
         kind = next((kind for kind in (InterfaceError, NonFiniteError) if kind in problems), ExportError)

@@ -38,7 +38,7 @@ from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
-from anas_zoo.profiling.onnx_macs import read_graph
+from anas_zoo.profiling.session import read_graph
 from anas_zoo.searching.archive import read_front, read_records
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training.metrics import read_metrics

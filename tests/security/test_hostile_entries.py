@@ -28,7 +28,7 @@ from anas_zoo.entry import check_manifest, read_config
 from anas_zoo.exporting import Target, check_file
 from anas_zoo.nets import load_authors_checkpoint
 from anas_zoo.profiling import open_session
-from anas_zoo.profiling.onnx_macs import read_graph
+from anas_zoo.profiling.session import read_graph
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.zoo import Entry, publish, verify
 
