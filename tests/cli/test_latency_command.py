@@ -74,7 +74,7 @@ def test_another_machine_is_warned_of(
     (tmp_path / "arch.json").write_text(json.dumps(stored.space.smallest.to_dict()))
     assert main(["latency", "predict", str(tmp_path / "there.json"), str(tmp_path / "arch.json")]) == 0
     err = capsys.readouterr().err
-    assert err.startswith("anas: warning: the latency model is of another machine")
+    assert err.startswith("warning: the latency model is of another machine")
     assert err.count("\n") == 1
 
 
