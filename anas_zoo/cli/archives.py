@@ -1,4 +1,4 @@
-"""Where an archive of evaluations lies, and what its search was about, from whatever the user named."""
+"""Find an archive of evaluations, and what its search was about, from the path that the user gave."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def find_archive(path: Path, space_name: str | None) -> FoundArchive:
     if space is None and stated is None:
         presets = ", ".join(SearchSpace.presets())
         raise SearchError(
-            f"nothing beside {file} says of which space it is; give ",
+            f"nothing beside {file} names its space; give ",
             Option("space"),
             f": {presets}, or a file",
         )

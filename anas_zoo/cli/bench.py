@@ -19,7 +19,7 @@ def bench(
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measured calls of each file.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the latency of entries here and now: one image, onnxruntime CPU, calls interleaved."""
+    """Measure the latency of entries on this machine: one image, onnxruntime CPU, calls interleaved."""
     from anas_zoo import zoo
     from anas_zoo.cli.entries import find_entry
     from anas_zoo.core.errors import EntryError

@@ -18,7 +18,7 @@ def find_entry(text: str) -> Path:
     An entry of the Hub (hf://org/name) is downloaded into the Hub's cache first and checked there.
 
     Raises :class:`NotOnShelfError` for an unknown name, with the nearest known one, and
-    :class:`EntryError` for an entry that cannot be had or was altered.
+    :class:`EntryError` for an entry that cannot be downloaded or was altered.
     """
     from anas_zoo.core.errors import NotOnShelfError
     from anas_zoo.core.hints import Call

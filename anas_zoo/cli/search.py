@@ -71,7 +71,7 @@ def search(
 ) -> None:
     """Search the best subnets for any budget, by a run's supernet on the search split or by a predictor.
 
-    What is not given is as the run's recipe says.
+    Options not given are as in the run's recipe.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli search RUN ...; see docs/search.md.
     """
@@ -97,7 +97,7 @@ def search(
         latency, predictor = files["latency"], files["predictor"]
     _one_subject(run_folder, space, predictor)
     if run_folder is not None and num_classes is not None:
-        raise SearchError(f"{run_folder} has classes of its own; --num-classes goes with --space")
+        raise SearchError(f"{run_folder} has its own classes; --num-classes goes with --space")
     if run_folder is None and data is not None:
         raise SearchError("a predictor alone needs no images; --data goes with the folder of a run")
     asked = {
@@ -190,7 +190,7 @@ def _one_subject(run_folder: Path | None, space: str | None, predictor: Path | N
             "(anas search --space attentive_nas --predictor FILE)"
         )
     if run_folder is not None and space is not None:
-        raise SearchError(f"{run_folder} has a space of its own; give RUN or --space {space}, not both")
+        raise SearchError(f"{run_folder} has its own space; give RUN or --space {space}, not both")
 
 
 def _objectives(costs: list[str]) -> list[str]:

@@ -102,7 +102,7 @@ def validate_entry(folder: Path, data: str | None = None) -> dict[str, Parity]:
     run = run_of_draft(folder, data)
     if run is None and data is not None:
         raise EntryError(
-            f"{folder} is no draft of a run and is validated on its golden images; leave out ",
+            f"{folder} is not a draft of a run and is validated on its golden images; leave out ",
             Option("data"),
             ", or measure it on images of your own: ",
             Call("evaluate", folder, data=data),

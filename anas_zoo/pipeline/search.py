@@ -354,7 +354,7 @@ def _predicting(file: Path, space: SearchSpace) -> _Scoring:
     if found.min() < 0 or found.max() > 100 or found.max() <= 1:
         warn(
             f"{file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
-            "which looks like no top-1 in percent"
+            "which does not look like top-1 in percent"
         )
     identity = {"predictor_sha256": sha256_file(file)}
     return _Scoring(PredictorEvaluator(predictor), identity, f"predicted by {printable(file.name)}")
@@ -429,7 +429,7 @@ def make_problem(
             problem = within(limits, by_bars=True)
             warn(
                 f"nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
-                "subnets may, by the bars of their predictions; those are taken: measure them"
+                "subnets may, by the bars of their predictions; these are used: measure them"
             )
         return problem
 
@@ -456,7 +456,7 @@ def _asked(
         if most is not None and limit > most:
             raise SearchError(
                 f"{folder} was searched with {Range(max=most).in_words(cost)}; a budget of "
-                f"{OBJECTIVES[cost].shown(limit)} lies beyond that: give another ",
+                f"{OBJECTIVES[cost].shown(limit)} is beyond that: give another ",
                 Option("out"),
             )
     return budgets or recorded_budgets(kept)

@@ -266,7 +266,7 @@ def test_files_of_every_form_publish_and_verify(draft: Path, tmp_path: Path) -> 
     ]
     assert found["model.ort-cpu-fp32.uint8-nhwc.onnx"] < 1e-4
     card = (entry / "README.md").read_text()
-    assert "not run where it is meant to: this onnxruntime has no CUDAExecutionProvider" in card
+    assert "not run on its own runtime: this onnxruntime has no CUDAExecutionProvider" in card
     assert "Not published: `model.ort-cpu-int8.onnx`. QuantizationError: slower \\| than float" in card
     assert "uint8-nhwc" in card
 
