@@ -16,7 +16,7 @@ from anas_zoo.core.progress import track
 from anas_zoo.data import ImagesAt, with_preprocessing
 from anas_zoo.entry import Entry, Parity
 from anas_zoo.exporting import Target, validate_onnx
-from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
+from anas_zoo.pipeline.export import DEFAULT_TARGET, onnx_name
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import load_subnet, publish

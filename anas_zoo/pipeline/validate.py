@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anas_zoo.entry import Parity
+from anas_zoo.entry import Entry, Parity
 from anas_zoo.pipeline.deploy import validate_entry
 from anas_zoo.zoo.shelf import locate
 
 __all__ = ["validate"]
 
 
-def validate(entry: str | Path, *, data: str | None = None) -> dict[str, Parity]:
+def validate(entry: str | Path | Entry, *, data: str | None = None) -> dict[str, Parity]:
     """Run every exported file of an entry and compare its logits with torch's.
 
     The draft of a run is validated on all images of the run's test split and gets the result into its report;

@@ -18,6 +18,7 @@ from anas_zoo.core.images import opaque, read_image, resized_and_cropped
 from anas_zoo.entry import Entry, Preprocessing
 from anas_zoo.entry.licence import no_weights
 from anas_zoo.profiling import open_session
+from anas_zoo.zoo.shelf import locate
 
 __all__ = ["Classifier", "Prediction", "preprocess", "run_onnx"]
 
@@ -83,7 +84,8 @@ class Classifier:
         label_names: of the classes.
 
     Args:
-        entry: a published entry or a draft with an exported file, or its folder.
+        entry: a model of the shelf, the folder of an entry or a draft with an exported file, or
+            ``hf://org/name``.
         file: which exported file; default is model.onnx, else the first of the report.
         threads: threads of onnxruntime.
 
@@ -92,7 +94,7 @@ class Classifier:
     """
 
     def __init__(self, entry: Entry | str | Path, *, file: str | None = None, threads: int = 1) -> None:
-        entry = entry if isinstance(entry, Entry) else Entry.read(entry, check_hashes=False)
+        entry = entry if isinstance(entry, Entry) else Entry.read(locate(entry), check_hashes=False)
         self.config, folder, files = entry.config, entry.folder, entry.report.files
         if not files:
             if self.config.anas.weights is None:

@@ -149,7 +149,7 @@ RUN: dict[Key, Run] = {
     ("docs/predictors.md", "from anas_zoo.space import AccuracyPredictor, SearchSpace"): Run(
         ("predictor.onnx",)
     ),
-    ("docs/preprocessing.md", "from anas_zoo.zoo import Entry"): Run(
+    ("docs/preprocessing.md", "from anas_zoo.entry import Entry"): Run(
         stand_ins=(('"DIR"', '"models/digits_s"'),)
     ),
     ("docs/preprocessing.md", "anas evaluate digits_s --data digits --preprocessing both"): Run(

@@ -21,11 +21,12 @@ from anas_zoo.core.errors import (
 )
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.resources import resource_folder
+from anas_zoo.entry import Entry, FileInfo, write_report
 from anas_zoo.exporting import list_targets
 from anas_zoo.pipeline.deploy import validate_entry
-from anas_zoo.pipeline.exporting import _Exporter, export_entry, export_targets, onnx_name
+from anas_zoo.pipeline.export import _Exporter, export, export_entry, onnx_name
 from anas_zoo.profiling.machine import describe_machine
-from anas_zoo.zoo import Entry, FileInfo, entry_folder, publish, verify, write_report
+from anas_zoo.zoo import entry_folder, publish, verify
 
 SHELF = entry_folder("digits_s")
 NOT_HERE = {
@@ -226,15 +227,15 @@ def test_each_target_stands_or_falls_alone(draft: Path, tmp_path: Path) -> None:
     bad = changed(
         tmp_path, "ort-cpu-fp32", tolerances={"max_abs_logit_diff": strict, "min_top1_agreement_pct": strict}
     )
-    done, failed = export_targets(draft, ["ort-cpu-int8", bad, "ort-cpu-fp32", "ort-cpu-fp32"])
-    assert [file.path.name for file in done] == ["model.onnx"]
-    assert {name: type(error) for name, error in failed.items()} == {
+    made = export(draft, target=["ort-cpu-int8", bad, "ort-cpu-fp32", "ort-cpu-fp32"])
+    assert [file.path.name for file in made.files] == ["model.onnx"]
+    assert {name: type(error) for name, error in made.failed.items()} == {
         "ort-cpu-int8": QuantizationError,
         str(bad): ParityError,
     }
     assert list(Entry.read(draft).report.files) == ["model.onnx"]
     with pytest.raises(ConfigError, match="none of the targets makes one: ort-cpu-fp32, ort-web-fp32"):
-        export_targets(draft, ["ort-cpu-fp32", "ort-web-fp32"], require_speedup=True)
+        export(draft, target=["ort-cpu-fp32", "ort-web-fp32"], require_speedup=True)
 
 
 def test_an_entry_without_files_has_none_to_validate() -> None:

@@ -23,7 +23,7 @@ from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsEr
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
-from anas_zoo.entry import IMAGENET, Preprocessing
+from anas_zoo.entry import IMAGENET, Entry, Preprocessing
 from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
@@ -33,7 +33,7 @@ from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.training import read_metrics
-from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
+from anas_zoo.zoo import entry_folder, load_subnet, publish, verify
 
 SMALL = entry_folder("digits_s")
 CHANCE_PCT = 100 / len(LETTERS)

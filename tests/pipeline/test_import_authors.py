@@ -16,10 +16,11 @@ from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputE
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION
+from anas_zoo.entry import Entry
 from anas_zoo.pipeline.authors_labels import class_names, image_roles
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import Entry, publish, verify
+from anas_zoo.zoo import publish, verify
 
 
 def write_images(folder: Path, count: int = 6) -> Path:

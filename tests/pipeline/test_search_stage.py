@@ -18,7 +18,7 @@ import searching
 
 from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.search import search_stage
+from anas_zoo.pipeline.search_stage import search_stage
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # The slow imports.
