@@ -95,7 +95,7 @@ def _fail(failed: Mapping[str, AnasError], written: int) -> NoReturn:
     if not written and len({str(error) for error in failed.values()}) == 1:
         raise first
     for name, error in failed.items():
-        note(f"failed: {name}: {error}")
+        note(f"failed: {name}: ", *error.parts)
     complete = f"{written} file{'s are' if written != 1 else ' is'} complete"
     raise ExportError(
         f"{len(failed)} of {len(failed) + written} targets failed: {', '.join(failed)}; {complete}"

@@ -149,7 +149,7 @@ RUN: dict[Key, Run] = {
     ("docs/predictors.md", "from anas_zoo.space import AccuracyPredictor, SearchSpace"): Run(
         ("predictor.onnx",)
     ),
-    ("docs/preprocessing.md", "from anas_zoo.entry import Entry"): Run(
+    ("docs/preprocessing.md", "from anas_zoo.data import eval_transform"): Run(
         stand_ins=(('"DIR"', '"models/digits_s"'),)
     ),
     ("docs/preprocessing.md", "anas evaluate digits_s --data digits --preprocessing both"): Run(
@@ -173,9 +173,10 @@ RUN: dict[Key, Run] = {
 }
 
 CLIENTS, BROWSER = "tests/clients/test_clients_doc.py", "tests/clients/test_browser.py"
-HUB = "tests/hub/test_hub_doc.py"
+HUB, PYTHON = "tests/hub/test_hub_doc.py", "tests/house/test_python_guide.py"
 # Blocks that another test runs, with what it looks for in the document or types itself.
 ELSEWHERE: dict[Key, str] = {
+    **{block.key: PYTHON for block in blocks_of("docs/python.md")},
     ("docs/clients.md", "node export/clients/node/classify.mjs models/digits_s --check"): CLIENTS,
     ("README.md", "anas serve digits_s"): BROWSER,
     ("docs/clients.md", "anas serve digits_s"): BROWSER,

@@ -215,7 +215,7 @@ def test_a_folder_with_a_test_part_is_measured_on_it(tmp_path: Path) -> None:
     write_folder(folder / "val", "01", per_class=2)
     for split, images in ((None, 4), ("train", 12), ("all", 16)):
         assert evaluate(SMALL, data=str(folder), split=split).accuracies[0].images == images
-    with pytest.raises(DataError, match="no part 'search'; give --split test or train or all"):
+    with pytest.raises(DataError, match="no part 'search'; give test or train or all as split"):
         evaluate(SMALL, data=str(folder), split="search")
 
 
