@@ -52,10 +52,13 @@ class SplitRecipe(Schema):
 
 
 class Unreadable(Schema):
-    """An image that is in no part, as it could not be read when the split was made, and why not."""
+    """An image that is in no part, as it could not be read when the split was made.
+
+    ``file`` is its name within a folder of images, ``reason`` what was wrong with it.
+    """
 
     index: int
-    file: str | None = None  # of version 0.1
+    file: str | None = None
     reason: str
 
 
@@ -64,7 +67,8 @@ class Split(Schema):
 
     Training reads ``train``, which is all the rest and not written down: it may be a million numbers. A
     search scores on ``search``; ``test`` is touched once, for the report. ``images`` is the number of all
-    images, those of them included that are in no part since they are ``unreadable``.
+    images, those of them included that are in no part since they are ``unreadable``; ``others_sha256`` is
+    what the rest of a folder is recognised by when the files of those are gone.
     """
 
     source: str
@@ -74,7 +78,7 @@ class Split(Schema):
     search: tuple[int, ...]
     test: tuple[int, ...]
     unreadable: tuple[Unreadable, ...] = ()
-    others_sha256: str | None = None  # of version 0.1, no longer used
+    others_sha256: str | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_there(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:

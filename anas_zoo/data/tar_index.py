@@ -1,8 +1,9 @@
 """Where the images of one tar shard lie: a pass over its headers, so that any of them can be read alone.
 
-A sample is KEY.jpg (jpeg, png, webp) with KEY.cls (a whole number as text) or KEY.json with "label". As in
-WebDataset, its key ends at the first dot of the file's name: KEY.seg.png is of the sample KEY, and passed
-over like all files of other kinds.
+A sample is KEY.jpg (jpeg, png, webp) with KEY.cls (a whole number as text) or KEY.json with "label". Its
+key ends at the last dot of the file's name, so that keys may have dots. In WebDataset it ends at the first
+one: what is not a whole sample by itself, such as KEY.seg.png, belongs to the sample KEY where there is one,
+and is passed over like all other files.
 """
 
 from __future__ import annotations
@@ -71,7 +72,11 @@ def index_tar(path: Path) -> TarIndex:
     except (tarfile.TarError, OSError, ValueError, EOFError) as exc:
         reason = " ".join(str(exc).split())
         raise DataError(f"{path}: truncated or not a tar ({reason}); copy or download it again") from exc
-    rows = [(*_image(path, key, sample), _label(path, key, sample)) for key, sample in samples.items()]
+    rows = [
+        (*_image(path, key, sample), _label(path, key, sample))
+        for key, sample in samples.items()
+        if not _belongs_to_another(key, samples)
+    ]
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     return TarIndex(*(np.ascontiguousarray(column) for column in table.T))
 
@@ -98,9 +103,9 @@ def _refuse_compressed(path: Path, file: BinaryIO) -> None:
 
 def _add(path: Path, file: BinaryIO, member: tarfile.TarInfo, samples: dict[str, _Sample]) -> None:
     folder, _, base = member.name.rpartition("/")
-    stem, _, kind = base.partition(".")
+    stem, _, kind = base.rpartition(".")
     kind = kind.lower()
-    if not stem or (kind not in IMAGES and kind not in LABELS) or member.isdir():
+    if base.startswith(".") or not stem or (kind not in IMAGES and kind not in LABELS) or member.isdir():
         return
     key = f"{folder}/{stem}" if folder else stem
     sample = samples.setdefault(key, _Sample())
@@ -116,6 +121,25 @@ def _add(path: Path, file: BinaryIO, member: tarfile.TarInfo, samples: dict[str,
     else:
         file.seek(member.offset_data)  # tarfile seeks itself before it reads on
         sample.labels[kind] = file.read(member.size)
+
+
+def _belongs_to_another(key: str, samples: dict[str, _Sample]) -> bool:
+    """Whether ``key`` is no sample, and what is before one of its dots is a whole one."""
+    folder, _, stem = key.rpartition("/")
+    words = stem.split(".")
+    if len(words) == 1 or _is_whole(key, samples[key]):
+        return False
+    shorter = (".".join(words[:count]) for count in range(1, len(words)))
+    found = (name for name in (f"{folder}/{stem}" if folder else stem for stem in shorter) if name in samples)
+    return any(_is_whole(name, samples[name]) for name in found)
+
+
+def _is_whole(key: str, sample: _Sample) -> bool:
+    try:
+        _label(Path(), key, sample)
+    except DataError:
+        return False
+    return sample.image is not None
 
 
 def _image(path: Path, key: str, sample: _Sample) -> tuple[int, int]:

@@ -1,16 +1,24 @@
-"""Images that cannot be read: how many may be left out, and a split without them."""
+"""Images that cannot be read: how many may be left out, and a run that stays the same without them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from anas_zoo.core.errors import DataError
+from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.progress import note, track
 from anas_zoo.core.text import printable
+from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.splits import Split, Unreadable
 
-__all__ = ["check_unreadable", "note_unreadable", "readable", "without_unreadable"]
+__all__ = ["check_unreadable", "note_unreadable", "numbered_as", "readable", "without_unreadable"]
 
 NAMED = 3  # images that a note names
 
@@ -54,7 +62,7 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
     """``split`` without those of its search and test images that cannot be read; each of them is read.
 
     They belong to no part then, and the split names them, so that no stage after a training stops at one of
-    them. A note says what was found.
+    them, whether its file is still there or not. A note says what was found.
 
     Raises :class:`DataError` for more of them than ``limit``, and when they are a whole part.
     """
@@ -78,5 +86,69 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
         if not part:
             raise DataError(f"no image of the {name} part can be read; the last: {list(found.values())[-1]}")
     note_unreadable(list(found.values()), len(held_out), "held-out images")
-    unreadable = tuple(Unreadable(index=i, reason=printable(why)) for i, why in sorted(found.items()))
-    return Split.model_validate(split.model_dump() | parts | {"unreadable": unreadable})
+    unreadable = tuple(
+        Unreadable(index=index, file=_file(source, index), reason=printable(why))
+        for index, why in sorted(found.items())
+    )
+    changed = {"unreadable": unreadable, "others_sha256": _others_sha256(source, unreadable)}
+    return Split.model_validate(split.model_dump() | parts | changed)
+
+
+def numbered_as(source: ImageSource, split: Split) -> ImageSource:
+    """``source`` with the numbers that ``split`` knows, where files of its unreadable images are gone.
+
+    Or were replaced; they stay left out. Where anything else differs, it is ``source`` itself.
+    """
+    if not split.unreadable or source.fingerprint() == split.source_sha256:
+        return source
+    if split.others_sha256 is None or _others_sha256(source, split.unreadable) != split.others_sha256:
+        return source
+    return _Renumbered(source, split)
+
+
+class _Renumbered:
+    """A source as it was numbered before images were deleted that were unreadable."""
+
+    def __init__(self, source: ImageSource, split: Split) -> None:
+        self._source, self._fingerprint = source, split.source_sha256
+        there = {_file(source, index) for index in range(len(source.labels))}
+        self._gone = {image.index: image for image in split.unreadable if image.file not in there}
+        self._numbers = np.full(split.images, -1, dtype=np.int64)
+        kept = [index for index in range(split.images) if index not in self._gone]
+        self._numbers[kept] = np.arange(len(source.labels))
+        self.name, self.title, self.licence = source.name, source.title, source.licence
+        self.label_names, self.preprocessing = source.label_names, source.preprocessing
+        # Of the gone ones nobody asks.
+        self.labels: npt.NDArray[np.int64] = np.zeros(split.images, dtype=np.int64)
+        self.labels[kept] = source.labels
+        self.test_indices: npt.NDArray[np.int64] | None = None
+        if source.test_indices is not None:
+            self.test_indices = np.array(kept, dtype=np.int64)[source.test_indices]
+
+    def image(self, index: int) -> Image.Image:
+        if index in self._gone:
+            raise DataError(f"{self._gone[index].file}: no such file; it was unreadable when the run began")
+        return self._source.image(int(self._numbers[index]))
+
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+
+def _file(source: ImageSource, index: int) -> str | None:
+    """The image's file within a folder; None for images that are no files of their own."""
+    if not isinstance(source, FolderSource):
+        return None
+    return printable(Path(os.path.relpath(source.file(index), source.name)).as_posix())
+
+
+def _others_sha256(source: ImageSource, unreadable: Collection[Unreadable]) -> str | None:
+    """Hash of the names, sizes and classes of a folder's other images; None for what is no folder."""
+    if not isinstance(source, FolderSource):
+        return None
+    left_out = {image.file for image in unreadable}
+    rows = [
+        [file, source.file(index).stat().st_size, source.label_names[label]]
+        for index, label in enumerate(source.labels.tolist())
+        if (file := _file(source, index)) not in left_out
+    ]
+    return sha256_bytes(canonical_json(rows).encode())

@@ -111,7 +111,11 @@ def evaluate(
             Option("data"),
             ", such as a folder with one sub-folder per class",
         )
-    source = run.source if data is None and run is not None else open_source(str(data))
+    if data is None and run is not None:
+        source = run.source
+    else:
+        source = open_source(str(data))
+        source = source if run is None else run.numbered(source)
     network = _network(entry, runtime, file, device)
     recorded = entry.config.anas.preprocessing
     modes: tuple[Mode, ...] = BOTH if preprocessing == "both" else (preprocessing or recorded.mode,)

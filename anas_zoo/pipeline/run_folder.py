@@ -21,7 +21,7 @@ from anas_zoo.core.text import quoted
 from anas_zoo.data import ImagesAt, ImageSource, Split, balanced_choice, make_split, open_source, summarise
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
 from anas_zoo.data.sources import path_of_source, source_seen_from
-from anas_zoo.data.unreadable import without_unreadable
+from anas_zoo.data.unreadable import numbered_as, without_unreadable
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.training.checkpoint import latest_step
 
@@ -197,7 +197,7 @@ class RunFolder(Generic[R]):
                     Option("data", "DIR"),
                     " (it is remembered)",
                 )
-            self._images = open_source(where)
+            self._images = self.numbered(open_source(where))
         return self._images
 
     @cached_property
@@ -232,7 +232,7 @@ class RunFolder(Generic[R]):
 
         Raises :class:`DataError` for other images.
         """
-        source = open_source(data)
+        source = self.numbered(open_source(data))
         if not self.has_images(source):
             raise DataError(
                 f"{data} does not hold the images that {self.folder} was split from "
@@ -247,6 +247,10 @@ class RunFolder(Generic[R]):
         self._calibration.clear()
         for name in ("source", "split", "test_images"):
             self.__dict__.pop(name, None)
+
+    def numbered(self, source: ImageSource) -> ImageSource:
+        """``source`` with the numbers that the split knows, if the run has begun."""
+        return numbered_as(source, self.recorded_split) if self.split_file.is_file() else source
 
     def _difference(self, source: ImageSource) -> str:
         """How ``source`` differs from what the split was made for."""

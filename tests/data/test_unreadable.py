@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numbered_images import write_numbered
 from PIL import Image
 
 from anas_zoo.core.errors import DataError
 from anas_zoo.data import DigitsSource, FolderSource, ImageSource, Split, SplitRecipe, make_split
-from anas_zoo.data.unreadable import without_unreadable
+from anas_zoo.data.unreadable import numbered_as, without_unreadable
 
 COUNT = 60
 
@@ -47,7 +48,9 @@ def test_images_that_cannot_be_read_are_in_no_part(
     assert set(split.test) == set(before.test) - set(bad)
     assert split.train == before.train
     assert [image.index for image in split.unreadable] == sorted(bad)
-    assert f"{min(bad):03d}.png: unreadable image" in split.unreadable[0].reason
+    assert [image.file for image in split.unreadable] == [
+        f"class{i * 3 // COUNT}/{i:03d}.png" for i in sorted(bad)
+    ]
     (line,) = capsys.readouterr().err.splitlines()
     held_out = len(before.search) + len(before.test)
     assert line.startswith(f"2 of {held_out} held-out images cannot be read and are left out: ")
@@ -89,3 +92,54 @@ def test_transparent_images_are_counted_once(tmp_path: Path, capsys: pytest.Capt
         f"2 of {len(split.search) + len(split.test)} held-out images have transparent parts; images are laid "
         "on white\n"
     )
+
+
+def test_a_run_stays_the_same_when_their_files_are_gone(source: FolderSource) -> None:
+    source, split, bad = started(source)
+    left = [index for index in range(COUNT) if index not in bad]
+    pixels = {index: source.image(index).tobytes() for index in left}
+    labels = source.labels.copy()
+    assert numbered_as(source, split) is source
+    for index in bad:  # one after the other: each of them may be there or not
+        source.file(index).unlink()
+        now = numbered_as(FolderSource(Path(source.name)), split)
+        assert now.fingerprint() == split.source_sha256
+        assert len(now.labels) == split.images
+        assert {i: now.image(i).tobytes() for i in left} == pixels
+        assert np.array_equal(now.labels[left], labels[left])
+        with pytest.raises(DataError, match=rf"{index:03d}\.png: no such file; it was unreadable when"):
+            now.image(index)
+    Image.new("RGB", (30, 30)).save(source.file(bad[0]))  # mended: it stays left out
+    now = numbered_as(FolderSource(Path(source.name)), split)
+    assert {i: now.image(i).tobytes() for i in left} == pixels
+
+
+def test_other_changes_are_changes(source: FolderSource) -> None:
+    source, split, bad = started(source)
+    source.file(bad[0]).unlink()
+    good = source.file(split.test[0])
+    content = good.read_bytes()
+    good.write_bytes(content + b"more")
+    assert numbered_as(FolderSource(Path(source.name)), split).fingerprint() != split.source_sha256
+    good.unlink()
+    assert numbered_as(FolderSource(Path(source.name)), split).fingerprint() != split.source_sha256
+    good.write_bytes(content)
+    assert numbered_as(FolderSource(Path(source.name)), split).fingerprint() == split.source_sha256
+
+
+def test_a_publishers_test_part_keeps_its_numbers(tmp_path: Path) -> None:
+    write_numbered(tmp_path / "images" / "train", 30)
+    write_numbered(tmp_path / "images" / "val", 30)
+    source = FolderSource(tmp_path / "images")
+    split = split_of(source)
+    damage(source, [split.search[0], split.test[5]])
+    source = FolderSource(tmp_path / "images")
+    split = without_unreadable(source, split_of(source), limit=5)
+    assert source.test_indices is not None
+    wanted = [index for index in source.test_indices if index not in [i.index for i in split.unreadable]]
+    for image in split.unreadable:
+        source.file(image.index).unlink()
+    now = numbered_as(FolderSource(tmp_path / "images"), split)
+    assert now.test_indices is not None
+    assert now.test_indices.tolist() == wanted
+    assert now.image(wanted[0]).tobytes() == source.image(wanted[0]).tobytes()

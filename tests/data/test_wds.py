@@ -90,8 +90,16 @@ def test_of_several_held_out_parts_val_is_the_test_part(
     assert capsys.readouterr().err == "".join(f"wds/{tmp_path}: {text}\n" for text in said)
 
 
+def test_keys_may_have_dots(tmp_path: Path) -> None:
+    files: Files = {}
+    for index in range(12):
+        key = f"n0144{index % 3}.{index:04d}.v1" if index % 2 else f"a.b/{index}"
+        files[f"{key}.png"] = encoded(index)
+        files[f"{key}.cls"] = str(DIGITS.labels[index]).encode()
+    shows(WdsSource(str(write_tar(tmp_path / "a.tar", files))), list(range(12)))
+
+
 def test_further_files_of_a_sample_are_no_samples(tmp_path: Path) -> None:
-    """A key ends at the first dot, as in WebDataset."""
     further = {
         "x.seg.png": encoded(7),  # an image of another kind
         "x.meta.json": b'{"width": 12}',
@@ -101,6 +109,8 @@ def test_further_files_of_a_sample_are_no_samples(tmp_path: Path) -> None:
     one: Files = {"x.png": encoded(1), "x.cls": b"1"}
     for number, files in enumerate((one | further, further | one)):
         shows(WdsSource(str(write_tar(tmp_path / f"{number}.tar", files))), [1])
+    two = one | {"x.2.png": encoded(2), "x.2.json": b'{"label": 2}'}  # a copy is a sample of its own
+    shows(WdsSource(str(write_tar(tmp_path / "two.tar", two))), [1, 2])
 
 
 def test_a_pattern_names_the_shards(tmp_path: Path) -> None:
@@ -167,7 +177,8 @@ def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:
 
 ONE = {"k.png": encoded(0), "k.cls": b"0"}
 BROKEN: dict[str, tuple[Files | list[tuple[str, bytes]], str]] = {
-    "other words": ({"k.img.png": encoded(0), "k.target.cls": b"0"}, "no samples in the shards of"),
+    "no label, dots": (ONE | {"a.b.png": encoded(0)}, r"'a\.b' has no label; expected a\.b\.cls"),
+    "other words": ({"k.img.png": encoded(0), "k.target.cls": b"0"}, r"'k\.img' has no label"),
     "no label": ({"k.png": encoded(0)}, r"'k' has no label; expected k\.cls"),
     "json without label": (
         {"k.png": encoded(0), "k.json": b'{"text": 1}'},

@@ -165,8 +165,8 @@ def facts() -> list[tuple[str, str, object]]:
     glyphs, digits = open_source("glyphs"), open_source("digits")
     security = "docs/security.md"
     return [
-        ("README.md", r"at (\w+) sizes of batch", NUMBERS[len(sizes)]),
-        ("README.md", r"uses the ([\d,]+) handwritten digits", f"{len(digits.labels):,}"),
+        ("README.md", r"at (\w+) batch sizes", NUMBERS[len(sizes)]),
+        ("README.md", r"scikit-learn's ([\d,]+) digits", f"{len(digits.labels):,}"),
         ("docs/export.md", r"at batch ([\d, and]+);", f"{', '.join(map(str, sizes[:-1]))} and {sizes[-1]}"),
         ("docs/latency.md", r"`fit` exports every subnet, (some seconds each)", seconds and seconds[0]),
         ("docs/training.md", r"\| ([\d,]+) characters", f"{len(glyphs.labels):,}"),

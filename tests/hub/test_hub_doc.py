@@ -1,4 +1,4 @@
-"""What docs/hub.md, README and the guides say to the Hub runs as it is printed, on a loopback one."""
+"""What docs/hub.md and the guides say to the Hub runs as it is printed, on a loopback one."""
 
 from __future__ import annotations
 
@@ -55,14 +55,13 @@ def lines_with(document: str, part: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_what_readme_and_guides_print_works(tmp_path: Path) -> None:
+def test_what_the_guides_print_works(tmp_path: Path) -> None:
     home = tmp_path / "home"
     for draft in ("runs/mine/subnets/mine_0", "runs/letters/subnets/digits_l_finetuned"):
         shutil.copytree(SHELF, tmp_path / draft)
         for published in ("manifest.json", "README.md"):
             (tmp_path / draft / published).unlink()
     printed = [
-        *lines_with("README.md", "--to hf://org/name "),
         *lines_with("docs/guide_checkpoint.md", "--to hf://org/mine_0"),
         *lines_with("docs/guide_data.md", "--to hf://org/letters"),
         f"anas publish {shlex.quote(str(ROOT / 'models' / 'digits_m'))} --to hf://org/digits_m",
