@@ -26,13 +26,16 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Count an entry's multiply-adds and parameters exactly, with fvcore's trace, and on its ONNX files."""
+    from anas_zoo.entry import Entry
     from anas_zoo.pipeline.profile import profile as count
+    from anas_zoo.zoo.shelf import locate
 
-    cost = count(entry, image_size=image_size)
+    found = Entry(locate(entry))
+    cost = count(found, image_size=image_size)
     if as_json:
         print_json(cost.model_dump(mode="json"))
         return
-    print_lines(f"{entry} at {cost.resolution}×{cost.resolution}", "")
+    print_lines(f"{found.name} at {cost.resolution}×{cost.resolution}", "")
     _print_cost(cost)
 
 
