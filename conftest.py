@@ -74,7 +74,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(autouse=True)
 def messages_on_stderr() -> Iterator[None]:
     """What the package logs is printed on stderr, as by the command line."""
-    from anas_zoo.cli.messages import messages_shown
+    from anas_zoo.cli.run import messages_shown
 
     with messages_shown():
         yield

@@ -1,19 +1,19 @@
 """Architectures per second of the cost model on one thread, against a plain walk in the same run.
 
-python benchmarks/cost_model.py [--write benchmarks/results/cost_model.md --machine "..." --date ...]
+python benchmarks/cost_model.py [--out benchmarks/results]
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from shared import RESULTS, options, write
 
-from anas_zoo.core.files import atomic_write
+from anas_zoo.core.tables import markdown_table
+from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.space import SearchSpace, count_by_walking, plan_network
 
 ENCODED = 1_000_000
@@ -52,33 +52,21 @@ def measure(runs: int) -> dict[str, tuple[float, float]]:
     }
 
 
-def table(rates: dict[str, tuple[float, float]]) -> str:
-    """The rates as a markdown table, each with its ratio to the last one, the plain walk."""
-    base = list(rates.values())[-1][0]
+def main() -> None:
+    parser = options(__doc__, out=RESULTS)
+    parser.add_argument("--runs", type=int, default=7)
+    args = parser.parse_args()
+    rates = measure(args.runs)
+    base = list(rates.values())[-1][0]  # the plain walk
+    heads = ("input", "architectures/s (median)", "slowest run", "against the walk")
     rows = [
-        f"| {kind} | {median:,.0f} | {slowest:,.0f} | {median / base:,.0f}× |"
+        (kind, f"{median:,.0f}", f"{slowest:,.0f}", f"{median / base:,.0f}×")
         for kind, (median, slowest) in rates.items()
     ]
-    head = "| input | architectures/s (median) | slowest run | against the walk |\n|---|---:|---:|---:|"
-    return "\n".join([head, *rows])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--write", type=Path, help="markdown file to write")
-    parser.add_argument("--machine", default="not told", help="class of machine, for the file")
-    parser.add_argument("--date", default="not told", help="date of the run, for the file")
-    args = parser.parse_args()
-    text = table(measure(args.runs))
-    print(text)
-    if args.write:
-        atomic_write(
-            args.write,
-            "# Cost model: exact multiply-adds and parameters per second\n\n"
-            f"Space `attentive_nas`, one thread, {args.runs} runs of each. {args.date}, {args.machine}.\n"
-            f"Made by `python benchmarks/cost_model.py --write {args.write}`.\n\n{text}\n",
-        )
+    lines = ["# Cost model: exact multiply-adds and parameters per second", ""]
+    lines += [f"Space `attentive_nas`, one thread, {args.runs} runs of each, on {describe_machine()}."]
+    lines += ["Made by `python benchmarks/cost_model.py`.", "", markdown_table(heads, rows)]
+    write(args.out / "cost_model.md", lines)
 
 
 if __name__ == "__main__":

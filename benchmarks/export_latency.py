@@ -13,7 +13,6 @@ model cards at the side that is timed.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +21,12 @@ import matplotlib as mpl
 import numpy as np
 import timm
 import torch
+from shared import RESULTS, options, write
 from torch import nn
 
 import anas_zoo  # noqa: F401  # timm learns of the models
-from anas_zoo.core.files import atomic_write
 from anas_zoo.core.progress import stage
+from anas_zoo.core.tables import markdown_table
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.nets import Subnet, calibrate_bn
@@ -123,37 +123,18 @@ def measure(files: dict[str, Path], threads: int, rounds: int) -> dict[str, floa
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
-def front(top1_pct: dict[str, float], latency_ms: dict[str, float]) -> set[str]:
-    """Names that no other beats in both."""
-    return {
-        name
-        for name in top1_pct
-        if not any(
-            top1_pct[other] >= top1_pct[name] and latency_ms[other] < latency_ms[name]
-            for other in top1_pct
-            if other != name
-        )
-    }
-
-
-def table(latency_ms: dict[str, float], top1_pct: dict[str, float]) -> list[str]:
-    best = front(top1_pct, latency_ms)
-    lines = [
-        f"| model | side | published top-1, % | ms | of {SMALL} | of {MEDIUM} | of its plain export "
-        "| front |",
-        "|---|--:|--:|--:|--:|--:|--:|---|",
-    ]
+def table(latency_ms: dict[str, float], top1_pct: dict[str, float]) -> str:
+    heads = ["model", "side", "published top-1, %", "ms", f"of {SMALL}", f"of {MEDIUM}"]
+    rows = []
     for name in sorted(top1_pct, key=lambda name: latency_ms[name]):
         ms = latency_ms[name]
         plain = latency_ms.get(f"{name}, {PLAIN}")
-        beaten = [o for o in top1_pct if top1_pct[o] >= top1_pct[name] and latency_ms[o] < ms and o != name]
-        by = "" if name in best else f"behind {min(beaten, key=lambda o: latency_ms[o])}"
-        lines.append(
-            f"| {name} | {side_of(name)} | {top1_pct[name]:.1f} | {ms:.2f} | {ms / latency_ms[SMALL]:.3f} "
-            f"| {ms / latency_ms[MEDIUM]:.3f} | {'' if plain is None else f'{ms / plain:.3f}'} "
-            f"| {'on it' if name in best else by} |"
-        )
-    return lines
+        ahead = [o for o in top1_pct if top1_pct[o] >= top1_pct[name] and latency_ms[o] < ms and o != name]
+        figures = (f"{ms:.2f}", f"{ms / latency_ms[SMALL]:.3f}", f"{ms / latency_ms[MEDIUM]:.3f}")
+        shares = "" if plain is None else f"{ms / plain:.3f}"
+        place = f"behind {min(ahead, key=lambda o: latency_ms[o])}" if ahead else "on it"
+        rows.append((name, side_of(name), f"{top1_pct[name]:.1f}", *figures, shares, place))
+    return markdown_table([*heads, "of its plain export", "front"], rows)
 
 
 def draw(path: Path, latency_ms: dict[str, float], top1_pct: dict[str, float], title: str) -> None:
@@ -178,46 +159,41 @@ def draw(path: Path, latency_ms: dict[str, float], top1_pct: dict[str, float], t
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__, out=RESULTS)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     torch.manual_seed(0)
     top1_pct = OURS | {name: figure for name, (_, figure, _) in BASELINES.items()}
     with tempfile.TemporaryDirectory() as scratch:
         files = make_files(Path(scratch))
         found = {threads: measure(files, threads, args.rounds) for threads in args.threads}
-    lines = [
-        "# Latency of exported files",
-        "",
-        f"`python benchmarks/export_latency.py --rounds {args.rounds}`",
-    ]
-    lines += [
-        f"on {describe_machine()}; {runtime_version()}, torch {torch.__version__}, timm {timm.__version__}."
-    ]
+    lines = ["# Latency of exported files", ""]
+    lines += [f"`python benchmarks/export_latency.py --rounds {args.rounds}`"]
+    versions = f"{runtime_version()}, torch {torch.__version__}, timm {timm.__version__}"
+    lines += [f"on {describe_machine()}; {versions}."]
     lines += ["Accuracies are published ones (see the script); nothing of them was measured here.", ""]
-    lines += ["| weights of the published figure | |", "|---|---|"]
-    lines += [f"| {name} | {tag} |" for name, (_, _, tag) in BASELINES.items()]
+    tags = [(name, tag) for name, (_, _, tag) in BASELINES.items()]
+    lines += [markdown_table(("model", "weights of the published figure"), tags)]
     for threads, latency_ms in found.items():
         lines += ["", f"## {threads} thread{'s' if threads > 1 else ''} ({clock_of(threads)} clock)", ""]
-        lines += table(latency_ms, top1_pct)
-        lines += ["", f"| {INT8} | ms | times as fast as float |", "|---|--:|--:|"]
-        for name in OURS:
-            ms = latency_ms[f"{name}, {INT8}"]
-            lines.append(f"| {name} | {ms:.2f} | {latency_ms[name] / ms:.2f} |")
+        int8 = {name: latency_ms[f"{name}, {INT8}"] for name in OURS}
+        rows = [(name, f"{ms:.2f}", f"{latency_ms[name] / ms:.2f}") for name, ms in int8.items()]
+        lines += [
+            table(latency_ms, top1_pct),
+            "",
+            markdown_table((INT8, "ms", "times as fast as float"), rows),
+        ]
         if threads == 1:
-            lines += ["", "| target of the project | asked | measured |", "|---|--:|--:|"]
-            lines += [
-                f"| {ours} / {baseline} | {asked:.2f} | {latency_ms[ours] / latency_ms[baseline]:.3f} |"
-                for (ours, baseline), asked in TARGETS.items()
+            rows = [
+                (f"{ours} / {base}", f"{asked:.2f}", f"{latency_ms[ours] / latency_ms[base]:.3f}")
+                for (ours, base), asked in TARGETS.items()
             ]
-    args.out.mkdir(parents=True, exist_ok=True)
-    atomic_write(args.out / "export_latency.md", "\n".join(lines) + "\n")
+            lines += ["", markdown_table(("target of the project", "asked", "measured"), rows)]
+    write(args.out / "export_latency.md", lines)
     first = args.threads[0]
     title = f"onnxruntime, CPU, {first} thread{'s' if first > 1 else ''}, batch 1"
     draw(args.out / "export_latency.png", found[first], top1_pct, title)
-    print("\n".join(lines))
 
 
 if __name__ == "__main__":

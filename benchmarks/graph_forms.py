@@ -8,7 +8,6 @@ from its profile.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import tempfile
@@ -19,10 +18,11 @@ import numpy as np
 import onnxruntime
 import timm
 from export_latency import FLOAT, settled, side_of
+from shared import RESULTS, options, write
 from torch import nn
 
-from anas_zoo.core.files import atomic_write
 from anas_zoo.core.progress import stage
+from anas_zoo.core.tables import markdown_table
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling.machine import describe_machine
@@ -67,9 +67,8 @@ def network_of(name: str) -> nn.Module:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__, out=RESULTS)
     parser.add_argument("--networks", nargs="+", default=["a0", "a2", "a6"])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     target = Target.load(FLOAT)
     lines = ["# Forms of the exported graph", "", "`python benchmarks/graph_forms.py`"]
@@ -87,16 +86,11 @@ def main() -> None:
             total = sum(by_kind.values())
             lines += ["", f"## {name}: where the time goes", ""]
             lines += ["onnxruntime runs: " + ", ".join(f"{n} {op}" for op, n in operators.most_common()), ""]
-            lines += ["| nodes | ms | % |", "|---|--:|--:|"]
-            ordered = sorted(by_kind.items(), key=lambda item: -item[1])
-            lines += [
-                f"| {kind} | {ms:.2f} | {100 * ms / total:.1f} |"
-                for kind, ms in ordered
-                if ms > 0.005 * total
-            ]
-    args.out.mkdir(parents=True, exist_ok=True)
-    atomic_write(args.out / "graph_forms.md", "\n".join(lines) + "\n")
-    print("\n".join(lines))
+            shown = [(kind, ms) for kind, ms in by_kind.items() if ms > 0.005 * total]
+            shown.sort(key=lambda item: -item[1])
+            rows = [(kind, f"{ms:.2f}", f"{100 * ms / total:.1f}") for kind, ms in shown]
+            lines += [markdown_table(("nodes", "ms", "%"), rows)]
+    write(args.out / "graph_forms.md", lines)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,16 @@ split: the choice of what stays in float must not see the test split.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
+from shared import RESULTS, options, session_of, write
 from torch import Tensor
 
-from anas_zoo.core.files import atomic_write
 from anas_zoo.core.progress import stage
+from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.data import ImagesAt
 from anas_zoo.exporting import Target
 from anas_zoo.exporting.graph import fold_batch_norm, write_graph
@@ -59,22 +59,20 @@ class Study:
         self.float_logits = self.logits(self.model.SerializeToString())
 
     def logits(self, content: bytes) -> np.ndarray:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = session_of(content)
         parts = np.array_split(self.images, max(1, len(self.images) // 256))
         return np.concatenate([session.run(None, {"image": part})[0] for part in parts])
 
     def top1_pct(self, logits: np.ndarray) -> float:
         return 100.0 * float((logits.argmax(1) == self.labels).mean())
 
-    def row(self, what: str, keep_float: tuple[str, ...], **changes: object) -> str:
+    def row(self, what: str, keep_float: tuple[str, ...], **changes: object) -> tuple[str, ...]:
         how = Quantization.model_validate(self.how.model_dump() | {"keep_float": keep_float} | changes)
         got = self.logits(quantize(self.model, self.calibration, how).SerializeToString())
         drop = self.top1_pct(self.float_logits) - self.top1_pct(got)
         agree = 100.0 * float((got.argmax(1) == self.float_logits.argmax(1)).mean())
         noise = float(np.sqrt(((got - self.float_logits) ** 2).mean() / self.float_logits.var()))
-        return f"| {what} | {drop:+.2f} | {agree:.2f} | {100 * noise:.1f} |"
+        return Markdown(what), f"{drop:+.2f}", f"{agree:.2f}", f"{100 * noise:.1f}"
 
 
 def study(run: Run, name: str, target: Target) -> list[str]:
@@ -82,27 +80,24 @@ def study(run: Run, name: str, target: Target) -> list[str]:
     top1_pct = one.top1_pct(one.float_logits)
     lines = ["", f"## {run.recipe.data}, {name}", ""]
     lines += [f"{top1_pct:.2f} % top-1 in float on {len(one.labels)} images of the search split.", ""]
-    lines += ["| in int8 | top-1 drop, points | agreement, % | noise of the logits, % |", "|---|--:|--:|--:|"]
-    for part in KINDS:
-        lines.append(one.row(f"{part} alone", tuple(p for p in KINDS if p != part)))
-    lines.append(one.row("all", ()))
-    for part in KINDS:
-        lines.append(one.row(f"all but {part}", (part,)))
+    rows = [one.row(f"{part} alone", tuple(p for p in KINDS if p != part)) for part in KINDS]
+    rows.append(one.row("all", ()))
+    rows += [one.row(f"all but {part}", (part,)) for part in KINDS]
     for number in range(len(run.space.structure.stages)):
-        lines.append(one.row(f"all but se and stages.{number}", ("se", f"stages.{number}")))
+        rows.append(one.row(f"all but se and stages.{number}", ("se", f"stages.{number}")))
     for choice in one.how.choices():
-        lines.append(one.row(f"**the target**: all but {', '.join(choice.keep_float)}", choice.keep_float))
+        rows.append(one.row(f"**the target**: all but {', '.join(choice.keep_float)}", choice.keep_float))
     for method in ("entropy", "percentile"):
-        lines.append(one.row(f"the target, ranges by {method}", one.how.keep_float, method=method))
-    lines.append(one.row("the target, weights of 8 bits", one.how.keep_float, reduce_range=False))
-    lines.append(one.row("the target, one scale per tensor", one.how.keep_float, per_channel=False))
-    return lines
+        rows.append(one.row(f"the target, ranges by {method}", one.how.keep_float, method=method))
+    rows.append(one.row("the target, weights of 8 bits", one.how.keep_float, reduce_range=False))
+    rows.append(one.row("the target, one scale per tensor", one.how.keep_float, per_channel=False))
+    heads = ("in int8", "top-1 drop, points", "agreement, %", "noise of the logits, %")
+    return [*lines, markdown_table(heads, rows)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__, out=RESULTS)
     parser.add_argument("networks", nargs="+", metavar="RUN:NAME")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     args = parser.parse_args()
     target = Target.load(TARGET)
     lines = ["# What int8 costs each part of a network", ""]
@@ -114,9 +109,7 @@ def main() -> None:
         folder, _, name = network.rpartition(":")
         stage(f"quantize {network}")
         lines += study(Run.open(Path(folder)), name, target)
-    args.out.mkdir(parents=True, exist_ok=True)
-    atomic_write(args.out / "int8_sensitivity.md", "\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write(args.out / "int8_sensitivity.md", lines)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How closely every way of preparing an image follows timm's transform, and what the uint8 input costs.
 
-    python benchmarks/preprocessing_error.py [--out FILE.md --machine "..." --date ...]
+    python benchmarks/preprocessing_error.py [--out benchmarks/results]
 
 Pixels are compared before normalisation, in grey levels of 255: two photographs in ten sizes each, and noise
 of 200 sizes. Logits are those of the shelf's digit models on all digits. Times are medians of calls in turn,
@@ -9,7 +9,6 @@ one thread, one image.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -21,13 +20,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper
 from PIL import Image
+from shared import RESULTS, options, session_of, write
 from sklearn.datasets import load_sample_image
 
-from anas_zoo.core.files import atomic_write
 from anas_zoo.core.geometry import Mode
 from anas_zoo.core.tables import markdown_table
 from anas_zoo.data import DigitsSource, eval_transform
@@ -35,6 +33,7 @@ from anas_zoo.entry import IMAGENET, Entry, Preprocessing
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.nets import Subnet, calibrate_bn
+from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.zoo import entry_folder
 from anas_zoo.zoo.predict import preprocess
 
@@ -69,13 +68,7 @@ def noise() -> Iterator[Image.Image]:
 
 
 def session(model: Any) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(
-        model if isinstance(model, bytes) else model.SerializeToString(),
-        options,
-        providers=["CPUExecutionProvider"],
-    )
+    return session_of(model if isinstance(model, bytes) else model.SerializeToString())
 
 
 def run(running: Any, pixels: Array) -> Array:
@@ -213,25 +206,19 @@ def report(rounds: int) -> str:
         "## Time, one image, one thread",
         markdown_table(costs.split(" | "), times(rounds)),
     ]
-    return f"{versions}.\n\n" + "\n\n".join(sections) + "\n"
+    return f"{versions}.\n\n" + "\n\n".join(sections)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, out=RESULTS)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, help="markdown file to write")
-    parser.add_argument("--machine", default="not told", help="class of machine, for the file")
-    parser.add_argument("--date", default="not told", help="date of the run, for the file")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    text = report(args.rounds)
-    print(text)
-    if args.out:
-        atomic_write(
-            args.out,
-            f"# How equal preparations are\n\n{args.date}, {args.machine}.\n"
-            f"Made by `python benchmarks/preprocessing_error.py --out {args.out}`. {text}",
-        )
+    made = f"Made by `python benchmarks/preprocessing_error.py` on {describe_machine()}."
+    write(
+        args.out / "preprocessing_error.md",
+        ["# How equal preparations are", "", f"{made} {report(args.rounds)}"],
+    )
 
 
 if __name__ == "__main__":

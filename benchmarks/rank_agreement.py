@@ -10,7 +10,6 @@ of other sizes and seeds are calibrated and scored anew. What is there already i
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.stats import kendalltau
+from shared import evaluator_of, options
 
 from anas_zoo.core.files import write_json
 from anas_zoo.core.progress import track
@@ -25,7 +25,6 @@ from anas_zoo.core.tables import markdown_table
 from anas_zoo.data import ImagesAt, balanced_choice
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.search_stage import make_problem
-from anas_zoo.searching import SubnetEvaluator
 from anas_zoo.searching.problem import draw_inside
 from anas_zoo.space import Architecture
 
@@ -48,20 +47,9 @@ def chosen_architectures(run: Run, count: int) -> list[Architecture]:
     return run.space.decode(pool[sorted(set(places), key=lambda place: cost[place])])
 
 
-def evaluator(run: Run, calibration: ImagesAt, images: ImagesAt) -> SubnetEvaluator:
-    return SubnetEvaluator(
-        run.supernet,
-        calibration=calibration,
-        calibration_images=len(calibration.labels),
-        images=images,
-        labels=images.labels,
-        batch_size=run.recipe.search.calibration_batch_size,
-    )
-
-
 def right_table(run: Run, archs: list[Architecture], calibration: ImagesAt, images: ImagesAt) -> Table:
     """Which image each architecture classifies right, (architectures, images)."""
-    score = evaluator(run, calibration, images)
+    score = evaluator_of(run, images, calibration)
     rows = [score.logits(arch).argmax(1) == images.labels for arch in track(archs, "score subnets")]
     return torch.stack(rows).numpy()
 
@@ -131,11 +119,9 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def draw(path: Path, rows: list[dict[str, Any]], total: int) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     counts = [row["images"] for row in rows]
     for number, (key, lowest, label) in enumerate(
@@ -158,11 +144,8 @@ def draw(path: Path, rows: list[dict[str, Any]], total: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options(__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--architectures", type=int, default=96)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

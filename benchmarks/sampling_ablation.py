@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from shared import evaluator_of, options, run_cells, write
 
 from anas_zoo.core.files import write_json
+from anas_zoo.core.tables import markdown_table
 from anas_zoo.space import Architecture, SearchSpace
 
 # Passes forward of each image and epoch: K = 4 subnets a step, 3 candidates for each of the 2 between.
@@ -87,7 +86,6 @@ def run_cell(strategy: str, seed: int, args: argparse.Namespace) -> dict[str, An
     """Train one strategy with one seed and test the architectures."""
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.train import train_stage
-    from anas_zoo.searching import SubnetEvaluator
     from anas_zoo.training import Processes, pick_device, read_metrics
 
     processes = Processes(pick_device(args.device))
@@ -100,14 +98,7 @@ def run_cell(strategy: str, seed: int, args: argparse.Namespace) -> dict[str, An
     seconds = time.perf_counter() - began
     run.use_threads()
     supernet = run.supernet.to(processes.device)
-    evaluator = SubnetEvaluator(
-        supernet,
-        calibration=run.calibration_images,
-        calibration_images=len(run.calibration_images.labels),
-        images=run.test_images,  # nothing is chosen by these numbers
-        labels=run.test_images.labels,
-        batch_size=recipe.search.calibration_batch_size,
-    )
+    evaluator = evaluator_of(run, run.test_images)  # nothing is chosen by these numbers
     classes = supernet.num_classes
     archs = tested_architectures(run.space, classes)
     found = [evaluator.top1_pct(arch) for arch in archs]
@@ -135,7 +126,6 @@ def fit_predictor(args: argparse.Namespace) -> None:
     from anas_zoo.data import ImagesAt
     from anas_zoo.pipeline import Recipe, Run
     from anas_zoo.pipeline.train import train_stage
-    from anas_zoo.searching import SubnetEvaluator
     from anas_zoo.searching.predictor_file import write_predictor
     from anas_zoo.searching.predictor_fit import fit_predictor as fit
 
@@ -151,14 +141,7 @@ def fit_predictor(args: argparse.Namespace) -> None:
         train_stage(run)
     run.use_threads()
     space, images = run.space, ImagesAt(run.source, run.split.search).some(PREDICTOR_IMAGES)
-    evaluate = SubnetEvaluator(
-        run.supernet,
-        calibration=run.calibration_images,
-        calibration_images=len(run.calibration_images.labels),
-        images=images,
-        labels=images.labels,
-        batch_size=recipe.search.calibration_batch_size,
-    )
+    evaluate = evaluator_of(run, images)
     codes = space.sample_codes(np.random.default_rng(PREDICTOR_SEED), PREDICTOR_ARCHS)
     codes = np.concatenate([codes, space.encode([space.smallest, space.largest])])
     archs = space.decode(codes)
@@ -171,11 +154,9 @@ def fit_predictor(args: argparse.Namespace) -> None:
 
 def draw(path: Path, cells: list[dict[str, Any]]) -> None:
     """Mean accuracy of the tested architectures relative to uniform, and the hypervolumes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for number, strategy in enumerate(FORWARDS):
         own = [cell for cell in cells if cell["strategy"] == strategy]
@@ -210,18 +191,13 @@ def table(cells: list[dict[str, Any]]) -> str:
         keys = ("hypervolume_pct", "smallest_top1_pct", "median_top1_pct", "largest_top1_pct")
         values = [np.array([cell[key] for cell in own]) for key in keys]
         texts = [f"{v.mean():.2f} ± {v.std(ddof=1) if len(v) > 1 else 0:.2f}" for v in values]
-        rows.append(
-            (values[0].mean(), f"| {strategy} | {own[0]['epochs']} | {len(own)} | {' | '.join(texts)} |")
-        )
-    head = "| strategy | epochs | seeds | hypervolume | smallest | median | largest |\n" + "|---" * 7 + "|"
-    return "\n".join([head, *(text for _, text in sorted(rows, reverse=True))])
+        rows.append((values[0].mean(), strategy, own[0]["epochs"], len(own), *texts))
+    heads = ("strategy", "epochs", "seeds", "hypervolume", "smallest", "median", "largest")
+    return markdown_table(heads, [row[1:] for row in sorted(rows, reverse=True)])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--out", type=Path, required=True)
+    parser = options(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=6, help="of bestup; the others by images forwarded")
     parser.add_argument("--jobs", type=int, default=2)
@@ -237,29 +213,13 @@ def main() -> None:
         strategy, seed = args.cell.split(":")
         write_json(args.out / "cells" / f"{strategy}-{seed}.json", run_cell(strategy, int(seed), args))
         return
-
-    def call(cell: str) -> None:
-        made = args.out / (
-            "predictor.onnx" if cell == "predictor" else f"cells/{cell.replace(':', '-')}.json"
-        )
-        if not made.exists():
-            print("begins", cell, flush=True)
-            subprocess.run([sys.executable, __file__, *sys.argv[1:], "--cell", cell], check=True)
-
-    call("predictor")
-    with ThreadPoolExecutor(args.jobs) as pool:
-        cells_wanted = [
-            f"{strategy}:{seed}"
-            for predicted in (False, True)
-            for seed in range(args.seeds)
-            for strategy in FORWARDS
-            if strategy.endswith("_predictor") == predicted
-        ]
-        list(pool.map(call, cells_wanted))
+    run_cells(__file__, {"predictor": args.out / "predictor.onnx"}, 1)
+    wanted = [(strategy, seed) for seed in range(args.seeds) for strategy in FORWARDS]
+    files = {f"{s}:{seed}": args.out / "cells" / f"{s}-{seed}.json" for s, seed in wanted}
+    run_cells(__file__, files, args.jobs)
     cells = [json.loads(path.read_text()) for path in sorted((args.out / "cells").glob("*.json"))]
     draw(args.out / "sampling_ablation.png", cells)
-    (args.out / "sampling_ablation.md").write_text(table(cells) + "\n")
-    print(table(cells))
+    write(args.out / "sampling_ablation.md", [table(cells)])
 
 
 if __name__ == "__main__":

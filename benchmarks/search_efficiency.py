@@ -15,10 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +23,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # jobs run side by side
 
 import numpy as np
 from moocore import hypervolume
+from shared import options, run_cells, write
 
 from anas_zoo.core.files import write_json
+from anas_zoo.core.tables import markdown_table
 from anas_zoo.searching import (
     Archive,
     Budget,
@@ -130,11 +129,9 @@ def curves(cells: list[dict[str, Any]], problem: str, algorithm: str) -> tuple[l
 
 def draw(path: Path, cells: list[dict[str, Any]]) -> None:
     """Mean and range of the hypervolume over evaluations, one panel a problem."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     for axes, problem in zip(figure.subplots(1, len(PROBLEMS)), PROBLEMS, strict=True):
         for number, algorithm in enumerate(ALGORITHMS):
             at, values = curves(cells, problem, algorithm)
@@ -155,8 +152,7 @@ def draw(path: Path, cells: list[dict[str, Any]]) -> None:
 
 def table(cells: list[dict[str, Any]]) -> str:
     """Mean ± standard deviation over the seeds at the marks."""
-    lines = ["| problem | algorithm | seeds | " + " | ".join(map(str, MARKS)) + " | seconds |"]
-    lines.append("|---" * (len(MARKS) + 4) + "|")
+    rows = []
     for problem in PROBLEMS:
         parts = {name: data for name, data in PARTS.items() if any(c["algorithm"] == name for c in cells)}
         parts = parts if problem == next(iter(PROBLEMS)) else {}
@@ -173,9 +169,8 @@ def table(cells: list[dict[str, Any]]) -> str:
                 texts.append(f"{column.mean():.4f}{spread}")
             seconds = np.mean([cell["seconds"] for cell in own])
             end = f" ({values[:, -1].mean():.4f} after {at[-1]:,})" if algorithm in OPTIMUM else ""
-            name = algorithm + end
-            lines.append(f"| {problem} | {name} | {len(own)} | {' | '.join(texts)} | {seconds:.0f} |")
-    return "\n".join(lines)
+            rows.append((problem, algorithm + end, len(own), *texts, f"{seconds:.0f}"))
+    return markdown_table(("problem", "algorithm", "seeds", *map(str, MARKS), "seconds"), rows)
 
 
 def needed(cells: list[dict[str, Any]], problem: str, algorithm: str, goal: float) -> str:
@@ -187,28 +182,23 @@ def needed(cells: list[dict[str, Any]], problem: str, algorithm: str, goal: floa
 
 def comparison(cells: list[dict[str, Any]]) -> str:
     """What the surrogate reaches, as a share of the best known, and what the others need for as much."""
-    lines = [
-        "| problem | best known | surrogate after | hypervolume | share of the best | evolution needs | "
-    ]
-    lines[0] += "nsga2 needs | random needs |"
-    lines.append("|---" * 8 + "|")
+    names = ("evolution", "nsga2", "random")
+    heads = ["problem", "best known", "surrogate after", "hypervolume", "share of the best"]
+    rows = []
     for problem in PROBLEMS:
         best = max(c["hypervolume"][-1] for c in cells if c["problem"] == problem)
         at, values = curves(cells, problem, "surrogate")
         for mark in (128, 512):
             goal = float(values[:, at.index(mark)].mean())
-            others = [needed(cells, problem, name, goal) for name in ("evolution", "nsga2", "random")]
-            cut = f"| {problem} | {best:.4f} | {mark} | {goal:.4f} | {100 * goal / best:.1f} % | "
-            lines.append(cut + " | ".join(others) + " |")
-    return "\n".join(lines)
+            others = [needed(cells, problem, name, goal) for name in names]
+            reached = f"{100 * goal / best:.1f} %"
+            rows.append((problem, f"{best:.4f}", mark, f"{goal:.4f}", reached, *others))
+    return markdown_table([*heads, *(f"{name} needs" for name in names)], rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options(__doc__)
     parser.add_argument("--oracle", type=Path, required=True, help="an accuracy predictor's .onnx file")
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--parts", type=int, default=0, help="seeds of the surrogate's models alone")
     parser.add_argument("--jobs", type=int, default=2)
@@ -221,25 +211,14 @@ def main() -> None:
         write_json(args.out / "cells" / f"{name}.json", run_cell(problem, algorithm, int(seed), args))
         return
 
-    def call(cell: tuple[str, str, int]) -> None:
-        if not (args.out / "cells" / f"{cell_name(*cell)}.json").exists():
-            print("begins", *cell, flush=True)
-            words = ":".join(map(str, cell))
-            subprocess.run([sys.executable, __file__, *sys.argv[1:], "--cell", words], check=True)
-
     wanted = [(p, a, s) for s in range(args.seeds) for p in PROBLEMS for a in ALGORITHMS]
     wanted += [(p, a, 0) for p in PROBLEMS for a in OPTIMUM]
     wanted += [(next(iter(PROBLEMS)), a, s) for s in range(args.parts) for a in PARTS]
-    with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(call, wanted))
-    cells = [
-        json.loads((args.out / "cells" / f"{cell_name(*cell)}.json").read_text(encoding="utf-8"))
-        for cell in wanted
-    ]
+    files = {":".join(map(str, cell)): args.out / "cells" / f"{cell_name(*cell)}.json" for cell in wanted}
+    run_cells(__file__, files, args.jobs)
+    cells = [json.loads(file.read_text(encoding="utf-8")) for file in files.values()]
     draw(args.out / "search_efficiency.png", cells)
-    text = f"{table(cells)}\n\n{comparison(cells)}\n"
-    (args.out / "search_efficiency.md").write_text(text, encoding="utf-8")
-    print(text)
+    write(args.out / "search_efficiency.md", [table(cells), "", comparison(cells)])
 
 
 if __name__ == "__main__":

@@ -21,11 +21,10 @@ def diff(
 ) -> None:
     """Show what differs between two entries: architecture, numbers and files, each with both values."""
     from anas_zoo.entry import Entry
-    from anas_zoo.zoo.catalog import compare
-    from anas_zoo.zoo.catalog.collecting import catalog_model
+    from anas_zoo.zoo.catalog import compare, model_of
     from anas_zoo.zoo.shelf import locate
 
-    first, second = (catalog_model(Entry.read(locate(text))) for text in (a, b))
+    first, second = (model_of(Entry.read(locate(text))) for text in (a, b))
     found = compare(first, second)
     if as_json:
         print_json(

@@ -41,9 +41,8 @@ def index(
     from anas_zoo.core.errors import EntryError
     from anas_zoo.core.files import output_folder, write_json
     from anas_zoo.core.hints import Call, Option
-    from anas_zoo.zoo.catalog import index_folder, write_gallery
+    from anas_zoo.zoo.catalog import index_folder, index_organisation, write_gallery
     from anas_zoo.zoo.catalog.gallery import PAGE
-    from anas_zoo.zoo.catalog.hub import index_organisation
     from anas_zoo.zoo.catalog.index import INDEX
 
     if source.startswith(HUB):
@@ -82,7 +81,7 @@ def _copy_client(source: Path, index: Index, out: Path) -> dict[str, str]:
     """
     from urllib.parse import quote
 
-    from anas_zoo.zoo.catalog.collecting import entries_in
+    from anas_zoo.zoo.catalog import entries_in
     from anas_zoo.zoo.serving import write_site
 
     runnable = {model.location for model in index.models if model.has_weights and model.exported}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import logging
 import os
 import signal
 import sys
@@ -13,16 +14,15 @@ import time
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from anas_zoo.cli.messages import messages_shown
-from anas_zoo.cli.resuming import as_started
+from anas_zoo.cli.output import as_started
 from anas_zoo.core.errors import AnasError, DiskFullError
 from anas_zoo.core.extras import missing_package
-from anas_zoo.core.hints import as_command_line
-from anas_zoo.core.progress import print_line
+from anas_zoo.core.hints import Part, as_command_line
+from anas_zoo.core.progress import LOGGER, print_line
 from anas_zoo.core.stopping import how_to_resume
 from anas_zoo.core.text import printable
 
-__all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main"]
+__all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main", "messages_shown"]
 
 TRACEBACK_VARIABLE = "ANAS_TRACEBACK"  # set to 1, it shows where an error comes from
 INTERNAL_ERROR = 70  # sysexits' EX_SOFTWARE: our mistake, not the user's
@@ -68,6 +68,33 @@ def _signals_unwind() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+class _ToStderr(logging.Handler):
+    """Prints messages on stderr, above the bars while there are some."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        warning = "warning: " if record.levelno >= logging.WARNING else ""
+        parts: tuple[Part, ...] = getattr(record, "parts", (record.getMessage(),))
+        print_line(f"{warning}{as_command_line(parts)}")
+
+
+@contextlib.contextmanager
+def messages_shown() -> Iterator[None]:
+    """Show the package's messages in here, each once, whatever else the program's logging does."""
+    if any(isinstance(handler, _ToStderr) for handler in LOGGER.handlers):
+        yield
+        return
+    handler, level, propagates = _ToStderr(), LOGGER.level, LOGGER.propagate
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+        LOGGER.propagate = propagates
 
 
 def _one_line(text: str) -> str:

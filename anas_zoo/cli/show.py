@@ -18,11 +18,11 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Show an entry: its architecture, what was measured, its files, and how to load it."""
     from anas_zoo.cli.entries import summary
     from anas_zoo.entry import Entry
-    from anas_zoo.zoo.catalog.collecting import catalog_model
+    from anas_zoo.zoo.catalog import model_of
     from anas_zoo.zoo.shelf import locate
 
     found = Entry.read(locate(entry))
-    facts = summary(catalog_model(found))
+    facts = summary(model_of(found))
     sizes = {name: (found.folder / name).stat().st_size for name in found.files}
     loading = _loading_lines(entry, found)
     if as_json:

@@ -16,8 +16,7 @@ from anas_zoo.cli.options import (
     SeedOption,
     SetOption,
 )
-from anas_zoo.cli.output import print_lines
-from anas_zoo.cli.resuming import first_process
+from anas_zoo.cli.output import first_process, print_lines
 from anas_zoo.core.text import quoted
 
 __all__ = ["train"]

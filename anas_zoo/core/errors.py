@@ -78,10 +78,8 @@ __all__ = [
 class AnasError(Exception):
     """Base of all errors that are the user's to mend; the message is one that a user can act on.
 
-    Args:
-        parts: the message in pieces: text, and :class:`~anas_zoo.core.hints.Call` and
-            :class:`~anas_zoo.core.hints.Option` for what to run or give next. ``str(error)`` reads as Python;
-            the command line prints the same parts as commands and options.
+    Its ``parts`` are text, and a :class:`~anas_zoo.core.hints.Call` or :class:`~anas_zoo.core.hints.Option`
+    for what to run or give next. ``str(error)`` reads as Python, the command line prints commands.
     """
 
     exit_code = 1

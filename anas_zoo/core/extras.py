@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import note
+from anas_zoo.core.resources import install_command
 
 __all__ = ["EXTRAS", "MissingPackageError", "extra_needed", "missing_package", "skipped_without_extra"]
 
@@ -37,7 +38,7 @@ def missing_package(error: BaseException) -> MissingPackageError | None:
     if module not in EXTRAS:
         return None
     package, extra = EXTRAS[module]
-    return MissingPackageError(f"{package} is not installed; run: pip install 'anas-zoo[{extra}]'")
+    return MissingPackageError(f"{package} is not installed; run: {install_command(extra)}")
 
 
 @contextlib.contextmanager

@@ -123,10 +123,9 @@ def refuse_occupied(path: Path, option: str = "out") -> None:
 def output_folder(path: Path, option: str = "out") -> Iterator[Path]:
     """A folder to fill that becomes ``path`` only when the block ends well.
 
-    The work happens in a hidden sibling, so that the last step is one rename; any exception,
-    Ctrl-C included, removes the sibling and leaves ``path`` as it was.
-    Raises :class:`OutputError` when ``path`` already holds something, naming ``option`` as where another one
-    is given; :class:`DiskFullError` when the device is full.
+    The work happens in a hidden sibling, so that the last step is one rename; any exception, Ctrl-C
+    included, removes the sibling and leaves ``path`` as it was. Raises as :func:`refuse_occupied` does, and
+    :class:`DiskFullError` when the device is full.
     """
     refuse_occupied(path, option)
     with disk_errors(path):

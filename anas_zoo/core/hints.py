@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,17 +57,13 @@ Part: TypeAlias = "str | Call | Option"
 
 
 def _listed(value: Value) -> list[str]:
-    if isinstance(value, (str, os.PathLike, int, float)):
-        return [str(value)]
-    return [str(one) for one in value]
+    return list(map(str, [value] if isinstance(value, (str, os.PathLike, int, float)) else value))
 
 
 def _python(value: Value) -> str:
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (int, float)):
         return repr(value)
-    if isinstance(value, (str, os.PathLike)):
-        return repr(str(value))
-    return repr(_listed(value))
+    return repr(str(value) if isinstance(value, (str, os.PathLike)) else _listed(value))
 
 
 def _in_python(part: Part) -> str:
@@ -99,15 +95,11 @@ def _in_command_line(part: Part) -> str:
     return " ".join(words)
 
 
-def _joined(parts: Iterable[Part], of: Callable[[Part], str]) -> str:
-    return "".join(map(of, parts))
-
-
 def as_python(parts: Iterable[Part]) -> str:
     """The text for whoever calls functions: ``anas_zoo.export('runs/a')``, ``device='cpu'``."""
-    return _joined(parts, _in_python)
+    return "".join(map(_in_python, parts))
 
 
 def as_command_line(parts: Iterable[Part]) -> str:
     """The text for whoever types commands: ``anas export runs/a``, ``--device cpu``."""
-    return _joined(parts, _in_command_line)
+    return "".join(map(_in_command_line, parts))

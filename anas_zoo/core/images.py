@@ -30,28 +30,21 @@ def read_image(
 
     16 bits are scaled to 8 (Pillow's own conversion of grey ones clips them to white); grey, palette and CMYK
     are converted. Pixels that are floating-point numbers or go beyond 16 bits have no scale that could be
-    known, and are refused; so are images more than a hundred times as long as wide.
+    known, and are refused; so are images more than a hundred times as long as wide. What was open stays open.
 
-    Args:
-        source: a file's path, the bytes of a file, a file open for reading, or an image that Pillow opened;
-            what was open stays open.
-        name: what errors call the image; default is the path.
-
-    Raises :class:`DataError` that names what is not a readable image.
+    Raises :class:`DataError` that says what is not a readable image by its ``name``, or else its path.
     """
     what = name or (str(source) if isinstance(source, str | Path) else "the image given")
     try:
         if isinstance(source, Image.Image):
             return _upright(source, what)
-        if isinstance(source, str | Path) and not Path(source).is_dir():
+        if isinstance(source, str | Path):
             refuse_irregular(Path(source), DataError)
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             _refuse_unusual(file, what)
             return _upright(file, what)
     except FileNotFoundError as exc:
         raise DataError(f"{what}: no such file") from exc
-    except IsADirectoryError as exc:
-        raise DataError(f"{what} is a folder; give image files") from exc
     except UnidentifiedImageError as exc:
         raise DataError(f"{what}: not an image that Pillow can read") from exc
     except DataError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from anas_zoo.core.errors import EntryError
 
-__all__ = ["ALIASES", "resource_folder", "shelf_aliases"]
+__all__ = ["ALIASES", "install_command", "resource_folder", "shelf_aliases"]
 
 ALIASES = "aliases.json"
 
@@ -39,3 +41,19 @@ def shelf_aliases() -> dict[str, str]:
     path = resource_folder("models") / ALIASES
     names: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return names
+
+
+def install_command(extra: str | None = None) -> str:
+    """What installs this package from its repository, with ``extra`` of pyproject.toml where one is given."""
+    package = f"anas-zoo[{extra}]" if extra else "anas-zoo"
+    return f'pip install "{package} @ git+{_repository()}"'
+
+
+def _repository() -> str:
+    """The repository's address, which pyproject.toml says once."""
+    pyproject = _PACKAGE.parent / "pyproject.toml"
+    if pyproject.is_file() and (_PACKAGE.parent / "hubconf.py").is_file():
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+        return str(project["urls"]["Repository"])
+    urls = metadata.metadata("anas-zoo").get_all("Project-URL") or []
+    return next(str(url).partition(", ")[2] for url in urls if url.startswith("Repository, "))

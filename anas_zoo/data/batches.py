@@ -17,12 +17,9 @@ __all__ = ["Batch", "Share", "TrainData", "epoch_order", "seeded"]
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch.
+    """One micro-batch of N ``images``, with labels (N,) int64 on the training device.
 
-    Attributes:
-        view: its images at a resolution R, normalised: R -> (N, 3, R, R) float32 on the training device.
-        labels: (N,) int64 on the same device.
-        images: N.
+    ``view`` gives them at a resolution R, normalised: R -> (N, 3, R, R) float32 on the same device.
     """
 
     view: Callable[[int], Tensor]

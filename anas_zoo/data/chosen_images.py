@@ -17,7 +17,7 @@ from anas_zoo.core.images import opaque, resized_and_cropped
 from anas_zoo.core.progress import track
 from anas_zoo.data.augmentation import AugmentationRecipe, augment, draw_affine
 from anas_zoo.data.sources import ImageSource
-from anas_zoo.data.unreadable import note_unreadable
+from anas_zoo.data.unreadable import read_each
 from anas_zoo.entry import Preprocessing
 
 __all__ = [
@@ -127,16 +127,8 @@ class ImagesAt:
         """
         check_memory(len(indices), resolution, bytes_per_value=4)
         transform = eval_transform(source.preprocessing, resolution)
-        found: dict[int, Tensor] = {}
-        reasons = []
-        for index in track(indices, f"preprocess {len(indices)} {what} at {resolution}"):
-            try:
-                found[index] = transform(source.image(index))
-            except DataError as exc:
-                reasons.append(str(exc))
-        if reasons and not found:
-            raise DataError(f"none of {len(indices)} {what} can be read; the last: {reasons[-1]}")
-        note_unreadable(reasons, len(indices), what)
+        work = f"preprocess {{}} at {resolution}"
+        found = read_each(lambda index: transform(source.image(index)), indices, what, work=work)
         images = cls(source, list(found))
         images._made[resolution] = torch.stack(list(found.values()))
         return images

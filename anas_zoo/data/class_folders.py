@@ -54,12 +54,12 @@ def describe(left_out: Iterable[LeftOut]) -> str:
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files under a folder; names are relative to it, with "/" between their parts.
+    """The image files under a folder; names are relative to it, with "/" between, in natural order.
 
     Attributes:
-        files: those in class folders, however deep, in natural order (2 before 10).
-        classes: the class folders that have images, in natural order.
-        loose: those that lie directly in the folder, in natural order.
+        files: those in class folders, however deep.
+        classes: the class folders that have images.
+        loose: those that lie directly in the folder.
         left_out: what else is there, the loose ones included.
     """
 

@@ -115,7 +115,8 @@ def _in_parts(root: Path) -> dict[str, Listing]:
         chosen = [parts[TRAIN], held_out[0]]
     else:
         chosen = [next(iter(listings))]
-        if beside := [name for name in folders if name not in chosen and _has_images(root / name)]:
+        others = {name: list_images(root / name) for name in folders if name not in chosen}
+        if beside := [name for name, found in others.items() if found.files or found.loose]:
             raise DataError(
                 f"{root}: {chosen[0]!r} has class folders, as a part of a collection has, and beside it "
                 f"{', '.join(map(repr, beside[:NAMED]))} has images; call the parts train and val, give "
@@ -142,11 +143,6 @@ def _folders(folder: Path) -> list[str]:
         return sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
     except OSError as exc:
         raise DataError(f"{folder}: cannot be read ({exc.strerror})") from exc
-
-
-def _has_images(folder: Path) -> bool:
-    listing = list_images(folder)
-    return bool(listing.files or listing.loose)
 
 
 def _refuse_parts_as_classes(root: Path, listing: Listing) -> None:

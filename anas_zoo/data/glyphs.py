@@ -59,17 +59,7 @@ class GlyphsSource:
 
     Classes take turns (``index % 47``), first in the training images, then in the test images that follow.
     An image depends on the seed, its part and its number in that part; not on how many others there are.
-
-    Attributes:
-        test_indices: the images that are for testing only, sorted, (T,) int64.
-
-    Args:
-        train_per_class: training images of each class.
-        test_per_class: test images of each class.
-        seed: another seed, other images.
-
-    Raises:
-        DataError: a number is out of range, or matplotlib came without one of the fonts.
+    Raises :class:`DataError` where matplotlib came without one of the fonts.
     """
 
     name = "glyphs"
@@ -86,13 +76,6 @@ class GlyphsSource:
     )
 
     def __init__(self, train_per_class: int = 400, test_per_class: int = 60, seed: int = 0) -> None:
-        for what, value, least in (
-            ("train_per_class", train_per_class, 1),
-            ("test_per_class", test_per_class, 1),
-            ("seed", seed, 0),
-        ):
-            if value < least:
-                raise DataError(f"glyphs: {what} is {value}; give {least} or more")
         self.train_per_class, self.test_per_class, self.seed = train_per_class, test_per_class, seed
         self._train_count = train_per_class * len(CHARACTERS)
         count = self._train_count + test_per_class * len(CHARACTERS)

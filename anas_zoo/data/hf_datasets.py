@@ -12,6 +12,7 @@ from PIL import Image
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
+from anas_zoo.core.resources import install_command
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
 from anas_zoo.entry import IMAGENET
 
@@ -60,12 +61,15 @@ class HfDatasetSource:
         for part, column in zip(names, columns, strict=True):
             _refuse_missing(column, f"{self.name}, part {part!r}")
         self.label_names = _class_names_of(self.name, features[label_column], columns)
-        labels = [_class_numbers(column, self.label_names) for column in columns]
-        for part, column, numbers in zip(names, columns, labels, strict=True):
-            _refuse_strange(column, numbers, self.label_names, f"{self.name}, part {part!r}")
+        labels = [
+            _class_numbers(column, self.label_names, f"{self.name}, part {part!r}")
+            for part, column in zip(names, columns, strict=True)
+        ]
         note_parts(self.name, names, [part for part in info if part not in names])
         self._parts = names
-        self._stored = [_undecoded(info[part], self._image_column) for part in names]
+        # As they are stored: all sources decode images in one way.
+        stored = type(features[self._image_column])(decode=False)
+        self._stored = [info[part].cast_column(self._image_column, stored) for part in names]
         self.labels: npt.NDArray[np.int64] = np.concatenate(labels)
         self.test_indices: npt.NDArray[np.int64] | None = None
         if len(names) == 2:
@@ -111,7 +115,7 @@ def _load(place: str, config: str) -> Any:
         import datasets
     except ImportError as exc:
         raise DataError(
-            f"hfds/{place} needs the package 'datasets'; type: pip install 'anas-zoo[hf-datasets]'"
+            f"hfds/{place} needs the package 'datasets'; run: {install_command('hf-datasets')}"
         ) from exc
     try:
         return datasets.load_dataset(place, config or None)
@@ -122,13 +126,6 @@ def _load(place: str, config: str) -> Any:
             f"hfds/{place}: cannot be loaded ({reason}); give hfds/NAME or hfds/NAME:CONFIG, of a dataset on "
             "the Hub or of a folder of its files"
         ) from exc
-
-
-def _undecoded(part: Any, image_column: str) -> Any:
-    """A part whose images are given as they are stored: all sources decode them in one way."""
-    import datasets
-
-    return part.cast_column(image_column, datasets.Image(decode=False))
 
 
 def _columns(name: str, features: Any) -> tuple[str, str]:
@@ -175,8 +172,8 @@ def _image_bytes(part: Any, column: str) -> npt.NDArray[np.int64]:
     """Bytes of each image as stored, -1 for one that is a file of its own; no image is read."""
     import pyarrow.compute as pc
 
-    stored = part.select_columns([column]).with_format("arrow")[:].column(column)
-    lengths = pc.fill_null(pc.binary_length(pc.struct_field(stored, "bytes")), -1)
+    stored = pc.struct_field(_column(part, column), "bytes")
+    lengths = pc.fill_null(pc.binary_length(stored), -1)
     return np.asarray(lengths.to_numpy(), dtype=np.int64)
 
 
@@ -228,24 +225,18 @@ def _class_names_of(name: str, feature: Any, columns: list[Any]) -> tuple[str, .
     return tuple(str(label) for label in range(largest + 1))
 
 
-def _class_numbers(column: Any, label_names: tuple[str, ...]) -> npt.NDArray[np.int64]:
-    """Class indices (N,); -1 for a string that is none of the classes."""
+def _class_numbers(column: Any, label_names: tuple[str, ...], what: str) -> npt.NDArray[np.int64]:
+    """Class indices (N,). Raises :class:`DataError` for a label that is none of the classes."""
     if _is_string(column):
         index = {name: label for label, name in enumerate(label_names)}
-        return np.array([index.get(value, -1) for value in column.to_pylist()], dtype=np.int64)
-    return np.asarray(column.to_numpy(), dtype=np.int64)
-
-
-def _refuse_strange(
-    column: Any, numbers: npt.NDArray[np.int64], label_names: tuple[str, ...], what: str
-) -> None:
-    """Raise :class:`DataError` for a label that is none of the classes."""
-    strange = np.flatnonzero((numbers < 0) | (numbers >= len(label_names)))
-    if not len(strange):
-        return
-    expected = f"labels 0 to {len(label_names) - 1}"
-    if _is_string(column):
+        numbers = np.array([index.get(value, -1) for value in column.to_pylist()], dtype=np.int64)
         more = f" and {len(label_names) - NAMED} more" if len(label_names) > NAMED else ""
         expected = f"a class of the training part: {', '.join(map(repr, label_names[:NAMED]))}{more}"
-    label = column[int(strange[0])].as_py()
-    raise DataError(f"{what}: image {strange[0]} has the label {label!r}; expected {expected}")
+    else:
+        numbers = np.asarray(column.to_numpy(), dtype=np.int64)
+        expected = f"labels 0 to {len(label_names) - 1}"
+    strange = np.flatnonzero((numbers < 0) | (numbers >= len(label_names)))
+    if len(strange):
+        label = column[int(strange[0])].as_py()
+        raise DataError(f"{what}: image {strange[0]} has the label {label!r}; expected {expected}")
+    return numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -31,14 +32,11 @@ class MemoryImages:
 
     Args:
         source: where the images come from; its preprocessing says which part is shown and normalises it.
-        indices: the training part of the split.
         side: of the squares in pixels, to which images are resized; square ones that are smaller and all of
             one size keep it.
         share: the part of each batch that this process gets. A training set smaller than one batch is
             one batch, less the few images that its equal parts leave over.
-        augmentation: how far views stray.
         device: where views are rendered.
-        max_unreadable: images that may be skipped; one more is a :class:`DataError`.
     """
 
     def __init__(
@@ -100,14 +98,12 @@ class MemoryImages:
     def _batch(self, rows: Tensor, affine: Tensor) -> Batch:
         pixels = self._pixels[rows].to(self._device, torch.float32) / 255.0
         images, maps = (pixels - self._mean) / self._std, affine.to(self._device)
-        made: dict[int, Tensor] = {}
 
+        @functools.cache
         def view(resolution: int) -> Tensor:
-            if resolution not in made:
-                rendered = augment(images, maps * self._visible(resolution), resolution)
-                # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
-                made[resolution] = rendered.contiguous(memory_format=torch.channels_last)
-            return made[resolution]
+            rendered = augment(images, maps * self._visible(resolution), resolution)
+            # On CPU and GPU alike, small depthwise networks run faster with channels innermost.
+            return rendered.contiguous(memory_format=torch.channels_last)
 
         return Batch(view, self._labels[rows].to(self._device), len(rows))
 

@@ -61,9 +61,13 @@ class ImageSource(Protocol):
 
 
 def open_source(name: str | Path) -> ImageSource:
-    """The source of that name (see :func:`_open`), with names of classes that can be shown and published.
+    """The source of that name, with names of classes that can be shown and published.
 
-    Raises :class:`DataError` as :func:`_open` does, and for a class whose name has hidden characters.
+    ``digits`` and ``glyphs`` are built in; ``hfds/NAME`` is a Hugging Face dataset, on the Hub or in a
+    folder; ``wds/PATH`` are tar shards in the WebDataset layout; anything else is a folder of images (see
+    :class:`FolderSource`). A folder of such a name is ``./NAME``; a note says so where there is one.
+
+    Raises :class:`DataError` that says what there is, and for a class whose name has hidden characters.
     """
     source = _open(name)
     for label in source.label_names:
@@ -76,15 +80,6 @@ def open_source(name: str | Path) -> ImageSource:
 
 
 def _open(name: str | Path) -> ImageSource:
-    """The source of that name.
-
-    ``digits`` and ``glyphs`` are built in; ``hfds/NAME`` is a Hugging Face dataset, on the Hub or in a
-    folder; ``wds/PATH`` are tar shards in the WebDataset layout; anything else is a folder of images (see
-    :class:`FolderSource`). A folder of such a name is ``./NAME``; a note says so where there
-    is one.
-
-    Raises :class:`DataError` that says what there is.
-    """
     text = str(name)
     kind, _, rest = text.partition("/")
     if (meaning := _meaning(text)) and Path(text).exists():
@@ -115,12 +110,8 @@ def _open(name: str | Path) -> ImageSource:
 
 def _meaning(text: str) -> str:
     """What a name means that no folder can be opened by, in words; "" for any other."""
-    kind, _, rest = text.partition("/")
-    if text in BUILT_IN:
-        return "the built-in source"
-    if rest and kind in KINDS:
-        return f"{KINDS[kind]} {rest}"
-    return ""
+    kind, rest = _cut(text)
+    return "the built-in source" if text in BUILT_IN else f"{KINDS[kind[:-1]]} {rest}" if kind else ""
 
 
 def with_preprocessing(source: ImageSource, preprocessing: Preprocessing) -> ImageSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import sys
 import warnings
@@ -33,18 +34,11 @@ class StreamedImages:
     """Training images served in shuffled, augmented batches (:class:`anas_zoo.data.TrainData`).
 
     An image that cannot be read is left out, the next one takes its place, up to ``max_unreadable`` of them.
-    Each view depends on the seed, the pass and the image alone, not on which process made it.
+    Each view depends on the seed, the pass and the image alone, not on which process made it. Batches are
+    normalised, as the source's preprocessing says, and resized on ``device``.
 
     Workers are started anew for each pass, clean of the threads and GPU state of this process; a script that
     asks for some must keep its own work under ``if __name__ == "__main__":``, as for any multiprocessing.
-
-    Args:
-        source: where the images come from; its preprocessing normalises the batches.
-        indices: the training part of the split.
-        recipe: how views are made.
-        share: the part of each batch that this process gets.
-        device: where batches are normalised and resized.
-        max_unreadable: images that may be skipped; one more is a :class:`DataError`.
     """
 
     def __init__(
@@ -148,17 +142,15 @@ class StreamedImages:
         # Bytes are reordered faster than floats.
         values = pixels.to(self._device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         images = values.float().sub_(self._mean).div_(self._std)
-        made: dict[int, Tensor] = {}
 
+        @functools.cache
         def view(resolution: int) -> Tensor:
-            if resolution not in made:
-                made[resolution] = images
-                if resolution != images.shape[-1]:
-                    # As the authors' network does with its 224 crop.
-                    size = (resolution, resolution)
-                    resized = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
-                    made[resolution] = resized.contiguous(memory_format=torch.channels_last)
-            return made[resolution]
+            if resolution == images.shape[-1]:
+                return images
+            # As the authors' network does with its 224 crop.
+            size = (resolution, resolution)
+            resized = F.interpolate(images, size=size, mode="bicubic", align_corners=False)
+            return resized.contiguous(memory_format=torch.channels_last)
 
         return Batch(view, labels.to(self._device, non_blocking=True), len(labels))
 

@@ -18,11 +18,8 @@ MEASURED = 32  # images whose sizes stand for all
 class DataSummary:
     """What a collection of labelled images holds.
 
-    Attributes:
-        images: how many there are, those for testing included.
-        per_class: how many each class has, by its name.
-        sizes: (width, height) in pixels of the smallest and the largest by area of a few images spread over
-            the collection; None where none of them can be read.
+    ``sizes`` are (width, height) in pixels of the smallest and the largest by area of a few images spread
+    over the collection; None where none of them can be read.
     """
 
     images: int

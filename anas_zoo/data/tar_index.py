@@ -73,9 +73,7 @@ def index_tar(path: Path) -> TarIndex:
         reason = " ".join(str(exc).split())
         raise DataError(f"{path}: truncated or not a tar ({reason}); copy or download it again") from exc
     rows = [
-        (*_image(path, key, sample), _label(path, key, sample))
-        for key, sample in samples.items()
-        if not _belongs_to_another(key, samples)
+        _row(path, key, sample) for key, sample in samples.items() if not _belongs_to_another(key, samples)
     ]
     table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     return TarIndex(*(np.ascontiguousarray(column) for column in table.T))
@@ -142,12 +140,13 @@ def _is_whole(key: str, sample: _Sample) -> bool:
     return sample.image is not None
 
 
-def _image(path: Path, key: str, sample: _Sample) -> tuple[int, int]:
+def _row(path: Path, key: str, sample: _Sample) -> tuple[int, int, int]:
+    """(offset, size, class) of a sample."""
     if sample.problem:
         raise DataError(f"{path}: {sample.problem}")
     if sample.image is None:
         raise DataError(f"{path}: {key!r} has a label and no image; expected {key}.jpg, .jpeg, .png or .webp")
-    return sample.image
+    return (*sample.image, _label(path, key, sample))
 
 
 def _label(path: Path, key: str, sample: _Sample) -> int:

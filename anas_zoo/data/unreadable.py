@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,16 @@ from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.splits import Split, Unreadable
 
-__all__ = ["check_unreadable", "note_unreadable", "numbered_as", "readable", "without_unreadable"]
+__all__ = [
+    "check_unreadable",
+    "note_unreadable",
+    "numbered_as",
+    "read_each",
+    "readable",
+    "without_unreadable",
+]
 
+T = TypeVar("T")
 NAMED = 3  # images that a note names
 
 
@@ -32,22 +41,30 @@ def check_unreadable(reasons: Sequence[str], limit: int, what: str = "training i
         )
 
 
-def readable(source: ImageSource, indices: Sequence[int], what: str) -> list[int]:
-    """Those of ``indices`` whose images can be read; a note says how many cannot.
+def read_each(
+    read: Callable[[int], T], indices: Sequence[int], what: str, *, work: str = "check {}"
+) -> dict[int, T]:
+    """What ``read`` makes of those of ``indices`` whose images can be read; a note says how many cannot.
 
+    ``work`` is what the bar says, with "{}" for ``what``.
     Raises :class:`DataError` when there are some and none can be read.
     """
-    found, reasons = [], []
-    for index in track(indices, f"check {len(indices)} {what}"):
+    found: dict[int, T] = {}
+    reasons = []
+    for index in track(indices, work.format(f"{len(indices)} {what}")):
         try:
-            source.image(index)
-            found.append(index)
+            found[index] = read(index)
         except DataError as exc:
             reasons.append(str(exc))
     if reasons and not found:
         raise DataError(f"none of {len(indices)} {what} can be read; the last: {reasons[-1]}")
     note_unreadable(reasons, len(indices), what)
     return found
+
+
+def readable(source: ImageSource, indices: Sequence[int], what: str) -> list[int]:
+    """Those of ``indices`` whose images can be read, as :func:`read_each` has them."""
+    return list(read_each(lambda index: source.image(index).close(), indices, what))
 
 
 def note_unreadable(reasons: Sequence[str], images: int, what: str) -> None:

@@ -73,11 +73,7 @@ class WdsSource:
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the shard and the file within it."""
-        shard, offset, size = (
-            self._shards[self._shard[index]],
-            int(self._offsets[index]),
-            int(self._sizes[index]),
-        )
+        shard, offset, size = self._shards[self._shard[index]], int(self._offsets[index]), self._sizes[index]
         try:
             with shard.open("rb", buffering=0) as file:
                 file.seek(offset)
@@ -147,19 +143,12 @@ def _expand(pattern: str) -> list[str]:
     ]
 
 
-def _part(shard: Path, folder: Path) -> str | None:
-    """The part that a shard's name, or else its sub-folder's, says; the last such word counts."""
-    for text in (shard.stem, shard.parent.name if shard.parent != folder else ""):
-        if part := part_in(text):
-            return part
-    return None
-
-
 def _parts(path: str, shards: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The shards to train on and those of the test part."""
+    """The shards to train on and those of the test part, by a shard's name, or else its sub-folder's."""
     parts: dict[str | None, list[Path]] = {}
     for shard in shards:
-        parts.setdefault(_part(shard, Path(path)), []).append(shard)
+        folder = shard.parent.name if shard.parent != Path(path) else ""
+        parts.setdefault(part_in(shard.stem) or part_in(folder), []).append(shard)
     if len(parts) == 1:
         return list(shards), []
     if None in parts or TRAIN not in parts:

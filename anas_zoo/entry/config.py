@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -50,6 +50,25 @@ ArchDict = Annotated[dict[str, Any], AfterValidator(_an_architecture)]
 def hub_licence(licence: str) -> str:
     """The Hub's identifier of an SPDX licence name ('Apache-2.0' -> 'apache-2.0')."""
     return licence.strip().lower().replace(" ", "-")
+
+
+class Sparse(Schema):
+    """A record that leaves some fields out while they are empty, so that older entries keep their bytes."""
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_empty_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = serialise(self)
+        return {
+            key: value
+            for key, value in data.items()
+            if key not in self.LEFT_OUT or value not in (None, (), [], {})
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
 
 
 class PretrainedConfig(Schema):
@@ -100,24 +119,20 @@ class Ancestor(Schema):
     permission: str | None = Field(None, min_length=1)
 
 
-class WeightsInfo(Schema):
+class WeightsInfo(Sparse):
     """Where the weights come from and under which licence they may be used.
 
     ``licence`` is None in a draft until somebody chooses one; no entry is published without.
     ``lineage`` lists all weights that these were made from, the oldest first.
     """
 
+    LEFT_OUT: ClassVar = ("lineage",)
+
     sha256: Sha256
     source: str = Field(min_length=1)
     source_sha256: Sha256 | None = None
     licence: str | None
     lineage: tuple[Ancestor, ...] = ()
-
-    @model_serializer(mode="wrap")
-    def _without_an_empty_lineage(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Entries published before there was a lineage keep their bytes."""
-        data: dict[str, Any] = serialise(self)
-        return {key: value for key, value in data.items() if key != "lineage" or value}
 
 
 class Calibration(Schema):
@@ -163,8 +178,10 @@ class AnasInfo(Schema):
         return {**data, "format": 2, "preprocessing": own}
 
 
-class EntryConfig(Schema):
+class EntryConfig(Sparse):
     """config.json: timm's schema, which serves timm and the Hub, and our own part beside it."""
+
+    LEFT_OUT: ClassVar = ("label_names",)  # timm expects them or nothing
 
     architecture: Literal["attentive_nas"] = "attentive_nas"
     num_classes: int = Field(ge=1, le=MAX_CLASSES)
@@ -179,13 +196,6 @@ class EntryConfig(Schema):
     def arch(self) -> Architecture:
         """The architecture as a value."""
         return Architecture.from_dict(self.anas.arch)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for config.json; absent label names are left out, as timm expects."""
-        data: dict[str, Any] = self.model_dump(mode="json")
-        if self.label_names is None:
-            del data["label_names"]
-        return data
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from anas_zoo.core.geometry import InputForm, Mode
 from anas_zoo.core.schema import Schema
-from anas_zoo.entry.config import Name, Sha256
+from anas_zoo.entry.config import Name, Sha256, Sparse
 from anas_zoo.space import LayerKind
 
 __all__ = [
@@ -27,7 +27,7 @@ Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Accuracy(Schema):
+class Accuracy(Sparse):
     """Top-1, and top-5 where it was asked for, of the weights in torch.
 
     Attributes:
@@ -37,17 +37,14 @@ class Accuracy(Schema):
         preprocessing: the mode in which they were prepared.
     """
 
+    LEFT_OUT: ClassVar = ("top5_pct",)
+
     source: str
     split: str
     images: int = Field(ge=1)
     top1_pct: Percent
     top5_pct: Percent | None = None
     preprocessing: Mode = "native"
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_known(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        data: dict[str, Any] = serialise(self)
-        return {key: value for key, value in data.items() if key != "top5_pct" or value is not None}
 
 
 class Published(Schema):
@@ -85,7 +82,7 @@ class OnnxMacs(Schema):
     input_shape: tuple[int, ...]
 
 
-class Cost(Schema):
+class Cost(Sparse):
     """What the network costs, by every convention that is in use.
 
     Attributes:
@@ -100,6 +97,8 @@ class Cost(Schema):
         onnx: the count of each exported file on its own graph.
     """
 
+    LEFT_OUT: ClassVar = ("macs_by_kind", "params_folded", "params_authors", "onnx")
+
     macs: Count
     params: Count
     resolution: int = Field(ge=1)
@@ -110,18 +109,8 @@ class Cost(Schema):
     params_authors: Count | None = None
     onnx: dict[OnnxName, OnnxMacs] | None = None
 
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Reports of entries published before these fields existed keep their bytes."""
-        later = ("macs_by_kind", "params_folded", "params_authors", "onnx")
-        return {key: value for key, value in handler(self).items() if key not in later or value is not None}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        return self.model_dump(mode="json")
-
-
-class Latency(Schema):
+class Latency(Sparse):
     """Wall-clock time of one call of the runtime, arrays in and arrays out, over ``repeats`` calls.
 
     Attributes:
@@ -155,12 +144,8 @@ class Latency(Schema):
     provider: str
     machine: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        return self.model_dump(mode="json")
 
-
-class Parity(Schema):
+class Parity(Sparse):
     """How closely an exported file follows the torch network, on real images.
 
     Attributes:
@@ -189,10 +174,6 @@ class Parity(Schema):
     runtime: str | None = None
     not_run_here: str | None = None
     optimization_gap_pct: float | None = Field(default=None, ge=0.0, allow_inf_nan=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        return self.model_dump(mode="json")
 
 
 class QuantizationInfo(Schema):
@@ -252,13 +233,15 @@ class FileInfo(Schema):
     latency: tuple[Latency, ...] = ()
 
 
-class EntryReport(Schema):
+class EntryReport(Sparse):
     """report.json: what was measured. A section is null until it has been.
 
     ``accuracy`` is on a test split that nothing was decided on, in the mode of config.json;
     ``further_accuracy`` is whatever else was measured of the same weights. ``refused`` are files that were
     made and not kept, and why.
     """
+
+    LEFT_OUT: ClassVar = ("further_accuracy", "refused")
 
     name: Name
     arch_id: str
@@ -269,9 +252,3 @@ class EntryReport(Schema):
     cost: Cost | None = None
     files: dict[OnnxName, FileInfo] = Field(default_factory=dict)
     refused: dict[OnnxName, str] = Field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for report.json; without further accuracies or refused files there is no such key."""
-        data: dict[str, Any] = self.model_dump(mode="json")
-        empty = [key for key in ("further_accuracy", "refused") if not data[key]]
-        return {key: value for key, value in data.items() if key not in empty}

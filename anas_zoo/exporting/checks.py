@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 
 from anas_zoo.core.errors import ExportError, InterfaceError, NonFiniteError
-from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import BATCH, INPUT, OUTPUT
 from anas_zoo.exporting.target import Target
+from anas_zoo.profiling.session import read_graph
 
 __all__ = ["check_file"]
 
@@ -22,19 +22,6 @@ FLOATS = (
     onnx.TensorProto.BFLOAT16,
     onnx.TensorProto.DOUBLE,
 )
-
-# The operators of the network itself. What else a file may hold follows from its precision and input.
-OPERATORS = frozenset(
-    {
-        *("Conv", "Gemm", "AveragePool", "GlobalAveragePool", "Add", "Mul"),
-        *("Sigmoid", "Relu", "HardSwish", "HardSigmoid", "Flatten"),
-    }
-)
-OPERATORS_OF_PRECISION = {
-    "fp32": frozenset[str](),
-    "fp16": frozenset({"Cast"}),
-    "int8": frozenset({"QuantizeLinear", "DequantizeLinear"}),
-}
 WEIGHT_TYPES = {
     "fp32": {onnx.TensorProto.FLOAT},
     "fp16": {onnx.TensorProto.FLOAT16},
@@ -50,15 +37,7 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
     :class:`InterfaceError` when inputs or outputs are among them, :class:`NonFiniteError` when weights are.
     """
     name = name or path
-    if not path.is_file():
-        raise ExportError(f"{name}: no such ONNX file")
-    refuse_external_data(path, ExportError)
-    try:
-        model = onnx.load_model(str(path), load_external_data=False)
-    except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation
-        raise ExportError(f"{name}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
-    if not model.graph.node:  # an empty or foreign file often parses as an empty model
-        raise ExportError(f"{name}: it has no graph")
+    model = read_graph(path, name=name)
     problems = {kind: texts for kind, texts in _problems(model, target).items() if texts}
     if problems:
         kind = next((kind for kind in (InterfaceError, NonFiniteError) if kind in problems), ExportError)
@@ -73,7 +52,7 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
 
 def _problems(model: Any, target: Target) -> dict[type[ExportError], list[str]]:
     """Every way in which an ``onnx.ModelProto`` is not what ``target`` asks for, by kind of error."""
-    weights = _all_weights(model.graph)
+    weights = list(model.graph.initializer)
     return {
         InterfaceError: [
             *_interface_problems("input", INPUT, _image_shape(target), list(model.graph.input)),
@@ -86,7 +65,6 @@ def _problems(model: Any, target: Target) -> dict[type[ExportError], list[str]]:
         ],
         ExportError: [
             *_opset_problems(model, target),
-            *_operator_problems(model.graph, target),
             *_weight_type_problems(weights, target),
         ],
     }
@@ -97,16 +75,6 @@ def _opset_problems(model: Any, target: Target) -> Iterator[str]:
     if opsets != {"ai.onnx": target.opset}:
         found = ", ".join(f"{domain} {version}" for domain, version in sorted(opsets.items()))
         yield f"its operator sets are {found or 'none'}, needed is ai.onnx {target.opset} alone"
-
-
-def _operator_problems(graph: Any, target: Target) -> Iterator[str]:
-    if target.input != "float32-nchw":  # its preprocessing is arithmetic on shapes and pixels
-        return
-    allowed = OPERATORS | OPERATORS_OF_PRECISION[target.precision]
-    # A name that is not valid UTF-8 comes as bytes.
-    strange = sorted({str(node.op_type) for node in graph.node} - allowed)
-    if strange:
-        yield f"it has operators that no network of this family needs: {', '.join(strange)}"
 
 
 def _batch(target: Target) -> str | int:
@@ -142,13 +110,6 @@ def _interface_problems(
         yield f"its {kind} has the shape {shape}, only the batch may be free"
     elif any(w is not None and s != w for s, w in zip(shape, wanted, strict=True)):
         yield f"its {kind} has the shape {shape}, needed is {list(wanted)}"
-
-
-def _all_weights(graph: Any) -> list[Any]:
-    weights = list(graph.initializer)
-    for node in graph.node:  # constants can be nodes as well
-        weights += [attribute.t for attribute in node.attribute if attribute.HasField("t")]
-    return weights
 
 
 def _is_finite(weight: Any) -> bool:

@@ -89,10 +89,7 @@ def read_authors_checkpoint(
 
     Reads torch's old and zip formats; a dict with ``"state_dict"`` or a bare state dict; keys with or
     without ``module.``. Running statistics are loaded as they are: recalibrate what you extract.
-
-    Args:
-        path: the checkpoint file.
-        num_classes: the number of classes it has to have; default is whatever its classifier has.
+    ``num_classes`` is the number of classes it has to have.
 
     Raises :class:`CheckpointError` when the file cannot be read, asks for a class that is not on the
     short list of harmless ones (nothing of it is run), or does not hold exactly the supernet's tensors:
@@ -137,8 +134,7 @@ def _coverage(
 
 def _unpickle(path: Path) -> Any:
     """What the file holds, by torch's restricted unpickler; every failure is a CheckpointError."""
-    if path.exists() and not path.is_dir():
-        refuse_irregular(path, CheckpointError, most_bytes=MAX_BYTES)
+    refuse_irregular(path, CheckpointError, most_bytes=MAX_BYTES)
     try:
         with path.open("rb") as file:
             if not file.read(1):
@@ -148,8 +144,6 @@ def _unpickle(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as exc:
         raise CheckpointError(f"{path}: no such file; give the path of the authors' checkpoint") from exc
-    except IsADirectoryError as exc:
-        raise CheckpointError(f"{path}: is a folder; give the checkpoint file in it") from exc
     except CheckpointError:
         raise
     except Exception as exc:  # a damaged pickle fails in as many ways as there are operations in it
@@ -190,13 +184,7 @@ def _state_dict(content: Any, path: Path) -> dict[str, Any]:
             f"{path}: holds no state dict, but {type(state).__name__}; "
             "a checkpoint is a state dict or a dict with the key 'state_dict'"
         )
-    tensors: dict[str, Any] = {}
-    for key, value in state.items():
-        name = key.removeprefix("module.")
-        if name in tensors:
-            raise CheckpointError(f"{path}: holds {name!r} twice, with and without 'module.'")
-        tensors[name] = value
-    return tensors
+    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def _count_classes(tensors: Mapping[str, Any], path: Path, wanted: int | None) -> int:

@@ -17,11 +17,7 @@ BN_EPS = 1e-5
 
 def activation(name: Activation) -> nn.Module:
     """The activation layer of a name; all of them script, trace and export."""
-    if name == "silu":
-        return nn.SiLU(inplace=True)
-    if name == "relu":
-        return nn.ReLU(inplace=True)
-    return nn.Hardswish(inplace=True)
+    return {"silu": nn.SiLU, "relu": nn.ReLU, "hard_swish": nn.Hardswish}[name](inplace=True)
 
 
 class ConvNormAct(nn.Module):

@@ -64,21 +64,12 @@ def load_supernet(path: Path) -> Supernet:
         raise CheckpointError(f"{path}: damaged header ({exc})") from exc
     with torch.device("meta"):
         supernet = Supernet(space, num_classes)
-    expected = supernet.state_dict()
-    problems = [f"missing {name!r}" for name in expected if name not in tensors]
-    problems += [f"unexpected {name!r}" for name in tensors if name not in expected]
-    problems += [
-        f"{name!r} holds {tensors[name].dtype}, expected {target.dtype}"
-        for name, target in expected.items()
-        if name in tensors and tensors[name].dtype != target.dtype
-    ]
-    problems += [
-        f"{name!r} has shape {tuple(tensors[name].shape)}, expected {tuple(target.shape)}"
-        for name, target in expected.items()
-        if name in tensors and tensors[name].shape != target.shape
-    ]
-    if problems:
-        more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise CheckpointError(f"{path} does not fit its space: " + "; ".join(problems[:10]) + more)
-    supernet.load_state_dict(tensors, assign=True)
+    types = {name: tensor.dtype for name, tensor in supernet.state_dict().items()}
+    try:
+        supernet.load_state_dict(tensors, assign=True)
+    except RuntimeError as exc:  # torch names every tensor that is missing, too many or of another shape
+        raise CheckpointError(f"{path} does not fit its space: {' '.join(str(exc).split())[:500]}") from exc
+    for name, tensor in supernet.state_dict().items():
+        if tensor.dtype != types[name]:
+            raise CheckpointError(f"{path}: {name!r} holds {tensor.dtype}, expected {types[name]}")
     return supernet

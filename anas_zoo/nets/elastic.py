@@ -38,11 +38,7 @@ def leading_slice(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def activate(x: Tensor, act: Activation) -> Tensor:
     """Apply the activation of that name in place where autograd allows it."""
-    if act == "silu":
-        return F.silu(x, inplace=True)
-    if act == "relu":
-        return F.relu(x, inplace=True)
-    return F.hardswish(x, inplace=True)
+    return {"silu": F.silu, "relu": F.relu, "hard_swish": F.hardswish}[act](x, inplace=True)
 
 
 class ElasticConv(nn.Conv2d):
@@ -127,9 +123,8 @@ class ElasticShortcut(nn.Module):
 class ElasticBlock(nn.Module):
     """An inverted residual block that holds the weights of every block plan at its place.
 
-    Args:
-        largest: the plan with the most channels of every kind.
-        projects_shortcut: whether any architecture changes the width here.
+    ``largest`` has the most channels of every kind; ``projects_shortcut``: some architecture changes the
+    width here.
     """
 
     def __init__(self, largest: BlockPlan, *, projects_shortcut: bool) -> None:

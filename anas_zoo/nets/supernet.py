@@ -30,12 +30,8 @@ class Supernet(nn.Module):
     """All subnets of ``space`` in one set of weights; which one runs is an argument of the call.
 
     Batch norm uses the statistics of the batch in training and evaluation alike. Tensors have the names
-    that they have in a :class:`Subnet`, so extraction is slicing by name.
-
-    Args:
-        space: the search space.
-        num_classes: classifier outputs.
-        generator: source of the initial weights; default is torch's global one.
+    that they have in a :class:`Subnet`, so extraction is slicing by name. Initial weights are drawn from
+    ``generator``; without one, from torch's global one.
     """
 
     def __init__(

@@ -32,14 +32,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Measured(Schema):
-    """One measured subnet: a part of the evidence.
-
-    Attributes:
-        arch: the architecture, as :meth:`Architecture.to_dict` writes it.
-        part: whether the coefficients were fitted on it, or only judged by it.
-        ms: its measured latency.
-        predicted_ms: what the model says.
-    """
+    """One measured subnet, on which the coefficients were fitted or only judged: part of the evidence."""
 
     arch: dict[str, Any]
     part: Literal["fit", "held out"]
@@ -51,13 +44,8 @@ class LatencyRecord(Schema):
     """The file of a latency model.
 
     Attributes:
-        format: what kind of file it is.
-        space: the whole space, so that the file explains itself.
-        num_classes: outputs of the measured classifiers.
         fingerprint: the machine, runtime and threads that were measured.
-        clock: "cpu" for the CPU time of one thread, "wall" for several.
-        level_pct: how much the machine itself changed its speed during the measurement (see the sweep).
-        noise_pct: how far repeated measurements of a file lay apart.
+        level_pct, noise_pct: see :class:`anas_zoo.profiling.sweep.Sweep`.
         coefficients: milliseconds per unit of each kind of work (:data:`anas_zoo.profiling.work.WORK`).
         error: on the held-out subnets.
         measured: every subnet measured, at least two of them held out of the fit.
@@ -92,14 +80,8 @@ class LatencyModel:
 
         latency_ms(arch) = Σ over kinds of work:  coefficient[kind] × work(arch)[kind]
 
-    Work is a sum over layers, so it is looked up in tables just as costs are.
-
-    Args:
-        record: everything the file says.
-        num_classes: outputs of the classifiers asked about; by default as measured.
-
-    Attributes:
-        space: the space it is for.
+    Work is a sum over layers, so it is looked up in tables just as costs are. ``num_classes`` are the
+    outputs of the classifiers asked about; by default as measured.
     """
 
     def __init__(self, record: LatencyRecord, num_classes: int | None = None) -> None:

@@ -36,12 +36,7 @@ Milliseconds = Field(gt=0, allow_inf_nan=False)
 
 
 class Bars(Schema):
-    """How far from a prediction the true latency may lie, in percent of the prediction.
-
-    Attributes:
-        low_pct: the lower end; not above 0.
-        high_pct: the upper end; not below 0.
-    """
+    """How far from a prediction the true latency may lie, in percent of the prediction."""
 
     low_pct: float = Field(le=0, gt=-100, allow_inf_nan=False)
     high_pct: float = Field(ge=0, allow_inf_nan=False)
@@ -73,15 +68,10 @@ class Bars(Schema):
 
 
 class ErrorReport(Schema):
-    """The error of predictions for measured subnets that the fit has not seen.
+    """The error of predictions for subnets that the fit has not seen, in percent of what was measured.
 
-    Attributes:
-        subnets: how many.
-        median_abs_pct: median of the absolute errors in percent of the measured latency.
-        bias_pct: median of the errors with their signs; positive where predictions are too long.
-        kendall_tau: rank correlation of predicted and measured latencies.
-        verdict: whether the targets (:data:`TARGET_ERROR_PCT`, :data:`TARGET_TAU`) are met; not known where
-            the machine was busy.
+    ``bias_pct``, the median with its sign, is positive where predictions are too long. The verdict is of the
+    targets :data:`TARGET_ERROR_PCT` and :data:`TARGET_TAU`, and is not known where the machine was busy.
     """
 
     subnets: int = Field(ge=2)
@@ -133,13 +123,7 @@ def unrest_of(level_pct: float, noise_pct: float) -> str | None:
 
 
 class YardstickTime(Schema):
-    """One of the two measured subnets of a model that are timed again.
-
-    Attributes:
-        arch_id: which subnet.
-        fit_ms: its latency at the fit.
-        here_ms: its latency now.
-    """
+    """One of the two measured subnets of a model that are timed again: at the fit, and now."""
 
     arch_id: str
     fit_ms: float = Milliseconds

@@ -17,14 +17,7 @@ CPUINFO = Path("/proc/cpuinfo")
 class Fingerprint(Schema):
     """What a latency depends on beside the file: the machine's kind, the runtime and its threads.
 
-    Attributes:
-        cpu: model of the processor.
-        cores: cores that the process may use.
-        system: operating system.
-        machine: instruction set.
-        runtime: name and version.
-        provider: onnxruntime's execution provider.
-        threads: threads of the runtime.
+    ``cores`` are those that the process may use; ``provider`` is onnxruntime's.
     """
 
     cpu: str

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.entry import OnnxMacs
-from anas_zoo.profiling.session import ERRORS_ONLY
+from anas_zoo.profiling.session import ERRORS_ONLY, read_graph
 from anas_zoo.space import LayerKind, layer_kind
 from anas_zoo.space.layers import LAYER_KINDS
 
-__all__ = ["COUNTED", "PHOTOGRAPH", "ZERO_MACS", "count_onnx_macs", "read_graph"]
+__all__ = ["COUNTED", "PHOTOGRAPH", "ZERO_MACS", "count_onnx_macs"]
 
 Shape = tuple[int, ...]
 
@@ -45,20 +44,20 @@ ZERO_MACS = {name: reason for reason, names in _REASONS.items() for name in name
 
 
 def count_onnx_macs(path: Path, *, image_size: tuple[int, int] = PHOTOGRAPH) -> OnnxMacs:
-    """Count the file at ``path`` for one image.
+    """Count the file at ``path``, whose weights may have any precision, for one image.
 
     Shapes are those of a real run on an image of zeros: static inference does not see through the
-    preprocessing of images of any size.
-
-    Args:
-        path: the .onnx file; weights may have any precision.
-        image_size: (height, width), for a file with preprocessing inside that takes images of any size; a
-            larger one makes its preprocessing dearer and nothing else.
+    preprocessing of images of any size. ``image_size`` is (height, width) for such a file; a larger one
+    makes its preprocessing dearer and nothing else.
 
     Raises :class:`ProfileError` for a file that is none or cannot run, and for an operator that is not among
     :data:`COUNTED` and :data:`ZERO_MACS`.
     """
-    model = read_graph(path)
+    model = read_graph(path, ProfileError)
+    for value in (*model.graph.input, *model.graph.output):  # costs are per image: any batch will do
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) and dims[0].dim_value > 1:
+            dims[0].dim_param = "batch"
     nodes = list(model.graph.node)
     if unknown := _refused(nodes):
         raise ProfileError(
@@ -91,29 +90,6 @@ def count_onnx_macs(path: Path, *, image_size: tuple[int, int] = PHOTOGRAPH) -> 
         preprocessing_macs=dict(sorted(preprocessing.items())),
         input_shape=shape,
     )
-
-
-def read_graph(path: Path) -> Any:
-    """The ``onnx.ModelProto`` of a file, made to take any batch.
-
-    Raises :class:`ProfileError` when it is not a whole ONNX file, or has weights outside of it.
-    """
-    import onnx
-
-    if not path.is_file():
-        raise ProfileError(f"{path}: no such ONNX file")
-    refuse_external_data(path, ProfileError)
-    try:
-        model = onnx.load_model(str(path), load_external_data=False)
-    except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation
-        raise ProfileError(f"{path}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
-    if not model.graph.node:  # an empty or foreign file often parses as an empty model
-        raise ProfileError(f"{path}: not a whole ONNX file (it has no graph)")
-    for value in (*model.graph.input, *model.graph.output):  # costs are per image
-        dims = value.type.tensor_type.shape.dim
-        if len(dims) and dims[0].dim_value > 1:
-            dims[0].dim_param = "batch"
-    return model
 
 
 def _name(node: Any) -> str:

@@ -1,14 +1,14 @@
-"""The one place that opens an ONNX file with onnxruntime. Needs no torch."""
+"""Opening an ONNX file with onnxruntime, or as a graph to look at. Needs no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.core.errors import ExportError
+from anas_zoo.core.errors import AnasError, ExportError
 from anas_zoo.core.outside import refuse_external_data
 
-__all__ = ["open_session", "runtime_version"]
+__all__ = ["open_session", "read_graph", "runtime_version"]
 
 ERRORS_ONLY = 3  # onnxruntime's severity; its warnings are about its own optimisations
 
@@ -51,6 +51,26 @@ def open_session(
     if session.get_providers()[0] != provider:  # onnxruntime falls back to the CPU without an error
         raise ExportError(f"{path}: onnxruntime could not start {provider} on this machine")
     return session
+
+
+def read_graph(path: Path, error: type[AnasError] = ExportError, *, name: Path | None = None) -> Any:
+    """The ``onnx.ModelProto`` of a file, which errors call ``name``.
+
+    Raises ``error`` in one line when it is not a whole ONNX file, or has weights outside of it.
+    """
+    import onnx
+
+    name = name or path
+    if not path.is_file():
+        raise error(f"{name}: no such ONNX file")
+    refuse_external_data(path, error)
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except Exception as exc:  # foreign bytes: what the parser raises depends on its implementation
+        raise error(f"{name}: not a whole ONNX file ({' '.join(str(exc).split())})") from exc
+    if not model.graph.node:  # an empty or foreign file often parses as an empty model
+        raise error(f"{name}: not a whole ONNX file (it has no graph)")
+    return model
 
 
 def runtime_version() -> str:

@@ -56,13 +56,8 @@ def measure_sweep(
 ) -> Sweep:
     """Latency of each of ``files``, one image a call; see the module's docstring.
 
-    Args:
-        files: ONNX files with one float32 input.
-        yardsticks: which of them every group times too.
-        rng: deals the files into groups.
-        threads: threads of the runtime.
-        repeats: measured calls of each file, over all passes.
-
+    ``yardsticks`` are the files that every group times too; ``repeats`` are measured calls of each, over all
+    passes.
     Raises as :func:`check_numbers`, and :class:`ExportError` for a file that onnxruntime cannot load.
     """
     check_numbers(threads, repeats)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anas_zoo.searching.algorithm import Algorithm, make_algorithm
-    from anas_zoo.searching.archive import Archive, Evaluation, Failure, read_evaluations, write_front
+    from anas_zoo.searching.archive import Archive, Evaluation, Failure, read_evaluations
     from anas_zoo.searching.evaluator import Evaluator, PredictorEvaluator, Score, SubnetEvaluator
     from anas_zoo.searching.front import best_under, pareto_front, pick_subnets
     from anas_zoo.searching.objectives import Limits, Range
@@ -40,37 +40,23 @@ __all__ = [
     "pick_subnets",
     "read_evaluations",
     "run_search",
-    "write_front",
 ]
 
-_HOME = {
-    "Algorithm": "algorithm",
-    "Archive": "archive",
-    "Budget": "runner",
-    "Evaluation": "archive",
-    "Evaluator": "evaluator",
-    "Failure": "archive",
-    "Limits": "objectives",
-    "PredictorEvaluator": "evaluator",
-    "Problem": "problem",
-    "Range": "objectives",
-    "Score": "evaluator",
-    "SearchRecipe": "recipe",
-    "SearchResult": "runner",
-    "SubnetEvaluator": "evaluator",
-    "best_under": "front",
-    "check_limits": "problem",
-    "make_algorithm": "algorithm",
-    "pareto_front": "front",
-    "pick_subnets": "front",
-    "read_evaluations": "archive",
-    "run_search": "runner",
-    "write_front": "archive",
+_MODULES = {
+    "algorithm": ("Algorithm", "make_algorithm"),
+    "archive": ("Archive", "Evaluation", "Failure", "read_evaluations"),
+    "evaluator": ("Evaluator", "PredictorEvaluator", "Score", "SubnetEvaluator"),
+    "front": ("best_under", "pareto_front", "pick_subnets"),
+    "objectives": ("Limits", "Range"),
+    "problem": ("Problem", "check_limits"),
+    "recipe": ("SearchRecipe",),
+    "runner": ("Budget", "SearchResult", "run_search"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    return value
+    for module, names in _MODULES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

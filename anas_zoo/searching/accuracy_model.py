@@ -21,18 +21,14 @@ Values = Callable[[Floats], Floats]
 
 
 class AccuracyModel:
-    """The mean of a Gaussian process and a forest of extremely randomised trees.
+    """The mean of a Gaussian process and a forest of extremely randomised trees, or one (``models``).
 
     The process has a length scale of its own per gene (automatic relevance determination, Rasmussen and
     Williams 2006, section 5.1), which finds the few dimensions that matter; the forest (Geurts et al. 2006)
     follows what is not smooth. What each does alone is in benchmarks/results/search_efficiency.md. Both see
     the place of each choice among its gene's and the logarithm of each cost.
 
-    Args:
-        problem: whose architectures are modelled.
-        codes: evaluated ones, (N, genes).
-        top1_pct: their accuracy, (N,).
-        models: which of the two.
+    It is fitted on evaluated ``codes`` (N, genes) and their ``top1_pct`` (N,).
     """
 
     def __init__(

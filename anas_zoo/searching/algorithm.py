@@ -20,14 +20,10 @@ RANDOM_BATCH = 32
 class Algorithm(ABC):
     """Proposes architectures round by round and learns from the results.
 
-    What :meth:`ask` proposes is a function of the seed and of the rounds given to :meth:`tell` before, and of
-    nothing else: each round draws from a generator of its own. So a search resumes from its archive exactly
-    as if it had never stopped. Nothing is proposed twice, nothing outside the limits.
-
-    Attributes:
-        problem: what is searched.
-        round: rounds given so far.
-        evaluations: what was given, without failures, in order.
+    What :meth:`ask` proposes is a function of the seed and of the rounds given to :meth:`tell` before, and
+    of nothing else: each round draws from a generator of its own. So a search resumes from its archive
+    exactly as if it had never stopped. Nothing is proposed twice, nothing outside the limits.
+    ``evaluations`` holds what was told, without failures, in order.
     """
 
     def __init__(self, problem: Problem, *, seed: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from anas_zoo.core.errors import AnasError, SearchError
-from anas_zoo.core.files import canonical_json, disk_errors, write_json
+from anas_zoo.core.files import canonical_json, disk_errors
 from anas_zoo.core.hints import Option
 from anas_zoo.core.outside import refuse_irregular
 from anas_zoo.core.plain_data import parse_json
@@ -29,7 +29,6 @@ __all__ = [
     "read_front",
     "read_records",
     "record_from_dict",
-    "write_front",
 ]
 
 
@@ -38,12 +37,9 @@ class Evaluation:
     """An architecture scored on the search split, or by a predictor.
 
     Attributes:
-        arch: what was scored.
-        macs: its exact multiply-adds.
-        params: its exact number of parameters.
+        macs, params, size_bytes: exact; the bytes are those of the float32 weights with batch norm folded.
         top1_pct: share of the search images (of all their views) that it classified right, in percent.
         images: how many of them that was measured on; 0 for a prediction.
-        size_bytes: exact bytes of its float32 weights with batch norm folded.
         latency_ms: predicted by the latency model of the search; None without one.
         latency_bar_ms: from where to where that may lie, by the errors of the model; None where not known.
         round: of the search, from 0, in which it was asked for.
@@ -61,19 +57,9 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of ``evaluations.jsonl``; with the latency's bars where they are known."""
-        bar = self.latency_bar_ms
-        return {
-            "arch": self.arch.to_dict(),
-            "arch_id": self.arch.id,
-            "macs": self.macs,
-            "params": self.params,
-            "size_bytes": self.size_bytes,
-            "latency_ms": self.latency_ms,
-            **({} if bar is None else {"latency_bar_ms": list(bar)}),
-            "top1_pct": self.top1_pct,
-            "images": self.images,
-            "round": self.round,
-        }
+        data = vars(self) | {"arch": self.arch.to_dict(), "arch_id": self.arch.id}
+        bar = data.pop("latency_bar_ms")
+        return data if bar is None else data | {"latency_bar_ms": list(bar)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Evaluation:
@@ -111,15 +97,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Failure:
-    """An architecture that could not be scored. It stays on record, so that it is not tried again.
-
-    Attributes:
-        arch: what could not be scored.
-        macs: its exact multiply-adds.
-        params: its exact number of parameters.
-        error: why, in one line.
-        round: of the search, from 0, in which it was asked for.
-    """
+    """An architecture that could not be scored, and why: on record, so that it is not tried again."""
 
     arch: Architecture
     macs: int
@@ -129,15 +107,7 @@ class Failure:
 
     def to_dict(self) -> dict[str, Any]:
         """One line of ``evaluations.jsonl``; ``top1_pct`` is null."""
-        return {
-            "arch": self.arch.to_dict(),
-            "arch_id": self.arch.id,
-            "macs": self.macs,
-            "params": self.params,
-            "top1_pct": None,
-            "error": self.error,
-            "round": self.round,
-        }
+        return vars(self) | {"arch": self.arch.to_dict(), "arch_id": self.arch.id, "top1_pct": None}
 
 
 Record = Evaluation | Failure
@@ -228,11 +198,6 @@ def read_records(path: Path) -> list[Record]:
 def read_evaluations(path: Path) -> list[Evaluation]:
     """The evaluations of an archive, without those that failed. Raises as :func:`read_records` does."""
     return [record for record in read_records(path) if isinstance(record, Evaluation)]
-
-
-def write_front(path: Path, front: list[Evaluation], about: dict[str, Any]) -> None:
-    """Write ``front.json``: what was searched and how, and the front from small to large."""
-    write_json(path, {**about, "front": [evaluation.to_dict() for evaluation in front]})
 
 
 def read_front(path: Path) -> list[Evaluation]:

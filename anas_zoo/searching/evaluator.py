@@ -50,13 +50,8 @@ class Evaluator(Protocol):
 class SubnetEvaluator:
     """Scores subnets as they would be deployed: fixed, with calibrated batch norms.
 
-    Args:
-        supernet: the trained weights.
-        calibration: images of the training split, by resolution.
-        calibration_images: how many they are.
-        images: images of the search split, by resolution. The test split never comes in here.
-        labels: classes of the search images, (N,).
-        batch_size: images per calibration batch.
+    ``calibration`` gives images of the training split by resolution, ``images`` those of the search split;
+    the test split never comes in here. ``labels`` (N,) are the classes of the search images.
     """
 
     at_once = 1

@@ -27,11 +27,8 @@ PER_TRY = 256
 class Evolution(Algorithm):
     """Random start, then mutants and children of the best of each bin of the first cost.
 
-    Args:
-        problem: what is searched. With more than one cost, parents are the members of the front.
-        recipe: the shares of the start, mutations and crossovers.
-        budget: evaluations in all, which sizes the rounds as the authors' 5,632 do theirs.
-        seed: of all draws.
+    With more than one cost, parents are the members of the front. ``budget`` sizes the rounds as the
+    authors' 5,632 evaluations do theirs.
     """
 
     def __init__(

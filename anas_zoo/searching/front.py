@@ -115,12 +115,9 @@ def pick_subnets(evaluations: Sequence[Evaluation], count: int) -> list[Evaluati
 
 @dataclass(frozen=True)
 class Answer:
-    """The most accurate evaluation within one asked budget.
+    """The most accurate evaluation within one asked budget, in the stored unit of its cost.
 
-    Attributes:
-        cost: the objective's name.
-        limit: the budget, in its stored unit.
-        best: None when nothing evaluated is within it, or may be by its bars.
+    ``best`` is None when nothing evaluated is within it, or may be by its bars.
     """
 
     cost: str
@@ -150,10 +147,7 @@ class Answer:
 class Baseline:
     """A published model, scored in the same way as what was searched.
 
-    Attributes:
-        name: the model's.
-        evaluation: its costs, and its accuracy by this search's evaluator.
-        published: accuracies that others published for it, by whose weights; percent.
+    ``published`` are accuracies that others published for it, by whose weights; percent.
     """
 
     name: str

@@ -151,14 +151,9 @@ def make_nsga2(
     mutated_genes: float,
     allowed: Callable[[Codes], npt.NDArray[np.bool_]] | None = None,
 ) -> Any:
-    """pymoo's NSGA-II with uniform crossover and redrawn genes.
+    """pymoo's NSGA-II with uniform crossover and redrawn genes, ``mutated_genes`` of an offspring on average.
 
-    Args:
-        space: whose codes it varies.
-        start: the first population: codes, or an evaluated population.
-        population: survivors, and offspring of a generation.
-        mutated_genes: genes of an offspring that are redrawn, on average.
-        allowed: which codes may be offspring; None for all.
+    ``start`` is the first population: codes, or an evaluated one. ``allowed``: which codes may be offspring.
     """
     mating = Mating(
         TournamentSelection(func_comp=binary_tournament),

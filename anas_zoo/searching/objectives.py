@@ -21,10 +21,8 @@ class Objective:
 
     Attributes:
         name: the evaluation's attribute.
-        title: for people, with the unit that :meth:`shown` speaks.
-        short: the same for the head of a column.
+        title, short: for people, with the unit that :meth:`shown` speaks; short for the head of a column.
         keyword: name of the quantity in the shown unit, as limits are given: ``max_mflops``.
-        maximise: whether more is better.
         per_shown: how many of the stored unit make one of the shown unit.
     """
 
@@ -80,12 +78,8 @@ class Range(Schema):
 class Limits(Schema):
     """A range for each quantity, in its stored unit (``macs`` in multiply-adds, ``size_bytes`` in bytes).
 
-    Attributes:
-        macs: exact multiply-adds.
-        params: exact number of parameters.
-        size_bytes: bytes of the float32 weights with batch norm folded.
-        latency_ms: predicted latency; needs a latency model.
-        top1_pct: only ``min``; known only once an architecture was scored.
+    Latency needs a latency model; ``top1_pct`` has only ``min``, and is known once an architecture was
+    scored.
     """
 
     macs: Range = Range()

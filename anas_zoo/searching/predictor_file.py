@@ -130,13 +130,10 @@ def _provenance(fitted: FittedPredictor) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class MeasuredArchive:
-    """What an archive says of accuracies.
+    """What an archive says of accuracies: architectures as they were evaluated, and their top-1 in percent.
 
-    Attributes:
-        archs: architectures as they were evaluated, N.
-        top1_pct: what was measured of them, in percent, N.
-        failed: how many evaluations have no accuracy and are left out.
-        sha256: of the archive's file.
+    ``failed`` counts the evaluations without an accuracy, which are left out; ``sha256`` is of the archive's
+    file.
     """
 
     archs: tuple[Architecture, ...]
@@ -149,11 +146,8 @@ class MeasuredArchive:
 class PredictorCheck:
     """A predictor's quality on an archive, each architecture once.
 
-    Attributes:
-        all: on all architectures.
-        unseen: on those that it was not fitted on; None without any, or where its file does not say.
-        seen: on those that it was fitted on, which says little; None likewise.
-        knows_its_archs: whether its file says what it was fitted on.
+    ``unseen`` is on those that it was not fitted on, ``seen`` on the others, which says little; both None
+    where its file does not say what it was fitted on, or there are none.
     """
 
     all: PredictionQuality

@@ -41,10 +41,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PredictionQuality:
-    """Predictions compared with measured accuracies.
+    """Predictions compared with measured accuracies of ``archs`` architectures.
 
     Attributes:
-        archs: how many architectures were compared.
         kendall_tau: agreement of the two rankings (tau-b: ties count for neither), from -1 to 1; None where
             either side says the same of all architectures.
         rmse_pct: root of the mean squared error, in points of top-1.
@@ -66,13 +65,10 @@ class FittedPredictor:
     """A predictor and what is known of it.
 
     Attributes:
-        space: whose codes it reads.
-        regressor: the scikit-learn model, fitted on *all* architectures.
+        regressor: the scikit-learn model, fitted on *all* of ``archs``.
         model: its name in :data:`MODELS`.
-        archs: the architectures that it was fitted on, each once.
         held_out: quality on the held-out architectures of the same model, fitted without them.
         validation: quality of every model that was tried, out of fold within the other architectures.
-        seed: of the division and of the model.
     """
 
     space: SearchSpace
@@ -97,19 +93,13 @@ def fit_predictor(
     model: str = AUTO,
     seed: int = 0,
 ) -> FittedPredictor:
-    """Fit a predictor on architectures and their measured top-1.
+    """Fit a predictor on N architectures and their measured top-1 in percent, N numbers.
 
-    A share ``held_out`` of the architectures, spread evenly over the accuracies, is set aside. Among the
-    others, cross-validation chooses the model that ranks best; that model, fitted on them, is reported on
-    those set aside, and only then fitted again on all. Same arguments, same predictor.
-
-    Args:
-        space: whose architectures they are.
-        archs: architectures, N; one that occurs several times counts once, with its mean accuracy.
-        top1_pct: measured top-1 in percent, N.
-        held_out: share set aside, above 0 and at most 0.5.
-        model: one of :data:`MODELS`, or ``"auto"`` to choose among them.
-        seed: of the division and of the model.
+    A share ``held_out`` of the architectures, above 0 and at most 0.5, spread evenly over the accuracies, is
+    set aside. Among the others, cross-validation chooses the model of :data:`MODELS` that ranks best, unless
+    ``model`` names one; that model, fitted on them, is reported on those set aside, and only then fitted
+    again on all. An architecture that occurs several times counts once, with its mean. Same arguments, same
+    predictor.
 
     Raises :class:`SearchError` when there are too few architectures, when all are equally accurate, or for
     an unknown model or share; :class:`SpaceError` for an architecture outside the space.
@@ -154,12 +144,8 @@ def fit_predictor(
 def make_model(name: str, space: SearchSpace, *, spread_pct: float, seed: int) -> Any:
     """An unfitted scikit-learn regressor from codes (N, genes) float32 to top-1 in percent (N,).
 
-    Args:
-        name: one of :data:`MODELS`.
-        space: whose choices become the columns of the one-hot models.
-        spread_pct: standard deviation of the top-1 to be fitted; what the SVR's penalties are measured in.
-        seed: of everything random in it.
-
+    ``space``: whose choices become the columns of the one-hot models; ``spread_pct``: standard deviation of
+    the top-1 to be fitted, what the SVR's penalties are measured in.
     Raises :class:`SearchError` naming the models there are.
     """
     if name not in MODELS:

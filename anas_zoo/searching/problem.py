@@ -25,8 +25,6 @@ class Problem:
     """One search problem, the same for every algorithm. Costs are exact or modelled; only top-1 is measured.
 
     Args:
-        space: whose architectures are searched.
-        num_classes: of the classifier, which costs something too.
         objectives: ``"top1_pct"`` and at least one cost.
         limits: which architectures count.
         latency_ms: codes (N, genes) -> predicted latency (N,), where latency is an objective or limited.
@@ -52,7 +50,7 @@ class Problem:
         self.objectives = tuple(objectives)
         self.limits = limits or Limits()
         self.latency_ms, self.latency_bars, self.by_bars = latency_ms, latency_bars, by_bars
-        self.cost_names: tuple[CostName, ...] = tuple(name for name in COSTS if self._has(name))
+        self.cost_names: tuple[CostName, ...] = tuple(n for n in COSTS if n != "latency_ms" or latency_ms)
         self._check()
 
     @property
@@ -64,9 +62,6 @@ class Problem:
     def resolutions(self) -> tuple[int, ...]:
         """The sides of the input that count."""
         return self.limits.resolution or self.space.config.resolution
-
-    def _has(self, name: str) -> bool:
-        return name != "latency_ms" or self.latency_ms is not None
 
     def _check(self) -> None:
         for name in self.objectives:

@@ -36,12 +36,7 @@ class EvolutionRecipe(Schema):
 
 
 class Nsga2Recipe(Schema):
-    """NSGA-II (Deb et al. 2002) as pymoo has it.
-
-    Attributes:
-        population: survivors, and offspring of a round.
-        mutated_genes: genes of an offspring that are redrawn, on average.
-    """
+    """NSGA-II (Deb et al. 2002) as pymoo has it; ``mutated_genes`` of an offspring are redrawn on average."""
 
     population: int = Field(100, ge=4)
     mutated_genes: float = Field(1.5, gt=0)

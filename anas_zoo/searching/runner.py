@@ -41,13 +41,9 @@ class Budget:
 
 @dataclass
 class SearchResult:
-    """What a search did.
+    """What a search did, its evaluations in the order in which they were asked for.
 
-    Attributes:
-        evaluations: in the order in which they were asked for.
-        failures: what could not be scored.
-        images_forwarded: images passed through subnets for both.
-        exhausted: nothing new was left within the limits before the budget was spent.
+    ``exhausted``: nothing new was left within the limits before the budget was spent.
     """
 
     evaluations: list[Evaluation] = field(default_factory=list)

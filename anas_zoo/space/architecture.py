@@ -29,12 +29,8 @@ def _is_whole(value: object, most: int) -> bool:
 class Architecture:
     """One point of a search space; hashable, comparable, and without any link to its space.
 
-    Attributes:
-        resolution: side of the square input in pixels.
-        width: output channels of the stem, of each stage and of the head, in this order.
-        depth: number of blocks of each stage.
-        kernel_size: side of the depthwise kernel of each stage.
-        expand_ratio: expansion of each stage's inverted residual blocks.
+    ``resolution`` is the side of the square input in pixels; ``width`` are the output channels of the stem,
+    of each stage and of the head; the others have one value per stage.
     """
 
     resolution: int

@@ -74,11 +74,7 @@ def params_as_authors_count(structure: Structure, arch: Architecture, num_classe
 class CostTables:
     """Look-up tables of one space for costs that are sums over layers.
 
-    Args:
-        config: the space.
-        genes: its genes.
-        price: layers -> what they add to each cost; additive over layers of different parts.
-        dtype: of the sums; integers stay exact.
+    ``price``: layers -> what they add to each cost; ``dtype`` of the sums: integers stay exact.
     """
 
     def __init__(

@@ -41,10 +41,8 @@ def _length_breaches(arch: Architecture, lengths: dict[str, int]) -> list[str]:
 class GeneTable:
     """One gene per elastic dimension of the input, the stem, each stage and the head.
 
-    Attributes:
-        names: for people, such as ``"depth of mb3"``.
-        choices: allowed values of each gene, ascending.
-        parts: the slices of a code that hold widths, depths, kernel sizes and expand ratios.
+    ``choices`` are ascending; ``parts`` are the slices of a code that hold widths, depths, kernel sizes and
+    ratios.
     """
 
     def __init__(self, config: SpaceConfig) -> None:
@@ -115,19 +113,3 @@ class GeneTable:
     def indices(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Choice indices of whole codes, (N, genes); raises :class:`SpaceError` for any other value."""
         return np.stack([self.index(g, codes[:, g]) for g in range(self.count)], axis=1)
-
-    def sample(self, rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
-        """``count`` codes, every gene uniform over its choices."""
-        drawn = [np.asarray(c)[rng.integers(len(c), size=count)] for c in self.choices]
-        return np.stack(drawn, axis=1).astype(np.int64)
-
-    def sample_tilted(self, rng: np.random.Generator, count: int, max_tilt: float) -> npt.NDArray[np.int64]:
-        """``count`` codes; chances of a gene's choices are exp(tilt · place), the tilt uniform per code."""
-        tilt = rng.uniform(-max_tilt, max_tilt, size=(count, 1))
-        drawn = []
-        for choices in self.choices:
-            weights = np.exp(tilt * np.linspace(0.0, 1.0, len(choices)))
-            below = np.cumsum(weights, axis=1)[:, :-1] / weights.sum(axis=1, keepdims=True)
-            place = (rng.random((count, 1)) > below).sum(axis=1)
-            drawn.append(np.asarray(choices)[place])
-        return np.stack(drawn, axis=1).astype(np.int64)

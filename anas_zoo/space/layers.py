@@ -51,17 +51,9 @@ def layer_kind(
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolution or linear layer.
+    """One convolution or linear layer with a square output of ``side`` pixels and a square kernel.
 
-    Attributes:
-        role: what it does in its network.
-        in_chs: input channels.
-        out_chs: output channels.
-        side: side of its square output in pixels.
-        kernel_size: side of its kernel.
-        groups: as of ``torch.nn.Conv2d``.
-        bias: whether it has a bias.
-        norm: whether a batch norm follows, which folding turns into a bias.
+    ``norm``: whether a batch norm follows, which folding turns into a bias.
     """
 
     role: Role

@@ -19,16 +19,11 @@ SPACE_KEY = "space_id"  # in the file's metadata: the id of the space that it wa
 
 
 class AccuracyPredictor:
-    """Predicted top-1 in percent of architectures, without any weights.
+    """Predicted top-1 in percent of architectures of ``space``, without any weights.
 
-    The file has one input, codes (N, genes) float32 (see :class:`SearchSpace`), and one output of N numbers.
-
-    Args:
-        path: the ONNX file.
-        space: whose architectures it is asked about.
-
-    Attributes:
-        metadata: what the file says about itself (see docs/predictors.md); empty for one that says nothing.
+    The ONNX file has one input, codes (N, genes) float32 (see :class:`SearchSpace`), and one output of N
+    numbers. ``metadata`` is what it says about itself (see docs/predictors.md); empty for one that says
+    nothing.
 
     Raises :class:`ConfigError` for a file that is missing, no ONNX, or made for another space.
     """

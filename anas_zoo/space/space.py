@@ -104,7 +104,8 @@ class SearchSpace:
 
     def sample_codes(self, rng: np.random.Generator, count: int) -> Codes:
         """``count`` uniform draws as codes, (count, genes) int64."""
-        return self.genes.sample(rng, count)
+        drawn = [np.asarray(c)[rng.integers(len(c), size=count)] for c in self.genes.choices]
+        return np.stack(drawn, axis=1).astype(np.int64)
 
     def tilted_codes(self, rng: np.random.Generator, count: int) -> Codes:
         """``count`` draws as codes that reach from the smallest to the largest, (count, genes) int64.
@@ -112,7 +113,13 @@ class SearchSpace:
         Uniform draws crowd around the middle of the costs. Here each architecture has a tilt of its own,
         uniform in ±4, by which the chances of a gene's choices rise or fall exponentially from first to last.
         """
-        return self.genes.sample_tilted(rng, count, MAX_TILT)
+        tilt = rng.uniform(-MAX_TILT, MAX_TILT, size=(count, 1))
+        drawn = []
+        for choices in self.genes.choices:
+            weights = np.exp(tilt * np.linspace(0.0, 1.0, len(choices)))
+            below = np.cumsum(weights, axis=1)[:, :-1] / weights.sum(axis=1, keepdims=True)
+            drawn.append(np.asarray(choices)[(rng.random((count, 1)) > below).sum(axis=1)])
+        return np.stack(drawn, axis=1).astype(np.int64)
 
     def every_code(self) -> Codes:
         """All codes of a small space, (size, genes) int64. Raises :class:`SpaceError` above a million."""

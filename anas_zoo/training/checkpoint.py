@@ -33,14 +33,11 @@ CHECKPOINTS = "checkpoints"  # of a training's folder
 
 @dataclass
 class TrainState:
-    """What a training knows beside its tensors.
+    """What a training knows beside its tensors; the position in the data follows from ``step``.
 
-    Attributes:
-        step: optimizer steps done; the position in the data follows from it.
-        rollbacks: returns to an earlier checkpoint so far; the second word of the seed.
-        images: images passed forward so far, trials included.
-        counters: the sampler's.
-        best: highest mean accuracy of an evaluation so far, in percent.
+    ``rollbacks``, returns to an earlier checkpoint, is the second word of the seed; ``images`` counts those
+    passed forward, trials included; ``counters`` are the sampler's; ``best`` is the highest mean accuracy so
+    far, in percent.
     """
 
     step: int = 0
@@ -56,14 +53,10 @@ def latest_step(training: Path) -> int:
 
 
 class CheckpointFolder:
-    """The checkpoints of one training, the last few and the best.
+    """The checkpoints of one training, the ``keep`` last and the best.
 
     Each appears in one rename: a process killed inside a write leaves at most a hidden file, removed here.
-
-    Args:
-        folder: where they are; made when the first one is written.
-        identity: what a training must have in common with a checkpoint to continue from it, as plain data.
-        keep: how many of the latest to keep.
+    ``identity``: what a training must have in common with a checkpoint to continue from it, as plain data.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], *, keep: int) -> None:
@@ -159,16 +152,11 @@ def _tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str,
 def _restore(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], path: Path
 ) -> None:
-    expected = model.state_dict()
     stored = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    wrong = sorted(
-        name
-        for name in {*expected, *stored}
-        if name not in stored or name not in expected or stored[name].shape != expected[name].shape
-    )
-    if wrong:
-        raise CheckpointError(f"{path} does not fit the network: {', '.join(wrong[:5])}")
-    model.load_state_dict(stored)
+    try:
+        model.load_state_dict(stored)
+    except RuntimeError as exc:
+        raise CheckpointError(f"{path} does not fit the network: {' '.join(str(exc).split())[:300]}") from exc
     optimizer.state.clear()
     for name, parameter in model.named_parameters():
         if f"momentum.{name}" in tensors:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from anas_zoo.training.recipe import DistillationRecipe
 
-__all__ = ["alpha_divergence", "alpha_loss", "distillation_loss", "kl_loss", "label_loss"]
+__all__ = ["alpha_divergence", "distillation_loss", "kl_loss", "label_loss"]
 
 
 def label_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -50,21 +50,14 @@ def alpha_divergence(logits: Tensor, teacher_logits: Tensor, alpha: float, clip:
     return slope + (value - slope).detach()
 
 
-def alpha_loss(logits: Tensor, teacher_logits: Tensor, recipe: DistillationRecipe) -> Tensor:
-    """The larger of the two α-divergences of each image, averaged: two (N, C) -> scalar.
-
-    A small α punishes a student that is sure where the teacher is not, a large one a student that misses what
-    the teacher sees; the larger of both lets neither happen (AlphaNet).
-    """
-    low, high = (
-        alpha_divergence(logits, teacher_logits, alpha, recipe.clip)
-        for alpha in (recipe.alpha_min, recipe.alpha_max)
-    )
-    return torch.maximum(low, high).mean()
-
-
 def distillation_loss(logits: Tensor, teacher_logits: Tensor, recipe: DistillationRecipe) -> Tensor:
-    """What the recipe says the student loses: two (N, C) -> scalar."""
-    if recipe.loss == "alpha":
-        return alpha_loss(logits, teacher_logits, recipe)
-    return kl_loss(logits, teacher_logits)
+    """What the recipe says the student loses: two (N, C) -> scalar.
+
+    Of the α-divergences the larger one of each image: a small α punishes a student that is sure where the
+    teacher is not, a large one a student that misses what the teacher sees (AlphaNet).
+    """
+    if recipe.loss != "alpha":
+        return kl_loss(logits, teacher_logits)
+    alphas = (recipe.alpha_min, recipe.alpha_max)
+    low, high = (alpha_divergence(logits, teacher_logits, alpha, recipe.clip) for alpha in alphas)
+    return torch.maximum(low, high).mean()

@@ -63,14 +63,10 @@ class Meter:
 
 
 class MetricsWriter:
-    """Appends records to ``metrics.jsonl`` and to TensorBoard's events, from a step on.
+    """Appends records to ``metrics.jsonl`` and to TensorBoard's events of a training's folder.
 
     Records of later steps than ``after_step`` are removed first: they are of a course that was killed or
     rolled back.
-
-    Args:
-        folder: of the training.
-        after_step: steps done when writing begins.
     """
 
     def __init__(self, folder: Path, *, after_step: int) -> None:

@@ -24,7 +24,6 @@ class FlopsPrior:
     frequency of values as independent and accepts what falls into the bin.
 
     Attributes:
-        space: whose architectures were drawn.
         edges: limits of the bins in multiply-adds, (bins + 1,) int64.
         probabilities: π(τ) per bin, (bins,).
         frequencies: per gene, (bins, choices): how often each choice occurs among the draws of a bin.
@@ -54,10 +53,6 @@ class FlopsPrior:
         shares = tuple(table / np.maximum(counts, 1)[:, None] for table in tables)
         return cls(space, edges, counts / draws, shares)
 
-    def bin_of(self, macs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Bin of each count; what lies outside goes to the nearest bin."""
-        return _bin_of(self.edges, macs)
-
     def draw_target(self, rng: np.random.Generator) -> int:
         """A bin drawn from π(τ)."""
         return int(rng.choice(len(self.probabilities), p=self.probabilities))
@@ -75,11 +70,12 @@ class FlopsPrior:
             for choices, table in zip(self.space.genes.choices, self.frequencies, strict=True)
         ]
         codes = np.stack(columns, axis=1).astype(np.int64)
-        hits = np.flatnonzero(self.bin_of(self.space.macs(codes)) == target)[:count]
+        hits = np.flatnonzero(_bin_of(self.edges, self.space.macs(codes)) == target)[:count]
         # Tries after the last accepted one would not have been made one by one.
         return codes[hits], int(hits[-1]) + 1 if len(hits) == count else tries
 
 
 def _bin_of(edges: npt.NDArray[np.int64], macs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Bin of each count; what lies outside goes to the nearest bin."""
     found = np.searchsorted(edges, macs, side="right") - 1
     return np.clip(found, 0, len(edges) - 2).astype(np.int64)

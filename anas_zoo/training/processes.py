@@ -41,13 +41,7 @@ class _Mean(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together.
-
-    Attributes:
-        device: where this process computes.
-        rank: its number, from 0; the first one alone writes files and speaks.
-        count: how many processes there are, on all machines.
-    """
+    """This process among all that train together; the first one alone writes files and speaks."""
 
     device: torch.device
     rank: int = 0

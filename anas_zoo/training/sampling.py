@@ -48,10 +48,8 @@ class Draw:
 class Moment:
     """Where in a training a step is; with the seed it decides everything random about the step.
 
-    Attributes:
-        seed: the training's seed, and how often it was rolled back.
-        step: steps done before this one.
-        total: steps of the whole training.
+    ``seed`` is the training's, and how often it was rolled back; ``step`` counts those done before, of
+    ``total``.
     """
 
     seed: tuple[int, int]
@@ -83,15 +81,10 @@ class Sampler(ABC):
 
 
 class AttentiveSampler(Sampler):
-    """The sandwich with attentive draws between (AttentiveNAS, section 3).
+    """The sandwich with attentive draws between (AttentiveNAS, section 3), ``subnets`` in a step.
 
     For each of them: draw τ from π(τ), draw k candidates of FLOPs τ from π(architecture | τ), train the one
     of highest (BestUp) or lowest (WorstUp) quality.
-
-    Args:
-        prior: π of the space.
-        recipe: strategy, k, and how hard to try.
-        subnets: subnets of a step, the largest and the smallest included.
     """
 
     def __init__(self, prior: FlopsPrior, recipe: SamplingRecipe, subnets: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,12 +29,9 @@ class DivergedError(TrainingError):
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step saw.
+    """What one step saw: the mean loss of each kind of subnet over all processes, and the subnets.
 
-    Attributes:
-        losses: mean loss of each kind of subnet that was trained, over all processes.
-        draws: the subnets.
-        forwards: passes forward, trials without gradient included, of each image.
+    ``forwards`` are passes forward of each image, trials without gradient included.
     """
 
     losses: dict[str, float]
@@ -49,12 +47,7 @@ class SupernetStep:
     2. The others learn from its soft predictions of this very step (in-place distillation), or from the
        labels where there is no teacher, without dropout.
 
-    Args:
-        supernet: on the device of ``processes``.
-        recipe: losses, precision and dropout.
-        sampler: which subnets.
-        processes: the processes that train together.
-        predictor: says the quality of candidates instead of their loss on this batch.
+    A ``predictor`` says the quality of candidates instead of their loss on this batch.
     """
 
     def __init__(
@@ -91,7 +84,8 @@ class SupernetStep:
             if not math.isfinite(value):
                 raise DivergedError(f"the loss of the {kind} subnet became {value}")
         means: dict[str, float] = {
-            kind: _mean(v for k, v in zip(kinds, values, strict=True) if k == kind) for kind in kinds
+            kind: statistics.fmean(v for k, v in zip(kinds, values, strict=True) if k == kind)
+            for kind in kinds
         }
         return StepReport(means, tuple(draws), len(draws) + self._trials)
 
@@ -159,11 +153,6 @@ class FixedStep:
     The network learns from the labels, with label smoothing and whatever dropout and drop-connect it was made
     with. Batch norm uses the statistics of the micro-batch; the running ones, which this moves, have to be
     measured anew (:func:`anas_zoo.nets.calibrate_bn`).
-
-    Args:
-        subnet: on the device of ``processes``.
-        recipe: loss and precision.
-        processes: the processes that train together.
     """
 
     def __init__(self, subnet: Subnet, recipe: TrainRecipe, processes: Processes) -> None:
@@ -206,11 +195,6 @@ def _global_generators(seed: int, device: torch.device) -> Iterator[None]:
 
 def _autocast(recipe: TrainRecipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)
 
 
 def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> Tensor:

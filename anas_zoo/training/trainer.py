@@ -48,13 +48,10 @@ class Trainer:
     """Trains ``step.model`` in place and keeps everything needed to continue in ``folder``.
 
     Args:
-        step: what a step computes.
         data: this process' training images.
-        recipe: schedule, checkpoints, evaluations.
         seed: every random choice follows from it.
         folder: of this training: ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
         identity: what a later call must have in common to continue this training.
-        processes: the processes that train together.
         evaluate: accuracy in percent of named subnets; called in the first process only.
     """
 

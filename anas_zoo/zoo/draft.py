@@ -31,6 +31,8 @@ from anas_zoo.space import SearchSpace
 
 __all__ = ["build_config", "check_weights", "load_subnet", "weights_bytes", "write_draft"]
 
+LISTED = 5  # tensors that an error names
+
 
 def weights_bytes(subnet: Subnet) -> bytes:
     """The content of model.safetensors; the same weights give the same bytes."""
@@ -124,10 +126,6 @@ def write_draft(
         atomic_write(staging / GOLDEN, save({"images": images, "logits": logits}))
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
 def check_weights(entry: Entry) -> Path:
     """The weights file of an entry, after it was compared with the network that the config describes.
 
@@ -142,18 +140,15 @@ def check_weights(entry: Entry) -> Path:
         name: f"{'F32' if tensor.is_floating_point() else 'I64'} {tuple(tensor.shape)}"
         for name, tensor in network.state_dict().items()
     }
-    problems = []
-    if missing := [name for name in wanted if name not in found]:
-        problems.append(f"missing {_listed(missing)}")
-    if unknown := [name for name in found if name not in wanted]:
-        problems.append(f"unknown {_listed(unknown)}")
-    if wrong := [name for name in wanted if name in found and found[name] != wanted[name]]:
-        listed = _listed([f"{name} {found[name]} instead of {wanted[name]}" for name in wrong])
-        problems.append(f"wrong type or shape: {listed}")
-    if problems:
-        raise CheckpointError(
-            f"{path} does not fit architecture {config.anas.arch_id}: " + "; ".join(problems)
-        )
+    wrong = [
+        f"{name} {found.get(name, 'is missing')} instead of {wanted.get(name, 'nothing')}"
+        for name in {**wanted, **found}
+        if found.get(name) != wanted.get(name)
+    ]
+    if wrong:
+        more = f" and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
+        listed = ", ".join(wrong[:LISTED])
+        raise CheckpointError(f"{path} does not fit architecture {config.anas.arch_id}: {listed}{more}")
     if config.anas.weights is None or config.anas.weights.sha256 != entry.sha256(WEIGHTS):
         raise EntryError(f"{path} is not the file that {CONFIG} names (SHA-256 differs); get the entry again")
     return path

@@ -17,10 +17,11 @@ from anas_zoo.core.hints import Call
 from anas_zoo.core.images import opaque, read_image, resized_and_cropped
 from anas_zoo.entry import Entry, Preprocessing
 from anas_zoo.entry.licence import no_weights
+from anas_zoo.entry.manifest import is_own_file
 from anas_zoo.profiling import open_session
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["Classifier", "Prediction", "preprocess", "run_onnx"]
+__all__ = ["Classifier", "Prediction", "exported_file", "preprocess", "run_onnx"]
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -61,6 +62,30 @@ def run_onnx(path: Path, images: Floats | Bytes, *, optimize: bool = True) -> Fl
     return _run(_open(path, optimize=optimize), images, path.name)
 
 
+def exported_file(entry: Entry, name: str | None = None) -> Path:
+    """An exported file of ``entry``, as it was measured; default is model.onnx, else the first of the report.
+
+    Raises :class:`NoWeightsError` for an entry without weights, :class:`EntryError` when the file is not
+    there or not the one of the report.
+    """
+    folder, files = entry.folder, entry.report.files
+    if not files:
+        if entry.config.anas.weights is None:
+            raise no_weights(entry.config)
+        raise EntryError(
+            f"{folder} has no exported file; run: ", Call("export", folder, target="ort-cpu-fp32")
+        )
+    chosen = name or ("model.onnx" if "model.onnx" in files else min(files))
+    if chosen not in files:
+        raise EntryError(f"{folder} has no exported file {chosen!r}; it has {', '.join(sorted(files))}")
+    path = folder / chosen
+    if not is_own_file(path):
+        raise EntryError(f"{path}: no such file, but the report has its evidence")
+    if entry.sha256(chosen) != files[chosen].sha256:
+        raise EntryError(f"{path} is not the file that report.json measured (SHA-256 differs)")
+    return path
+
+
 @dataclass(frozen=True)
 class Prediction:
     """One class for one image: its index, its label and its probability in percent."""
@@ -95,21 +120,9 @@ class Classifier:
 
     def __init__(self, entry: Entry | str | Path, *, file: str | None = None, threads: int = 1) -> None:
         entry = entry if isinstance(entry, Entry) else Entry.read(locate(entry), check_hashes=False)
-        self.config, folder, files = entry.config, entry.folder, entry.report.files
-        if not files:
-            if self.config.anas.weights is None:
-                raise no_weights(self.config)
-            raise EntryError(
-                f"{folder} has no exported file; run: ", Call("export", folder, target="ort-cpu-fp32")
-            )
-        chosen = file or ("model.onnx" if "model.onnx" in files else sorted(files)[0])
-        if chosen not in files:
-            raise EntryError(f"{folder} has no exported file {chosen!r}; it has {', '.join(sorted(files))}")
-        self.file = folder / chosen
+        self.config, self.file = entry.config, exported_file(entry, file)
         self._session = _open(self.file, threads)
-        if entry.sha256(chosen) != files[chosen].sha256:
-            raise EntryError(f"{self.file} is not the file that report.json measured (SHA-256 differs)")
-        self.raw = files[chosen].input == "uint8-nhwc"
+        self.raw = entry.report.files[self.file.name].input == "uint8-nhwc"
         count = self.config.num_classes
         self.label_names = self.config.label_names or tuple(f"class {i}" for i in range(count))
 

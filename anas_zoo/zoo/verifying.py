@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.entry import GOLDEN, WEIGHTS, Entry, Parity
-from anas_zoo.entry.manifest import is_own_file
-from anas_zoo.zoo.predict import run_onnx
+from anas_zoo.zoo.predict import exported_file, run_onnx
 
 if TYPE_CHECKING:
     from anas_zoo.nets import Subnet
@@ -94,11 +93,7 @@ def check_onnx_files(entry: Entry, subnet: Subnet) -> dict[str, float]:
 
     differences = {}
     for name, info in entry.report.files.items():
-        path = entry.folder / name
-        if not is_own_file(path):
-            raise EntryError(f"{path}: no such file, but the report has its evidence")
-        if info.sha256 != entry.sha256(name):
-            raise EntryError(f"{path}: SHA-256 is not the one in report.json; validate the file again")
+        path = exported_file(entry, name)
         inputs: npt.NDArray[Any] = entry.golden.images
         expected = entry.golden.logits
         allowed = _tolerance(expected, info.parity)

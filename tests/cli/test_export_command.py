@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -55,5 +56,5 @@ def test_speed_and_size_of_int8_are_said(tmp_path: Path, capsys: pytest.CaptureF
     said = succeeded(
         capsys, "export", "digits_s", "--target", "ort-cpu-int8", "--data", "digits", "--out", tmp_path
     )
-    assert "  int8: 58 kB against 64 kB in float; " in said
+    assert re.search(r"  int8: \d+ kB against \d+ kB in float; ", said)
     assert " times as fast as float" in said

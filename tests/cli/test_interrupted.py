@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from anas_zoo.cli.resuming import as_started
+from anas_zoo.cli.output import as_started
 from anas_zoo.core.hints import Call, Part
 from anas_zoo.core.stopping import how_to_resume, resumable
 from anas_zoo.training.checkpoint import latest_step

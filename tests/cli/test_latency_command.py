@@ -83,15 +83,10 @@ def test_another_machine_is_warned_of(
     [
         (["fit", "--out", "x.json", "--threads", "0"], "threads must be at least 1, got 0"),
         (["fit", "--out", "x.json", "--held-out", "1"], "at least 2 held-out subnets, got 1"),
-        (["fit", "--out", "x.json", "--subnets", "3"], "3 subnets are too few"),
-        (["fit", "--out", "x.json", "--space", "atentive_nas"], "did you mean 'attentive_nas'?"),
         (["fit", "--out", "."], "exists already"),
         (["check", "absent.json"], "no latency model at absent.json; make one on this machine: anas latency"),
         (["check", "arch.json"], "arch.json is no latency model"),
-        (["check", "{model}", "--subnets", "1"], "at least 2 held-out subnets, got 1"),
-        (["predict", "absent.json", "attentive_nas_a0"], "no latency model at absent.json"),
         (["predict", "{model}", "attentive_nas_a0"], "outside the space 'tiny'"),
-        (["predict", "{model}", "arch.json"], "outside the space 'tiny'"),
         (["predict", "{model}", "absent.json"], "absent.json: no such file"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from command_line import files_below, refused, succeeded
+from command_line import refused, succeeded
 
 from anas_zoo.searching import Archive, Evaluation
 from anas_zoo.searching.archive import Failure
@@ -112,13 +112,6 @@ def test_check_on_another_archive(fitted: Path, tmp_path: Path, capsys: pytest.C
     assert data["metadata"]["space_id"] == DIGITS.id
 
 
-def test_check_on_its_own_archive_says_that_it_is_no_test(
-    fitted: Path, search: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "so this is no test" in succeeded(capsys, "predictor", "check", fitted, search)
-    assert json.loads(succeeded(capsys, "predictor", "check", fitted, search, "--json"))["unseen"] is None
-
-
 def test_check_without_an_archive(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = succeeded(capsys, "predictor", "check", fitted, "--space", "digits")
     assert "for 2000 random architectures" in text
@@ -143,11 +136,9 @@ def test_a_space_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--held-out", "0"], "above 0 and at most 0.5, not 0"),
         (["--held-out", "0.9"], "above 0 and at most 0.5, not 0.9"),
         (["--model", "rigde"], "no predictor model 'rigde' (did you mean 'ridge'?)"),
         (["--space", "glyphs"], "is an archive of the space 'digits'"),
-        (["--space", "digit"], "no search space named 'digit' (did you mean 'digits'?)"),
     ],
 )
 def test_fit_refuses_wrong_options(
@@ -177,14 +168,6 @@ def test_fit_refuses_what_is_no_archive(
     few = write_search(tmp_path / "few", count=12)
     assert "12 different architectures are too few" in refused(capsys, "predictor", "fit", few, *out)
     assert not out[1].exists()
-
-
-def test_fit_replaces_nothing(search: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    taken = tmp_path / "p.onnx"
-    taken.write_text("mine")
-    before = files_below(tmp_path)
-    assert "is already there" in refused(capsys, "predictor", "fit", search, "--out", taken, *RIDGE)
-    assert files_below(tmp_path) == before
 
 
 def test_check_refuses_what_does_not_belong_together(

@@ -9,9 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from command_line import refused
 from latency_records import model_of
 from searching_digits import make_run
 
@@ -169,18 +167,3 @@ def test_all_processes_search_with_what_the_first_one_measured(run: Path, file: 
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     assert done.stdout.count("look at it") == 1
     assert json.loads((tmp_path / "two" / "search.json").read_text())["latency_here"]["factor"] < 0.5
-
-
-def test_predictions_carry_their_bars(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = json.loads(ran(capsys, "latency", "predict", file, "digits_s", "--json"))
-    value, (low, high) = data["latency_ms"]["digits_s"], data["latency_bar_ms"]["digits_s"]
-    bars = LatencyModel.load(file).bars
-    assert (low / value, high / value) == pytest.approx(bars.factors)
-    assert data["bars"] == bars.model_dump()
-    text = ran(capsys, "latency", "predict", file, "digits_s")
-    assert f"{low:.3f}" in text
-    assert f"{high:.3f}" in text
-    assert "half of such predictions" not in text
-    said = refused(capsys, "latency", "predict", file, "attentive_nas_a0")
-    assert "outside the space" in said
-    assert np.isfinite([low, high]).all()

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.zoo.serving.node import node_program
+from anas_zoo.zoo.serving import node_program
 
 __all__ = ["CLIENTS", "classify", "need_packages", "run_cases"]
 

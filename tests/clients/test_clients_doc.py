@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from javascript import need_packages
 
-from anas_zoo.zoo.serving.node import node_program
+from anas_zoo.zoo.serving import node_program
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTION = (

@@ -86,12 +86,6 @@ def test_transparent_parts_are_taken_as_the_entry_says(entry: Path, tmp_path: Pa
     assert [one.label for one in alone] == [one["label"] for one in white]
 
 
-def test_people_get_five_classes_of_each_image(pictures: list[Path]) -> None:
-    lines = classify(SHELF / "digits_s", *pictures).stdout.splitlines()
-    assert lines[::6] == [str(path) for path in pictures]
-    assert all(line.strip().split()[1] == "%" for i, line in enumerate(lines) if i % 6)
-
-
 def change_json(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     data = json.loads(path.read_text())
     change(data)
@@ -120,10 +114,6 @@ def unknown_mode(entry: Path) -> None:
     change_json(entry / "config.json", lambda config: config["anas"]["preprocessing"].update(mode="squash"))
 
 
-def unknown_format(entry: Path) -> None:
-    change_json(entry / "config.json", lambda config: config["anas"].update(format=3))
-
-
 def few_labels(entry: Path) -> None:
     change_json(entry / "config.json", lambda config: config.update(label_names=["a\x1b[31m"]))
 
@@ -135,20 +125,13 @@ def way_out(entry: Path) -> None:
     change_json(entry / "report.json", change)
 
 
-def cut_golden(entry: Path) -> None:
-    path = entry / "golden.safetensors"
-    path.write_bytes(path.read_bytes()[:-1])
-
-
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (other_model, "model.onnx is not the file that report.json measured (SHA-256 differs)"),
         (unknown_mode, "preprocessing mode 'squash' is unknown to this client; it knows native, reference"),
-        (unknown_format, "config.json: anas.format is 3, not 1 or 2"),
         (few_labels, "config.json: label_names are not 10 texts"),
         (way_out, 'the entry has no exported file "../model.onnx"; it has ../model.onnx'),
-        (cut_golden, 'golden.safetensors: not a safetensors file ("logits" lies outside of it)'),
     ],
 )
 def test_a_damaged_entry_is_one_line(spoil: Callable[[Path], None], said: str, entry: Path) -> None:
@@ -158,12 +141,6 @@ def test_a_damaged_entry_is_one_line(spoil: Callable[[Path], None], said: str, e
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("classify: error: ")
     assert done.stderr.endswith(f"{said}\n")
-
-
-def test_an_entry_without_weights_is_one_line() -> None:
-    done = classify(SHELF / "attentive_nas_a0", "--check")
-    said = "classify: error: attentive_nas_a0 comes without weights, so there is nothing to run\n"
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_labels_cannot_steer_the_terminal(entry: Path, pictures: list[Path]) -> None:

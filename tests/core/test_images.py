@@ -68,17 +68,21 @@ PNG_GREY, PNG_RGB, PNG_GREY_ALPHA, PNG_RGBA = 0, 2, 4, 6
 TIFF_GREY, TIFF_RGB, TIFF_CMYK = 1, 2, 5
 
 
-def png16(colour: int, pixels: Pixels) -> bytes:
-    """A PNG of 16 bits a channel, which Pillow reads but hardly writes."""
+def png(depth: int, colour: int, row: bytes, width: int, clear: list[int] | None = None) -> bytes:
+    """A PNG of one row, as Pillow reads but hardly writes it; ``clear``: the colour that tRNS makes clear."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    height, width = pixels.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
-    head = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
-    parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + parts
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0))]
+    parts += [chunk(b"tRNS", struct.pack(f">{len(clear)}H", *clear))] if clear else []
+    parts += [chunk(b"IDAT", zlib.compress(b"\0" + row)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def png16(colour: int, pixels: Pixels) -> bytes:
+    """One row of 16 bits a channel."""
+    return png(16, colour, pixels[0].astype(">u2").tobytes(), pixels.shape[1])
 
 
 def tiff(photometric: int, pixels: Pixels, *, order: str = "<", extra: int | None = None) -> bytes:
@@ -196,18 +200,6 @@ def test_the_transparent_colours_of_a_palette(alphas: bytes | int) -> None:
     assert shown(stored(image, "gif", transparency=0))[:2] == [WHITE, [10, 20, 30]]
 
 
-def png_with_colour_key(depth: int, colour: int, rows: bytes, width: int, key: list[int]) -> bytes:
-    """A PNG of one row whose tRNS chunk makes one grey level, or one colour, transparent."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", width, 1, depth, colour, 0, 0, 0)
-    parts = [(b"IHDR", head), (b"tRNS", struct.pack(f">{len(key)}H", *key))]
-    parts += [(b"IDAT", zlib.compress(b"\0" + rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
-
-
 @pytest.mark.parametrize(
     ("depth", "colour", "rows", "key", "want"),
     [
@@ -224,7 +216,7 @@ def png_with_colour_key(depth: int, colour: int, rows: bytes, width: int, key: l
 def test_the_transparent_colour_of_a_png(
     depth: int, colour: int, rows: bytes, key: list[int], want: list[list[int]]
 ) -> None:
-    assert shown(png_with_colour_key(depth, colour, rows, 2, key)) == want
+    assert shown(png(depth, colour, rows, 2, key)) == want
 
 
 def test_a_transparent_image_is_turned_upright() -> None:
@@ -234,25 +226,6 @@ def test_a_transparent_image_is_turned_upright() -> None:
     image.putpixel((0, 0), 200)
     turned = opaque(read_image(stored(image, exif=exif, transparency=9)), "white")
     assert np.asarray(turned).tolist() == [[[200] * 3], [WHITE]]
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_is_turned_upright(orientation: int, tmp_path: Path) -> None:
-    upright = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3) * 40)
-    lying = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    stored = upright.transpose(lying[orientation]) if orientation in lying else upright
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored.save(tmp_path / "photo.png", exif=exif)
-    assert read_image(tmp_path / "photo.png").tobytes() == upright.convert("RGB").tobytes()
 
 
 FILTERS: list[Interpolation] = ["nearest", "bilinear", "bicubic", "box", "hamming", "lanczos"]

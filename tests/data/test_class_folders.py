@@ -68,13 +68,8 @@ def test_links_lead_no_further_than_to_a_class(tmp_path: Path, capsys: pytest.Ca
     (root / "dog" / "3.png").symlink_to("gone.png")
     os.mkfifo(root / "dog" / "4.png")
     source = FolderSource(root)
-    assert [str(source.file(i).relative_to(root)) for i in range(4)] == [
-        "bird/0.png",
-        "cat/0.png",
-        "dog/0.png",
-        "dog/1.png",
-    ]
-    assert len(source.labels) == 4
+    files = [str(source.file(i).relative_to(root)) for i in range(len(source.labels))]
+    assert files == ["bird/0.png", "cat/0.png", "dog/0.png", "dog/1.png"]
     assert capsys.readouterr().err == (
         f"{root}: left out: files that cannot be opened (3: dog/2.png, dog/3.png, dog/4.png), "
         "links to folders within classes (2: cat/again, dog/cat)\n"

@@ -74,9 +74,8 @@ def test_a_held_out_part_without_classes_is_refused(tmp_path: Path) -> None:
     write_digits(tmp_path / "train", per_class=1)
     (tmp_path / "val").mkdir()
     DIGITS.image(0).save(tmp_path / "val" / "0.png")
-    with pytest.raises(DataError, match=r"val has no class folders; .* or give .*train") as caught:
+    with pytest.raises(DataError, match=r"val has no class folders; .* or give .*train"):
         FolderSource(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 def test_parts_of_different_classes_are_refused(tmp_path: Path) -> None:
@@ -98,6 +97,10 @@ def test_a_part_without_images_is_refused(tmp_path: Path, empty: str) -> None:
     for file in (tmp_path / empty).rglob("*.png"):
         file.unlink()
     with pytest.raises(DataError, match=f"no images found under .*{empty}"):
+        FolderSource(tmp_path)
+    shutil.rmtree(tmp_path / empty)
+    (tmp_path / empty).mkdir()
+    with pytest.raises(DataError, match=rf"{empty} has no class folders; .* to use that part alone"):
         FolderSource(tmp_path)
 
 
@@ -138,17 +141,7 @@ def test_held_out_images_are_never_taken_for_training(tmp_path: Path, kind: str)
     for folder in folders:
         (tmp_path / folder).mkdir(parents=True)
         DIGITS.image(0).save(tmp_path / folder / "0.png")
-    with pytest.raises(DataError, match=message) as caught:
-        FolderSource(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("empty", ["train", "val"])
-def test_an_empty_folder_of_a_part_is_refused(tmp_path: Path, empty: str) -> None:
-    in_parts(tmp_path)
-    shutil.rmtree(tmp_path / empty)
-    (tmp_path / empty).mkdir()
-    with pytest.raises(DataError, match=rf"{empty} has no class folders; .* to use that part alone"):
+    with pytest.raises(DataError, match=message):
         FolderSource(tmp_path)
 
 

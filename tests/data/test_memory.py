@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from global_generators import untouched
 from image_files import DIGITS
 from numbered_images import numbers, write_numbered
 from PIL import Image
@@ -16,7 +13,6 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.core.geometry import Mode
 from anas_zoo.data import (
     AugmentationRecipe,
-    Batch,
     FolderSource,
     MemoryImages,
     Share,
@@ -34,35 +30,6 @@ STRAYING = AugmentationRecipe(rotation_deg=15, min_scale=0.8, translation_fracti
 
 def digits(images: int, share: Share, augmentation: AugmentationRecipe = STRAYING) -> MemoryImages:
     return MemoryImages(DIGITS, range(images), side=16, share=share, augmentation=augmentation)
-
-
-def flat(epoch: Iterator[list[Batch]]) -> list[torch.Tensor]:
-    """Everything that a pass holds: labels and the views at two resolutions of each micro-batch."""
-    return [
-        tensor
-        for batches in epoch
-        for batch in batches
-        for tensor in (batch.labels, batch.view(12), batch.view(20))
-    ]
-
-
-def same(found: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> bool:
-    return len(found) == len(expected) and all(map(torch.equal, found, expected))
-
-
-def test_a_pass_shows_each_image_at_most_once(tmp_path: Path) -> None:
-    source = write_numbered(tmp_path, 50)
-    train = [number for number in range(50) if number % 5]
-    images = MemoryImages(source, train, side=12, share=Share(12), augmentation=AS_THEY_ARE)
-    assert len(images) == 40
-    assert images.steps_per_epoch() == 3
-    shown = [[numbers(source, batch) for batch in batches] for batches in images.epoch(SEED, 0)]
-    assert [[len(batch) for batch in batches] for batches in shown] == [[12]] * 3
-    seen = sum((batch for batches in shown for batch in batches), start=list[int]())
-    assert len(set(seen)) == 36
-    assert set(seen) <= set(train)
-    assert seen != sorted(seen)
-    assert images.skipped() == ()
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch(tmp_path: Path) -> None:
@@ -87,52 +54,6 @@ def test_a_set_too_small_for_its_parts_is_refused(images: int, processes: int, n
     with pytest.raises(DataError, match=message):
         digits(images, Share(64, processes))
     assert digits(needed, Share(64, processes)).steps_per_epoch() == 1
-
-
-@pytest.mark.parametrize(("processes", "accumulation"), [(1, 2), (2, 3)])
-def test_processes_share_what_one_process_would_see(processes: int, accumulation: int) -> None:
-    whole = list(digits(60, Share(24)).epoch(SEED, 3))
-    shares = [Share(24, processes, rank, accumulation) for rank in range(processes)]
-    found = [list(digits(60, share).epoch(SEED, 3)) for share in shares]
-    for step, (batch,) in enumerate(whole):
-        parts = [part for epoch in found for part in epoch[step]]
-        assert torch.equal(torch.cat([part.labels for part in parts]), batch.labels)
-        for resolution in (12, 20):
-            views = [part.view(resolution) for part in parts]
-            assert torch.equal(torch.cat(views), batch.view(resolution))
-
-
-def test_a_resumed_pass_is_the_rest_of_it() -> None:
-    images = digits(60, Share(12, accumulation=2))
-    whole = flat(images.epoch(SEED, 1))
-    for first_step in range(6):
-        rest = flat(images.epoch(SEED, 1, first_step=first_step))
-        assert same(rest, whole[first_step * 6 :])
-
-
-def test_seeds_and_passes_have_orders_and_views_of_their_own() -> None:
-    images = digits(20, Share(20))
-    passes = list(itertools.product([(7, 0), (8, 0), (7, 1)], [0, 1]))
-    batches = [next(images.epoch(seed, epoch))[0] for seed, epoch in passes]
-    orders = {tuple(batch.labels.tolist()) for batch in batches}
-    assert len(orders) == len(passes)
-    assert same(flat(images.epoch(*passes[-1])), flat(digits(20, Share(20)).epoch(*passes[-1])))
-    # Of one image, so that the order does not tell them apart.
-    one = MemoryImages(DIGITS, [5, 5], side=16, share=Share(2), augmentation=STRAYING)
-    views = [next(one.epoch(seed, epoch))[0].view(12) for seed, epoch in passes]
-    assert all(not torch.equal(a, b) for a, b in itertools.combinations(views, 2))
-    assert not torch.equal(views[0][0], views[0][1])
-
-
-def test_each_image_of_each_step_is_drawn_for_alone() -> None:
-    copies = MemoryImages(DIGITS, [5] * 40, side=16, share=Share(8, accumulation=2), augmentation=STRAYING)
-    views = torch.cat([batch.view(12) for batches in copies.epoch(SEED, 0) for batch in batches])
-    assert len(torch.unique(views, dim=0)) == 40
-
-
-def test_global_generators_are_left_alone() -> None:
-    with untouched():
-        flat(digits(40, Share(8, accumulation=2)).epoch(SEED, 0))
 
 
 def test_small_images_keep_their_size_and_are_normalised() -> None:
@@ -263,27 +184,18 @@ def test_unreadable_images_are_left_out_up_to_the_limit(tmp_path: Path) -> None:
     source = write_numbered(tmp_path, 20, unreadable=(0, 7, 19))
 
     def images(limit: int) -> MemoryImages:
-        share = Share(17)
         return MemoryImages(
-            source, range(20), side=12, share=share, augmentation=AS_THEY_ARE, max_unreadable=limit
+            source, range(20), side=12, share=Share(17), augmentation=AS_THEY_ARE, max_unreadable=limit
         )
 
     served = images(3)
     assert len(served) == 17
-    assert [reason.split(":")[0].rsplit("/", 1)[-1] for reason in served.skipped()] == [
-        "000.png",
-        "007.png",
-        "019.png",
-    ]
+    files = [reason.split(":")[0].rsplit("/", 1)[-1] for reason in served.skipped()]
+    assert files == ["000.png", "007.png", "019.png"]
     ((batch,),) = served.epoch(SEED, 0)
     assert sorted(numbers(source, batch)) == [n for n in range(20) if n not in (0, 7, 19)]
-    with pytest.raises(
-        DataError,
-        match=r"^3 training images could not be read, 2 may be skipped \(train\.max_unreadable_images\); "
-        r"the last: .*/class2/019\.png: unreadable image",
-    ) as caught:
+    with pytest.raises(DataError, match=r"^3 training images .*, 2 may be skipped .*; the last: .*019\.png"):
         images(2)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_set_of_which_nothing_can_be_read_is_refused(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import multiprocessing
 import os
 import signal
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from global_generators import untouched
-from image_files import DIGITS, write_digits
+from image_files import write_digits
 from numbered_images import numbers, write_numbered
 from PIL import Image
 
@@ -23,11 +22,8 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.data import Batch, FolderSource, ImageSource, Share, StreamedImages, StreamRecipe
 
 SEED = (7, 0)
-PLAIN: dict[str, Any] = {
-    "side": 12,
-    "auto_augment": "",
-    "workers": 0,
-}  # crops and flips of one colour show nothing
+# Crops and flips of one colour show nothing.
+PLAIN: dict[str, Any] = {"side": 12, "auto_augment": "", "workers": 0}
 
 
 def streamed(source: ImageSource, share: Share, *, limit: int = 0, **recipe: Any) -> StreamedImages:
@@ -57,24 +53,6 @@ def flat(epoch: Iterator[list[Batch]]) -> list[torch.Tensor]:
     ]
 
 
-def same(found: list[torch.Tensor], expected: list[torch.Tensor]) -> bool:
-    return len(found) == len(expected) and all(map(torch.equal, found, expected))
-
-
-def test_a_pass_shows_each_image_at_most_once(tmp_path: Path) -> None:
-    source = write_numbered(tmp_path, 50)
-    train = [number for number in range(50) if number % 5]
-    images = StreamedImages(source, train, StreamRecipe(**PLAIN), share=Share(12, accumulation=2))
-    assert images.steps_per_epoch() == 3
-    shown = [[numbers(source, batch) for batch in batches] for batches in images.epoch(SEED, 0)]
-    assert [[len(batch) for batch in batches] for batches in shown] == [[6, 6]] * 3
-    seen = sum((batch for batches in shown for batch in batches), start=list[int]())
-    assert len(set(seen)) == 36
-    assert set(seen) <= set(train)
-    assert seen != sorted(seen)
-    assert images.skipped() == ()
-
-
 def test_the_order_of_the_indices_is_not_the_order_of_the_numbers(tmp_path: Path) -> None:
     source = write_numbered(tmp_path, 9)
     train = [8, 0, 7, 3]
@@ -86,50 +64,8 @@ def test_the_order_of_the_indices_is_not_the_order_of_the_numbers(tmp_path: Path
 def test_workers_change_nothing(photos: FolderSource) -> None:
     passes = [flat(streamed(photos, Share(8), workers=workers).epoch(SEED, 2)) for workers in (0, 2)]
     assert len(passes[0]) == 5 * 3
-    assert same(passes[1], passes[0])
-
-
-@pytest.mark.parametrize(("processes", "accumulation"), [(1, 2), (2, 3)])
-def test_processes_share_what_one_process_would_see(
-    photos: FolderSource, processes: int, accumulation: int
-) -> None:
-    whole = list(streamed(photos, Share(12), workers=0).epoch(SEED, 3))
-    shares = [Share(12, processes, rank, accumulation) for rank in range(processes)]
-    found = [list(streamed(photos, share, workers=0).epoch(SEED, 3)) for share in shares]
-    assert len(whole) == 3
-    for step, (batch,) in enumerate(whole):
-        parts = [part for epoch in found for part in epoch[step]]
-        assert torch.equal(torch.cat([part.labels for part in parts]), batch.labels)
-        for resolution in (12, 16, 20):
-            views = [part.view(resolution) for part in parts]
-            assert torch.equal(torch.cat(views), batch.view(resolution))
-
-
-def test_a_resumed_pass_is_the_rest_of_it(photos: FolderSource) -> None:
-    images = streamed(photos, Share(8, accumulation=2), workers=0)
-    whole = flat(images.epoch(SEED, 1))
-    for first_step in (0, 1, 4, 5):
-        assert same(flat(images.epoch(SEED, 1, first_step=first_step)), whole[first_step * 6 :])
-
-
-def test_seeds_and_passes_have_orders_and_views_of_their_own(photos: FolderSource) -> None:
-    ten = [int((photos.labels == label).argmax()) for label in range(10)]  # one image of each class
-    images = StreamedImages(photos, ten, StreamRecipe(side=16, workers=0), share=Share(10))
-    passes = itertools.product([(7, 0), (8, 0), (7, 1)], [0, 1])
-    batches = [next(images.epoch(seed, epoch))[0] for seed, epoch in passes]
-    assert len({tuple(batch.labels.tolist()) for batch in batches}) == len(batches)
-    views = [batch.view(16)[batch.labels.argsort()] for batch in batches]
-    for first, second in itertools.combinations(views, 2):
-        assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def test_each_image_is_drawn_for_alone(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    for name in range(40):
-        DIGITS.image(3).resize((24, 24)).save(tmp_path / "a" / f"{name}.png")
-    epoch = streamed(FolderSource(tmp_path), Share(8), workers=0).epoch(SEED, 0)
-    views = torch.cat([batch.view(16) for (batch,) in epoch])
-    assert len(torch.unique(views, dim=0)) > 35  # v0 paints one or two of them black
+    assert len(passes[1]) == len(passes[0])
+    assert all(map(torch.equal, *passes))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -189,9 +125,8 @@ def test_unreadable_images_are_replaced_up_to_the_limit(tmp_path: Path, workers:
         DataError,
         match=r"^3 training images could not be read, 2 may be skipped \(train\.max_unreadable_images\); "
         r"the last: .*/class\d/\d{3}\.png: unreadable image",
-    ) as caught:
+    ):
         list(over.epoch(SEED, 0))
-    assert "\n" not in str(caught.value)
     assert len(over.skipped()) == 3
 
 

@@ -192,11 +192,6 @@ def test_the_file_says_what_it_takes() -> None:
     assert len(model.SerializeToString()) - len(before) < 30_000 + 4 * 224 * digits.SIDE
 
 
-def test_a_fixed_batch_stays_fixed() -> None:
-    model = with_image_input(pass_through(8, 18, batch=1), NATIVE, 8)
-    assert session(model).get_inputs()[0].shape == [1, "height", "width", 3]
-
-
 @pytest.mark.parametrize("interpolation", ["nearest", "box", "hamming", "lanczos"])
 def test_other_filters_are_refused(interpolation: Interpolation) -> None:
     with pytest.raises(ExportError, match=f"{interpolation!r}.*it can with: bilinear, bicubic"):

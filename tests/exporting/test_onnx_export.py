@@ -6,7 +6,7 @@ import logging
 import resource
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -131,50 +131,37 @@ def test_folding_that_changes_the_result_is_refused() -> None:
 # --- refusals -------------------------------------------------------------------------------------
 
 
-def refused(subnet: Subnet, folder: Path, error: type[Exception], said: str) -> None:
-    """Exporting raises one line and leaves nothing, not even half a file."""
-    with pytest.raises(error, match=said) as caught:
-        export_onnx(subnet, folder / "a.onnx", target=TARGET, resolution=SIDE, metadata={})
-    assert "\n" not in str(caught.value)
-    assert list(folder.iterdir()) == []
-
-
-def test_an_uncalibrated_subnet_is_refused(tmp_path: Path) -> None:
-    subnet = Supernet(SPACE, 10, generator=torch.Generator().manual_seed(0)).extract(SPACE.smallest)
-    refused(subnet, tmp_path, CalibrationError, "calibrate_bn")
-
-
-def test_statistics_that_moved_after_calibration_are_refused(tmp_path: Path) -> None:
-    subnet = smallest().train()
-    subnet(images(4))
-    refused(subnet.eval(), tmp_path, CalibrationError, "calibrate_bn")
-
-
-@pytest.mark.parametrize("value", [float("nan")])
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float) -> None:
-    subnet = smallest()
+def not_finite(subnet: Subnet) -> None:
     with torch.no_grad():
-        subnet.mix.weight[3, 0] = value
-    refused(subnet, tmp_path, NonFiniteError, r"1 of \d+ values of mix.weight are not finite")
+        subnet.mix.weight[3, 0] = float("nan")
 
 
-def test_a_network_without_classifier_is_refused(tmp_path: Path) -> None:
-    subnet = smallest()
-    subnet.reset_classifier(0)
-    refused(subnet, tmp_path, ExportError, "no classifier")
+UNFIT: list[tuple[Callable[[Subnet], object], type[Exception], str]] = [
+    (lambda subnet: subnet.train()(images(4)), CalibrationError, "calibrate_bn"),
+    (not_finite, NonFiniteError, r"1 of \d+ values of mix.weight are not finite"),
+    (lambda subnet: subnet.reset_classifier(0), ExportError, "no classifier"),
+    (
+        lambda subnet: setattr(subnet, "classifier", nn.GELU()),
+        ExportError,
+        "classifier: a GELU cannot be exported",
+    ),
+    (
+        lambda subnet: subnet.reset_classifier(10, global_pool="max"),
+        ExportError,
+        "global pooling 'max' cannot be exported",
+    ),
+]
 
 
-@pytest.mark.parametrize("place", ["classifier"])
-def test_a_layer_of_another_family_is_one_line(tmp_path: Path, place: str) -> None:
-    subnet = smallest()
-    setattr(subnet, place, nn.GELU())
-    refused(subnet, tmp_path, ExportError, f"{place}: a GELU cannot be exported")
-
-
-def test_another_pooling_is_one_line(tmp_path: Path) -> None:
-    subnet = smallest()
-    subnet.reset_classifier(10, global_pool="max")
-    refused(subnet, tmp_path, ExportError, "global pooling 'max' cannot be exported")
+@pytest.mark.parametrize(("spoil", "error", "said"), UNFIT)
+def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(
+    spoil: Callable[[Subnet], object], error: type[Exception], said: str, tmp_path: Path
+) -> None:
+    spoil(subnet := smallest())
+    with pytest.raises(error, match=said) as caught:
+        export_onnx(subnet, tmp_path / "a.onnx", target=TARGET, resolution=SIDE, metadata={})
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- gates on the file ----------------------------------------------------------------------------

@@ -37,19 +37,11 @@ def test_an_unknown_name_says_which_there_are() -> None:
         Target.load("ort-cpu-fp23")
 
 
-def test_an_unknown_key_says_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key 'opsett' \(did you mean 'opset'\?\)"):
-        Target.load(changed(tmp_path, opsett=18))
-
-
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"precision": "fp64"}, "precision"),
-        ({"opset": 11}, "opset"),
-        ({"batch": "frozen"}, "batch"),
         ({"runtime": None}, "missing key 'runtime'"),
-        ({"tolerances": {}}, "missing key 'tolerances.max_abs_logit_diff'"),
         (
             {"tolerances": {"max_abs_logit_diff": {"value": -1, "reason": "because"}}},
             "tolerances.max_abs_logit_diff.value.*tolerances.max_abs_logit_diff.reason",
@@ -65,8 +57,3 @@ def test_a_file_under_another_name_is_refused(tmp_path: Path) -> None:
     path = changed(tmp_path)
     with pytest.raises(ConfigError, match="named 'ort-cpu-fp32', its file must be too"):
         Target.load(path.rename(tmp_path / "other.yaml"))
-
-
-def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
-        Target.load(tmp_path / "none.yaml")

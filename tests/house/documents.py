@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from anas_zoo.cli import main
-from anas_zoo.zoo.serving.node import node_program
+from anas_zoo.zoo.serving import node_program
 
 __all__ = ["ROOT", "Block", "Run", "blocks_of", "commands_of", "documents", "run_block", "scratch_checkout"]
 

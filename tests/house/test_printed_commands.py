@@ -1,4 +1,4 @@
-"""Every command and option that a message, a note or a docstring names exists, and its paths are quoted."""
+"""Every command and option that a message, a note or a docstring names exists."""
 
 from __future__ import annotations
 
@@ -16,16 +16,13 @@ from anas_zoo.cli import app
 
 PACKAGE = Path(app.__file__).parents[1]
 FILES = sorted(PACKAGE.rglob("*.py"))
-HOLE = "\0"  # what a message fills in
+HOLE = "\0"  # stands for what a message fills in
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 # Options of other programs: torchrun, Python's web server, pip, tar, npm, docker.
 FOREIGN = {"--nproc-per-node", "--bind", "--directory", "--force-reinstall", "--dereference"}
 FOREIGN |= {"--ignore-scripts", "--loglevel", "--no-audit", "--no-fund", "--prefix", "--no-cache"}
 FOREIGN |= {"--help", "--shm-size"}
 PROSE = {"and", "or", "is", "that", "to", "for", "shows", "checks", "with"}
-QUOTES = {"quoted", "quote", "join", "as_started"}
-# Names that hold words of a command which are quoted where they are made.
-QUOTED_NAMES = {"pasted", "again", "command", "where", "words", "classes", "named", "name"}
 
 
 @cache
@@ -40,19 +37,15 @@ def options() -> dict[tuple[str, ...], set[str]]:
     return dict(of(typer.main.get_command(app.make_app()), ()))
 
 
-def strings(tree: ast.AST) -> Iterator[tuple[int, str, list[ast.expr]]]:
-    """(line, text, filled in) of every string, holes in place of what is filled in."""
+def strings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, text) of every string, with :data:`HOLE` for what is filled in."""
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            parts = [str(p.value) if isinstance(p, ast.Constant) else HOLE for p in node.values]
-            yield (
-                node.lineno,
-                "".join(parts),
-                [p.value for p in node.values if isinstance(p, ast.FormattedValue)],
-            )
+            parts = [part.value if isinstance(part, ast.Constant) else HOLE for part in node.values]
+            yield node.lineno, "".join(map(str, parts))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
-            yield node.lineno, node.value, []
+            yield node.lineno, node.value
 
 
 def problems_of(text: str) -> list[str]:
@@ -74,23 +67,6 @@ def problems_of(text: str) -> list[str]:
             for option in OPTION.findall(re.split(r"[,()`]| or ", rest)[0])
             if option not in options()[words] | FOREIGN
         ]
-    return found
-
-
-def unquoted(text: str, filled: list[ast.expr]) -> list[str]:
-    """What is filled into a command of ``text`` as it is."""
-    found = []
-    for number, hole in enumerate(re.finditer(HOLE, text)):
-        before = re.split(r"[;()\n]|, |: (?!.*(?:anas|rm -r) )", text[: hole.start()])[-1]
-        if not re.search(r"\banas [a-z]+ |\brm -r |--directory ", before):
-            continue
-        value = filled[number]
-        called = value.func if isinstance(value, ast.Call) else None
-        name = getattr(called, "id", getattr(called, "attr", ""))
-        if name == "replace" and isinstance(called, ast.Attribute):
-            value = called.value
-        if name not in QUOTES and not (isinstance(value, ast.Name) and value.id in QUOTED_NAMES):
-            found.append(ast.unparse(value))
     return found
 
 
@@ -117,13 +93,10 @@ def problems_of_hints(tree: ast.AST) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_the_commands_exist_and_their_paths_are_quoted(path: Path) -> None:
-    found = []
-    for line, text, filled in strings(ast.parse(path.read_text(encoding="utf-8"))):
-        found += [f"{line}: {problem}" for problem in problems_of(text)]
-        found += [f"{line}: {name} is not quoted" for name in unquoted(text, filled)]
-    found += problems_of_hints(ast.parse(path.read_text(encoding="utf-8")))
-    assert found == []
+def test_the_commands_exist(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [f"{line}: {problem}" for line, text in strings(tree) for problem in problems_of(text)]
+    assert [*found, *problems_of_hints(tree)] == []
 
 
 @pytest.mark.parametrize(
@@ -141,8 +114,8 @@ def test_wrong_hints_are_seen(code: str, problems: list[str]) -> None:
     assert list(problems_of_hints(ast.parse(code))) == problems
 
 
-# Texts for people, which name commands on purpose: cards, pages, snippets.
-DOCUMENTS = {"zoo/card.py", "zoo/snippets.py", "zoo/catalog/gallery.py", "entry/licence.py"}
+# Texts for people, which name commands on purpose: cards and pages.
+DOCUMENTS = {"zoo/card.py", "zoo/catalog/gallery.py", "entry/licence.py"}
 OPTION_OR_COMMAND = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+|\banas (?!latency model \d)[a-z]+")
 
 
@@ -150,7 +123,7 @@ def strings_of_messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """(line, text) of every string that is no docstring."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
-    for line, text, _ in strings(tree):
+    for line, text in strings(tree):
         if text not in docs:
             yield line, text
 
@@ -185,7 +158,7 @@ def test_only_the_command_line_prints() -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     ]
     # The line that the command line prints with; the others are programs of their own.
-    programs = {"core/progress.py", "zoo/serving/server.py", "zoo/config_only.py"}
+    programs = {"core/progress.py", "zoo/config_only.py"}
     assert {name.partition(":")[0] for name in prints} <= programs
 
 
@@ -199,25 +172,11 @@ def test_every_option_that_is_named_exists() -> None:
     found = {
         option: f"{path.relative_to(PACKAGE)}:{line}"
         for path in FILES
-        for line, text, _ in strings(ast.parse(path.read_text(encoding="utf-8")))
+        for line, text in strings(ast.parse(path.read_text(encoding="utf-8")))
         for option in OPTION.findall(text)
         if option not in known
     }
     assert found == {}
-
-
-@pytest.mark.parametrize(
-    ("code", "problems"),
-    [
-        ('f"run: anas extract {run}"', ["run"]),
-        ('f"remove it first: rm -r {a.folder}"', ["a.folder"]),
-        ('f"run: anas extract {quoted(run)}; see {run}"', []),
-        ('f"{run} holds none; run: anas extract {quoted(run)} --arch {one}"', ["one"]),
-    ],
-)
-def test_unquoted_paths_are_seen(code: str, problems: list[str]) -> None:
-    ((_, text, filled),) = [one for one in strings(ast.parse(code)) if one[2]]
-    assert unquoted(text, filled) == problems
 
 
 @pytest.mark.parametrize(

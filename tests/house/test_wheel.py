@@ -23,8 +23,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from searching_digits import write_predictor
 
-from anas_zoo.zoo.serving import find_runtime
-from anas_zoo.zoo.serving.runtime import RUNTIME_FILES, cache_folder
+from anas_zoo.zoo.serving import RUNTIME_FILES, cache_folder, find_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -142,7 +141,7 @@ def test_a_stage_that_needs_more_says_what_to_install(
 ) -> None:
     write_predictor(environment.folder / "predictor.onnx", "digits")
     said = environment.run("anas", *command.split(), code=1)
-    assert f"pip install 'anas-zoo[{extra}]'" in said
+    assert f'pip install "anas-zoo[{extra}] @ git+https://' in said
     assert len(said.splitlines()) == 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ import yaml
 from hub_store import LARGE, Refused, Repository, Store, StoredFile
 
 WRITE_TOKEN, READ_TOKEN = "hf_loopbackwritetoken00000000000000001", "hf_loopbackreadtoken000000000000000002"
-PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -214,24 +212,7 @@ class Api:
     @route("GET", f"/api/models/{REPO}/tree/{REV}")
     def tree(self, request: Request, repo: str, rev: str) -> Answer:
         commit = self._readable(request, repo).at(rev)
-        names, start = sorted(commit.files), int(request.query.get("cursor", 0))
-        listed = [_described(name, commit.files[name]) for name in names[start : start + PAGE]]
-        more = {}
-        if len(names) > start + PAGE:
-            query = urllib.parse.urlencode({**request.query, "cursor": start + PAGE})
-            more = {"Link": f'<{self.own}{request.path}?{query}>; rel="next"'}
-        return Answer.of(listed, headers=more)
-
-    @route("POST", f"/api/models/{REPO}/paths-info/{REV}")
-    def paths(self, request: Request, repo: str, rev: str) -> Answer:
-        commit = self._readable(request, repo).at(rev)
-        kind = request.headers.get("content-type", "")
-        asked = (
-            request.json()["paths"]
-            if "json" in kind
-            else urllib.parse.parse_qs(request.body.decode())["paths"]
-        )
-        return Answer.of([_described(name, commit.files[name]) for name in asked if name in commit.files])
+        return Answer.of([_described(name, commit.files[name]) for name in sorted(commit.files)])
 
     @route("GET", f"/{REPO}/resolve/{REV}/(?P<path>.+)")
     def resolve(self, request: Request, repo: str, rev: str, path: str) -> Answer:
@@ -243,12 +224,8 @@ class Api:
             answer.headers |= headers
             return answer
         if there.sha256 is None:
-            assert there.content is not None
             return ranged(request, there.content, {**headers, "ETag": f'"{there.oid}"'})
         headers |= {"X-Linked-Etag": f'"{there.sha256}"', "X-Linked-Size": str(there.size)}
-        if there.xet_hash is not None:
-            route = f"{self.own}/api/models/{repo}/xet-read-token/{commit.oid}"
-            headers |= {"X-Xet-Hash": there.xet_hash, "X-Xet-Refresh-Route": route}
         return Answer(302, b"", {**headers, "Location": f"{self.cdn}/large/{there.sha256}"})
 
     @route("GET", "/large/(?P<oid>[0-9a-f]{64})")
@@ -256,20 +233,6 @@ class Api:
         if oid not in self.store.blobs:
             return Answer.error(404, "no such object")
         return ranged(request, self.store.blobs[oid], {"ETag": f'"{oid}"'})
-
-    @route("GET", f"/api/models/{REPO}/xet-(?P<mode>read|write)-token/{REV}")
-    def xet_token(self, request: Request, repo: str, mode: str, rev: str) -> Answer:
-        if self.store.xet is None:
-            return Answer.error(404, "this Hub has no Xet store")
-        (self._readable if mode == "read" else self._writable)(request, repo)
-        url, expires = f"local://{self.store.xet}", int(time.time()) + 3600
-        headers = {"X-Xet-Cas-Url": url, "X-Xet-Access-Token": "xet", "X-Xet-Token-Expiration": str(expires)}
-        return Answer.of({"casUrl": url, "accessToken": "xet", "exp": expires}, headers=headers)
-
-    @route("GET", "/api/whoami-v2")
-    def whoami(self, request: Request) -> Answer:
-        self._may_write(request)
-        return Answer.of({"type": "user", "name": "user", "orgs": [{"name": "org"}]})
 
 
 def _info(repo: str, found: Repository, rev: str) -> dict[str, Any]:
@@ -287,8 +250,6 @@ def _described(name: str, file: StoredFile) -> dict[str, Any]:
     data: dict[str, Any] = {"type": "file", "path": name, "size": file.size, "oid": file.oid}
     if file.sha256 is not None:
         data["lfs"] = {"oid": file.sha256, "size": file.size, "pointerSize": 130}
-    if file.xet_hash is not None:
-        data["xetHash"] = file.xet_hash
     return data
 
 

@@ -101,7 +101,7 @@ def repository(hub: Hub, address: str) -> Repository:
     return hub.store.get(address.removeprefix("hf://"))
 
 
-def visible(hub: Hub, address: str, branch: str = "main") -> dict[str, bytes | None]:
+def visible(hub: Hub, address: str, branch: str = "main") -> dict[str, bytes]:
     """Files of a branch with their content, without the Hub's own."""
     files = repository(hub, address).at(branch).files
     return {name: file.content for name, file in files.items() if not name.startswith(".")}

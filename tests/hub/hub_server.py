@@ -9,7 +9,6 @@ import traceback
 import urllib.parse
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
@@ -98,8 +97,8 @@ class _Server(ThreadingHTTPServer):
 class Hub:
     """The loopback Hub: ``with Hub() as hub`` serves at ``hub.url`` until the block ends."""
 
-    def __init__(self, xet: Path | None = None) -> None:
-        self.store, self.faults, self.seen = Store(xet), Faults(), list[Seen]()
+    def __init__(self) -> None:
+        self.store, self.faults, self.seen = Store(), Faults(), list[Seen]()
         self._servers = [_Server(("127.0.0.1", 0), _Handler) for _ in range(2)]
         self.url, self.cdn = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
         self.api = Api(self.store, self.url, self.cdn)

@@ -7,11 +7,9 @@ repository has found a mistake of the publisher, not of this store.
 from __future__ import annotations
 
 import hashlib
-import struct
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 LARGE = (".safetensors", ".onnx")  # as the Hub's .gitattributes has them
@@ -23,22 +21,21 @@ def git_blob(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in a commit; ``content`` is None for one whose bytes lie in the Xet store alone."""
+    """A file in a commit."""
 
     size: int
     oid: str
-    content: bytes | None
+    content: bytes
     sha256: str | None = None  # of large files
-    xet_hash: str | None = None
 
     @classmethod
     def regular(cls, content: bytes) -> StoredFile:
         return cls(len(content), git_blob(content), content)
 
     @classmethod
-    def large(cls, sha256: str, size: int, content: bytes | None, xet_hash: str | None) -> StoredFile:
-        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n"
-        return cls(size, git_blob(pointer.encode()), content, sha256, xet_hash)
+    def large(cls, sha256: str, content: bytes) -> StoredFile:
+        pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {len(content)}\n"
+        return cls(len(content), git_blob(pointer.encode()), content, sha256)
 
 
 @dataclass(frozen=True)
@@ -131,10 +128,9 @@ def _apply(key: str, value: Mapping[str, Any], files: dict[str, StoredFile], sto
 class Store:
     """All repositories of a Hub, and the content of large files by its SHA-256."""
 
-    def __init__(self, xet: Path | None = None) -> None:
+    def __init__(self) -> None:
         self.repositories: dict[str, Repository] = {}
         self.blobs: dict[str, bytes] = {}
-        self.xet = xet
 
     def get(self, repo_id: str) -> Repository:
         if repo_id not in self.repositories:
@@ -143,37 +139,6 @@ class Store:
 
     def large_file(self, sha256: str) -> StoredFile:
         """The large file of that hash; refused when its content never came."""
-        if sha256 in self.blobs:
-            content = self.blobs[sha256]
-            return StoredFile.large(sha256, len(content), content, None)
-        for digest, xet_hash, size in self.xet_files():
-            if digest == sha256:
-                return StoredFile.large(sha256, size, None, xet_hash)
-        raise Refused(400, f"LFS pointer pointed to a file that does not exist: {sha256}")
-
-    def xet_files(self) -> Iterator[tuple[str, str, int]]:
-        """(SHA-256, Xet hash, size) of every file that the shards of the Xet store describe."""
-        if self.xet is not None:
-            for shard in sorted(self.xet.rglob("*.mdb")):
-                yield from read_shard(shard.read_bytes())
-
-
-RECORD = 48
-VERIFIED, DESCRIBED = 1 << 31, 1 << 30  # flags of a file: it has hashes of its ranges; it has its SHA-256
-
-
-def _hash_text(raw: bytes) -> str:
-    return "".join(f"{word:016x}" for word in struct.unpack("<4Q", raw))
-
-
-def read_shard(data: bytes) -> Iterator[tuple[str, str, int]]:
-    """(SHA-256, Xet hash, size) of the files in one shard: its header, then records of 48 bytes."""
-    at = RECORD
-    while data[at : at + 32] != b"\xff" * 32:
-        xet_hash, flags, count = data[at : at + 32], *struct.unpack_from("<II", data, at + 32)
-        segments = range(at + RECORD, at + RECORD * (count + 1), RECORD)
-        size = sum(struct.unpack_from("<I", data, segment + 36)[0] for segment in segments)
-        at += RECORD * (1 + count * (2 if flags & VERIFIED else 1))
-        if flags & DESCRIBED:
-            yield _hash_text(data[at : at + 32]), _hash_text(xet_hash), size
-            at += RECORD
+        if sha256 not in self.blobs:
+            raise Refused(400, f"LFS pointer pointed to a file that does not exist: {sha256}")
+        return StoredFile.large(sha256, self.blobs[sha256])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import zipfile
@@ -75,13 +74,6 @@ def test_every_tensor_lands_where_it_belongs(tmp_path: Path) -> None:
     assert all((tuple(t.shape), float(t.double().sum())) in sums for t in ours.values())
 
 
-def test_loading_leaves_the_random_generator_alone(tmp_path: Path) -> None:
-    path = _save({"state_dict": hollow_state()}, tmp_path / "a.pth")
-    before = torch.get_rng_state()
-    load_authors_checkpoint(path)
-    assert torch.equal(before, torch.get_rng_state())
-
-
 def test_what_no_architecture_uses_may_be_absent(tmp_path: Path) -> None:
     dead = {f"blocks.{n}.shortcut.conv.conv.weight" for n in range(37)} - {
         f"blocks.{n}.shortcut.conv.conv.weight" for n in (0, 2, 7, 13, 19, 27, 35)
@@ -99,7 +91,9 @@ def test_every_tensor_of_the_file_is_accounted_for(tmp_path: Path) -> None:
     state = hollow_state()
     del state["blocks.1.shortcut.conv.conv.weight"]
     path = _save({"epoch": 3, "state_dict": state}, tmp_path / "a.pth")
+    before = torch.get_rng_state()
     supernet, coverage = read_authors_checkpoint(path)
+    assert torch.equal(before, torch.get_rng_state())
     unused = [name for names in coverage.unused.values() for name in names]
     assert sorted([*coverage.used, *unused]) == sorted(state)
     wanted = [name for name in supernet.state_dict() if not name.endswith("num_batches_tracked")]
@@ -129,10 +123,6 @@ class _Evil:
         return os.mkdir, (str(self.marker),)
 
 
-class _Foreign:
-    """A harmless class, but not one of the list."""
-
-
 @pytest.mark.parametrize("legacy", [True, False], ids=["old format", "zip format"])
 def test_nothing_in_the_file_is_run(tmp_path: Path, legacy: bool) -> None:
     marker = tmp_path / "marker"
@@ -145,17 +135,7 @@ def test_nothing_in_the_file_is_run(tmp_path: Path, legacy: bool) -> None:
     assert marker.exists()
 
 
-def test_any_other_class_is_refused_by_name(tmp_path: Path) -> None:
-    text = _error(_save({"state_dict": hollow_state(), "args": _Foreign()}, tmp_path / "foreign.pth"))
-    assert "'test_authors._Foreign'" in text
-
-
-def test_missing_tensors_are_listed_and_counted(tmp_path: Path) -> None:
-    state = hollow_state()
-    del state[MIX], state["blocks.7.shortcut.conv.conv.weight"]
-    text = _error(_save(state, tmp_path / "two.pth"))
-    assert f"2 missing: blocks.7.shortcut.conv.conv.weight, {MIX}" in text
-
+def test_many_missing_tensors_are_counted(tmp_path: Path) -> None:
     state = {name: value for name, value in hollow_state().items() if not name.startswith("blocks.")}
     text = _error(_save(state, tmp_path / "none.pth"))
     assert "blocks.0.mobile_inverted_conv.depth_conv.conv.conv.weight, " in text
@@ -183,31 +163,30 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
         assert part in text
 
 
-def test_another_network(tmp_path: Path) -> None:
-    state = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 4)).state_dict()
-    text = _error(_save(state, tmp_path / "mlp.pth"))
-    assert "another network" in text
-    assert "'0.weight'" in text
-
-
-@pytest.mark.parametrize("content", [[1, 2], {"state_dict": [1]}, {1: torch.zeros(1)}, {}, 5])
-def test_no_state_dict_at_all(tmp_path: Path, content: Any) -> None:
-    text = _error(_save(content, tmp_path / "odd.pth"))
-    assert "holds no state dict" in text or "another network" in text
-
-
-def test_a_tensor_given_twice(tmp_path: Path) -> None:
-    state = hollow_state() | {f"module.{MIX}": torch.zeros(1)}
-    assert f"holds '{MIX}' twice" in _error(_save(state, tmp_path / "twice.pth"))
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            torch.nn.Linear(2, 3).state_dict(),
+            "another network, none of AttentiveNAS' tensors; it has 'weight'",
+        ),
+        ({}, "another network"),
+        ([1, 2], "holds no state dict, but list"),
+        ({"state_dict": [1]}, "holds no state dict"),
+        ({1: torch.zeros(1)}, "holds no state dict"),
+    ],
+)
+def test_another_content(tmp_path: Path, content: Any, said: str) -> None:
+    assert said in _error(_save(content, tmp_path / "odd.pth"))
 
 
 @pytest.mark.parametrize("legacy", [True, False], ids=["old format", "zip format"])
-@pytest.mark.parametrize("part", [0.01, 0.5, 0.99])
-def test_a_truncated_file(tmp_path: Path, legacy: bool, part: float) -> None:
+def test_a_truncated_file(tmp_path: Path, legacy: bool) -> None:
     path = _save({"state_dict": hollow_state()}, tmp_path / "cut.pth", legacy=legacy)
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * part)])
-    assert "truncated or another kind of file" in _error(path)
+    for part in (0.01, 0.5, 0.99):
+        path.write_bytes(whole[: int(len(whole) * part)])
+        assert "truncated or another kind of file" in _error(path)
 
 
 def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
@@ -215,13 +194,9 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
     path.write_bytes(b"")
     assert "empty" in _error(path)
     path.write_text("<html>404 Not Found</html>\n")
-    assert "another kind of file" in _error(path)
-    path.write_bytes(bytes(range(256)) * 40)
-    assert "another kind of file" in _error(path)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    assert "another kind of file (a web page)" in _error(path)
+    with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("notes.txt", "hello")
-    path.write_bytes(buffer.getvalue())
     assert "another kind of file" in _error(path)
     assert "is a folder" in _error(tmp_path)
     assert "no such file" in _error(tmp_path / "absent.pth")

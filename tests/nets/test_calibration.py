@@ -70,10 +70,7 @@ def test_every_image_counts_the_same_however_they_are_cut(sizes: list[int]) -> N
     assert cut.calibration.sha256 == whole.calibration.sha256  # type: ignore[union-attr]
 
 
-@given(
-    images=st.integers(1, 200),
-    cuts=st.lists(st.integers(1, 70), min_size=1, max_size=40),
-)
+@given(images=st.integers(1, 200), cuts=st.lists(st.integers(1, 70), min_size=1, max_size=40))
 def test_batches_are_evened_out(images: int, cuts: list[int]) -> None:
     """The same images in order, in batches that are never larger than the largest given, nor tiny."""
     numbers = torch.arange(images).view(-1, 1, 1, 1)
@@ -86,19 +83,12 @@ def test_batches_are_evened_out(images: int, cuts: list[int]) -> None:
     assert len(made) == 1 or min(map(len, made)) >= 4
 
 
-@pytest.mark.parametrize("sizes", [[8, 8], [128, 128, 128], [64]])
-def test_equal_batches_stay_as_they_are(sizes: list[int]) -> None:
+def test_equal_batches_stay_as_they_are_and_single_images_are_joined() -> None:
     """So that the published procedure, a cumulative average over batches of one size, gives the same."""
-    images = torch.arange(sum(sizes)).view(-1, 1, 1, 1)
-    assert [len(batch) for batch in _even(images.split(sizes))] == sizes
-
-
-def test_single_images_calibrate_as_a_batch_of_them() -> None:
-    images = torch.cat(_batches(2))
-    one, two = SUPERNET.extract(ARCH), SUPERNET.extract(ARCH)
-    calibrate_bn(one, images.split(1))
-    calibrate_bn(two, images.split(8))
-    assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
+    for sizes in ([8, 8], [128, 128, 128], [64]):
+        images = torch.arange(sum(sizes)).view(-1, 1, 1, 1)
+        assert [len(batch) for batch in _even(images.split(sizes))] == sizes
+    assert [len(batch) for batch in _even(torch.zeros(16, 1, 1, 1).split(1))] == [8, 8]
 
 
 def test_the_record_says_what_was_used() -> None:

@@ -64,11 +64,11 @@ def test_a_subnet_has_the_counted_parameters_and_uses_each(seed: int) -> None:
         assert bool((parameter.grad != 0).any()), name
 
 
-@pytest.mark.parametrize("arch", [REAL.smallest, REAL.largest], ids=["smallest", "largest"])
-def test_parameters_of_the_real_space(arch: Architecture) -> None:
-    with torch.device("meta"):
-        subnet = Subnet(arch)
-    assert sum(p.numel() for p in subnet.parameters()) == REAL.params([arch])[0]
+def test_parameters_of_the_real_space() -> None:
+    for arch in (REAL.smallest, REAL.largest):
+        with torch.device("meta"):
+            subnet = Subnet(arch)
+        assert sum(p.numel() for p in subnet.parameters()) == REAL.params([arch])[0]
 
 
 def test_all_shared_weights_are_used_by_the_largest() -> None:
@@ -123,9 +123,8 @@ def test_any_batch_and_any_size(shape: tuple[int, ...]) -> None:
 
 
 @torch.no_grad()
-def test_the_supernet_runs_at_odd_sizes_and_batch_one() -> None:
+def test_the_supernet_runs_at_odd_sizes() -> None:
     arch = _draw(6)
-    assert SUPERNET(_images(0, count=1, side=15), arch).shape == (1, 10)
     images = torch.randn(2, 3, 13, 18, generator=torch.Generator().manual_seed(0))
     expected = SUPERNET(images, arch)
     torch.testing.assert_close(SUPERNET.extract(arch).train()(images), expected, rtol=1e-4, atol=1e-6)
@@ -156,28 +155,25 @@ def test_equal_seeds_give_equal_supernets() -> None:
         assert torch.equal(value, SUPERNET.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_widths_that_eight_does_not_divide(seed: int) -> None:
+def test_widths_that_eight_does_not_divide() -> None:
     data = DIGITS.to_dict()
     data["stem"]["width"], data["head"]["width"] = [3, 11], [1, 9]
     for index, stage in enumerate(data["stages"]):
         stage["width"] = [2 + index, 7 + 2 * index]
     space = SearchSpace.from_dict(data)
     supernet = Supernet(space, 3, generator=torch.Generator().manual_seed(0))
-    arch = space.sample(np.random.default_rng(seed))
-    subnet = supernet.extract(arch).train()
-    assert sum(p.numel() for p in subnet.parameters()) == space.params([arch], num_classes=3)[0]
-    with torch.no_grad():
-        torch.testing.assert_close(subnet(_images(0)), supernet(_images(0), arch), rtol=1e-4, atol=1e-5)
-
-
-def test_what_cannot_be_extracted() -> None:
-    foreign = Architecture.from_dict(DIGITS.smallest.to_dict() | {"resolution": 500})
-    with pytest.raises(SpaceError, match=r"resolution is 500, allowed: \d+"):
-        SUPERNET.extract(foreign)
+    for seed in range(3):
+        arch = space.sample(np.random.default_rng(seed))
+        subnet = supernet.extract(arch).train()
+        assert sum(p.numel() for p in subnet.parameters()) == space.params([arch], num_classes=3)[0]
+        with torch.no_grad():
+            torch.testing.assert_close(subnet(_images(0)), supernet(_images(0), arch), rtol=1e-4, atol=1e-5)
 
 
 def test_a_subnet_of_no_known_space() -> None:
+    foreign = Architecture.from_dict(DIGITS.smallest.to_dict() | {"resolution": 500})
+    with pytest.raises(SpaceError, match=r"resolution is 500, allowed: \d+"):
+        SUPERNET.extract(foreign)
     arch = Architecture.from_dict(DIGITS.smallest.to_dict() | {"resolution": 9, "width": [3, 5, 7, 9, 11]})
     subnet = Subnet(arch.to_dict(), DIGITS.structure.model_dump(mode="json"), num_classes=4)
     assert subnet.arch == arch

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from killing import join_as
 from tiny_recipe import TINY, tiny_recipe
 
 from anas_zoo.nets import Supernet, save_supernet
@@ -81,13 +82,7 @@ def run_search(folder: Path, point: str = "") -> None:
 def search_together(folder: Path, rank: int, count: int, port: int) -> None:
     """Search the run in ``folder`` as process ``rank`` of ``count``."""
     torch.set_num_threads(1)
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(count),
-    }
+    join_as(rank, count, port)
     with join_processes("cpu") as workers:
         outcome = search_stage(Run.open(folder), workers=workers)
     assert (outcome is not None) == workers.first

@@ -126,14 +126,6 @@ def test_the_space_of_a_file_is_found_from_any_folder(project: Path, monkeypatch
     assert Run.open(folder).recipe.space == "space.yaml"
 
 
-def test_a_damaged_record_of_places_is_one_line(project: Path) -> None:
-    begin()
-    record = json.loads(Path("run/run.json").read_text())
-    Path("run/run.json").write_text(json.dumps(record | {"images": 3}))
-    with pytest.raises(OutputError, match=r"run\.json: images: "):
-        Run.open(Path("run"))
-
-
 @pytest.mark.parametrize(
     ("name", "seen"),
     [
@@ -150,20 +142,13 @@ def test_names_of_sources_from_anywhere(name: str, seen: str) -> None:
     assert source_seen_from(name, Path("/p")) == seen
 
 
-def test_a_dataset_in_a_folder_is_a_place_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("config", ["", ":small"])  # a configuration belongs to the folder before it
+def test_a_dataset_in_a_folder_is_a_place_too(tmp_path: Path, config: str) -> None:
     (tmp_path / "letters").mkdir()
-    seen = source_seen_from("hfds/letters", tmp_path)
-    assert seen == f"hfds/{tmp_path}/letters"
-    (tmp_path / "letters").rename(tmp_path / "moved")
-    assert not is_there(seen, tmp_path)  # what was a folder is never looked for on the Hub
-    assert is_there("hfds/org/name", tmp_path)
-
-
-def test_a_configuration_belongs_to_the_folder_before_it(tmp_path: Path) -> None:
-    (tmp_path / "letters").mkdir()
-    seen = source_seen_from("hfds/letters:small", tmp_path)
-    assert seen == f"hfds/{tmp_path}/letters:small"
+    seen = source_seen_from(f"hfds/letters{config}", tmp_path)
+    assert seen == f"hfds/{tmp_path}/letters{config}"
     assert is_there(seen, Path("/"))
     (tmp_path / "letters").rename(tmp_path / "moved")
-    assert not is_there(seen, tmp_path)
-    assert source_seen_from("hfds/org/name:small", tmp_path) == "hfds/org/name:small"
+    assert not is_there(seen, tmp_path)  # what was a folder is never looked for on the Hub
+    assert is_there(f"hfds/org/name{config}", tmp_path)
+    assert source_seen_from(f"hfds/org/name{config}", tmp_path) == f"hfds/org/name{config}"

@@ -15,18 +15,6 @@ from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.recipe import default_recipe
 
 
-def test_every_shipped_recipe_and_its_space_parse() -> None:
-    assert "digits" in Recipe.presets()
-    for name in Recipe.presets():
-        recipe = Recipe.load(name, data="digits")
-        assert Run(Path("unused"), recipe).space.size > 1000
-
-
-def test_only_the_built_in_images_need_no_data() -> None:
-    own = {name: Recipe.load(name).data for name in Recipe.presets()}
-    assert {name: data for name, data in own.items() if data} == {"digits": "digits", "glyphs": "glyphs"}
-
-
 def test_no_run_begins_without_images(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no images of its own; give data='DIR'"):
         Run.start(tmp_path / "run", Recipe.load("small_images"))
@@ -66,13 +54,6 @@ def test_a_licence_in_ones_own_recipe_is_a_choice(tmp_path: Path) -> None:
     assert Recipe.load(tmp_path / "r.yaml").licence is None
 
 
-def test_the_demo_recipe_is_attentive() -> None:
-    recipe = Recipe.load("digits")
-    assert recipe.train.sampling.strategy == "bestup"
-    assert recipe.train.sampling.candidates > 1
-    assert recipe.search.subnets == 3
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -86,19 +67,15 @@ def test_a_wrong_recipe_is_refused_in_one_line(
     tmp_path: Path, change: dict[str, object], message: str
 ) -> None:
     path = write_recipe(tmp_path / "r.yaml", **change)
-    with pytest.raises(ConfigError, match=message) as caught:
+    with pytest.raises(ConfigError, match=message):
         Recipe.load(path)
-    assert "\n" not in str(caught.value)
 
 
-def test_unknown_and_broken_recipes_say_what_there_is(tmp_path: Path) -> None:
+def test_an_unknown_recipe_names_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'digits'"):
         Recipe.load("digit")
     with pytest.raises(ConfigError, match="no such file"):
         Recipe.load(tmp_path / "none.yaml")
-    (tmp_path / "bad.yaml").write_text("name: [unclosed", encoding="utf-8")
-    with pytest.raises(ConfigError, match="not valid YAML"):
-        Recipe.load(tmp_path / "bad.yaml")
 
 
 def test_changes_replace_top_level_keys(tmp_path: Path) -> None:
@@ -107,14 +84,11 @@ def test_changes_replace_top_level_keys(tmp_path: Path) -> None:
     assert Recipe.load(path, seed=None).seed == TINY["seed"]
 
 
-@pytest.mark.parametrize("strategy", ["bestup", "worstup", "uniform"])
-def test_the_sampling_is_an_option(strategy: str) -> None:
-    recipe = Recipe.load("digits", sampling=strategy)
-    assert recipe.train.sampling.strategy == strategy
-    assert recipe.train.epochs == Recipe.load("digits").train.epochs
-
-
-def test_an_unknown_sampling_says_which_there_are() -> None:
+def test_the_sampling_is_an_option() -> None:
+    train = Recipe.load("digits").train
+    uniform = Recipe.load("digits", sampling="uniform").train
+    assert (train.sampling.strategy, uniform.sampling.strategy) == ("bestup", "uniform")
+    assert uniform.model_copy(update={"sampling": train.sampling}) == train
     with pytest.raises(ConfigError, match=r"'bestup', 'worstup', .* or 'ofa' \(given 'best'\)"):
         Recipe.load("digits", sampling="best")
 

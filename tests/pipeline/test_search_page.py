@@ -178,9 +178,3 @@ def test_text_from_outside_stays_text_and_no_network_is_used(tmp_path: Path) -> 
     policy = next(attrs["content"] for _, attrs in page.tags if "http-equiv" in attrs) or ""
     assert policy.startswith("default-src 'none'; ")
     assert "http" not in policy
-
-
-def test_the_same_view_gives_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        write_page(tmp_path / name, made_up(40))
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

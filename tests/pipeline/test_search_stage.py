@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import random
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import searching
+from killing import exit_codes, free_port, kill_at_random
 
 from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.pipeline import Run
@@ -33,11 +30,7 @@ FILES = ["search.json", "evaluations.jsonl", "front.json", "front.html"]
 
 def run(folder: Path, point: str = "") -> int:
     """Exit code of a process that searches in ``folder``."""
-    process = CONTEXT.Process(target=searching.run_search, args=(folder, point))
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
+    return exit_codes(CONTEXT, searching.run_search, (folder, point))[0]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -84,17 +77,9 @@ def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: li
 
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(fresh: Path, reference: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    workers = [
-        CONTEXT.Process(target=searching.search_together, args=(fresh, rank, 2, port)) for rank in range(2)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    port = free_port()
+    calls = [(fresh, rank, 2, port) for rank in range(2)]
+    assert exit_codes(CONTEXT, searching.search_together, *calls) == [0, 0]
     found, expected = contents(fresh), contents(reference)
     for name in FILES[:3]:
         assert found[name] == expected[name], name
@@ -134,37 +119,8 @@ def test_nothing_is_made_for_a_search_that_cannot_be(fresh: Path) -> None:
 @pytest.mark.slow
 def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path: Path) -> None:
     """`anas search`, killed from outside wherever it happens to be, until it ends by itself."""
-    command = [
-        sys.executable,
-        "-m",
-        "anas_zoo.cli",
-        "search",
-        "run",
-        "--device",
-        "cpu",
-        "--evaluations",
-        "16",
-    ]
-    began = time.monotonic()
-    subprocess.run([*command, "--out", "whole"], check=True, capture_output=True, cwd=tmp_path)
-    seconds = time.monotonic() - began
-    rng, kills = random.Random(0), 0
-    for _ in range(9):
-        process = subprocess.Popen(
-            [*command, "--out", "cut", "--resume"],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        try:
-            _, errors = process.communicate(timeout=seconds * rng.uniform(0.5, 0.9) if kills < 2 else None)
-            assert process.returncode == 0, errors.decode()
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-    assert kills >= 1
+    command = [sys.executable, "-m", "anas_zoo.cli", "search", "run", "--device", "cpu"]
+    kill_at_random([*command, "--evaluations", "16"], tmp_path, kills=2, share=(0.5, 0.9))
     for name in FILES[:3]:
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     front = json.loads((tmp_path / "whole" / "front.json").read_text())

@@ -60,38 +60,25 @@ def test_the_machine_is_described_but_not_named() -> None:
     assert platform.node() not in text
 
 
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ({"threads": 0}, "threads must be at least 1"),
-        ({"repeats": 0}, "repeats must be at least 1"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
-        ({"warmup": -1}, "warmup must not be negative"),
-    ],
-)
-def test_numbers_that_cannot_be(tmp_path: Path, option: dict[str, int], said: str) -> None:
-    with pytest.raises(ProfileError, match=said):
-        measure_latency({"a": tiny_file(tmp_path / "a.onnx")}, **option)
+FREE = ("batch", 3, 8, 8)
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind", "said"),
+    ("shape", "kind", "options", "said"),
     [
-        ((1, 3, 8, 8), TensorProto.FLOAT, "frozen at 1"),
-        (("batch", 3, "side", "side"), TensorProto.FLOAT, "more than the batch open"),
-        (("batch", 3, 8, 8), TensorProto.FLOAT16, "float32 input"),
+        (FREE, TensorProto.FLOAT, {"threads": 0}, "threads must be at least 1"),
+        (FREE, TensorProto.FLOAT, {"repeats": 0}, "repeats must be at least 1"),
+        (FREE, TensorProto.FLOAT, {"warmup": -1}, "warmup must not be negative"),
+        ((1, 3, 8, 8), TensorProto.FLOAT, {"batch_size": 2}, "frozen at 1"),
+        (("batch", 3, "side", "side"), TensorProto.FLOAT, {}, "more than the batch open"),
+        (FREE, TensorProto.FLOAT16, {}, "float32 input"),
     ],
 )
-def test_files_that_cannot_be_timed(
-    tmp_path: Path, shape: tuple[str | int, ...], kind: int, said: str
+def test_what_cannot_be_timed(
+    tmp_path: Path, shape: tuple[str | int, ...], kind: int, options: dict[str, int], said: str
 ) -> None:
     with pytest.raises(ProfileError, match=said):
-        measure_latency({"a": tiny_file(tmp_path / "a.onnx", shape, kind)}, batch_size=2)
-
-
-def test_no_files() -> None:
-    with pytest.raises(ProfileError, match="no files"):
-        measure_latency({})
+        measure_latency({"a": tiny_file(tmp_path / "a.onnx", shape, kind)}, **options)
 
 
 def test_a_session_runs_quietly(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from test_latency import tiny_file
 
 from anas_zoo.core.errors import ConfigError, SpaceError
 from anas_zoo.profiling.latency_model import LatencyModel
-from anas_zoo.profiling.machine import Fingerprint, describe_machine, fingerprint
+from anas_zoo.profiling.machine import describe_machine, fingerprint
 from anas_zoo.space import Architecture, SearchSpace
 
 SPACE = SearchSpace.load("digits")
@@ -77,26 +77,17 @@ def test_the_yardsticks_are_a_small_and_a_large_subnet() -> None:
     assert SPACE.macs([small, large], 10).tolist() == [spread[24], spread[74]]
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"cpu": "Abacus 2000"}, "cpu: 'Abacus 2000' there, "),
-        ({"runtime": "onnxruntime 0.1"}, "runtime: 'onnxruntime 0.1' there, "),
-    ],
-)
-def test_another_machine_is_warned_of(change: dict[str, Any], said: str) -> None:
+def test_another_machine_is_warned_of() -> None:
     record = model_of(SPACE).record
-    there = Fingerprint.model_validate(record.fingerprint.model_dump() | change)
-    warning = LatencyModel(record.model_copy(update={"fingerprint": there})).foreign()
-    assert warning is not None
-    assert said in warning
-    assert "\n" not in warning
+    there = record.fingerprint.model_copy(update={"cpu": "Abacus 2000", "runtime": "onnxruntime 0.1"})
+    warning = str(LatencyModel(record.model_copy(update={"fingerprint": there})).foreign())
+    assert "cpu: 'Abacus 2000' there, " in warning
+    assert "runtime: 'onnxruntime 0.1' there, " in warning
 
 
 def test_the_fingerprint_is_the_machine_that_reports_describe() -> None:
     assert fingerprint(3).threads == 3
     assert fingerprint(3).describe() == describe_machine()
-    assert fingerprint(1).runtime.startswith("onnxruntime 1.")
 
 
 def change_of(*keys: str, value: Any = None, name: str | None = None) -> Callable[[dict[str, Any]], None]:
@@ -135,18 +126,14 @@ def test_a_damaged_file_is_refused(file: Path, change: Callable[[dict[str, Any]]
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "\x00\x01"])
-def test_what_is_no_model_at_all(file: Path, content: str) -> None:
-    file.write_text(content)
-    with pytest.raises(ConfigError, match=r"latency\.json"):
-        LatencyModel.load(file)
-
-
-def test_a_missing_file_and_another_space(file: Path, tmp_path: Path) -> None:
+def test_a_missing_file_no_model_and_another_space(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no latency model at .*: anas latency fit --space digits"):
         LatencyModel.load(tmp_path / "absent.json", SPACE)
     with pytest.raises(ConfigError, match=r"fitted on the space 'digits' .* this is 'glyphs'"):
         LatencyModel.load(file, SearchSpace.load("glyphs"))
+    file.write_text("[]")
+    with pytest.raises(ConfigError, match=r"latency\.json is no latency model"):
+        LatencyModel.load(file)
 
 
 def test_predicting_and_running_a_file_need_no_torch(file: Path, tmp_path: Path) -> None:

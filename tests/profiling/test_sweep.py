@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from test_latency import tiny_file
 
-from anas_zoo.core.errors import ProfileError
 from anas_zoo.profiling import sweep as sweep_module
 from anas_zoo.profiling.latency import clock_of, interleave
 from anas_zoo.profiling.sweep import GROUP, PASSES, measure_sweep, time_again, yardsticks_among
@@ -75,10 +74,3 @@ def test_yardsticks_are_a_small_and_a_large_subnet() -> None:
     macs = rng().permutation(np.arange(100))
     assert macs[yardsticks_among(macs)].tolist() == [24, 74]
     assert yardsticks_among(macs[:2]) in ([0], [1])
-
-
-def test_numbers_out_of_range() -> None:
-    with pytest.raises(ProfileError, match="threads must be at least 1, got 0"):
-        measure_sweep([], yardsticks=(), rng=rng(), threads=0)
-    with pytest.raises(ProfileError, match="repeats must be at least 8, got 7"):
-        measure_sweep([], yardsticks=(), rng=rng(), repeats=7)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anas_zoo.core.errors import SearchError
-from anas_zoo.searching import Archive, Evaluation, best_under, pareto_front, pick_subnets, write_front
+from anas_zoo.core.files import write_json
+from anas_zoo.searching import Archive, Evaluation, best_under, pareto_front, pick_subnets
 from anas_zoo.searching.archive import read_evaluations, read_front
 from anas_zoo.searching.front import Answer, answers_of, nondominated
 from anas_zoo.space import Architecture
@@ -108,16 +109,12 @@ def test_archive_and_front_are_read_back(tmp_path: Path) -> None:
             archive.add([item])
             # durable when reported: another reader sees it while the archive is still open
             assert read_evaluations(tmp_path / "evaluations.jsonl") == items[:number]
-    write_front(tmp_path / "front.json", items, {"seed": 1})
+    write_json(tmp_path / "front.json", {"seed": 1, "front": [item.to_dict() for item in items]})
     assert read_front(tmp_path / "front.json") == items
 
-
-def test_a_damaged_archive_names_the_line(tmp_path: Path) -> None:
     path = tmp_path / "evaluations.jsonl"
-    with Archive(path) as archive:
-        archive.add([evaluation(10, 90.0)])
     path.write_text(path.read_text() + '{"arch": {"resol')
-    with pytest.raises(SearchError, match="line 2: cut in the middle of a line"):
+    with pytest.raises(SearchError, match="line 3: cut in the middle of a line"):
         read_evaluations(path)
     (tmp_path / "front.json").write_text('{"other": 1}')
     with pytest.raises(SearchError, match="not the front of a search"):

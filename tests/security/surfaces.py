@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
-from damage import damaged_bytes, damaged_json, damaged_lines, damaged_safetensors, damaged_yaml
+import yaml
+from damage import damaged_bytes, damaged_json, damaged_lines, damaged_safetensors
 from golden_network import hollow_state
 from latency_records import model_of
-from onnx import TensorProto, helper
 from PIL import Image
+from searching_digits import write_predictor
 
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import resource_folder
@@ -33,19 +33,17 @@ from anas_zoo.entry import Entry, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import Supernet, load_authors_checkpoint
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
-from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe
+from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
-from anas_zoo.profiling.onnx_macs import read_graph
+from anas_zoo.profiling.session import read_graph
 from anas_zoo.searching.archive import read_front, read_records
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 from anas_zoo.training.metrics import read_metrics
 from anas_zoo.zoo import model_card
 from anas_zoo.zoo.draft import check_weights, load_subnet
-
-TESTS = Path(__file__).resolve().parents[1]
 
 __all__ = ["SURFACES", "Surface", "client"]
 
@@ -126,26 +124,16 @@ def _supernet() -> bytes:
 
 
 @functools.cache
-def _authors(*, legacy: bool) -> bytes:
+def _authors() -> bytes:
     buffer = io.BytesIO()
-    torch.save({"state_dict": hollow_state()}, buffer, _use_new_zipfile_serialization=not legacy)
+    torch.save({"state_dict": hollow_state()}, buffer)
     return buffer.getvalue()
 
 
 @functools.cache
 def _predictor() -> bytes:
-    genes = SPACE.genes.count
-    weight = onnx.numpy_helper.from_array(np.ones((genes, 1), np.float32), "weight")
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["codes", "weight"], ["top1_pct"])],
-        "predictor",
-        [helper.make_tensor_value_info("codes", TensorProto.FLOAT, [None, genes])],
-        [helper.make_tensor_value_info("top1_pct", TensorProto.FLOAT, [None, 1])],
-        [weight],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    content: bytes = model.SerializeToString()
-    return content
+    with tempfile.TemporaryDirectory() as folder:
+        return write_predictor(Path(folder, "p.onnx"), "digits").read_bytes()
 
 
 def _picture(form: str) -> Callable[[], bytes]:
@@ -186,10 +174,15 @@ RECORD = {
     "round": 0,
 }
 LINES = b"".join(json.dumps(line).encode() + b"\n" for line in (RECORD, RECORD | {"error": "x"}, RECORD))
+RECIPE = Recipe.load("digits").to_dict()
 SPLIT = {"source": "a", "source_sha256": "0" * 64, "seed": 1, "images": 9, "search": [1, 2], "test": [3]}
 SEARCH = {"settings": {"seed": 1}, "seed": 1, "space": SPACE.to_dict(), "begun_with": {"evaluations": 10}}
-RECIPES = resource_folder("export").parent / "anas_zoo" / "pipeline" / "recipes"
-PRESETS = Path(RECIPES.parents[1] / "space" / "presets")
+
+
+def _as_json(path: Path) -> Callable[[], bytes]:
+    """A YAML file as JSON, which is YAML too."""
+    return _json(yaml.safe_load(path.read_text(encoding="utf-8")))
+
 
 SURFACES: dict[str, Surface] = {
     "config.json": Surface("config.json", _entry_file("config.json"), damaged_json, read_config),
@@ -198,35 +191,19 @@ SURFACES: dict[str, Surface] = {
     "report.json -> card": Surface(
         "report.json", _entry_file("report.json"), damaged_json, _card, beside=("config.json",)
     ),
-    "config.json -> card": Surface(
-        "config.json", _entry_file("config.json"), damaged_json, _card, beside=("report.json",)
-    ),
     "target.yaml": Surface(
         "ort-cpu-fp32.yaml",
-        lambda: (resource_folder("export") / "targets" / "ort-cpu-fp32.yaml").read_bytes(),
-        damaged_yaml,
-        lambda folder: Target.load(folder / "ort-cpu-fp32.yaml"),
-    ),
-    "recipe.yaml": Surface(
-        "r.yaml",
-        lambda: (RECIPES / "digits.yaml").read_bytes(),
-        damaged_yaml,
-        lambda f: Recipe.load(f / "r.yaml"),
-    ),
-    "space.yaml": Surface(
-        "s.yaml", lambda: (PRESETS / "digits.yaml").read_bytes(), damaged_yaml, lambda f: _space(f / "s.yaml")
-    ),
-    "split.json": Surface(
-        "split.json",
-        _json(SPLIT),
+        _as_json(resource_folder("export") / "targets" / "ort-cpu-fp32.yaml"),
         damaged_json,
-        lambda f: parse(Split, read_json(f / "split.json"), "split").train,
+        lambda f: Target.load(f / "ort-cpu-fp32.yaml"),
+    ),
+    "recipe.yaml": Surface("r.yaml", _json(RECIPE), damaged_json, lambda f: Recipe.load(f / "r.yaml")),
+    "space.yaml": Surface("s.yaml", _json(SPACE.to_dict()), damaged_json, lambda f: _space(f / "s.yaml")),
+    "split.json": Surface(
+        "s.json", _json(SPLIT), damaged_json, lambda f: parse(Split, read_json(f / "s.json"), "split").train
     ),
     "run.json": Surface(
-        "run.json",
-        lambda: json.dumps({"recipe": Recipe.load("digits").to_dict()}).encode(),
-        damaged_json,
-        Run.open,
+        "run.json", _json({"recipe": Recipe.load("digits").to_dict()}), damaged_json, Run.open
     ),
     "search.json": Surface("search.json", _json(SEARCH), damaged_json, recorded_search),
     "evaluations.jsonl": Surface(
@@ -236,14 +213,11 @@ SURFACES: dict[str, Surface] = {
         "front.json", _json({"front": [RECORD]}), damaged_json, lambda f: read_front(f / "front.json")
     ),
     "metrics.jsonl": Surface(
-        "metrics.jsonl",
-        lambda: b'{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.25}\n',
-        damaged_lines,
-        read_metrics,
+        "metrics.jsonl", lambda: b'{"step": 1, "loss": 0.5}\n{"step": 2}\n', damaged_lines, read_metrics
     ),
     "latency model": Surface(
         "l.json",
-        lambda: json.dumps(model_of(SPACE).record.model_dump(mode="json")).encode(),
+        _json(model_of(SPACE).record.model_dump(mode="json")),
         damaged_json,
         lambda f: LatencyModel.load(f / "l.json", SPACE)([SPACE.smallest]),
     ),
@@ -262,25 +236,11 @@ SURFACES: dict[str, Surface] = {
     "supernet.safetensors": Surface(
         "s.safetensors", _supernet, damaged_safetensors, lambda f: load_supernet(f / "s.safetensors"), 0.3
     ),
-    "authors' file, zip": Surface(
-        "s.pth",
-        lambda: _authors(legacy=False),
-        damaged_bytes,
-        lambda f: load_authors_checkpoint(f / "s.pth"),
-        0.02,
-    ),
-    "authors' file, old": Surface(
-        "s.pth",
-        lambda: _authors(legacy=True),
-        damaged_bytes,
-        lambda f: load_authors_checkpoint(f / "s.pth"),
-        0.02,
+    "authors' file": Surface(
+        "s.pth", _authors, damaged_bytes, lambda f: load_authors_checkpoint(f / "s.pth"), 0.02
     ),
     "model.onnx, checked": Surface(
-        "model.onnx",
-        _exported,
-        damaged_bytes,
-        lambda f: check_file(f / "model.onnx", TARGET),
+        "model.onnx", _exported, damaged_bytes, lambda f: check_file(f / "model.onnx", TARGET)
     ),
     "model.onnx, its graph": Surface(
         "model.onnx", _entry_file("model.onnx"), damaged_bytes, lambda f: read_graph(f / "model.onnx")
@@ -296,7 +256,7 @@ SURFACES: dict[str, Surface] = {
     ),
     **{
         f"image, {form}": Surface("i.img", _picture(form), damaged_bytes, lambda f: read_image(f / "i.img"))
-        for form in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP")
+        for form in ("PNG", "JPEG", "TIFF")
     },
     "tar shard": Surface("t.tar", _tar, damaged_bytes, lambda f: index_tar(f / "t.tar")),
     "client: golden": Surface(
@@ -305,14 +265,6 @@ SURFACES: dict[str, Surface] = {
         damaged_safetensors,
         lambda f: client().read_safetensors(f / "golden.safetensors"),
     ),
-    "client: config.json": Surface(
-        "config.json",
-        _entry_file("config.json"),
-        damaged_json,
-        lambda f: client().Classifier(f),
-        0.5,
-        ("report.json", "model.onnx"),
-    ),
     "client: report.json": Surface(
         "report.json",
         _entry_file("report.json"),
@@ -320,14 +272,5 @@ SURFACES: dict[str, Surface] = {
         lambda f: client().Classifier(f),
         0.5,
         ("config.json", "model.onnx"),
-    ),
-    "client: image": Surface(
-        "i.img", _picture("PNG"), damaged_bytes, lambda f: client().read_rgb(f / "i.img")
-    ),
-    "fine-tuning's recipe": Surface(
-        "f.json",
-        lambda: json.dumps(FinetuneRecipe.load(None, {"data": "digits"}).to_dict()).encode(),
-        damaged_json,
-        lambda f: parse(FinetuneRecipe, read_json(f / "f.json"), "f.json"),
     ),
 }

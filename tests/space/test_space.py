@@ -139,12 +139,6 @@ def test_the_generator_decides_every_draw() -> None:
         assert set(drawn[:, gene].tolist()) == set(choices)
 
 
-def test_crossover_needs_equal_shapes() -> None:
-    rng = np.random.default_rng(0)
-    with pytest.raises(SpaceError, match="different shapes"):
-        crossover(REAL.sample_codes(rng, 2), REAL.sample_codes(rng, 3), rng)
-
-
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'attentive_nas'\?.*digits"):
         SearchSpace.load("atentive_nas")

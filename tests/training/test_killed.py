@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import random
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import killed
 import pytest
+from killing import exit_codes, kill_at_random
 from training_parts import same
 
 from anas_zoo.nets import load_supernet
@@ -23,11 +21,7 @@ CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.train", "torch.utils.tensorbo
 
 def run(folder: Path, point: str = "") -> int:
     """Exit code of a process that trains in ``folder``."""
-    process = CONTEXT.Process(target=killed.run, args=(folder, point))
-    process.start()
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
+    return exit_codes(CONTEXT, killed.run, (folder, point))[0]
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +33,10 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def metrics(folder: Path) -> list[object]:
     """What does not depend on the clock."""
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    timed = {"images_per_s", "data_wait_pct"}
-    records = [{k: v for k, v in json.loads(line).items() if k not in timed} for line in lines]
     # A resumed report covers the steps since the resume alone; everything cumulative is the same.
-    return [{k: v for k, v in record.items() if k not in {"steps", "loss"}} for record in records]
+    changing = {"images_per_s", "data_wait_pct", "steps", "loss"}
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in changing} for line in lines]
 
 
 POINTS = [
@@ -79,23 +72,6 @@ def test_the_command_killed_at_random_moments_is_bit_identical(tmp_path: Path) -
     settings += ["train.sampling.prior_draws=5000", "train.evaluation.every_epochs=1"]
     command = [sys.executable, "-m", "anas_zoo.cli", "train", "--recipe", "digits", "--device", "cpu"]
     command += [word for setting in settings for word in ("--set", setting)]
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    began = time.monotonic()
-    subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
-    seconds = time.monotonic() - began
-    rng, kills = random.Random(0), 0
-    for _ in range(50):
-        process = subprocess.Popen(
-            [*command, "--out", str(cut), "--resume"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        try:
-            _, errors = process.communicate(timeout=seconds * rng.uniform(0.45, 0.75) if kills < 4 else None)
-            assert process.returncode == 0, errors.decode()
-            break
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-    assert kills >= 1
+    kill_at_random(command, tmp_path, kills=4, share=(0.45, 0.75))
     name = "supernet/supernet.safetensors"
-    assert (cut / name).read_bytes() == (whole / name).read_bytes()
+    assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

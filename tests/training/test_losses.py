@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anas_zoo.training.losses import alpha_divergence, alpha_loss, distillation_loss, kl_loss, label_loss
+from anas_zoo.training.losses import alpha_divergence, distillation_loss, kl_loss, label_loss
 from anas_zoo.training.recipe import DistillationRecipe
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]])
@@ -72,9 +72,9 @@ def test_clipping_bounds_value_and_gradient(values: list[float], alpha: float) -
 def test_the_larger_divergence_counts_for_each_image() -> None:
     recipe = DistillationRecipe(loss="alpha")
     low, high = (alpha_divergence(LOGITS, TEACHER, alpha, 5.0) for alpha in (-1.0, 1.0))
-    assert (low > high).any() or (low < high).any()
-    assert torch.allclose(alpha_loss(LOGITS, TEACHER, recipe), torch.maximum(low, high).mean())
-    assert torch.allclose(distillation_loss(LOGITS, TEACHER, recipe), alpha_loss(LOGITS, TEACHER, recipe))
+    assert not torch.equal(low > high, low < high)
+    found = distillation_loss(LOGITS, TEACHER, recipe)
+    assert torch.allclose(found, torch.maximum(low, high).mean())
     kl = distillation_loss(LOGITS, TEACHER, DistillationRecipe())
     assert torch.allclose(kl, kl_loss(LOGITS, TEACHER))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import together
 import torch
+from killing import exit_codes, free_port
 
 from anas_zoo.core.errors import DataError, TrainingError
 from anas_zoo.nets import Supernet, load_supernet
@@ -25,28 +25,12 @@ CONTEXT.set_forkserver_preload(["anas_zoo.pipeline.train", "torch.utils.tensorbo
 BESTUP = {"strategy": "bestup", "prior_draws": 5000, "prior_bins": 20}
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
 def run(folder: Path, count: int, **changes: Any) -> dict[str, torch.Tensor]:
     """Weights of a training by ``count`` processes."""
     folder.mkdir()
     port = free_port()
-    processes = [
-        CONTEXT.Process(target=together.run, args=(folder, rank, count, port, changes))
-        for rank in range(count)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()  # one that waits for another in vain
-    assert codes == [0] * count
+    calls = [(folder, rank, count, port, changes) for rank in range(count)]
+    assert exit_codes(CONTEXT, together.run, *calls) == [0] * count
     return load_supernet(folder / "supernet.safetensors").state_dict()
 
 

@@ -133,9 +133,8 @@ def test_dropout_acts_on_the_largest_only_and_follows_seed_and_step() -> None:
     others.append(losses(Moment((1, 0), 5, 100), number=1))
     assert len({first["largest"], *(other["largest"] for other in others)}) == 5
     # The smallest differs only through its teacher.
-    no_teacher = recipe.model_copy(
-        update={"distillation": recipe.distillation.model_copy(update={"loss": "none"})}
-    )
+    alone = recipe.distillation.model_copy(update={"loss": "none"})
+    no_teacher = recipe.model_copy(update={"distillation": alone})
     step = SupernetStep(supernet, no_teacher, Given(sandwich(0)), HERE)
     assert losses(Moment((1, 0), 5, 100))["smallest"] == losses(Moment((2, 0), 5, 100))["smallest"]
 

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from killing import join_as
 from training_parts import make_trainer, tiny
 
 from anas_zoo.nets import save_supernet
-from anas_zoo.training import Processes, join_processes
+from anas_zoo.training import join_processes
 
 
 def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any]) -> None:
     """Train as process ``rank`` of ``count``; the first leaves the weights, each its count of exchanges."""
     torch.set_num_threads(1)
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": str(count),
-    }
+    join_as(rank, count, port)
     sizes: list[int] = []
     with join_processes("cpu") as processes:
         real = dist.all_reduce
@@ -35,12 +29,8 @@ def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any])
 
         if count > 1:
             dist.all_reduce = counted  # type: ignore[assignment]
-        train(folder, processes, changes)
+        supernet, trainer = make_trainer(folder, tiny(**changes), processes=processes)
+        trainer.run()
+        if processes.first:
+            save_supernet(folder / "supernet.safetensors", supernet)
     (folder / f"exchanges-{rank}.json").write_text(json.dumps(sizes))
-
-
-def train(folder: Path, processes: Processes, changes: dict[str, Any]) -> None:
-    supernet, trainer = make_trainer(folder, tiny(**changes), processes=processes)
-    trainer.run()
-    if processes.first:
-        save_supernet(folder / "supernet.safetensors", supernet)

@@ -13,8 +13,7 @@ from anas_zoo.core.errors import ConfigError
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import list_models
 from anas_zoo.zoo.catalog import CatalogModel, index_folder, read_folder, write_gallery
-from anas_zoo.zoo.catalog.baselines import load_baselines
-from anas_zoo.zoo.catalog.charts import BASELINES, MEASURED, charts
+from anas_zoo.zoo.catalog.charts import BASELINES, MEASURED, charts, load_baselines
 
 SHELF = resource_folder("models")
 

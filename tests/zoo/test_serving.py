@@ -18,9 +18,15 @@ import pytest
 
 from anas_zoo.core.errors import EntryError, NoWeightsError, ServeError
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.zoo.serving import fetch_runtime, find_runtime, page_server, page_url, write_site
-from anas_zoo.zoo.serving.node import npm_command
-from anas_zoo.zoo.serving.runtime import RUNTIME_FILES
+from anas_zoo.zoo.serving import (
+    RUNTIME_FILES,
+    fetch_runtime,
+    find_runtime,
+    npm_command,
+    page_server,
+    page_url,
+    write_site,
+)
 
 SHELF = resource_folder("models")
 PAGE = resource_folder("export") / "clients" / "web"
@@ -136,7 +142,7 @@ def no_files(entry: Path) -> None:
     [
         (shutil.rmtree, "digits_s: no such folder; an entry is a folder with a config.json"),
         (no_golden, "golden.safetensors: no such file; the page needs config.json, report.json, golden."),
-        (linked_model, "model.onnx: no such file; the page needs "),
+        (linked_model, "model.onnx: no such file, but the report has its evidence"),
         (other_model, r"model.onnx is not the file that report.json measured \(SHA-256 differs\)"),
         (no_files, "has no exported file; run: anas_zoo.export.*ort-cpu-fp32"),
     ],

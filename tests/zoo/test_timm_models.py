@@ -259,10 +259,3 @@ def test_drop_path_acts_in_training_only() -> None:
     with torch.no_grad():
         assert not torch.equal(model.train()(images), model(images))
         assert torch.equal(model.eval()(images), model(images))
-
-
-@pytest.mark.parametrize("coarse", [True, False])
-def test_parameter_groups_cover_everything(coarse: bool) -> None:
-    groups = timm.models.group_parameters(_small(), _small().group_matcher(coarse))
-    names = [name for group in groups.values() for name in group]
-    assert sorted(names) == sorted(name for name, _ in _small().named_parameters())

@@ -1,4 +1,7 @@
-"""Pictures of a catalog, drawn by plotly: top-1 over multiply-adds or latency, one for each set of images."""
+"""Pictures of a catalog, drawn by plotly: top-1 over multiply-adds or latency, one for each set of images.
+
+Published accuracy of timm's models stands beside the entries', from baselines.yaml.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
+from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.core.text import one_line
-from anas_zoo.zoo.catalog.baselines import Baselines
 from anas_zoo.zoo.catalog.model import IMAGENET_CLASSES, CatalogModel, data_name
 
-__all__ = ["BASELINES", "MEASURED", "chart_pages", "charts"]
+__all__ = ["BASELINES", "MEASURED", "Baselines", "chart_pages", "charts", "load_baselines"]
 
 BASELINES = "timm's models, published"
 MEASURED = "measured here"
@@ -21,6 +27,56 @@ COLOURS = ("#8a52b5", "#0f8a6a", "#b0762a")  # of published series, in turn
 STYLES = {MEASURED: ("#1f6fb2", "circle"), BASELINES: ("#c2502f", "square-open")}
 MACS_TITLE = "MFLOPs (multiply-adds)"
 HEIGHT_PX = 440
+
+
+class Conditions(Schema):
+    """What latency was measured on, and how."""
+
+    machine: str
+    runtime: str
+    provider: str
+    threads: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+
+
+class Baseline(Schema):
+    """One model: ``top1_pct`` is published; costs and the median latency were measured here."""
+
+    name: str
+    weights: str
+    resolution: int = Field(ge=1)
+    top1_pct: float = Field(ge=0, le=100)
+    macs: int = Field(ge=1)
+    params: int = Field(ge=1)
+    latency_ms: float | None = Field(default=None, gt=0)
+
+
+class Baselines(Schema):
+    """baselines.yaml.
+
+    Attributes:
+        dataset: images of the published accuracies.
+        source: where they were published.
+        measured_on: conditions of every latency.
+        models: the baselines.
+        architectures: latency in ms of architectures with random weights, by id, for entries without a timed
+            file.
+    """
+
+    dataset: str
+    source: str
+    measured_on: Conditions
+    models: tuple[Baseline, ...]
+    architectures: dict[str, float] = Field(default_factory=dict)
+
+
+def load_baselines(path: Path | None = None) -> Baselines:
+    """The baselines in ``path``; the default is the bundled file.
+
+    Raises :class:`ConfigError` that says what is wrong in the file.
+    """
+    path = path or Path(__file__).with_name("baselines.yaml")
+    return parse(Baselines, read_yaml(path), str(path))
 
 
 @dataclass(frozen=True)

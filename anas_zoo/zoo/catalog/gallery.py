@@ -14,8 +14,7 @@ from anas_zoo.core.files import atomic_write
 from anas_zoo.core.pages import render_page
 from anas_zoo.core.text import quoted
 from anas_zoo.entry.licence import IMPORT_COMMAND
-from anas_zoo.zoo.catalog.baselines import Baselines, load_baselines
-from anas_zoo.zoo.catalog.charts import chart_pages
+from anas_zoo.zoo.catalog.charts import Baselines, chart_pages, load_baselines
 from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.shelf import list_models

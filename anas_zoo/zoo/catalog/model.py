@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
-from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.schema import Schema
-from anas_zoo.entry import (
-    WEIGHTS,
-    Accuracy,
-    EntryConfig,
-    EntryReport,
-    FileDigest,
-    FileInfo,
-    Latency,
-    Published,
-)
-from anas_zoo.space import Structure, count_by_walking
+from anas_zoo.entry import WEIGHTS, Accuracy, Entry, FileDigest, FileInfo, Latency, Published
+from anas_zoo.space import count_by_walking
+from anas_zoo.zoo.catalog.names import content_key, known_names
 from anas_zoo.zoo.evidence_tables import precision
 
-__all__ = ["CatalogModel", "ExportedFile", "content_key", "model_of", "structure_id"]
+__all__ = ["CatalogModel", "ExportedFile", "model_of"]
 
 IMAGENET_CLASSES = 1000
-
-
-def structure_id(structure: Structure) -> str:
-    """Short content hash of what an architecture's choices leave open: strides, activations, head."""
-    return sha256_bytes(canonical_json(structure.model_dump(mode="json")).encode())[:12]
 
 
 class ExportedFile(Schema):
@@ -129,43 +114,25 @@ def data_name(source: str, num_classes: int) -> str:
     return "ImageNet-1k" if num_classes == IMAGENET_CLASSES and "imagenet" in plain else source
 
 
-def content_key(config: EntryConfig) -> tuple[str, str]:
-    """:attr:`CatalogModel.content` of an entry's config."""
-    return config.anas.arch_id, structure_id(config.model_args.structure)
-
-
-def model_of(
-    config: EntryConfig,
-    report: EntryReport,
-    *,
-    location: str,
-    files: Mapping[str, FileDigest],
-    names: tuple[str, ...] | None = None,
-    commit: str | None = None,
-    other_names: tuple[str, ...] = (),
-) -> CatalogModel:
-    """What a catalog knows of an entry.
+def model_of(entry: Entry, *, location: str | None = None, commit: str | None = None) -> CatalogModel:
+    """What a catalog knows of ``entry``, with the names that come with the package.
 
     Args:
-        config: its config.json.
-        report: its report.json.
-        location: see :class:`CatalogModel`.
-        files: of its manifest.
-        names: of the files that are there; default is those of the manifest.
+        entry: a draft, a published one, or the small files of one on the Hub.
+        location: where it lies in the catalog; default is its folder's name.
         commit: that was read, on the Hub.
-        other_names: of the same architecture.
     """
-    own, weights = config.anas, config.anas.weights
+    config, report, own, weights = entry.config, entry.report, entry.config.anas, entry.config.anas.weights
     macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
-    key = content_key(config)
-    published = [*([report.published] if report.published else []), *report.also_published]
+    arch_id, structure = content_key(config)
+    files = entry.manifest.files if entry.is_published else {}
     return CatalogModel(
-        id=key[0],
-        structure=key[1],
+        id=arch_id,
+        structure=structure,
         name=own.name,
-        location=location,
+        location=location or entry.folder.resolve().name,
         commit=commit,
-        other_names=other_names,
+        other_names=tuple(n for n in known_names().get((arch_id, structure), ()) if n != own.name),
         space=own.space.name,
         arch=config.arch.to_dict(),
         resolution=config.arch.resolution,
@@ -174,14 +141,14 @@ def model_of(
         params=params,
         accuracy=report.accuracy,
         further_accuracy=report.further_accuracy,
-        published=tuple(published),
+        published=(*([report.published] if report.published else []), *report.also_published),
         licence=config.pretrained_cfg.license,
         source=None if weights is None else weights.source,
-        has_weights=WEIGHTS in (files if names is None else names),
+        has_weights=WEIGHTS in (files or entry.files),
         preprocessing=own.preprocessing.mode,
         exported=tuple(_exported(name, info) for name, info in sorted(report.files.items())),
         refused=report.refused,
-        files=dict(files),
+        files=files,
     )
 
 

@@ -1,19 +1,29 @@
-"""Names by which an architecture is known beside its entry's own: the content decides, not the name."""
+"""What an architecture is called and known by: the content decides, not the name."""
 
 from __future__ import annotations
 
 from functools import cache
 
+from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.resources import shelf_aliases
-from anas_zoo.entry import read_config
-from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.zoo.catalog.model import content_key, structure_id
+from anas_zoo.entry import EntryConfig, read_config
+from anas_zoo.space import Architecture, SearchSpace, Structure
 from anas_zoo.zoo.config_only import load_published
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
-__all__ = ["known_names", "other_names", "resolve_name"]
+__all__ = ["content_key", "known_names", "resolve_name"]
 
 Content = tuple[str, str]  # ids of architecture and structure
+
+
+def content_key(config: EntryConfig) -> Content:
+    """What makes an entry this network and no other, apart from weights and number of classes."""
+    return config.anas.arch_id, _structure_id(config.model_args.structure)
+
+
+def _structure_id(structure: Structure) -> str:
+    """Short content hash of what an architecture's choices leave open: strides, activations, head."""
+    return sha256_bytes(canonical_json(structure.model_dump(mode="json")).encode())[:12]
 
 
 @cache
@@ -21,7 +31,7 @@ def known_names() -> dict[Content, tuple[str, ...]]:
     """Names of architectures that come with the package: published ones, and the ends of the spaces."""
     names: dict[Content, list[str]] = {}
     published, aliases = load_published(), shelf_aliases()
-    structure = structure_id(SearchSpace.load(published.space).structure)
+    structure = _structure_id(SearchSpace.load(published.space).structure)
     for model in published.models:
         found = names.setdefault((Architecture.from_dict(model.arch).id, structure), [])
         found.append(model.name)
@@ -29,14 +39,9 @@ def known_names() -> dict[Content, tuple[str, ...]]:
     for preset in SearchSpace.presets():
         space = SearchSpace.load(preset)
         for end, arch in (("smallest", space.smallest), ("largest", space.largest)):
-            found = names.setdefault((arch.id, structure_id(space.structure)), [])
+            found = names.setdefault((arch.id, _structure_id(space.structure)), [])
             found.append(f"{end} of {preset}")
     return {content: tuple(found) for content, found in names.items()}
-
-
-def other_names(content: Content, name: str) -> tuple[str, ...]:
-    """Those of :func:`known_names` that are not ``name``."""
-    return tuple(other for other in known_names().get(content, ()) if other != name)
 
 
 def resolve_name(text: str) -> str | None:
