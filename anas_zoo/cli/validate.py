@@ -16,10 +16,9 @@ def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOpti
     move the logits, in percent of their standard deviation.
     (verify: a published entry against its own manifest; evaluate: accuracy on labelled images.)
     """
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.pipeline.validate import validate as run
 
-    reports = run(find_entry(entry), data=data)
+    reports = run(entry, data=data)
     if as_json:
         print_json({name: report.to_dict() for name, report in reports.items()})
         return

@@ -13,10 +13,10 @@ def verify(entry: EntryArgument, as_json: JsonOption = False) -> None:
 
     (validate: a draft's exported files against torch; evaluate: accuracy on labelled images.)
     """
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.pipeline.verify import verify as run
+    from anas_zoo.zoo.shelf import locate
 
-    folder = find_entry(entry)
+    folder = locate(entry)
     found = run(folder)
     if as_json:
         print_json({"folder": str(folder), **found.to_dict()})

@@ -162,7 +162,7 @@ def _measure(
 def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
     """Where below ``work`` the files of a space lie, by architecture id."""
     from anas_zoo.exporting import EXPORTER
-    from anas_zoo.pipeline.exporting import DEFAULT_TARGET
+    from anas_zoo.pipeline.export import DEFAULT_TARGET
 
     return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-{EXPORTER}"
 
@@ -179,7 +179,7 @@ def export_random(
 
     from anas_zoo.exporting import Target, export_onnx
     from anas_zoo.nets import Supernet, calibrate_bn
-    from anas_zoo.pipeline.exporting import DEFAULT_TARGET
+    from anas_zoo.pipeline.export import DEFAULT_TARGET
 
     folder = export_folder(space, num_classes, work)
     files = [folder / f"{arch.id}.onnx" for arch in archs]

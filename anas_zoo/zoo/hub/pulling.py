@@ -112,7 +112,7 @@ class Pulled:
         return asdict(self) | {"folder": str(self.folder)}
 
 
-def pull(source: str | Path, out: Path) -> Pulled:
+def pull(source: str | Path, out: str | Path) -> Pulled:
     """Copy the entry at ``source`` to the new folder ``out``.
 
     Every file is compared with the manifest's SHA-256 before ``out`` appears. Files that are in the Hub's
@@ -127,6 +127,7 @@ def pull(source: str | Path, out: Path) -> Pulled:
     :class:`HubError` for what the Hub refuses, :class:`OutputError` when
     ``out`` is taken. ``out`` is then left as it was.
     """
+    out = Path(out)
     refuse_occupied(out)
     record: dict[str, Any] = {"format": 1, "source": str(source)}
     if is_address(str(source)):
