@@ -1,5 +1,8 @@
 """anas-zoo: train one supernet, search it for any budget, publish small verified models.
 
+Each stage is one function, of the name and the options of its command; see docs/python.md. Errors are
+:class:`anas_zoo.core.errors.AnasError`, messages go to the logger ``anas_zoo``.
+
 Importing this package loads no torch: what is heavy is imported when it is first used. The models are
 also timm's as soon as both packages are imported, in either order.
 """
@@ -12,50 +15,46 @@ from typing import TYPE_CHECKING, Any
 from anas_zoo import _timm_hook
 
 if TYPE_CHECKING:
-    from anas_zoo.core.errors import AnasError
+    from anas_zoo.entry import Entry
+    from anas_zoo.pipeline.evaluate import evaluate
+    from anas_zoo.pipeline.export import export
+    from anas_zoo.pipeline.extract import extract
     from anas_zoo.pipeline.finetune import finetune
+    from anas_zoo.pipeline.profile import profile
     from anas_zoo.pipeline.publish import publish
+    from anas_zoo.pipeline.search import search
     from anas_zoo.pipeline.train import train
     from anas_zoo.pipeline.validate import validate
     from anas_zoo.pipeline.verify import verify
-    from anas_zoo.space import Architecture, SearchSpace
-    from anas_zoo.zoo import Classifier, Entry, create_model, list_models, pull
+    from anas_zoo.zoo import Classifier, create_model, list_models, pull
 
     __version__: str
 
-# The public API: stages that are commands too, of the same names and options, and what they work on.
-_HOME = {
-    "AnasError": "anas_zoo.core.errors",
-    "Architecture": "anas_zoo.space",
-    "Classifier": "anas_zoo.zoo",
-    "Entry": "anas_zoo.zoo",
-    "SearchSpace": "anas_zoo.space",
-    "create_model": "anas_zoo.zoo",
-    "finetune": "anas_zoo.pipeline.finetune",
-    "list_models": "anas_zoo.zoo",
-    "publish": "anas_zoo.pipeline.publish",
-    "pull": "anas_zoo.zoo",
-    "train": "anas_zoo.pipeline.train",
-    "validate": "anas_zoo.pipeline.validate",
-    "verify": "anas_zoo.pipeline.verify",
-}
-
 __all__ = [
-    "AnasError",
-    "Architecture",
     "Classifier",
     "Entry",
-    "SearchSpace",
-    "__version__",
     "create_model",
+    "evaluate",
+    "export",
+    "extract",
     "finetune",
     "list_models",
+    "profile",
     "publish",
     "pull",
+    "search",
     "train",
     "validate",
     "verify",
 ]
+
+_HOME = {
+    "Classifier": "anas_zoo.zoo",
+    "Entry": "anas_zoo.entry",
+    "create_model": "anas_zoo.zoo",
+    "list_models": "anas_zoo.zoo",
+    "pull": "anas_zoo.zoo",
+}  # of the others: the stage's module
 
 
 def __getattr__(name: str) -> Any:
@@ -63,8 +62,15 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         value: Any = version("anas-zoo")
-    elif name in _HOME:
-        value = getattr(import_module(_HOME[name]), name)
+    elif name in __all__:
+        from anas_zoo.core.extras import extra_needed
+
+        home = _HOME.get(name, f"anas_zoo.pipeline.{name}")
+        with extra_needed():
+            value = getattr(import_module(home), name)
+        if not isinstance(value, type):
+            value = extra_needed()(value)
+            value.__module__ = __name__  # so it is pickled by this name, and help() shows it
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
@@ -72,7 +78,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)
 
 
 _timm_hook.install()

@@ -29,12 +29,12 @@ from sklearn.datasets import load_sample_image
 from anas_zoo.core.geometry import Mode
 from anas_zoo.core.tables import markdown_table
 from anas_zoo.data import DigitsSource, eval_transform
-from anas_zoo.entry import IMAGENET, Preprocessing
+from anas_zoo.entry import IMAGENET, Entry, Preprocessing
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.profiling.machine import describe_machine
-from anas_zoo.zoo import Entry, entry_folder
+from anas_zoo.zoo import entry_folder
 from anas_zoo.zoo.predict import preprocess
 
 Array = npt.NDArray[Any]

@@ -24,7 +24,7 @@ from anas_zoo.core.progress import track
 from anas_zoo.core.tables import markdown_table
 from anas_zoo.data import ImagesAt, balanced_choice
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.search import make_problem
+from anas_zoo.pipeline.search_stage import make_problem
 from anas_zoo.searching.problem import draw_inside
 from anas_zoo.space import Architecture
 

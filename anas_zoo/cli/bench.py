@@ -10,8 +10,6 @@ import typer
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
-__all__ = ["bench"]
-
 
 def bench(
     entries: Annotated[list[str], typer.Argument(metavar="ENTRY...", help="Models of the shelf or folders.")],
@@ -19,15 +17,15 @@ def bench(
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measured calls of each file.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the latency of entries on this machine: one image, onnxruntime CPU, calls interleaved."""
-    from anas_zoo import zoo
-    from anas_zoo.cli.entries import find_entry
+    """Measure the latency of entries here and now: one image, onnxruntime CPU, calls interleaved."""
     from anas_zoo.core.errors import EntryError
+    from anas_zoo.entry import Entry
     from anas_zoo.profiling import measure_latency
+    from anas_zoo.zoo.shelf import locate
 
     files: dict[str, Path] = {}
     for text in entries:
-        entry = zoo.Entry.read(find_entry(text))
+        entry = Entry.read(locate(text))
         exported = [name for name in entry.files if name.endswith(".onnx")]
         if not exported:
             raise EntryError(f"{text} has no .onnx file to time; see which have: anas list")

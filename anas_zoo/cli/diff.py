@@ -11,8 +11,6 @@ import typer
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
-__all__ = ["diff"]
-
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="An entry, as for anas show.")],
@@ -20,11 +18,11 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show what differs between two entries: architecture, numbers and files, each with both values."""
-    from anas_zoo.cli.entries import find_entry
-    from anas_zoo.zoo import Entry
+    from anas_zoo.entry import Entry
     from anas_zoo.zoo.catalog import compare, model_of
+    from anas_zoo.zoo.shelf import locate
 
-    first, second = (model_of(Entry.read(find_entry(text))) for text in (a, b))
+    first, second = (model_of(Entry.read(locate(text))) for text in (a, b))
     found = compare(first, second)
     if as_json:
         print_json(

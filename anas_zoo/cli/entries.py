@@ -1,40 +1,11 @@
-"""What several commands need of an entry: its folder and its numbers."""
+"""The numbers of an entry that several commands show."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.catalog import CatalogModel
-
-__all__ = ["find_entry", "summary"]
-
-
-def find_entry(text: str) -> Path:
-    """The folder that ``text`` names, as :func:`anas_zoo.zoo.shelf.resolve` reads it for Python too.
-
-    Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is said on stderr.
-    An entry of the Hub (hf://org/name) is downloaded into the Hub's cache first and checked there.
-
-    Raises :class:`NotOnShelfError` for an unknown name, with the nearest known one, and
-    :class:`EntryError` for an entry that cannot be downloaded or was altered.
-    """
-    from anas_zoo.core.errors import NotOnShelfError
-    from anas_zoo.core.hints import Call
-    from anas_zoo.core.progress import note
-    from anas_zoo.zoo.shelf import locate, resolve
-
-    if Path(text).is_file():
-        raise NotOnShelfError(
-            f"{text} is a file; give an entry's folder, or a name on the shelf: ", Call("list")
-        )
-    found = resolve(text)
-    if not isinstance(found, Path):
-        return locate(text)
-    if found.name not in text:  # neither its name nor a path that ends in it
-        note(f"  {text} is the architecture of {found.name}")
-    return found
 
 
 def summary(model: CatalogModel) -> dict[str, Any]:

@@ -12,8 +12,6 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 if TYPE_CHECKING:
     from anas_zoo.pipeline.evaluate import Evaluated
 
-__all__ = ["evaluate"]
-
 
 def evaluate(
     entry: EntryArgument,
@@ -54,18 +52,16 @@ def evaluate(
     Classes are matched by name. The draft of a run is measured on the run's test split by default.
     (validate: a draft's exported files against torch; verify: a published entry against its own manifest.)
     """
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.core.progress import Bar
     from anas_zoo.pipeline.evaluate import evaluate as measure
 
     with Bar("load torch"):
         import torch  # noqa: F401
-    modes = {None: (), "both": ("native", "reference")}.get(preprocessing, (preprocessing,))
     found = measure(
-        find_entry(entry),
-        data,
+        entry,
+        data=data,
         split=split,
-        modes=modes,  # type: ignore[arg-type]
+        preprocessing=preprocessing,
         limit=limit,
         runtime=runtime,
         file=file,

@@ -14,9 +14,7 @@ from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
     from anas_zoo.core.errors import AnasError
-    from anas_zoo.pipeline.exporting import Exported
-
-__all__ = ["export"]
+    from anas_zoo.pipeline.export import Exported
 
 
 def export(
@@ -30,7 +28,7 @@ def export(
             "Default: ort-cpu-fp32.",
         ),
     ] = None,
-    form: Annotated[
+    input: Annotated[
         Literal["float32-nchw", "uint8-nhwc"] | None,
         typer.Option(
             "--input",
@@ -65,26 +63,25 @@ def export(
     Each file is compared with torch before it appears. What cannot run on this machine says so. Every target
     is tried; those that fail are listed at the end, the files of the others stay.
     """
-    from anas_zoo.cli.entries import find_entry
-    from anas_zoo.pipeline.exporting import DEFAULT_TARGET, export_targets
+    from anas_zoo.exporting import DEFAULT_TARGET
+    from anas_zoo.pipeline.export import export as write
 
-    folder = find_entry(entry)
-    files, failed = export_targets(
-        folder,
-        target or [DEFAULT_TARGET],
-        form=form,
+    made = write(
+        entry,
+        target=target or DEFAULT_TARGET,
+        input=input,
         data=data,
         out=out,
         require_speedup=require_speedup,
     )
     if as_json:
-        print_json({str(file.path): file.info.model_dump(mode="json") for file in files})
+        print_json(made.to_dict())
     else:
-        _print_files(files)
-        if files and out is None:
-            print_lines(f"  next: anas validate {quoted(folder)}")
-    if failed:
-        _fail(failed, len(files))
+        _print_files(made.files)
+        if made.files and out is None:
+            print_lines(f"  next: anas validate {quoted(made.files[0].path.parent)}")
+    if made.failed:
+        _fail(made.failed, len(made.files))
 
 
 def _fail(failed: Mapping[str, AnasError], written: int) -> NoReturn:

@@ -11,11 +11,9 @@ from anas_zoo.cli.options import RunArgument, RunDataOption
 from anas_zoo.cli.output import print_lines
 from anas_zoo.core.text import quoted
 
-__all__ = ["extract"]
-
 
 def extract(
-    run_folder: RunArgument,
+    run: RunArgument,
     max_mflops: Annotated[
         list[float] | None,
         typer.Option(
@@ -41,26 +39,10 @@ def extract(
     data: RunDataOption = None,
 ) -> None:
     """Extract subnets of a search, calibrate, profile, and test them once on the test split."""
-    from anas_zoo.core.errors import SearchError
-    from anas_zoo.pipeline import Run
-    from anas_zoo.pipeline.extract import evaluations_of, extract_more, extract_stage, find_architecture
-    from anas_zoo.searching import best_under, pick_subnets
+    from anas_zoo.pipeline.extract import extract as take_out
 
-    if arch and max_mflops:
-        raise SearchError("--arch and --max-mflops name architectures in two ways; give one of them")
-    run = Run.open(run_folder, data)
-    if arch:
-        folder = search or run.search_folder
-        names = extract_more(run, [find_architecture(text, folder, run.space, run_folder) for text in arch])
-    elif max_mflops:
-        evaluations = evaluations_of(run, search)
-        best = {best_under(evaluations, round(limit * 1e6)) for limit in max_mflops}
-        names = extract_stage(run, chosen=sorted(best, key=lambda item: item.macs), search=search)
-    else:
-        chosen = pick_subnets(evaluations_of(run, search), run.recipe.search.subnets)
-        names = extract_stage(run, chosen=chosen, search=search)
-    folders = [run.drafts_folder / name for name in names]
+    drafts = take_out(run, max_mflops=max_mflops, arch=arch, search=search, data=data).drafts
     print_lines(
-        *(f"extracted {folder}" for folder in folders),
-        f"  next, with each: anas export {quoted(folders[0])}; then anas validate, anas publish --to DIR",
+        *(f"extracted {draft}" for draft in drafts),
+        f"  next, with each: anas export {quoted(drafts[0])}; then anas validate, anas publish --to DIR",
     )

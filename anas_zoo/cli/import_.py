@@ -11,8 +11,6 @@ from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 from anas_zoo.core.text import quoted
 
-__all__ = ["import_"]
-
 
 def import_(
     kind: Annotated[Literal["authors"], typer.Argument(help="Kind of checkpoint.")],
@@ -65,26 +63,17 @@ def import_(
     The entries carry the licence of the authors' weights, CC-BY-NC-4.0. Accuracy is measured where the images
     lie in folders named by class, as WordNet ids or as ImageNet's descriptions; see docs/authors.md.
     """
-    from anas_zoo.core.errors import SearchError
-    from anas_zoo.pipeline.extract import find_architecture
     from anas_zoo.pipeline.import_authors import import_authors
-    from anas_zoo.space import SearchSpace
 
-    space = SearchSpace.load("attentive_nas")
-    searched = []
-    for text in arch or ():
-        if search is None and not text.endswith(".json"):
-            raise SearchError(f"--arch {text}: give --search DIR, the folder of the search that evaluated it")
-        folder = search or Path()
-        searched.append(find_architecture(text, folder, space))
     imported = import_authors(
         checkpoint,
-        data,
-        out,
-        models=model,
-        searched=searched,
-        max_images=calibration_images,
-        max_evaluated=evaluation_images,
+        data=data,
+        out=out,
+        model=model,
+        arch=arch,
+        search=search,
+        calibration_images=calibration_images,
+        evaluation_images=evaluation_images,
         preprocessing=preprocessing,
     )
     if as_json:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from anas_zoo.profiling.latency_model import LatencyModel
     from anas_zoo.profiling.latency_trust import ErrorReport
 
-__all__ = ["latency"]
 
 HELP = "Models of the latency on this machine: fit, check, predict."
 
@@ -149,17 +148,17 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict the latency of entries or architectures; nothing is measured."""
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.core.schema import read_json
+    from anas_zoo.entry import Entry
     from anas_zoo.profiling.latency_model import LatencyModel
     from anas_zoo.space import Architecture
-    from anas_zoo.zoo import Entry
+    from anas_zoo.zoo.shelf import locate
 
     model = LatencyModel.load(file)
     archs = [
         Architecture.from_dict(read_json(Path(text)))
         if text.endswith(".json")
-        else Entry.read(find_entry(text)).config.arch
+        else Entry.read(locate(text)).config.arch
         for text in what
     ]
     for arch in archs:

@@ -10,8 +10,6 @@ import typer
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_table
 
-__all__ = ["predict"]
-
 
 def predict(
     entry: EntryArgument,
@@ -20,11 +18,10 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Classify image files with an entry's exported model, in onnxruntime."""
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.core.progress import track
     from anas_zoo.zoo import Classifier
 
-    classifier = Classifier(find_entry(entry))
+    classifier = Classifier(entry)
     # All before the first is printed: an unreadable image means no result, not half of one.
     results = [classifier.predict([path], top_k=top)[0] for path in track(images, "classifying")]
     if as_json:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from anas_zoo.searching.predictor_fit import PredictionQuality
     from anas_zoo.space import AccuracyPredictor
 
-__all__ = ["predictor"]
 
 SAMPLED = 2000  # random architectures that describe what a predictor says
 ARCHIVE_HELP = "An evaluations.jsonl, or the folder of a search or of a run."
@@ -56,8 +55,8 @@ def fit(
     The numbers reported are of architectures that the model had not seen; the file is the same model,
     fitted on all of them afterwards.
     """
-    from anas_zoo.cli.archives import find_archive
     from anas_zoo.core.files import sha256_file
+    from anas_zoo.pipeline.search_folder import find_archive
     from anas_zoo.searching.predictor_file import read_measured, write_predictor
     from anas_zoo.searching.predictor_fit import fit_predictor
 
@@ -112,8 +111,8 @@ def check(
 
     Architectures that it was fitted on are counted apart, where its file says which they are.
     """
-    from anas_zoo.cli.archives import find_archive
     from anas_zoo.cli.groups import UsageError
+    from anas_zoo.pipeline.search_folder import find_archive
     from anas_zoo.searching.predictor_file import check_predictor, read_measured
     from anas_zoo.space import AccuracyPredictor, SearchSpace
 

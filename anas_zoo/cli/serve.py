@@ -12,8 +12,6 @@ import typer
 
 from anas_zoo.cli.options import EntryArgument
 
-__all__ = ["serve"]
-
 
 def _open_browser(url: str) -> None:
     """Open the page where there is a desktop; without one, a text browser would take the terminal."""
@@ -34,12 +32,12 @@ def serve(
 
     The first time, npm fetches onnxruntime-web (about 35 MB) into the cache; a line says so beforehand.
     """
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.cli.output import print_lines
     from anas_zoo.core.progress import note
     from anas_zoo.zoo.serving import page_server, page_url, write_site
+    from anas_zoo.zoo.shelf import locate
 
-    folder = find_entry(entry)
+    folder = locate(entry)
     with tempfile.TemporaryDirectory(prefix="anas-serve-") as site:
         write_site(Path(site), {"entry": folder})
         with page_server(Path(site), port=port) as server:

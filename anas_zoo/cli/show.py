@@ -9,18 +9,17 @@ from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_tabl
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
-    from anas_zoo.zoo import Entry, EntryReport
-
-__all__ = ["show"]
+    from anas_zoo.entry import Entry, EntryReport
 
 
 def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Show an entry: its architecture, what was measured, its files, and how to load it."""
-    from anas_zoo.cli.entries import find_entry, summary
-    from anas_zoo.zoo import Entry
+    from anas_zoo.cli.entries import summary
+    from anas_zoo.entry import Entry
     from anas_zoo.zoo.catalog import model_of
+    from anas_zoo.zoo.shelf import locate
 
-    found = Entry.read(find_entry(entry))
+    found = Entry.read(locate(entry))
     facts = summary(model_of(found))
     sizes = {name: (found.folder / name).stat().st_size for name in found.files}
     loading = _loading_lines(entry, found)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from anas_zoo.cli.options import EntryArgument, JsonOption, RunDataOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
-__all__ = ["validate"]
-
 
 def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOption = False) -> None:
     """Check a draft's exported files against torch: structure, logits and agreement.
@@ -16,10 +14,9 @@ def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOpti
     move the logits, in percent of their standard deviation.
     (verify: a published entry against its own manifest; evaluate: accuracy on labelled images.)
     """
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.pipeline.validate import validate as run
 
-    reports = run(find_entry(entry), data=data)
+    reports = run(entry, data=data)
     if as_json:
         print_json({name: report.to_dict() for name, report in reports.items()})
         return

@@ -5,18 +5,16 @@ from __future__ import annotations
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines
 
-__all__ = ["verify"]
-
 
 def verify(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Check a published entry against its own manifest: the hash of every file, and its golden logits.
 
     (validate: a draft's exported files against torch; evaluate: accuracy on labelled images.)
     """
-    from anas_zoo.cli.entries import find_entry
     from anas_zoo.pipeline.verify import verify as run
+    from anas_zoo.zoo.shelf import locate
 
-    folder = find_entry(entry)
+    folder = locate(entry)
     found = run(folder)
     if as_json:
         print_json({"folder": str(folder), **found.to_dict()})

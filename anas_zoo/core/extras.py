@@ -9,8 +9,6 @@ from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import note
 from anas_zoo.core.resources import install_command
 
-__all__ = ["EXTRAS", "MissingPackageError", "missing_package", "skipped_without_extra"]
-
 # Top-level module: the package that has it, and the extra that installs it.
 EXTRAS = {
     "datasets": ("datasets", "hf-datasets"),
@@ -39,6 +37,17 @@ def missing_package(error: BaseException) -> MissingPackageError | None:
         return None
     package, extra = EXTRAS[module]
     return MissingPackageError(f"{package} is not installed; run: {install_command(extra)}")
+
+
+@contextlib.contextmanager
+def extra_needed() -> Iterator[None]:
+    """Raise :class:`MissingPackageError` where the block, or the decorated function, lacks an extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (missing := missing_package(error)) is None:
+            raise
+        raise missing from error
 
 
 @contextlib.contextmanager

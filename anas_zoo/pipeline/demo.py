@@ -14,27 +14,27 @@ from anas_zoo.core.files import write_json
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
+from anas_zoo.entry import Entry
+from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.deploy import (
     publish_drafts,
     table_row,
     time_drafts,
     validate_on_test_images,
 )
-from anas_zoo.pipeline.exporting import DEFAULT_TARGET, export_entry, onnx_name
+from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
-from anas_zoo.pipeline.search import evaluated_on, search_stage
+from anas_zoo.pipeline.search_scoring import evaluated_on
+from anas_zoo.pipeline.search_stage import search_stage
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
 from anas_zoo.training import Processes, pick_device
-from anas_zoo.zoo import Entry
-
-__all__ = ["DemoResult", "demo", "run_demo"]
 
 
 @dataclass(frozen=True)

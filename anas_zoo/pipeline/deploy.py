@@ -6,29 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from anas_zoo.core.errors import AnasError, EntryError, ExportError
 from anas_zoo.core.files import output_folder
-from anas_zoo.core.hints import Call, Option
+from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import track
-from anas_zoo.data import ImagesAt, with_preprocessing
+from anas_zoo.data import ImagesAt
 from anas_zoo.entry import Entry, Parity
-from anas_zoo.exporting import Target, validate_onnx
-from anas_zoo.pipeline.exporting import DEFAULT_TARGET, onnx_name
-from anas_zoo.pipeline.run import run_of_draft
+from anas_zoo.exporting import DEFAULT_TARGET, Target, validate_onnx
+from anas_zoo.pipeline.export import onnx_name
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import load_subnet, publish
-
-__all__ = [
-    "publish_drafts",
-    "table_row",
-    "time_drafts",
-    "validate_draft",
-    "validate_entry",
-    "validate_on_test_images",
-]
 
 
 def validate_draft(
@@ -41,7 +30,7 @@ def validate_draft(
     the weights do, and :class:`ExportError` with each reason for several of them.
     """
     entry = draft if isinstance(draft, Entry) else Entry.read(draft)
-    _refuse_without_files(entry)
+    refuse_without_files(entry)
     subnet, preprocessing = load_subnet(entry), entry.config.anas.preprocessing
     found: dict[str, Parity] = {}
     failed: dict[str, AnasError] = {}
@@ -65,7 +54,8 @@ def validate_draft(
     return found
 
 
-def _refuse_without_files(entry: Entry) -> None:
+def refuse_without_files(entry: Entry) -> None:
+    """Raise :class:`EntryError` for an entry from which nothing was exported yet."""
     if not entry.report.files:
         raise EntryError(f"{entry.folder} has no exported file; run: ", Call("export", entry.folder))
 
@@ -87,31 +77,6 @@ def validate_on_test_images(draft: Path | Entry, test_images: ImagesAt) -> dict[
     resolution = entry.config.arch.resolution
     images = test_images.that_fit(resolution)
     return validate_draft(entry, images(resolution), images.labels)
-
-
-def validate_entry(folder: Path, data: str | None = None) -> dict[str, Parity]:
-    """Validate the files of a run's draft on the test images, those of anything else on its golden ones.
-
-    Images are preprocessed as the entry's config says. A draft gets the parity into its report; a published
-    entry stays as it is. ``data`` says where the images of the draft's run are now.
-
-    Raises as :func:`validate_draft` does, and :class:`EntryError` for ``data`` where there is no run.
-    """
-    entry = Entry.read(folder)
-    _refuse_without_files(entry)
-    run = run_of_draft(folder, data)
-    if run is None and data is not None:
-        raise EntryError(
-            f"{folder} is not a draft of a run and is validated on its golden images; leave out ",
-            Option("data"),
-            ", or measure it on images of your own: ",
-            Call("evaluate", folder, data=data),
-        )
-    if run is not None:
-        source = with_preprocessing(run.source, entry.config.anas.preprocessing)
-        return validate_on_test_images(entry, ImagesAt(source, run.split.test))
-    images = torch.from_numpy(entry.golden.images)
-    return validate_draft(entry, images, None, keep=not entry.is_published)
 
 
 def time_drafts(drafts: Mapping[str, Path], *, threads: int = 1, repeats: int = 100) -> None:

@@ -27,8 +27,7 @@ from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.training import pick_device
 from anas_zoo.zoo import Classifier, load_subnet
 from anas_zoo.zoo.predict import preprocess
-
-__all__ = ["Evaluated", "Runtime", "accuracies_on", "evaluate"]
+from anas_zoo.zoo.shelf import locate
 
 Runtime = Literal["torch", "onnxruntime"]
 Floats = npt.NDArray[np.float32]
@@ -36,6 +35,7 @@ Prepared = npt.NDArray[Any]  # one image as the network takes it
 Indices = npt.NDArray[np.int64]
 
 BATCH = 64
+BOTH: tuple[Mode, ...] = ("native", "reference")
 MAX_UNREADABLE = 10  # images that may be left out
 MANY_CLASSES = 5  # top-5 says something from more of them on
 
@@ -67,34 +67,38 @@ class Evaluated:
 
 
 def evaluate(
-    folder: Path,
-    data: str | None = None,
+    entry: str | Path | Entry,
     *,
+    data: str | None = None,
     split: str | None = None,
-    modes: Sequence[Mode] = (),
+    preprocessing: Mode | Literal["both"] | None = None,
     limit: int | None = None,
     runtime: Runtime = "torch",
     file: str | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     keep: bool = False,
 ) -> Evaluated:
-    """Measure an entry or a draft on labelled images.
+    """Measure the accuracy of an entry on labelled images: top-1, and top-5 of more than 5 classes.
+
+    Classes are matched by name. An image that cannot be read is left out and reported.
 
     Args:
-        folder: of the entry.
-        data: name of a source of images; the draft of a run has the run's by default.
-        split: the part of them; default is the test part, or all images where there is none.
-        modes: of preprocessing; default is the one of its config.
+        entry: a model of the shelf, the folder of a draft or an entry, or ``hf://org/name``.
+        data: a source of images (see :func:`anas_zoo.data.open_source`); by default those of a draft's run.
+        split: ``test``, ``train`` or ``all``, and ``search`` for the draft of a run; by default the test
+            part, or all images where there is none.
+        preprocessing: ``native``, ``reference`` or ``both``; by default the mode that the entry records.
         limit: that many images at most, balanced over the classes.
-        runtime: torch and the weights, or onnxruntime, numpy and Pillow with an exported file.
-        file: which one of the exported files; default is model.onnx.
-        device: of torch.
-        keep: note the result in the report of a draft.
+        runtime: ``torch`` runs the weights; ``onnxruntime`` an exported file, prepared with numpy and Pillow.
+        file: which one of the exported files; by default model.onnx.
+        device: of torch: ``auto``, ``cpu`` or ``cuda``.
+        keep: note the result in the report, and so in the card, of a draft.
 
-    An image that cannot be read is left out and said. Raises :class:`DataError` for more than
-    ``MAX_UNREADABLE`` of them and for images that do not fit the entry, :class:`EntryError` for an entry that
-    cannot be measured or whose report is fixed, :class:`NoWeightsError` for one without its weights.
+    Raises :class:`DataError` for images that do not fit the entry and for more than ten that cannot be read,
+    :class:`EntryError` for an entry that cannot be measured or whose report is fixed,
+    :class:`NoWeightsError` for one without its weights.
     """
+    folder = locate(entry)
     entry = Entry.read(folder)
     if keep:
         _refuse_fixed(entry, runtime)
@@ -111,16 +115,17 @@ def evaluate(
         source = open_source(str(data))
         source = source if run is None else run.numbered(source)
     network = _network(entry, runtime, file, device)
-    if network.raw and any(mode != entry.config.anas.preprocessing.mode for mode in modes):
+    recorded = entry.config.anas.preprocessing
+    modes: tuple[Mode, ...] = BOTH if preprocessing == "both" else (preprocessing or recorded.mode,)
+    if network.raw and modes != (recorded.mode,):
         raise EntryError(
             f"{network.name} prepares its images itself, in the mode of the entry; leave out ",
             Option("preprocessing"),
         )
     classes = classes_in(source, entry)
     split, chosen = choose_images(source, run, split, limit)
-    recorded = entry.config.anas.preprocessing
     accuracies = []
-    for mode in modes or (recorded.mode,):
+    for mode in modes:
         accuracy, unreadable = _measured(entry, network, source, classes, split, chosen, mode, runtime)
         accuracies.append(accuracy)
         note_unreadable(list(unreadable.values()), len(chosen), "images")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from anas_zoo.core.errors import OutputError, SearchError
@@ -11,28 +12,72 @@ from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import track
 from anas_zoo.core.schema import read_json
 from anas_zoo.core.text import quoted
+from anas_zoo.entry import Entry
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.search import make_evaluator
 from anas_zoo.pipeline.search_folder import finished_search, recorded_search
+from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.tested_draft import write_tested_draft
-from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
+from anas_zoo.searching import Evaluation, best_under, pick_subnets, read_evaluations
 from anas_zoo.searching.archive import FRONT
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.zoo import Entry
-
-__all__ = ["evaluations_of", "extract_more", "extract_stage", "find_architecture"]
 
 SHORTEST_ID = 4
 ORDER = "order.json"
 
 
-def evaluations_of(run: Run, search: Path | None = None) -> list[Evaluation]:
-    """What a search of the run's space found, by default the run's own.
+@dataclass(frozen=True)
+class Extracted:
+    """What :func:`extract` made.
 
-    Raises :class:`SearchError` when it is not finished, or of another space.
+    Attributes:
+        drafts: folders of the drafts, which :func:`anas_zoo.export` takes next.
     """
-    return _found(search or run.search_folder, run.space, run.folder, search)
+
+    drafts: tuple[Path, ...]
+
+
+def extract(
+    run: str | Path,
+    *,
+    max_mflops: float | Sequence[float] | None = None,
+    arch: str | Sequence[str] | None = None,
+    search: str | Path | None = None,
+    data: str | None = None,
+) -> Extracted:
+    """Extract subnets of a search, calibrate, profile, and test them once on the test split.
+
+    Args:
+        run: the folder of a run with a finished search.
+        max_mflops: million multiply-adds; the most accurate subnet within each is extracted. Without it and
+            ``arch``, subnets spread over the front, from small to large.
+        arch: architectures that the search evaluated, each by the beginning of its id, or a ``.json`` file of
+            one; they join what was extracted before.
+        search: the folder of the search to extract from; by default ``RUN/search``.
+        data: where the run's images are now, if they moved; the run remembers it.
+
+    Raises :class:`SearchError` when the search is not finished, is of another space, or has no such
+    architecture; :class:`OutputError` for what was extracted before.
+    """
+    if arch and max_mflops:
+        raise SearchError(
+            Option("arch"), " and ", Option("max_mflops"), " name architectures in two ways; give one of them"
+        )
+    folder = None if search is None else Path(search)
+    opened = Run.open(Path(run), data)
+    if arch:
+        texts, where = [arch] if isinstance(arch, str) else arch, folder or opened.search_folder
+        names = extract_more(opened, [find_architecture(text, where, opened.space, run) for text in texts])
+    else:
+        found = _found(folder or opened.search_folder, opened.space, opened.folder, folder)
+        if max_mflops:
+            limits = [max_mflops] if isinstance(max_mflops, (int, float)) else max_mflops
+            best = {best_under(found, round(limit * 1e6)) for limit in limits}
+            chosen = sorted(best, key=lambda item: item.macs)
+        else:
+            chosen = pick_subnets(found, opened.recipe.search.subnets)
+        names = extract_stage(opened, chosen=chosen, search=folder)
+    return Extracted(tuple(opened.drafts_folder / name for name in names))
 
 
 def _found(search: Path, space: SearchSpace, run: Path | str, out: Path | None) -> list[Evaluation]:
@@ -57,7 +102,8 @@ def extract_stage(
     """
     run.use_threads()
     if chosen is None:
-        chosen = pick_subnets(evaluations_of(run), run.recipe.search.subnets)
+        found = _found(run.search_folder, run.space, run.folder, None)
+        chosen = pick_subnets(found, run.recipe.search.subnets)
     _refuse_extracted(run, chosen, search)
     names = run.entry_names(len(chosen))
     evaluator = make_evaluator(run)
@@ -105,7 +151,9 @@ def extract_more(run: Run, archs: Sequence[Architecture]) -> list[str]:
     return list(named)
 
 
-def find_architecture(text: str, search: Path, space: SearchSpace, run: Path | None = None) -> Architecture:
+def find_architecture(
+    text: str, search: Path, space: SearchSpace, run: str | Path | None = None
+) -> Architecture:
     """The architecture that ``text`` names: a JSON file, or the beginning of an evaluated one's id.
 
     Args:

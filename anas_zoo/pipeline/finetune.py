@@ -15,10 +15,11 @@ from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes, wri
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, silence, stage
 from anas_zoo.core.text import quoted
+from anas_zoo.entry import Entry
 from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.nets.blocks import init_weights
 from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
-from anas_zoo.pipeline.exporting import export_entry
+from anas_zoo.pipeline.export import export_entry
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Settings
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
@@ -26,10 +27,8 @@ from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.training import Processes, Trainer, join_processes
 from anas_zoo.training.step import FixedStep
-from anas_zoo.zoo import Entry, load_subnet
+from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
-
-__all__ = ["Finetuned", "finetune", "finetune_stage", "with_new_classifier"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Finetuned:
 
 
 def finetune(
-    entry: str | Path,
+    entry: str | Path | Entry,
     out: str | Path,
     *,
     data: str | None = None,
@@ -100,7 +99,7 @@ def finetune(
     :class:`EntryError` for an entry that cannot be had, :class:`TrainingError`, and the errors of the export.
     """
     out = Path(out)
-    again = Call("finetune", entry, out=out, resume=True)
+    again = Call("finetune", entry.folder if isinstance(entry, Entry) else entry, out=out, resume=True)
     with resumable_run(out, again, "subnets"), join_processes(device) as processes:
         folder = locate(entry)
         if not processes.first:

@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from anas_zoo.core.errors import DataError, EntryError, nearest
+from anas_zoo.core.errors import DataError, EntryError, SearchError, nearest
 from anas_zoo.core.files import atomic_write, output_folder, refuse_occupied, sha256_file
 from anas_zoo.core.geometry import Mode
+from anas_zoo.core.hints import Option
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import ImageSource, eval_tensor, open_source, with_preprocessing
 from anas_zoo.data.unreadable import readable
@@ -20,17 +21,17 @@ from anas_zoo.entry.licence import AUTHORS_LICENCE, AUTHORS_SOURCE
 from anas_zoo.nets import KeyCoverage, Supernet, calibrate_bn, read_authors_checkpoint
 from anas_zoo.pipeline.authors_labels import ImageRoles, class_names, image_roles
 from anas_zoo.pipeline.evaluate import accuracies_on
-from anas_zoo.pipeline.exporting import export_entry
+from anas_zoo.pipeline.export import export_entry
+from anas_zoo.pipeline.extract import find_architecture
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
 from anas_zoo.profiling import profile_flops
-from anas_zoo.space import Architecture
+from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo import build_config, model_card, write_draft
 from anas_zoo.zoo.config_only import load_published
 
-__all__ = ["Imported", "import_authors"]
-
 CALIBRATION_BATCH = 64  # keeps seven networks at up to 288×288 within a few GB
-PREFIX = "attentive_nas_"
+SPACE = "attentive_nas"
+PREFIX = f"{SPACE}_"
 DEFAULT_MODELS = tuple(f"{PREFIX}a{i}" for i in range(7))
 
 
@@ -64,36 +65,41 @@ class Imported:
 
 
 def import_authors(
-    checkpoint: Path,
-    images: str | Path,
-    out: Path,
+    checkpoint: str | Path,
     *,
-    models: Sequence[str] | None = None,
-    searched: Sequence[Architecture] = (),
-    max_images: int = 2048,
-    max_evaluated: int = 1000,
+    data: str | Path,
+    out: str | Path,
+    model: Sequence[str] | None = None,
+    arch: Sequence[str] | None = None,
+    search: str | Path | None = None,
+    calibration_images: int = 2048,
+    evaluation_images: int = 1000,
     preprocessing: Mode = "native",
 ) -> Imported:
     """Extract, calibrate, profile, export, validate and evaluate architectures from a checkpoint.
 
     Args:
         checkpoint: the AttentiveNAS or AlphaNet authors' file; none of its code is run.
-        images: a folder of images, with or without class folders. Training images calibrate batch norm; its
+        data: a folder of images, with or without class folders. Training images calibrate batch norm; its
             test part, or without one every fifth image, measures accuracy where its classes are known.
         out: the new folder; one entry per model appears in it, all of them or none.
-        models: names of published models; default is a0 to a6, or none beside ``searched`` ones.
-        searched: other architectures of the space, called attentive_nas_ID.
-        max_images: how many images to calibrate on at most, balanced over the classes.
-        max_evaluated: how many images to measure accuracy on at most, in both modes; 0 for none.
+        model: names of published models; by default a0 to a6, or none beside ``arch``.
+        arch: other architectures of the space, called attentive_nas_ID: each by the beginning of an id that
+            ``search`` evaluated, or by its ``.json`` file.
+        search: the folder of the search that evaluated them.
+        calibration_images: how many images to calibrate on at most, balanced over the classes.
+        evaluation_images: how many images to measure accuracy on at most, in both modes; 0 for none.
         preprocessing: the mode that the networks are calibrated in and the entries record.
 
     Without labels the entries carry no accuracy, and publishing refuses them until it was measured.
     Raises :class:`CheckpointError`, :class:`DataError`, :class:`EntryError` for an unknown name, and
     :class:`OutputError` when ``out`` is taken.
     """
+    searched = _searched(arch or (), None if search is None else Path(search))
+    checkpoint, out = Path(checkpoint), Path(out)
     refuse_occupied(out)
     archs = {model.name: Architecture.from_dict(model.arch) for model in load_published().models}
-    names = list(models or (() if searched else DEFAULT_MODELS))
+    names = list(model or (() if searched else DEFAULT_MODELS))
     for name in names:
         if name not in archs:
             hint = nearest(name, archs)
@@ -101,14 +107,17 @@ def import_authors(
     found = {f"{PREFIX}{arch.id}": arch for arch in searched}
     archs |= found
     names += found
-    source = open_source(images)
+    source = open_source(data)
     source = with_preprocessing(source, source.preprocessing.in_mode(preprocessing))
     supernet, coverage = read_authors_checkpoint(checkpoint)
     note(coverage.describe())
     digest = sha256_file(checkpoint)
     labels = class_names(source, supernet.num_classes)
     roles = image_roles(
-        source, labelled=labels is not None, max_calibration=max_images, max_evaluation=max_evaluated
+        source,
+        labelled=labels is not None,
+        max_calibration=calibration_images,
+        max_evaluation=evaluation_images,
     )
     if not roles.calibration:
         raise DataError(f"all images of {source.name} are for testing; give training images")
@@ -117,7 +126,7 @@ def import_authors(
         calibration=readable(source, roles.calibration, "calibration images"),
         evaluation=readable(source, roles.evaluation, "images to measure accuracy on"),
     )
-    note(f"calibrating on {len(roles.calibration)} images of {images}, {_evaluating(roles, labels)}")
+    note(f"calibrating on {len(roles.calibration)} images of {data}, {_evaluating(roles, labels)}")
     accuracies = {}
     with output_folder(out) as staging, Bar("import", total=len(names)) as bar:
         for name in names:
@@ -128,6 +137,16 @@ def import_authors(
             _finish(folder)
             bar.advance()
     return Imported(tuple(out / name for name in names), coverage, len(roles.calibration), accuracies)
+
+
+def _searched(texts: Sequence[str], search: Path | None) -> list[Architecture]:
+    space = SearchSpace.load(SPACE)
+    for text in texts:
+        if search is None and not text.endswith(".json"):
+            raise SearchError(
+                Option("arch", text), ": give ", Option("search", "DIR"), ", the search that evaluated it"
+            )
+    return [find_architecture(text, search or Path(), space) for text in texts]
 
 
 def _evaluating(roles: ImageRoles, labels: Sequence[str] | None) -> str:

@@ -12,10 +12,8 @@ from anas_zoo.core.errors import DataError, nearest
 from anas_zoo.core.hints import Option
 from anas_zoo.data import ImageSource, balanced_choice
 from anas_zoo.data.chosen_images import SCORING
+from anas_zoo.entry import Entry
 from anas_zoo.pipeline.run_folder import RunFolder
-from anas_zoo.zoo import Entry
-
-__all__ = ["choose_images", "classes_in"]
 
 Indices = npt.NDArray[np.int64]
 

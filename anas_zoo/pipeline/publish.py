@@ -9,11 +9,10 @@ from typing import Any
 from anas_zoo import zoo
 from anas_zoo.core.errors import OutputError
 from anas_zoo.core.hints import Option
+from anas_zoo.entry import Entry
 from anas_zoo.zoo.hub import HubAddress, HubCommit, is_address
 from anas_zoo.zoo.publishing import Plan
 from anas_zoo.zoo.shelf import locate
-
-__all__ = ["Publication", "publish"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Publication:
 
 
 def publish(
-    entry: str | Path,
+    entry: str | Path | Entry,
     to: str | Path,
     *,
     licence: str | None = None,

@@ -2,461 +2,253 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
-
-from anas_zoo.core.errors import SearchError
-from anas_zoo.core.extras import skipped_without_extra
-from anas_zoo.core.files import canonical_json, sha256_bytes, sha256_file, write_json
-from anas_zoo.core.hints import Call, Option, Part
-from anas_zoo.core.progress import warn
-from anas_zoo.core.schema import parse
-from anas_zoo.core.stopping import resumable
-from anas_zoo.core.text import printable
+from anas_zoo.core.errors import SearchError, nearest
+from anas_zoo.core.hints import Call, Option
+from anas_zoo.core.progress import silence
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.search_folder import begin_search, recorded_budgets, recorded_search
-from anas_zoo.pipeline.search_latency import LATENCY_HERE, SearchLatency, latency_of_search
-from anas_zoo.pipeline.search_processes import evaluate_together
-from anas_zoo.pipeline.search_view import SearchView, draw_picture, write_page
-from anas_zoo.pipeline.train import HERE
-from anas_zoo.searching import (
-    Archive,
-    Budget,
-    Evaluation,
-    Evaluator,
-    Limits,
-    PredictorEvaluator,
-    Problem,
-    Range,
-    SearchRecipe,
-    SearchResult,
-    SubnetEvaluator,
-    check_limits,
-    make_algorithm,
-    run_search,
-)
-from anas_zoo.searching.archive import EVALUATIONS, FRONT
-from anas_zoo.searching.front import Answer, Baseline, answers_of
-from anas_zoo.searching.objectives import OBJECTIVES
-from anas_zoo.searching.runner import records_of
-from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
-from anas_zoo.training import Processes
-from anas_zoo.zoo.config_only import load_published
+from anas_zoo.pipeline.search_folder import BEGUN_WITH, recorded_search
+from anas_zoo.pipeline.search_stage import SearchOutcome, search_stage, search_with_predictor
+from anas_zoo.searching import Limits, SearchRecipe
+from anas_zoo.searching.objectives import COSTS, OBJECTIVES
+from anas_zoo.searching.recipe import AlgorithmName
+from anas_zoo.space import SearchSpace
+from anas_zoo.training import join_processes
 
-__all__ = [
-    "SearchOutcome",
-    "evaluated_on",
-    "make_evaluator",
-    "make_problem",
-    "search_stage",
-    "search_with_predictor",
-]
-
-SEARCH = 2  # tells the uses of a run's seed apart
+T = TypeVar("T")
+_Asked: TypeAlias = "Mapping[str, tuple[float | None, list[float]]]"  # least and most, in the shown unit
+KEPT = ("evaluations", "images_forwarded", "images")  # of a search that resumes, where not given anew
+PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}  # defaults where nothing is measured
+FILES = {"latency": "latency model", "predictor": "predictor"}
 
 
-@dataclass(frozen=True)
-class SearchOutcome:
-    """What a search found.
-
-    Attributes:
-        folder: where it lies.
-        objectives: what its front weighs.
-        front: from small to large.
-        answers: the best under each asked budget.
-        baselines: published models of the space, scored alike.
-        result: every evaluation.
-        extract: what extracts the architecture of an id.
-        latency: what its latencies are, where it works with a model of them.
-    """
-
-    folder: Path
-    objectives: tuple[str, ...]
-    front: list[Evaluation]
-    answers: list[Answer]
-    baselines: list[Baseline]
-    result: SearchResult
-    extract: Callable[[str], Call]
-    latency: SearchLatency | None = None
-
-
-@dataclass(frozen=True)
-class _Scoring:
-    """What scores architectures: the evaluator, its identity as plain data, and the same in words."""
-
-    evaluator: Evaluator
-    identity: dict[str, Any]
-    words: str
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A search that is about to run, by a supernet or by a predictor.
-
-    Attributes:
-        title: of its picture.
-        again: what resumes it.
-        extract: what extracts the architecture of an id.
-        scoring: makes what scores architectures.
-    """
-
-    title: str
-    space: SearchSpace
-    num_classes: int
-    recipe: SearchRecipe
-    seed: int
-    out: Path
-    resume: bool
-    budgets: Sequence[tuple[str, float]]
-    predictor: Path | None
-    again: Call
-    extract: Callable[[str], Call]
-    scoring: Callable[[], _Scoring]
-
-
-def search_stage(
-    run: Run,
+def search(
+    run: str | Path | None = None,
     *,
-    recipe: SearchRecipe | None = None,
+    space: str | Path | None = None,
+    predictor: str | Path | None = None,
+    objective: str | Sequence[str] | None = None,
+    num_classes: int | None = None,
+    data: str | None = None,
     seed: int | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     resume: bool = False,
-    budgets: Sequence[tuple[str, float]] = (),
-    predictor: Path | None = None,
-    workers: Processes = HERE,
+    device: str = "auto",
+    algorithm: AlgorithmName | None = None,
+    min_mflops: float | None = None,
+    max_mflops: float | Sequence[float] | None = None,
+    min_mparams: float | None = None,
+    max_mparams: float | Sequence[float] | None = None,
+    min_size_mb: float | None = None,
+    max_size_mb: float | Sequence[float] | None = None,
+    min_latency_ms: float | None = None,
+    max_latency_ms: float | Sequence[float] | None = None,
+    min_top1_pct: float | None = None,
+    resolution: int | Sequence[int] | None = None,
+    latency: str | Path | None = None,
+    evaluations: int | None = None,
+    images_forwarded: int | None = None,
+    images: int | None = None,
 ) -> SearchOutcome | None:
-    """Search a run's supernet into ``out`` (default ``RUN/search``).
+    """Search the best subnets for any budget, by a run's supernet on the search split or by a predictor.
 
-    Every process of ``workers`` calls this; the first one searches and writes, the others evaluate for it and
-    return None. With a ``predictor`` its prediction replaces the supernet's accuracy.
+    Give ``run``, or ``space`` and ``predictor``. What is not given is as the run's recipe says; of a search
+    that resumes, as it was begun with. Started by torchrun, every process calls this; the first one searches
+    and writes, the others evaluate for it and return None.
 
     Args:
-        run: with a trained supernet.
-        recipe: of the search; default is the run's.
-        seed: default is the run's.
-        out: the search's folder.
-        resume: resume the search that is in it, if any.
-        budgets: (cost, limit) of which the best are wanted; of a search that is resumed by default as before.
-        predictor: an ONNX file.
-        workers: the processes that evaluate.
+        run: the folder of a run with a trained supernet.
+        space: a search space's name or YAML file, to search without weights or images.
+        predictor: an ONNX file; its prediction takes the place of the supernet's accuracy.
+        objective: what the front weighs top-1 against, one or several of ``macs`` (the default), ``params``,
+            ``size_bytes`` and ``latency_ms``.
+        num_classes: of the classifier, with ``space``; by default 1000.
+        data: where the run's images are now, if they moved; the run remembers it.
+        seed: every random choice follows from it.
+        out: the search's folder; by default ``RUN/search`` or ``SPACE_search``.
+        resume: resume the search that is in the folder, if any.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        algorithm: ``surrogate`` (the default), ``evolution``, ``nsga2`` (the default with ``predictor``) or
+            ``random``.
+        min_mflops: least million multiply-adds.
+        max_mflops: most million multiply-adds; of several, the best subnet under each is an answer. So it is
+            with the other limits.
+        min_mparams: least million parameters.
+        max_mparams: most million parameters.
+        min_size_mb: least megabytes of the float32 weights.
+        max_size_mb: most megabytes of the float32 weights.
+        min_latency_ms: least predicted milliseconds; needs ``latency``.
+        max_latency_ms: most predicted milliseconds; needs ``latency``.
+        min_top1_pct: least top-1 in percent.
+        resolution: only these sides of the input, in pixels.
+        latency: a latency model's file, where latency is an objective or limited.
+        evaluations: subnets to score at most; by default 512, with ``predictor`` 10000.
+        images_forwarded: images to pass through subnets at most, those of calibrations included.
+        images: images of the search split to score a subnet on; by default all.
 
     Raises :class:`SearchError` when nothing is within the limits, when the folder holds another search, or
-    when evaluations keep failing; :class:`OutputError` when the folder is taken.
+    when evaluations keep failing; :class:`OutputError` when the folder is taken; :class:`ConfigError` for a
+    space, a predictor or a latency model that cannot be used; :class:`CheckpointError` without a supernet.
     """
-    recipe = recipe or run.located.search
-    run.use_threads()
-
-    def scoring() -> _Scoring:
-        if predictor is not None:
-            return _predicting(predictor, run.space)
-        run.supernet.to(workers.device)
-        return _measuring(run, recipe)
-
-    task = _Task(
-        title=run.recipe.name,
-        space=run.space,
-        num_classes=len(run.source.label_names),
-        recipe=recipe,
-        seed=run.recipe.seed if seed is None else seed,
-        out=out or run.search_folder,
-        resume=resume,
-        budgets=budgets,
-        predictor=predictor,
-        again=Call("search", run.folder, out=out, resume=True),
-        extract=lambda arch_id: Call("extract", run.folder, search=out, arch=arch_id),
-        scoring=scoring,
-    )
-    return _run(task, workers)
-
-
-def search_with_predictor(
-    space: SearchSpace,
-    predictor: Path,
-    *,
-    recipe: SearchRecipe,
-    seed: int,
-    out: Path,
-    num_classes: int = 1000,
-    resume: bool = False,
-    budgets: Sequence[tuple[str, float]] = (),
-    space_text: str | None = None,
-) -> SearchOutcome:
-    """Search ``space`` by a predictor alone: no weights, no images.
-
-    The arguments are those of :func:`search_stage`, and ``space_text``: how the user named the space, for the
-    commands that are printed.
-
-    Raises as :func:`search_stage` does, and :class:`ConfigError` for a predictor of another space.
-    """
-    named = space_text or space.name
-    task = _Task(
-        title=space.name,
-        space=space,
-        num_classes=num_classes,
-        recipe=recipe,
-        seed=seed,
-        out=out,
-        resume=resume,
-        budgets=budgets,
-        predictor=predictor,
-        again=Call("search", space=named, predictor=predictor, out=out, resume=True),
-        extract=lambda arch_id: Call("extract", "RUN", search=out, arch=arch_id),
-        scoring=lambda: _predicting(predictor, space),
-    )
-    outcome = _run(task, HERE)
-    assert outcome is not None  # one process alone is the first
-    return outcome
-
-
-def _run(task: _Task, workers: Processes) -> SearchOutcome | None:
-    recipe = task.recipe
-    kept = recorded_search(task.out) if task.resume else None
-    budgets = _asked(task.budgets, kept, recipe.limits, task.out)
-    latency = None
-    if recipe.latency is not None:
-        latency = latency_of_search(Path(recipe.latency), task.space, task.num_classes, kept, workers)
-    problem = make_problem(task.space, task.num_classes, recipe, budgets, latency)
-    scoring = task.scoring()
-    with evaluate_together(scoring.evaluator, workers) as evaluator:
-        if evaluator is None:
-            return None
-        return _search(task, problem, budgets, latency, scoring, evaluator)
-
-
-def _search(
-    task: _Task,
-    problem: Problem,
-    budgets: Sequence[tuple[str, float]],
-    latency: SearchLatency | None,
-    scoring: _Scoring,
-    evaluator: Evaluator,
-) -> SearchOutcome:
-    """Search, and write down what was found. Raises as :func:`anas_zoo.searching.run_search` does."""
-    recipe, space = task.recipe, task.space
-    budget = Budget(recipe.evaluations, recipe.images_forwarded)
-    budget.of(evaluator)  # refused before anything is written
-    identity = {
-        "format": 1,
-        "settings": recipe.settings(),
-        "seed": task.seed,
-        "space": {"name": space.name, "id": space.id},
-        "num_classes": problem.num_classes,
-        "scored_by": scoring.identity,
-        "latency_sha256": None if recipe.latency is None else sha256_file(Path(recipe.latency)),
+    found = None if space is None else SearchSpace.load(str(space))
+    folder = _folder(run, found, out)
+    kept = recorded_search(folder) if resume else None
+    files = _files(kept, folder, {"latency": latency, "predictor": predictor})
+    _check_subject(run, space, files["predictor"], num_classes=num_classes, data=data)
+    limits = {
+        "macs": (min_mflops, _several(max_mflops)),
+        "params": (min_mparams, _several(max_mparams)),
+        "size_bytes": (min_size_mb, _several(max_size_mb)),
+        "latency_ms": (min_latency_ms, _several(max_latency_ms)),
+        "top1_pct": (min_top1_pct, []),
     }
-    if latency is not None and latency.here is not None:
-        identity[LATENCY_HERE] = latency.here.model_dump(mode="json")
-    begun_with = {
-        "evaluations": recipe.evaluations,
-        "images_forwarded": recipe.images_forwarded,
-        "images": recipe.images,
-        # As a later call finds them, from whatever folder.
-        "latency": None if recipe.latency is None else str(Path(recipe.latency).absolute()),
-        "predictor": None if task.predictor is None else str(task.predictor.absolute()),
-        "budgets": [list(budget) for budget in budgets],
-    }
-    begin_search(task.out, identity, begun_with, resume=task.resume, again=task.again)
-    algorithm = make_algorithm(problem, recipe, seed=[task.seed, SEARCH])
-    with resumable(lambda: _resuming(task)), Archive(task.out / EVALUATIONS) as archive:
-        result = run_search(algorithm, evaluator, archive, budget)
-    outcome = SearchOutcome(
-        folder=task.out,
-        objectives=problem.objectives,
-        front=problem.front(result.evaluations),
-        answers=answers_of(problem.accepted(result.evaluations), budgets),
-        baselines=_score_baselines(problem, evaluator, result),
-        result=result,
-        extract=task.extract,
-        latency=latency,
-    )
-    view = _view(task, outcome, scoring.words)
-    with skipped_without_extra("front.png and front.html"):
-        draw_picture(task.out / "front.png", view)
-        write_page(task.out / "front.html", view)
-    spent = {
-        "evaluations": result.count,
-        "failures": len(result.failures),
-        "images_forwarded": result.images_forwarded,
-        "exhausted": result.exhausted,
-    }
-    found = {
-        "front": [e.to_dict() for e in outcome.front],
-        "answers": [answer.to_dict() for answer in outcome.answers],
-        "baselines": [baseline.to_dict() for baseline in outcome.baselines],
-    }
-    write_json(task.out / FRONT, identity | spent | found)  # last: with it the search is finished
-    return outcome
+    _check_limits(limits)
+    spent = {"evaluations": evaluations, "images_forwarded": images_forwarded, "images": images}
 
+    def changed(recipe: SearchRecipe) -> SearchRecipe:
+        if files["predictor"] is not None:
+            recipe = recipe.changed(**PREDICTED)
+        if kept is not None:
+            recipe = recipe.changed(**{key: kept[BEGUN_WITH].get(key) for key in KEPT} | kept["settings"])
+        return recipe.changed(
+            algorithm=algorithm,
+            objectives=_objectives(_several(objective)) or None,
+            limits=_changed_limits(recipe.limits, limits, _several(resolution), resumed=kept is not None),
+            latency=None if files["latency"] is None else str(files["latency"]),
+            **spent,
+        )
 
-def _resuming(task: _Task) -> tuple[Part, ...]:
-    with (task.out / EVALUATIONS).open("rb") as file:
-        kept = sum(1 for _ in file)
-    return (f"resume after {kept} evaluations with: ", task.again)
-
-
-def _score_baselines(problem: Problem, evaluator: Evaluator, result: SearchResult) -> list[Baseline]:
-    """a0 to a6 and AlphaNet's two, in a space that has them; none in any other.
-
-    What the search has evaluated already is not evaluated again.
-    """
-    published = load_published()
-    if problem.space.id != SearchSpace.load(published.space).id:
-        return []
-    archs = {model.name: Architecture.from_dict(model.arch) for model in published.models}
-    known = {e.arch: e for e in result.evaluations}
-    missing = [arch for arch in archs.values() if arch not in known]
-    for start in range(0, len(missing), evaluator.at_once):
-        part = missing[start : start + evaluator.at_once]
-        made = records_of(problem, evaluator, part, round_=0)
-        known |= {record.arch: record for record in made if isinstance(record, Evaluation)}
-    return [
-        Baseline(model.name, known[archs[model.name]], dict(model.top1_pct))
-        for model in published.models
-        if archs[model.name] in known
+    if kept is not None and seed is None:
+        seed = kept["seed"]
+    budgets = [
+        (name, y * OBJECTIVES[name].per_shown)
+        for name, (_, most) in limits.items()
+        for y in dict.fromkeys(most)
     ]
-
-
-def _view(task: _Task, outcome: SearchOutcome, scored_by: str) -> SearchView:
-    recipe, result, space = task.recipe, outcome.result, task.space
-    about = {
-        "algorithm": recipe.algorithm,
-        "seed": str(task.seed),
-        "space": f"{space.name} ({space.id})",
-        "accuracy": scored_by,
-        "limits": recipe.limits.in_words() or "none",
-        "evaluations": f"{result.count:,}, {len(result.failures)} of them failed",
-        "images forwarded": f"{result.images_forwarded:,}",
-    }
-    if outcome.latency is not None:
-        about["latency"] = outcome.latency.in_words()
-    return SearchView(
-        title=f"{task.title}: {result.count:,} evaluated subnets",
-        objectives=outcome.objectives,
-        evaluations=result.evaluations,
-        front=outcome.front,
-        failures=len(result.failures),
-        answers=outcome.answers,
-        baselines=outcome.baselines,
-        scored_by=scored_by,
-        about=about,
-        extract=task.extract,
-    )
-
-
-def _predicting(file: Path, space: SearchSpace) -> _Scoring:
-    """Scores by a predictor, with a warning where its numbers cannot be percent."""
-    predictor = AccuracyPredictor(file, space)
-    found = predictor([space.smallest, space.largest])
-    if found.min() < 0 or found.max() > 100 or found.max() <= 1:
-        warn(
-            f"{file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
-            "which does not look like top-1 in percent"
+    if run is None:
+        assert found is not None
+        assert files["predictor"] is not None
+        return search_with_predictor(
+            found,
+            files["predictor"],
+            recipe=changed(SearchRecipe()),
+            seed=seed or 0,
+            out=folder,
+            num_classes=num_classes or (kept["num_classes"] if kept is not None else 1000),
+            resume=resume,
+            budgets=budgets,
+            space_text=str(space),
         )
-    identity = {"predictor_sha256": sha256_file(file)}
-    return _Scoring(PredictorEvaluator(predictor), identity, f"predicted by {printable(file.name)}")
-
-
-def _measuring(run: Run, recipe: SearchRecipe) -> _Scoring:
-    """Scores by the run's supernet."""
-    evaluator = make_evaluator(run, recipe)
-    split = canonical_json(run.split.model_dump(mode="json"))
-    identity = {
-        "supernet_sha256": sha256_file(run.supernet_file),
-        "split": "search",
-        "split_sha256": sha256_bytes(split.encode()),
-        "images": evaluator.images // recipe.views,
-        "views": recipe.views,
-        "calibration_images": evaluator.images_forwarded - evaluator.images,
-        "calibration_batch_size": recipe.calibration_batch_size,
-    }
-    return _Scoring(evaluator, identity, evaluated_on(run, recipe))
-
-
-def make_evaluator(run: Run, recipe: SearchRecipe | None = None) -> SubnetEvaluator:
-    """What scores subnets of this run: calibrated on training images, on the search split."""
-    recipe = recipe or run.recipe.search
-    images = run.search_images(recipe)
-    return SubnetEvaluator(
-        run.supernet,
-        calibration=run.calibration_images,
-        calibration_images=len(run.calibration_images.labels),
-        images=images,
-        labels=images.labels,
-        batch_size=recipe.calibration_batch_size,
-    )
-
-
-def evaluated_on(run: Run, recipe: SearchRecipe | None = None) -> str:
-    """In words, the images that a search of the run's supernet scores on."""
-    recipe = recipe or run.recipe.search
-    images = min(recipe.images or len(run.split.search), len(run.split.search))
-    views = "" if recipe.views == 1 else f" in {recipe.views} views"
-    return f"search split, {images} images{views}"
-
-
-def make_problem(
-    space: SearchSpace,
-    num_classes: int,
-    recipe: SearchRecipe,
-    budgets: Sequence[tuple[str, float]] = (),
-    latency: SearchLatency | None = None,
-) -> Problem:
-    """The problem of a recipe; its limits, and each budget alone, can be kept.
-
-    Where one cannot, :class:`SearchError` says what is nearest. A limit of latency that no prediction keeps
-    is judged by the bars of the predictions: it is refused only where even those do not reach it.
-    """
-
-    def within(limits: Limits, *, by_bars: bool = False) -> Problem:
-        problem = Problem(
-            space,
-            num_classes=num_classes,
-            objectives=recipe.objectives,
-            limits=limits,
-            latency_ms=latency,
-            latency_bars=None if latency is None else latency.bars,
-            by_bars=by_bars,
+    with join_processes(device) as workers:
+        if not workers.first:
+            silence()
+        opened = Run.open(Path(run), data, remember=workers.first)
+        return search_stage(
+            opened,
+            recipe=changed(opened.located.search),
+            seed=seed,
+            out=None if out is None else folder,
+            resume=resume,
+            budgets=budgets,
+            predictor=files["predictor"],
+            workers=workers,
         )
-        try:
-            check_limits(problem, np.random.default_rng(0))
-        except SearchError:
-            if by_bars or problem.latency_bars is None or limits.latency_ms.open:
-                raise
-            problem = within(limits, by_bars=True)
-            warn(
-                f"nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
-                "subnets may, by the bars of their predictions; these are used: measure them"
-            )
-        return problem
-
-    for cost, limit in budgets:
-        data = recipe.limits.model_dump()
-        if data[cost]["max"] == limit:
-            continue
-        data[cost]["max"] = limit
-        within(parse(Limits, data, "the budgets", error=SearchError))
-    return within(recipe.limits)
 
 
-def _asked(
-    budgets: Sequence[tuple[str, float]], kept: Mapping[str, Any] | None, limits: Limits, folder: Path
-) -> Sequence[tuple[str, float]]:
-    """The budgets of this call; of a search that is resumed without any, those that it was asked before.
+def _folder(run: str | Path | None, space: SearchSpace | None, out: str | Path | None) -> Path:
+    if out is not None:
+        return Path(out)
+    if run is not None:
+        return Path(run) / "search"
+    return Path("search" if space is None else f"{space.name}_search")
 
-    Raises :class:`SearchError` for one beyond the limits, where a search that is resumed has not looked.
-    """
-    if kept is None:
-        return budgets
-    for cost, limit in budgets:
-        most = getattr(limits, cost).max
-        if most is not None and limit > most:
+
+def _files(
+    kept: Mapping[str, Any] | None, folder: Path, given: Mapping[str, str | Path | None]
+) -> dict[str, Path | None]:
+    """The files of a search: what is ``given`` now, else what one that resumes was begun with."""
+    files = {option: None if file is None else Path(file) for option, file in given.items()}
+    for option, what in FILES.items():
+        if kept is not None and files[option] is None and kept[BEGUN_WITH].get(option):
+            files[option] = path = Path(kept[BEGUN_WITH][option])
+            if not path.is_file():
+                raise SearchError(
+                    f"{path}, the {what} of the search in {folder}, is not there any more; say where it is "
+                    "now: ",
+                    Option(option, "FILE"),
+                )
+    return files
+
+
+def _check_subject(
+    run: str | Path | None,
+    space: str | Path | None,
+    predictor: Path | None,
+    *,
+    num_classes: int | None,
+    data: str | None,
+) -> None:
+    """Raises :class:`SearchError` unless one thing is to be searched, with the options that go with it."""
+    if run is None:
+        if space is None or predictor is None:
             raise SearchError(
-                f"{folder} was searched with {Range(max=most).in_words(cost)}; a budget of "
-                f"{OBJECTIVES[cost].shown(limit)} is beyond that: give another ",
-                Option("out"),
+                "nothing to search: give the folder of a run, ",
+                Call("search", "RUN"),
+                ", or a space and a predictor, ",
+                Call("search", space="attentive_nas", predictor="FILE"),
             )
-    return budgets or recorded_budgets(kept)
+        if data is not None:
+            raise SearchError(
+                "a predictor alone needs no images; ", Option("data"), " goes with the folder of a run"
+            )
+        return
+    if space is not None:
+        raise SearchError(
+            f"{run} has a space of its own; give the folder or ", Option("space", space), ", not both"
+        )
+    if num_classes is not None:
+        raise SearchError(
+            f"{run} has classes of its own; ", Option("num_classes"), " goes with ", Option("space")
+        )
+
+
+def _several(given: T | Sequence[T] | None) -> list[T]:
+    """What may be given once or several times, as a list."""
+    if given is None:
+        return []
+    return [given] if isinstance(given, (str, int, float)) else list(given)  # type: ignore[arg-type]
+
+
+def _objectives(costs: Sequence[str]) -> list[str]:
+    """The objectives of a front of top-1 and ``costs``; none of no costs, as the recipe says then."""
+    for cost in costs:
+        if cost not in COSTS:
+            hint = nearest(cost, COSTS) or f"; costs: {', '.join(COSTS)}"
+            raise SearchError(Option("objective", cost), f": no such cost{hint}")
+    return ["top1_pct", *dict.fromkeys(costs)] if costs else []
+
+
+def _check_limits(limits: _Asked) -> None:
+    for name, (least, most) in limits.items():
+        if least is not None and most and min(most) < least:
+            title = OBJECTIVES[name].title
+            raise SearchError(f"{title} at least {least:g} and at most {min(most):g}: no subnet has that")
+
+
+def _changed_limits(
+    before: Limits, asked: _Asked, resolution: Sequence[int], *, resumed: bool
+) -> dict[str, Any]:
+    """The limits of a recipe with what is asked; upper ones of a search that resumes stay as they were."""
+    limits = before.model_dump()
+    for name, (least, most) in asked.items():
+        unit = OBJECTIVES[name].per_shown
+        if least is not None:
+            limits[name]["min"] = least * unit
+        if most and not resumed:
+            limits[name]["max"] = max(most) * unit
+    if resolution:
+        limits["resolution"] = tuple(resolution)
+    return limits

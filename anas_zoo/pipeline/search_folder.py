@@ -11,18 +11,19 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.core.errors import OutputError, SearchError
+from anas_zoo.core.errors import ConfigError, OutputError, SearchError
 from anas_zoo.core.files import output_folder, refuse_occupied, write_json
 from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.schema import read_json
+from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import in_words
 from anas_zoo.searching.archive import EVALUATIONS, FRONT
 from anas_zoo.searching.objectives import COSTS
-
-__all__ = ["MARKER", "begin_search", "finished_search", "recorded_budgets", "recorded_search"]
+from anas_zoo.space import SearchSpace
 
 MARKER = "search.json"
 BEGUN_WITH = "begun_with"  # what may change when a search is resumed
@@ -62,7 +63,7 @@ def begin_search(
             Option("out"),
             f"; or begin anew after: rm -r {name}",
         )
-    there = _read(folder)
+    there = _read(folder / MARKER)
     before = there.pop(BEGUN_WITH, None)
     if there != identity:
         raise SearchError(
@@ -81,7 +82,7 @@ def recorded_search(folder: Path) -> dict[str, Any] | None:
     """
     if not (folder / MARKER).is_file():
         return None
-    data = _read(folder)
+    data = _read(folder / MARKER)
     kinds = {"settings": dict, "seed": int, "space": dict, BEGUN_WITH: dict}
     begun_with: Any = data.get(BEGUN_WITH)
     if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()) or not all(
@@ -106,10 +107,10 @@ def recorded_budgets(kept: Mapping[str, Any]) -> list[tuple[str, float]]:
     return budgets
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    data = read_json(folder / MARKER, error=SearchError)
+def _read(record: Path) -> dict[str, Any]:
+    data = read_json(record, error=SearchError)
     if not isinstance(data, dict):
-        raise SearchError(f"{folder / MARKER}: not the record of a search")
+        raise SearchError(f"{record}: not the record of a search")
     return data
 
 
@@ -125,3 +126,68 @@ def finished_search(folder: Path, run: Path | str, out: Path | None) -> Path:
         state = "a search that was stopped" if begun else "no search"
         raise SearchError(f"{folder} holds {state}; run: ", Call("search", run, out=out, resume=begun))
     return folder / EVALUATIONS
+
+
+@dataclass(frozen=True)
+class FoundArchive:
+    """An archive of evaluations.
+
+    Attributes:
+        file: the ``evaluations.jsonl``.
+        space: of its architectures.
+        num_classes: of the search's classifier; None where nothing says it.
+    """
+
+    file: Path
+    space: SearchSpace
+    num_classes: int | None
+
+
+def find_archive(path: Path, space_name: str | None) -> FoundArchive:
+    """The archive at ``path``.
+
+    Args:
+        path: an ``evaluations.jsonl``, or the folder of a search or of a run.
+        space_name: the user's ``--space``; needed only where nothing beside the file names the space.
+
+    Raises :class:`SearchError` when there is no archive, its space is unknown, or ``--space`` is another one.
+    """
+    space = None if space_name is None else SearchSpace.load(space_name)
+    if (path / "run.json").is_file():
+        run = Run.open(path)
+        if not (run.search_folder / EVALUATIONS).is_file():
+            raise SearchError(f"{path} has no search yet; first: ", Call("search", path))
+        path, space = run.search_folder, space or run.space
+    file = path / EVALUATIONS if path.is_dir() else path
+    if not file.is_file():
+        raise SearchError(
+            f"no archive at {path}; give an {EVALUATIONS}, or the folder of a search or of a run"
+        )
+    about = next((_read(file.with_name(n)) for n in (FRONT, MARKER) if file.with_name(n).is_file()), {})
+    stated = about.get("space")
+    if not isinstance(stated, dict) or not {"name", "id"} <= set(stated):
+        stated = None
+    if space is None and stated is None:
+        presets = ", ".join(SearchSpace.presets())
+        raise SearchError(
+            f"nothing beside {file} says of which space it is; give ",
+            Option("space"),
+            f": {presets}, or a file",
+        )
+    if space is None:
+        assert stated is not None
+        try:
+            space = SearchSpace.load(str(stated["name"]))
+        except ConfigError as exc:
+            raise SearchError(
+                f"{file} is of the space {stated['name']!r}, which no preset is; give its file with ",
+                Option("space"),
+            ) from exc
+    if stated is not None and stated["id"] != space.id:
+        raise SearchError(
+            f"{file} is an archive of the space {stated['name']!r} ({stated['id']}), not of {space.name!r} "
+            f"({space.id}); give the space that it was made with as ",
+            Option("space"),
+        )
+    classes = about.get("num_classes")
+    return FoundArchive(file, space, classes if isinstance(classes, int) else None)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from anas_zoo.entry import Parity
-from anas_zoo.pipeline.deploy import validate_entry
+import torch
+
+from anas_zoo.core.errors import EntryError
+from anas_zoo.core.hints import Call, Option
+from anas_zoo.data import ImagesAt, with_preprocessing
+from anas_zoo.entry import Entry, Parity
+from anas_zoo.pipeline.deploy import refuse_without_files, validate_draft, validate_on_test_images
+from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["validate"]
 
-
-def validate(entry: str | Path, *, data: str | None = None) -> dict[str, Parity]:
+def validate(entry: str | Path | Entry, *, data: str | None = None) -> dict[str, Parity]:
     """Run every exported file of an entry and compare its logits with torch's.
 
-    The draft of a run is validated on all images of the run's test split and gets the result into its report;
-    anything else on its golden images, and stays as it is.
+    The draft of a run is validated on all images of the run's test split, anything else on its golden images.
+    A draft gets the result into its report; a published entry stays as it is.
 
     Args:
         entry: a model of the shelf, the folder of a draft or an entry, or ``hf://org/name``.
@@ -25,4 +29,19 @@ def validate(entry: str | Path, *, data: str | None = None) -> dict[str, Parity]
     or ``data`` where there is no run, and :class:`ExportError` for a file that does not compute what torch
     does.
     """
-    return validate_entry(locate(entry), data)
+    folder = locate(entry)
+    entry = Entry.read(folder)
+    refuse_without_files(entry)
+    run = run_of_draft(folder, data)
+    if run is None and data is not None:
+        raise EntryError(
+            f"{folder} is no draft of a run and is validated on its golden images; leave out ",
+            Option("data"),
+            ", or measure it on images of your own: ",
+            Call("evaluate", folder, data=data),
+        )
+    if run is not None:
+        source = with_preprocessing(run.source, entry.config.anas.preprocessing)
+        return validate_on_test_images(entry, ImagesAt(source, run.split.test))
+    images = torch.from_numpy(entry.golden.images)
+    return validate_draft(entry, images, None, keep=not entry.is_published)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from anas_zoo import zoo
+from anas_zoo.entry import Entry
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["verify"]
 
-
-def verify(entry: str | Path) -> zoo.Verification:
+def verify(entry: str | Path | Entry) -> zoo.Verification:
     """Compare a published entry with its own manifest and golden logits, in torch and in onnxruntime.
 
     Args:

@@ -5,19 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from anas_zoo.entry import (
-    Accuracy,
-    Cost,
-    Entry,
-    EntryConfig,
-    EntryReport,
-    FileInfo,
-    Manifest,
-    Parity,
-    Preprocessing,
-    Published,
-    write_report,
-)
 from anas_zoo.zoo.shelf import entry_folder, list_models, locate
 
 if TYPE_CHECKING:
@@ -30,19 +17,9 @@ if TYPE_CHECKING:
     from anas_zoo.zoo.verifying import Verification, verify
 
 __all__ = [
-    "Accuracy",
     "Classifier",
-    "Cost",
-    "Entry",
-    "EntryConfig",
-    "EntryReport",
-    "FileInfo",
-    "Manifest",
-    "Parity",
     "Plan",
     "Prediction",
-    "Preprocessing",
-    "Published",
     "Pulled",
     "Verification",
     "build_config",
@@ -58,7 +35,6 @@ __all__ = [
     "pull",
     "verify",
     "write_draft",
-    "write_report",
 ]
 
 _LAZY = {

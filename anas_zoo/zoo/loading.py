@@ -14,15 +14,13 @@ from anas_zoo.zoo.draft import check_weights
 from anas_zoo.zoo.hub import HubAddress, snapshot
 from anas_zoo.zoo.shelf import GENERIC, LOCAL, resolve
 
-__all__ = ["create_model"]
 
-
-def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) -> nn.Module:
+def create_model(source: str | Path | Entry, pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """A timm model.
 
     Args:
-        source: a name on the shelf (see :func:`anas_zoo.list_models`), an entry's folder, "hf-hub:org/name",
-            or whatever else :func:`anas_zoo.zoo.shelf.resolve` takes, as the command line does.
+        source: a name on the shelf (see :func:`anas_zoo.list_models`), an entry or its folder,
+            "hf-hub:org/name", or whatever else :func:`anas_zoo.zoo.shelf.resolve` takes.
             "attentive_nas" with ``arch=`` makes any architecture.
         pretrained: load the weights, after they were compared with the config's hash.
         **kwargs: what ``timm.create_model`` takes, such as ``num_classes`` or ``features_only``.
@@ -38,7 +36,7 @@ def create_model(source: str | Path, pretrained: bool = False, **kwargs: Any) ->
 
     if source == GENERIC:
         return timm.create_model(GENERIC, pretrained=pretrained, **kwargs)  # type: ignore[no-any-return]
-    found = resolve(source)
+    found = source.folder if isinstance(source, Entry) else resolve(source)
     if isinstance(found, Path):
         folder = found
     else:

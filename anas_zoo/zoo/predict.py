@@ -19,8 +19,7 @@ from anas_zoo.entry import Entry, Preprocessing
 from anas_zoo.entry.licence import no_weights
 from anas_zoo.entry.manifest import is_own_file
 from anas_zoo.profiling import open_session
-
-__all__ = ["Classifier", "Prediction", "exported_file", "preprocess", "run_onnx"]
+from anas_zoo.zoo.shelf import locate
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -108,7 +107,8 @@ class Classifier:
         label_names: of the classes.
 
     Args:
-        entry: a published entry or a draft with an exported file, or its folder.
+        entry: a model of the shelf, the folder of an entry or a draft with an exported file, or
+            ``hf://org/name``.
         file: which exported file; default is model.onnx, else the first of the report.
         threads: threads of onnxruntime.
 
@@ -117,7 +117,7 @@ class Classifier:
     """
 
     def __init__(self, entry: Entry | str | Path, *, file: str | None = None, threads: int = 1) -> None:
-        entry = entry if isinstance(entry, Entry) else Entry.read(entry, check_hashes=False)
+        entry = entry if isinstance(entry, Entry) else Entry.read(locate(entry), check_hashes=False)
         self.config, self.file = entry.config, exported_file(entry, file)
         self._session = _open(self.file, threads)
         self.raw = entry.report.files[self.file.name].input == "uint8-nhwc"

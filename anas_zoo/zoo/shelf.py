@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anas_zoo.core.errors import NotOnShelfError, nearest
+from anas_zoo.core.hints import Call
+from anas_zoo.core.progress import note
 from anas_zoo.core.resources import resource_folder, shelf_aliases
-from anas_zoo.entry import CONFIG, WEIGHTS
+from anas_zoo.entry import CONFIG, WEIGHTS, Entry
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubAddress
 
-__all__ = ["GENERIC", "LOCAL", "entry_folder", "list_models", "locate", "resolve"]
 
 LOCAL = "local-dir:"  # timm's way of naming a folder
 GENERIC = "attentive_nas"  # the model of any architecture; no entry has this name
@@ -83,13 +84,29 @@ def resolve(source: str | Path) -> Path | HubAddress:
     return entry_folder(resolve_name(text) or text)
 
 
-def locate(source: str | Path) -> Path:
-    """The folder of the entry that ``source`` names, as :func:`resolve` reads it.
+def locate(source: str | Path | Entry) -> Path:
+    """The folder of the entry that ``source`` names, as every stage and every command finds it.
 
-    An entry of the Hub is downloaded into the Hub's cache where it is not there yet, and compared with its
-    manifest. Raises as :func:`resolve` and :func:`anas_zoo.zoo.hub.snapshot` do.
+    Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is noted. An entry
+    of the Hub is downloaded into the Hub's cache where it is not there yet, and compared with its manifest.
+
+    Args:
+        source: what :func:`resolve` reads, or an entry, which stands for its folder.
+
+    Raises as :func:`resolve` and :func:`anas_zoo.zoo.hub.snapshot` do, and :class:`NotOnShelfError` for a
+    file.
     """
     from anas_zoo.zoo.hub import snapshot
 
+    if isinstance(source, Entry):
+        return source.folder
     found = resolve(source)
-    return found if isinstance(found, Path) else snapshot(found)
+    if not isinstance(found, Path):
+        return snapshot(found)
+    if found.is_file():
+        raise NotOnShelfError(
+            f"{source} is a file; give an entry's folder, or a name on the shelf: ", Call("list")
+        )
+    if found.name not in str(source):  # neither its name nor a path that ends in it
+        note(f"  {source} is the architecture of {found.name}")
+    return found

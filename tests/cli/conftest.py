@@ -11,18 +11,11 @@ from command_line import QUICK
 from PIL import Image
 
 from anas_zoo.cli import main
+from anas_zoo.entry import Accuracy, Cost, EntryReport, write_report
 from anas_zoo.exporting import Target, export_onnx, validate_onnx
 from anas_zoo.nets import Supernet, calibrate_bn
 from anas_zoo.space import SearchSpace, count_by_walking
-from anas_zoo.zoo import (
-    Accuracy,
-    Cost,
-    EntryReport,
-    build_config,
-    publish,
-    write_draft,
-    write_report,
-)
+from anas_zoo.zoo import build_config, publish, write_draft
 
 CLASSES = 4
 

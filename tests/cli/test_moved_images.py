@@ -13,11 +13,11 @@ from command_line import refused, succeeded
 from letters import write_letters
 
 from anas_zoo.core.errors import OutputError
+from anas_zoo.entry import Entry
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
-from anas_zoo.zoo import Entry
 from anas_zoo.zoo.shelf import entry_folder
 
 RECIPE = {

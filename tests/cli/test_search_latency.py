@@ -15,8 +15,8 @@ from searching_digits import make_run
 
 from anas_zoo.cli import main
 from anas_zoo.core.errors import SearchError
-from anas_zoo.pipeline.search import make_problem
 from anas_zoo.pipeline.search_latency import SearchLatency, latency_of_search
+from anas_zoo.pipeline.search_stage import make_problem
 from anas_zoo.profiling import sweep
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.latency_trust import Bars, Here

@@ -9,6 +9,7 @@ from command_line import QUICK, refused, succeeded
 
 import anas_zoo
 from anas_zoo.cli import main
+from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import LOGGER
 
 
@@ -42,9 +43,9 @@ def test_train_is_a_function_too(
     monkeypatch.setattr(LOGGER, "handlers", [])  # as for whoever uses the library
     found = anas_zoo.train(run, resume=True)
     assert (found.run, found.supernet) == (run, run / "supernet" / "supernet.safetensors")
-    with pytest.raises(anas_zoo.AnasError, match=r"search it: anas_zoo\.search\('.*'\); or give another out"):
+    with pytest.raises(AnasError, match=r"search it: anas_zoo\.search\('.*'\); or give another out"):
         anas_zoo.train(run, set_=QUICK[1::2])
-    with pytest.raises(anas_zoo.AnasError, match="did you mean 'epochs'"):
+    with pytest.raises(AnasError, match="did you mean 'epochs'"):
         anas_zoo.train(tmp_path / "new", set_={"train.epoch": 3})
     assert capfd.readouterr() == ("", "")
 

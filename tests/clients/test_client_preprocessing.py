@@ -13,7 +13,7 @@ from javascript import run_cases
 from PIL import Image
 
 from anas_zoo.core.geometry import crop_offset, resized_size
-from anas_zoo.zoo import Preprocessing
+from anas_zoo.entry import Preprocessing
 from anas_zoo.zoo.predict import preprocess
 
 FILTERS = ("nearest", "bilinear", "bicubic", "box", "hamming", "lanczos")

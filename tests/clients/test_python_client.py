@@ -26,9 +26,9 @@ from anas_zoo.core.files import sha256_file
 from anas_zoo.core.geometry import Transparency
 from anas_zoo.core.images import opaque, read_image
 from anas_zoo.data import DigitsSource
-from anas_zoo.entry import read_config
+from anas_zoo.entry import Preprocessing, read_config
 from anas_zoo.exporting.image_input import with_image_input
-from anas_zoo.zoo import Classifier, Preprocessing, verifying
+from anas_zoo.zoo import Classifier, verifying
 from anas_zoo.zoo.predict import preprocess
 
 

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from anas_zoo.core.errors import EntryError, ParityError
 from anas_zoo.core.files import sha256_file
+from anas_zoo.entry import Entry, write_report
 from anas_zoo.exporting import Target, validate_onnx
 from anas_zoo.exporting.validate import optimization_gap
 from anas_zoo.nets import Subnet
-from anas_zoo.zoo import Entry, entry_folder, load_subnet, write_report
+from anas_zoo.zoo import entry_folder, load_subnet
 from anas_zoo.zoo.verifying import check_onnx_files
 
 FOLDER = entry_folder("digits_s")

@@ -13,11 +13,12 @@ from onnx import numpy_helper
 
 from anas_zoo.core.errors import QuantizationError
 from anas_zoo.data import DigitsSource, SplitRecipe, eval_tensor, make_split
+from anas_zoo.entry import Entry
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.graph import write_graph
 from anas_zoo.exporting.quantization import part_of, quantize
 from anas_zoo.exporting.target import KINDS, Quantization
-from anas_zoo.zoo import Entry, entry_folder, load_subnet
+from anas_zoo.zoo import entry_folder, load_subnet
 
 TARGET = Target.load("ort-cpu-int8")
 assert TARGET.quantization is not None

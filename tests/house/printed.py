@@ -8,8 +8,6 @@ import pytest
 from documents import Block, Run, blocks_of, run_block, scratch_checkout
 from scenes import SCENES, SEARCH, TRAIN
 
-__all__ = ["ELSEWHERE", "NOT_RUN", "RUN", "all_runs", "run_printed"]
-
 Key = tuple[str, str]
 
 QUICK_TRAIN = ("--data path/to/images", f"--data path/to/images {TRAIN} {SEARCH}")
@@ -151,9 +149,10 @@ RUN: dict[Key, Run] = {
 }
 
 CLIENTS, BROWSER = "tests/clients/test_clients_doc.py", "tests/clients/test_browser.py"
-HUB = "tests/hub/test_hub_doc.py"
+HUB, PYTHON = "tests/hub/test_hub_doc.py", "tests/house/test_python_guide.py"
 # Blocks that another test runs, with what it looks for in the document or types itself.
 ELSEWHERE: dict[Key, str] = {
+    **{block.key: PYTHON for block in blocks_of("docs/python.md")},
     ("docs/clients.md", "node export/clients/node/classify.mjs models/digits_s --check"): CLIENTS,
     ("docs/clients.md", "anas serve digits_s"): BROWSER,
     ("docs/guide_models.md", "anas serve digits_m"): BROWSER,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -19,8 +18,6 @@ from sklearn.datasets import load_digits
 from anas_zoo.cli import main
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
-
-__all__ = ["SCENES", "SEARCH", "TRAIN"]
 
 # Settings with which a training and a search take seconds; they change no command's meaning.
 TRAIN = (
@@ -98,11 +95,6 @@ def _imagenet(checkout: Path) -> None:
             images[number % 8].save(folder / "0.png")
 
 
-def _entry(checkout: Path) -> None:
-    """A published entry of the reader's own."""
-    shutil.copytree(checkout / "models/digits_m", checkout / "zoo/letters")
-
-
 SCENES: dict[str, Callable[[Path], None]] = {
     "images": _images,
     "three.png": _three,
@@ -113,5 +105,4 @@ SCENES: dict[str, Callable[[Path], None]] = {
     "CHECKPOINT": _checkpoint,
     "here.json": _latency,
     "imagenet": _imagenet,
-    "zoo/letters": _entry,
 }

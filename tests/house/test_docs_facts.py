@@ -85,8 +85,9 @@ def test_names_in_docstrings_exist(path: Path) -> None:
         if isinstance(node, ast.ImportFrom) and node.module:
             source = importlib.import_module(node.module)
             for alias in node.names:
-                if hasattr(source, alias.name):
-                    vars(module).setdefault(alias.asname or alias.name, getattr(source, alias.name))
+                name = alias.asname or alias.name
+                if hasattr(source, alias.name) and not hasattr(module, name):
+                    setattr(module, name, getattr(source, alias.name))
     wrong = [name for doc in docstrings(tree) for name in ROLE.findall(doc) if not exists(name, module)]
     assert wrong == []
 

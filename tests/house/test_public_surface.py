@@ -36,11 +36,18 @@ def heavy_modules_after(code: str, tmp_path: Path) -> set[str]:
 
 
 def test_all_is_sorted_and_importable() -> None:
-    assert anas_zoo.__all__
     assert list(anas_zoo.__all__) == sorted(anas_zoo.__all__)
     for name in anas_zoo.__all__:
         assert getattr(anas_zoo, name) is not None
-    assert set(anas_zoo.__all__) <= set(dir(anas_zoo))
+
+
+def test_dir_shows_the_public_names_and_nothing_else() -> None:
+    stages = "train search extract finetune export validate evaluate profile publish pull verify"
+    for package in PACKAGES:
+        importlib.import_module(f"anas_zoo.{package}")
+    assert set(dir(anas_zoo)) == {*stages.split(), "list_models", "create_model", "Entry", "Classifier"}
+    assert not set(dir(anas_zoo)) & set(PACKAGES), "a folder of that name would take the function's place"
+    assert anas_zoo.__version__
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -13,7 +13,7 @@ from tiny_recipe import TINY, tiny_recipe
 
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
-from anas_zoo.pipeline.search import search_stage
+from anas_zoo.pipeline.search_stage import search_stage
 from anas_zoo.searching import Archive
 from anas_zoo.training import join_processes
 

@@ -20,9 +20,10 @@ from anas_zoo.core.errors import EntryError
 from anas_zoo.core.hints import as_command_line
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import DigitsSource, eval_transform
+from anas_zoo.entry import Entry
 from anas_zoo.pipeline import DemoResult, run_demo
 from anas_zoo.searching.archive import read_evaluations
-from anas_zoo.zoo import Entry, verify
+from anas_zoo.zoo import verify
 
 pytestmark = pytest.mark.slow
 

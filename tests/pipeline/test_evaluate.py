@@ -19,13 +19,13 @@ from anas_zoo.core.files import sha256_file
 from anas_zoo.core.geometry import Mode
 from anas_zoo.data import DigitsSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import SCORING
-from anas_zoo.entry import Accuracy, EntryReport
+from anas_zoo.entry import Accuracy, Entry, EntryReport, FileInfo, write_report
 from anas_zoo.exporting.image_input import with_image_input
 from anas_zoo.pipeline.evaluate import evaluate
 from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
-from anas_zoo.zoo import Classifier, Entry, FileInfo, entry_folder, load_subnet, model_card, write_report
+from anas_zoo.zoo import Classifier, entry_folder, load_subnet, model_card
 
 SMALL = entry_folder("digits_s")
 LIMIT = 300
@@ -52,7 +52,7 @@ def draft(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
 def test_accuracies_are_those_counted_by_hand(runtime: str) -> None:
-    found = evaluate(SMALL, "digits", modes=("native", "reference"), limit=LIMIT, runtime=runtime)  # type: ignore[arg-type]
+    found = evaluate(SMALL, data="digits", preprocessing="both", limit=LIMIT, runtime=runtime)  # type: ignore[arg-type]
     indices = balanced_choice(range(1797), DigitsSource().labels, LIMIT, [0, SCORING])
     assert [a.preprocessing for a in found.accuracies] == ["native", "reference"]
     for accuracy in found.accuracies:
@@ -79,14 +79,14 @@ def test_the_recorded_mode_is_the_default(draft: Path) -> None:
     measured = balanced_choice(test, DigitsSource().labels, LIMIT, [0, SCORING])
     assert reference.top1_pct == pytest.approx(by_hand(measured, "reference")[0])
     # Its native form is what timm does with the config: here another crop than the entry had.
-    other = evaluate(draft, limit=LIMIT, modes=("native",)).accuracies[0]
+    other = evaluate(draft, limit=LIMIT, preprocessing="native").accuracies[0]
     assert other.preprocessing == "native"
 
 
 def test_a_draft_of_a_run_is_measured_on_its_test_split(draft: Path) -> None:
     run = FinetuneRun.open(draft.parent.parent)
     for named in (None, "digits"):
-        (accuracy,) = evaluate(draft, named).accuracies
+        (accuracy,) = evaluate(draft, data=named).accuracies
         assert (accuracy.split, accuracy.images) == ("test", len(run.split.test))
         assert accuracy.top1_pct == pytest.approx(by_hand(list(run.split.test), "native")[0])
     assert evaluate(draft, split="search").accuracies[0].images == len(run.split.search)
@@ -96,8 +96,8 @@ def test_a_draft_of_a_run_is_measured_on_its_test_split(draft: Path) -> None:
 def test_what_is_kept_is_one_row_per_mode_in_report_and_card(draft: Path) -> None:
     before = Entry.read(draft).report.model_copy(update={"accuracy": None})
     write_report(draft, before)
-    evaluate(draft, modes=("native", "reference"), limit=20, keep=True)
-    evaluate(draft, modes=("native", "reference"), keep=True)
+    evaluate(draft, preprocessing="both", limit=20, keep=True)
+    evaluate(draft, preprocessing="both", keep=True)
     entry = Entry.read(draft)
     modes = [(a.preprocessing, a.split, a.images) for a in entry.report.further_accuracy]
     count = len(FinetuneRun.open(draft.parent.parent).split.test)
@@ -121,7 +121,7 @@ def test_what_the_report_says_already_is_not_said_twice(draft: Path) -> None:
     assert own is not None
     assert own.images == measured.images
     assert own.top1_pct == pytest.approx(measured.top1_pct)
-    evaluate(draft, modes=("native", "reference"), keep=True)
+    evaluate(draft, preprocessing="both", keep=True)
     assert [a.preprocessing for a in Entry.read(draft).report.further_accuracy] == ["reference"]
 
 
@@ -129,8 +129,8 @@ def test_a_published_entry_stays_as_it_is(tmp_path: Path) -> None:
     entry = Path(shutil.copytree(SMALL, tmp_path / "entry"))
     before = {path.name: path.read_bytes() for path in entry.iterdir()}
     with pytest.raises(EntryError, match="is published, its report is fixed; leave out keep"):
-        evaluate(entry, "digits", limit=10, keep=True)
-    evaluate(entry, "digits", limit=10)
+        evaluate(entry, data="digits", limit=10, keep=True)
+    evaluate(entry, data="digits", limit=10)
     assert {path.name: path.read_bytes() for path in entry.iterdir()} == before
 
 
@@ -161,13 +161,13 @@ def test_a_file_that_prepares_its_images_gets_them_as_they_are(raw: Path, tmp_pa
     images = sorted(write_folder(tmp_path / "images", "05").rglob("*.png"))
     DigitsSource().image(3).resize((20, 31)).save(images[0])  # images need not be of one size
     (folder,) = evaluate(
-        raw, str(tmp_path / "images"), runtime="onnxruntime", file="model.raw.onnx"
+        raw, data=str(tmp_path / "images"), runtime="onnxruntime", file="model.raw.onnx"
     ).accuracies
     assert folder.images == 12
     by_file = Classifier(raw, file="model.raw.onnx").logits(images)
     np.testing.assert_allclose(by_file, Classifier(raw).logits(images), atol=0.05)
     with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out preproc"):
-        evaluate(raw, modes=("native", "reference"), runtime="onnxruntime", file="model.raw.onnx")
+        evaluate(raw, preprocessing="both", runtime="onnxruntime", file="model.raw.onnx")
 
 
 def write_folder(root: Path, labels: str, per_class: int = 6) -> Path:
@@ -182,7 +182,7 @@ def write_folder(root: Path, labels: str, per_class: int = 6) -> Path:
 def test_classes_of_a_folder_are_matched_by_name(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "images", "73")
     numbers = sorted(int(path.stem) for path in folder.rglob("*.png"))
-    (accuracy,) = evaluate(SMALL, str(folder)).accuracies
+    (accuracy,) = evaluate(SMALL, data=str(folder)).accuracies
     assert (accuracy.images, accuracy.split) == (12, "all")
     assert accuracy.top1_pct == pytest.approx(by_hand(numbers, "native")[0])
     assert accuracy.top1_pct > 80  # by their places in the folder, 7 and 3 would be 0 and 1
@@ -192,11 +192,10 @@ def test_a_folder_with_a_test_part_is_measured_on_it(tmp_path: Path) -> None:
     folder = tmp_path / "images"
     write_folder(folder / "train", "01")
     write_folder(folder / "val", "01", per_class=2)
-    assert [evaluate(SMALL, str(folder), split=s).accuracies[0].images for s in (None, "train", "all")] == [
-        4, 12, 16,
-    ]  # fmt: skip
+    for split, images in ((None, 4), ("train", 12), ("all", 16)):
+        assert evaluate(SMALL, data=str(folder), split=split).accuracies[0].images == images
     with pytest.raises(DataError, match="no part 'search'; give test or train or all as split"):
-        evaluate(SMALL, str(folder), split="search")
+        evaluate(SMALL, data=str(folder), split="search")
 
 
 def renamed(folder: Path, names: list[str] | None) -> Path:
@@ -212,26 +211,27 @@ def test_images_that_do_not_fit_are_refused_in_one_line(draft: Path, tmp_path: P
         (str(folder), "does not know: 'zero'; name its folders as the labels of the entry, such as '0'"),
     ):
         with pytest.raises(DataError, match=message):
-            evaluate(SMALL, data)
+            evaluate(SMALL, data=data)
     with pytest.raises(DataError, match=r"has 10 classes without names and .* has 4; give images of exactly"):
-        evaluate(renamed(draft, None), str(folder))
+        evaluate(renamed(draft, None), data=str(folder))
     with pytest.raises(DataError, match="several classes called 'zero', so that the images of"):
-        evaluate(renamed(draft, ["1", "2", "3", "zero", "zero", *"yyyyy"]), str(folder))
+        evaluate(renamed(draft, ["1", "2", "3", "zero", "zero", *"yyyyy"]), data=str(folder))
     assert (
-        evaluate(renamed(draft, ["1", "2", "3", "zero", *"yyyyyy"]), str(folder)).accuracies[0].images == 24
+        evaluate(renamed(draft, ["1", "2", "3", "zero", *"yyyyyy"]), data=str(folder)).accuracies[0].images
+        == 24
     )
 
 
 def test_entries_that_cannot_be_measured_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NoWeightsError, match="attentive_nas_a0 has no weights on the shelf"):
-        evaluate(entry_folder("attentive_nas_a0"), "digits")
+        evaluate(entry_folder("attentive_nas_a0"), data="digits")
     bare = Path(shutil.copytree(SMALL, tmp_path / "bare", ignore=shutil.ignore_patterns("*.s*", "man*")))
     with pytest.raises(EntryError, match=r"bare lacks model\.safetensors"):
-        evaluate(bare, "digits")
+        evaluate(bare, data="digits")
     with pytest.raises(EntryError, match=r"no exported file 'x\.onnx'; it has model\.onnx"):
-        evaluate(SMALL, "digits", runtime="onnxruntime", file="x.onnx")
+        evaluate(SMALL, data="digits", runtime="onnxruntime", file="x.onnx")
     with pytest.raises(EntryError, match="give runtime='onnxruntime' too"):
-        evaluate(SMALL, "digits", file="model.onnx")
+        evaluate(SMALL, data="digits", file="model.onnx")
 
 
 PLAIN = {"source": "s", "split": "test", "images": 3, "top1_pct": 50.0, "preprocessing": "native"}
@@ -257,11 +257,11 @@ def test_images_that_cannot_be_read_are_not_counted(
         folder = tmp_path / str(source.labels[index])
         folder.mkdir(exist_ok=True)
         source.image(index).save(folder / f"{index}.png")
-    whole = evaluate(SMALL, str(tmp_path), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
+    whole = evaluate(SMALL, data=str(tmp_path), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
     files = sorted(tmp_path.glob("*/*.png"))
     for file in files[:2]:
         file.write_bytes(file.read_bytes()[:-30])
-    found = evaluate(SMALL, str(tmp_path), modes=("native", "reference"), runtime=runtime)  # type: ignore[arg-type]
+    found = evaluate(SMALL, data=str(tmp_path), preprocessing="both", runtime=runtime)  # type: ignore[arg-type]
     assert [accuracy.images for accuracy in found.accuracies] == [38, 38]
     gone = round(whole.top1_pct * 40 / 100) - round(found.accuracies[0].top1_pct * 38 / 100)
     assert 0 <= gone <= 2
@@ -270,7 +270,7 @@ def test_images_that_cannot_be_read_are_not_counted(
     for file in files[2:11]:
         file.write_bytes(b"")
     with pytest.raises(DataError, match=r"^11 images could not be read, 10 may be left out; .*\.png: "):
-        evaluate(SMALL, str(tmp_path), runtime=runtime)  # type: ignore[arg-type]
+        evaluate(SMALL, data=str(tmp_path), runtime=runtime)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnxruntime"])
@@ -286,8 +286,8 @@ def test_transparent_images_are_read_as_the_entry_says(runtime: str, tmp_path: P
     entry = Path(
         shutil.copytree(SMALL, tmp_path / "digits_s", ignore=shutil.ignore_patterns("manifest.json"))
     )
-    dropped = evaluate(entry, str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
+    dropped = evaluate(entry, data=str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
     assert dropped.top1_pct > 80
     edit_config(entry, lambda config: config["anas"]["preprocessing"].update(transparency="white"))
-    white = evaluate(entry, str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
+    white = evaluate(entry, data=str(images), runtime=runtime).accuracies[0]  # type: ignore[arg-type]
     assert white.top1_pct < 30  # all look alike

@@ -22,11 +22,12 @@ from anas_zoo.core.errors import (
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.text import markdown
+from anas_zoo.entry import Entry, FileInfo, write_report
 from anas_zoo.exporting import list_targets
-from anas_zoo.pipeline.deploy import validate_entry
-from anas_zoo.pipeline.exporting import _Exporter, export_entry, export_targets
+from anas_zoo.pipeline.export import _Exporter, export, export_entry
+from anas_zoo.pipeline.validate import validate
 from anas_zoo.profiling.machine import describe_machine
-from anas_zoo.zoo import Entry, FileInfo, entry_folder, publish, verify, write_report
+from anas_zoo.zoo import entry_folder, publish, verify
 
 SHELF = entry_folder("digits_s")
 NOT_HERE = {
@@ -78,7 +79,7 @@ def test_every_target_is_exported_and_validated_again(draft: Path, name: str) ->
     else:
         assert reason is None
         assert runtime.startswith("openvino" if name.startswith("openvino") else "onnxruntime")
-    again = validate_entry(draft)[file.path.name]
+    again = validate(draft)[file.path.name]
     assert again.max_abs_logit_diff == info.parity.max_abs_logit_diff
 
 
@@ -216,20 +217,20 @@ def test_a_refused_file_leaves_the_former_one(draft: Path) -> None:
 
 def test_each_target_stands_or_falls_alone(draft: Path, tmp_path: Path) -> None:
     bad = changed(tmp_path, "ort-cpu-fp32", tolerances=TOLERANCES)
-    done, failed = export_targets(draft, ["ort-cpu-int8", bad, "ort-cpu-fp32", "ort-cpu-fp32"])
-    assert [file.path.name for file in done] == ["model.onnx"]
-    assert {name: type(error) for name, error in failed.items()} == {
+    made = export(draft, target=["ort-cpu-int8", bad, "ort-cpu-fp32", "ort-cpu-fp32"])
+    assert [file.path.name for file in made.files] == ["model.onnx"]
+    assert {name: type(error) for name, error in made.failed.items()} == {
         "ort-cpu-int8": QuantizationError,
         str(bad): ParityError,
     }
     assert list(Entry.read(draft).report.files) == ["model.onnx"]
     with pytest.raises(ConfigError, match="none of the targets makes one: ort-cpu-fp32, ort-web-fp32"):
-        export_targets(draft, ["ort-cpu-fp32", "ort-web-fp32"], require_speedup=True)
+        export(draft, target=["ort-cpu-fp32", "ort-web-fp32"], require_speedup=True)
 
 
 def test_an_entry_without_files_has_none_to_validate() -> None:
     with pytest.raises(EntryError, match="attentive_nas_a0 has no exported file"):
-        validate_entry(entry_folder("attentive_nas_a0"))
+        validate(entry_folder("attentive_nas_a0"))
 
 
 def test_every_file_is_validated_whatever_the_others_do(draft: Path) -> None:
@@ -240,14 +241,14 @@ def test_every_file_is_validated_whatever_the_others_do(draft: Path) -> None:
     write_report(draft, report.model_copy(update={"files": blank}))
     (draft / "model.onnx").write_bytes(b"no model")
     with pytest.raises(ExportError, match=r"model\.onnx: .* \(model\.ort-cuda-fp16\.onnx, model\.ort-web"):
-        validate_entry(draft)
+        validate(draft)
     again = Entry.read(draft).report.files
     assert [name for name, info in again.items() if info.parity is None] == ["model.onnx"]
     (draft / "model.ort-web-fp32.onnx").unlink()
     with pytest.raises(
         ExportError, match=r"2 of 3 files failed .*model\.onnx: .*; .*model\.ort-web-fp32\.onnx: no"
     ):
-        validate_entry(draft)
+        validate(draft)
 
 
 def test_files_of_every_form_publish_and_verify(draft: Path, tmp_path: Path) -> None:

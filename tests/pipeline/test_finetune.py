@@ -21,17 +21,18 @@ from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsEr
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
-from anas_zoo.entry import IMAGENET, Preprocessing
+from anas_zoo.entry import IMAGENET, Entry, Preprocessing
 from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.deploy import table_row, validate_entry
+from anas_zoo.pipeline.deploy import table_row
 from anas_zoo.pipeline.finetune import finetune_stage, with_new_classifier
 from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
+from anas_zoo.pipeline.validate import validate
 from anas_zoo.training import read_metrics
-from anas_zoo.zoo import Entry, entry_folder, load_subnet, publish, verify
+from anas_zoo.zoo import entry_folder, load_subnet, publish, verify
 
 SMALL = entry_folder("digits_s")
 CHANCE_PCT = 100 / len(LETTERS)
@@ -112,7 +113,7 @@ def test_training_was_watched_on_the_search_split(finished: FinetuneRun) -> None
 def test_the_draft_publishes_verifies_and_loads_with_timm(finished: FinetuneRun, tmp_path: Path) -> None:
     import timm
 
-    assert validate_entry(finished.draft_folder)["model.onnx"].images == len(finished.split.test)
+    assert validate(finished.draft_folder)["model.onnx"].images == len(finished.split.test)
     entry = publish(finished.draft_folder, tmp_path / "letters")
     verify(entry)
     model = timm.create_model(f"local-dir:{entry}", pretrained=True).eval()
@@ -223,7 +224,7 @@ def test_what_is_fine_tuned_from_a_reference_entry_says_so(few: Path, tmp_path: 
     golden = torch.from_numpy(Entry(draft).golden.images)
     assert torch.equal(golden, run.test_images.some(len(golden))(6))
     # Validation prepares the images as the config says, so it measures the accuracy of the report.
-    assert validate_entry(draft)["model.onnx"].torch_top1_pct == pytest.approx(report.accuracy.top1_pct)
+    assert validate(draft)["model.onnx"].torch_top1_pct == pytest.approx(report.accuracy.top1_pct)
     assert "## Preprocessing (`reference`)" in (publish(draft, tmp_path / "entry") / "README.md").read_text()
 
 

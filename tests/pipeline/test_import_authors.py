@@ -12,14 +12,15 @@ from golden_network import golden_state
 from torchvision.datasets import ImageFolder
 
 from anas_zoo import create_model
-from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputError
-from anas_zoo.core.files import sha256_bytes
+from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputError, SearchError
+from anas_zoo.core.files import sha256_bytes, write_json
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION
+from anas_zoo.entry import Entry
 from anas_zoo.pipeline.authors_labels import class_names, image_roles
 from anas_zoo.pipeline.import_authors import import_authors
 from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import Entry, publish, verify
+from anas_zoo.zoo import publish, verify
 
 
 def write_images(folder: Path, count: int = 6) -> Path:
@@ -38,13 +39,14 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
     write_images(images / "val" / "some", 3)
     a0 = SearchSpace.load("attentive_nas").smallest
     searched = replace(a0, width=(*a0.width[:-1], 1984))
+    write_json(tmp_path / "searched.json", searched.to_dict())
     imported = import_authors(
         tmp_path / "s.pth",
-        images,
-        tmp_path / "out",
-        models=["attentive_nas_a0"],
-        searched=[searched],
-        max_images=5,
+        data=images,
+        out=tmp_path / "out",
+        model=["attentive_nas_a0"],
+        arch=[str(tmp_path / "searched.json")],
+        calibration_images=5,
     )
     folders = imported.folders
     assert folders == (
@@ -80,16 +82,18 @@ def test_wrong_inputs_are_refused_before_anything_is_written(tmp_path: Path) -> 
     images, out = write_images(tmp_path / "images", 2), tmp_path / "out"
     (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
     with pytest.raises(EntryError, match="did you mean 'attentive_nas_a0'"):
-        import_authors(tmp_path / "text.pth", images, out, models=["attentivenas_a0"])
+        import_authors(tmp_path / "text.pth", data=images, out=out, model=["attentivenas_a0"])
+    with pytest.raises(SearchError, match="arch='2da0': give search='DIR', the search that evaluated it"):
+        import_authors(tmp_path / "text.pth", data=images, out=out, arch=["2da0"])
     with pytest.raises(DataError, match="no data source"):
-        import_authors(tmp_path / "text.pth", tmp_path / "none", out)
+        import_authors(tmp_path / "text.pth", data=tmp_path / "none", out=out)
     with pytest.raises(CheckpointError, match=r"text\.pth"):
-        import_authors(tmp_path / "text.pth", images, out)
+        import_authors(tmp_path / "text.pth", data=images, out=out)
     assert not out.exists()
     out.mkdir()
     (out / "mine").touch()
     with pytest.raises(OutputError, match="already holds"):
-        import_authors(tmp_path / "text.pth", images, out)
+        import_authors(tmp_path / "text.pth", data=images, out=out)
 
 
 def write_classes(root: Path, names: list[str], each: int) -> Path:
@@ -110,9 +114,9 @@ def test_labelled_images_measure_accuracy_and_the_entry_can_be_published(tmp_pat
     unreadable.write_bytes(unreadable.read_bytes()[:-40])
     imported = import_authors(
         tmp_path / "s.pth",
-        root,
-        tmp_path / "out",
-        models=["attentive_nas_a0"],
+        data=root,
+        out=tmp_path / "out",
+        model=["attentive_nas_a0"],
         preprocessing="reference",
     )
     assert imported.calibration_images == 11  # every fifth of each class is held out

@@ -15,7 +15,7 @@ from killing import exit_codes, free_port, kill_at_random
 
 from anas_zoo.core.errors import OutputError, SearchError
 from anas_zoo.pipeline import Run
-from anas_zoo.pipeline.search import search_stage
+from anas_zoo.pipeline.search_stage import search_stage
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # The slow imports.

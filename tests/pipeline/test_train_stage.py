@@ -14,12 +14,12 @@ from anas_zoo.core.files import write_json
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, balanced_choice
 from anas_zoo.data.chosen_images import CALIBRATION
+from anas_zoo.entry import Entry
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.train import train_stage
 from anas_zoo.training import read_metrics
-from anas_zoo.zoo import Entry
 
 TRAIN = {
     "epochs": 2,

@@ -24,13 +24,13 @@ from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.core.plain_data import MAX_DEPTH, MAX_NODES, PlainDataError, parse_json, parse_yaml
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.text import hidden_characters, markdown, markdown_code, printable
-from anas_zoo.entry import check_manifest, read_config
+from anas_zoo.entry import Entry, check_manifest, read_config
 from anas_zoo.exporting import Target, check_file
 from anas_zoo.nets import load_authors_checkpoint
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.session import read_graph
 from anas_zoo.space import AccuracyPredictor, SearchSpace
-from anas_zoo.zoo import Entry, publish, verify
+from anas_zoo.zoo import publish, verify
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from anas_zoo.entry import read_config, read_report
-from anas_zoo.zoo import Classifier, EntryConfig, EntryReport, Published, model_card
+from anas_zoo.entry import EntryConfig, EntryReport, Published, read_config, read_report
+from anas_zoo.zoo import Classifier, model_card
 
 pytest_plugins = ["zoo_fixtures"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.zoo import Entry, list_models, verify
+from anas_zoo.entry import Entry
+from anas_zoo.zoo import list_models, verify
 from anas_zoo.zoo.config_only import load_published, shelf_readme, write_shelf
 
 pytest_plugins = ["zoo_fixtures"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from anas_zoo.core.resources import resource_folder
+from anas_zoo.entry import Cost, Entry, EntryReport
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import count_onnx_macs, profile_flops
-from anas_zoo.zoo import Cost, Entry, EntryReport, model_card
+from anas_zoo.zoo import model_card
 from anas_zoo.zoo.cost_table import CostRow, cost_rows
 
 SHELF = resource_folder("models")

@@ -11,7 +11,6 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 
-from anas_zoo.cli.entries import find_entry
 from anas_zoo.core.errors import CheckpointError, EntryError, NotOnShelfError, NoWeightsError
 from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.entry import Entry, read_config, read_report
@@ -19,7 +18,7 @@ from anas_zoo.nets import Subnet
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
 from anas_zoo.zoo.config_only import load_published
 from anas_zoo.zoo.predict import run_onnx
-from anas_zoo.zoo.shelf import resolve
+from anas_zoo.zoo.shelf import locate, resolve
 
 pytest_plugins = ["zoo_fixtures"]
 
@@ -60,7 +59,7 @@ A0 = entry_folder("attentive_nas_a0")
     ],
 )
 def test_names_mean_the_same_in_python_and_on_the_command_line(name: str) -> None:
-    assert resolve(name) == find_entry(name) == A0
+    assert resolve(name) == locate(name) == A0
     with torch.device("meta"):
         model = create_model(name)
     assert isinstance(model, Subnet)
@@ -80,7 +79,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(name: str, nearest: str) -
     said = f"no model named {name!r} on the shelf" + (
         f" (did you mean {nearest!r}?)" if nearest else "; known"
     )
-    for look_up in (create_model, find_entry, entry_folder):
+    for look_up in (create_model, locate, entry_folder):
         with pytest.raises(NotOnShelfError) as caught:
             look_up(name)
         assert str(caught.value).startswith(said)
@@ -91,7 +90,7 @@ def test_a_folder_is_found_before_another_name(
 ) -> None:
     shutil.copytree(published, tmp_path / "alphanet_a0")
     monkeypatch.chdir(tmp_path)
-    assert resolve("alphanet_a0") == find_entry("alphanet_a0") == Path("alphanet_a0")
+    assert resolve("alphanet_a0") == locate("alphanet_a0") == Path("alphanet_a0")
 
 
 def test_the_config_serves_timm(published: Path) -> None:

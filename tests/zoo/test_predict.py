@@ -173,7 +173,7 @@ def test_prediction_and_the_shelf_need_no_torch(published: Path, photo: Image.Im
     photo.save(tmp_path / "a.png")
     code = (
         "import sys\n"
-        "from anas_zoo.zoo import Entry, entry_folder, list_models\n"
+        "from anas_zoo.entry import Entry\nfrom anas_zoo.zoo import entry_folder, list_models\n"
         "Entry.read(entry_folder(list_models()[0]))\n"
         "light = {'torch', 'timm', 'onnxruntime', 'PIL', 'sklearn', 'onnx'} & set(sys.modules)\n"
         "assert not light, light\n"

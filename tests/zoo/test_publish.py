@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from anas_zoo.core.errors import EntryError, OutputError
 from anas_zoo.core.files import sha256_file
+from anas_zoo.entry import Entry
 from anas_zoo.profiling import open_session
-from anas_zoo.zoo import Entry, plan_publication, predict, publish, publishing, verify
 from anas_zoo.zoo import draft as draft_module
+from anas_zoo.zoo import plan_publication, predict, publish, publishing, verify
 from anas_zoo.zoo.publishing import staged
 
 pytest_plugins = ["zoo_fixtures"]

@@ -11,19 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from anas_zoo.entry import Accuracy, EntryReport, Preprocessing, write_report
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.nets import Supernet, calibrate_bn
 from anas_zoo.profiling import count_onnx_macs, measure_latency, profile_flops
 from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import (
-    Accuracy,
-    EntryReport,
-    Preprocessing,
-    build_config,
-    publish,
-    write_draft,
-    write_report,
-)
+from anas_zoo.zoo import build_config, publish, write_draft
 
 NAME = "digits_s"
 IMAGES = 48

@@ -18,8 +18,6 @@ from anas_zoo.entry import MANIFEST, Entry, check_manifest, read_manifest
 from anas_zoo.zoo.hub.address import HubAddress, is_address
 from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, not_cached, patiently
 
-__all__ = ["Pulled", "pull", "snapshot"]
-
 SOURCE = ".anas-source.json"  # hidden, so no part of the entry and not in its manifest
 
 
@@ -112,7 +110,7 @@ class Pulled:
         return asdict(self) | {"folder": str(self.folder)}
 
 
-def pull(source: str | Path, out: Path) -> Pulled:
+def pull(source: str | Path, out: str | Path) -> Pulled:
     """Copy the entry at ``source`` to the new folder ``out``.
 
     Every file is compared with the manifest's SHA-256 before ``out`` appears. Files that are in the Hub's
@@ -127,6 +125,7 @@ def pull(source: str | Path, out: Path) -> Pulled:
     :class:`HubError` for what the Hub refuses, :class:`OutputError` when
     ``out`` is taken. ``out`` is then left as it was.
     """
+    out = Path(out)
     refuse_occupied(out)
     record: dict[str, Any] = {"format": 1, "source": str(source)}
     if is_address(str(source)):

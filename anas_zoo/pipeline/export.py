@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,8 +32,7 @@ from anas_zoo.pipeline.int8_speed import quantization_info
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.zoo import load_subnet
-
-__all__ = ["DEFAULT_TARGET", "Exported", "export_entry", "export_targets", "onnx_name"]
+from anas_zoo.zoo.shelf import locate
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,23 @@ class Exported:
 
     path: Path
     info: FileInfo
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What :func:`export` made.
+
+    Attributes:
+        files: that were written.
+        failed: why each other target failed, by its name.
+    """
+
+    files: tuple[Exported, ...]
+    failed: dict[str, AnasError]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The files' lines of the report as plain data, by path."""
+        return {str(file.path): file.info.model_dump(mode="json") for file in self.files}
 
 
 def onnx_name(target: str, form: InputForm = "float32-nchw") -> str:
@@ -62,21 +79,11 @@ def export_entry(
     out: Path | None = None,
     require_speedup: bool = False,
 ) -> Exported:
-    """Export a draft, or a published entry, for a target.
+    """Export the entry in ``folder`` for one target; the options are those of :func:`export`.
 
     The file is compared with torch before it appears: on the search split of a draft's run for int8, on the
     golden images otherwise. Size and speed of an int8 file beside the float one are measured and recorded.
     When an int8 file misses a gate, a draft's report says so; a file of that name that was there stays.
-
-    Args:
-        folder: a draft, whose report gets the file; or, with ``out``, any entry.
-        target_name: a target's name or file.
-        form: form of the input; default is the target's.
-        data: images of the same kind as the training split, to calibrate int8 on; needed outside a run. Of a
-            draft in a run: where the run's images are now.
-        out: the folder to write the file and its evidence, NAME.json, to; needed for a published entry.
-        require_speedup: refuse an int8 file that is slower here than the float file, or than the target's
-            ``min_speedup`` asks.
 
     Raises :class:`EntryError` for a published entry without ``out``; :class:`QuantizationError` for an int8
     file that cannot be made, or not as fast as required; what :func:`anas_zoo.exporting.export_onnx` raises.
@@ -84,24 +91,39 @@ def export_entry(
     return _Exporter(folder, data, out, require_speedup).to(Target.load(target_name).with_input(form))
 
 
-def export_targets(
-    folder: Path,
-    targets: Sequence[str | Path],
+def export(
+    entry: str | Path | Entry,
     *,
-    form: InputForm | None = None,
+    target: str | Path | Sequence[str | Path] = DEFAULT_TARGET,
+    input: InputForm | None = None,
     data: str | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     require_speedup: bool = False,
-) -> tuple[list[Exported], dict[str, AnasError]]:
-    """:func:`export_entry` for each target; one that fails leaves the others as they are.
+) -> Exports:
+    """Export a draft to one ONNX file per target, inside its folder; or any entry, with ``out``.
 
-    Returns the files that were written, and what each other target failed of. Raises before the first of
-    them for what concerns them all: an entry that cannot be exported, a target that cannot be read.
+    Each file is compared with torch before it appears. Every target is tried; one that fails leaves the
+    others as they are.
+
+    Args:
+        entry: a draft's folder; or, with ``out``, a model of the shelf, an entry's folder, or
+            ``hf://org/name``.
+        target: names of deployment targets (see ``export/targets``) or YAML files of your own.
+        input: ``uint8-nhwc`` for a file that takes raw images of any size and prepares them itself, or
+            ``float32-nchw``; by default the target's.
+        data: training images for int8, outside a run; of a draft, where its run's images are now.
+        out: the folder to write the files to, each with its evidence in ``NAME.json``; for published entries.
+        require_speedup: refuse an int8 file that is slower here than the float file, or than its target's
+            ``min_speedup`` asks; otherwise its speed is measured and recorded.
+
+    Raises, before the first of them, for what concerns them all: :class:`EntryError` for an entry that cannot
+    be exported, :class:`ConfigError` for a target that cannot be read.
     """
-    exporter = _Exporter(folder, data, out, require_speedup)
+    targets = [target] if isinstance(target, (str, Path)) else list(target)
+    exporter = _Exporter(locate(entry), data, None if out is None else Path(out), require_speedup)
     loaded = {str(name): Target.load(name) for name in targets}
-    if require_speedup and all(target.quantization is None for target in loaded.values()):
-        names = ", ".join(target.name for target in loaded.values())
+    if require_speedup and all(one.quantization is None for one in loaded.values()):
+        names = ", ".join(one.name for one in loaded.values())
         raise ConfigError(
             Option("require_speedup"),
             f" is about int8 files, and none of the targets makes one: {names}; add ",
@@ -110,12 +132,12 @@ def export_targets(
         )
     done: list[Exported] = []
     failed: dict[str, AnasError] = {}
-    for name, target in loaded.items():
+    for name, one in loaded.items():
         try:
-            done.append(exporter.to(target.with_input(form)))
+            done.append(exporter.to(one.with_input(input)))
         except AnasError as exc:
             failed[name] = exc
-    return done, failed
+    return Exports(tuple(done), failed)
 
 
 def _open(folder: Path, out: Path | None) -> Entry:
