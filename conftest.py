@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 # The tests' networks are too small for threads to help, and on a busy machine threads that wait for each
 # other cost many times the work. Set before torch is imported, and inherited by every subprocess.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A background job ignores Ctrl-C, one under nohup SIGHUP, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The tests' caches are their own, and go with them.
 _cache = tempfile.TemporaryDirectory(prefix="anas-zoo-tests-")

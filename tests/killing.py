@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -40,25 +42,30 @@ def exit_codes(context: ForkServerContext, target: Callable[..., None], *calls: 
     return [1 if code is None else code for code in codes]
 
 
-def kill_at_random(command: list[str], folder: Path, *, kills: int, share: tuple[float, float]) -> None:
+def kill_at_random(command: list[str], folder: Path, *, kills: int, watched: str, changes: int) -> None:
     """Run ``command --out whole`` in ``folder``, and ``--out cut``, killed and resumed until it ends.
 
-    It is killed at most ``kills`` times, each after a random ``share`` of the time that the whole run took.
+    Each kill comes a moment after the files ``watched`` (a pattern in ``cut``) have changed, at random once
+    to ``changes`` times: seconds would mean another place on a slower machine.
     """
-    began = time.monotonic()
+
+    def state() -> list[tuple[str, int]]:
+        found = []
+        for path in sorted((folder / "cut").glob(watched)):
+            with contextlib.suppress(FileNotFoundError):  # removed since it was listed
+                found.append((path.name, path.stat().st_size))
+        return found
+
     subprocess.run([*command, "--out", "whole"], check=True, capture_output=True, cwd=folder)
-    seconds = time.monotonic() - began
-    rng, killed = random.Random(0), 0
-    while True:
-        cut = subprocess.Popen(
-            [*command, "--out", "cut", "--resume"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        try:
-            _, errors = cut.communicate(timeout=seconds * rng.uniform(*share) if killed < kills else None)
-            assert cut.returncode == 0, errors.decode()
-            break
-        except subprocess.TimeoutExpired:
-            cut.kill()
-            cut.communicate()
-            killed += 1
-    assert killed >= 1
+    resumed, rng = [*command, "--out", "cut", "--resume"], random.Random(0)
+    for _ in range(kills):
+        cut = subprocess.Popen(resumed, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        last, left = state(), rng.randint(1, changes)
+        while left and cut.poll() is None:
+            time.sleep(0.002)
+            if (now := state()) != last:
+                last, left = now, left - 1
+        time.sleep(rng.uniform(0, 0.1))
+        cut.kill()
+        assert cut.wait() == -signal.SIGKILL, "it ended by itself"
+    subprocess.run(resumed, check=True, capture_output=True, cwd=folder)

@@ -4,7 +4,7 @@ A new command is a module here with one function, whose docstring is its help, a
 :data:`COMMANDS`; a group of them is made with :func:`anas_zoo.cli.groups.make_group` and has a line in
 :data:`GROUPS`. The module imports what it works with inside the function, so that ``anas --help``
 stays quick; it prints results with :mod:`anas_zoo.cli.output` and raises an
-:class:`AnasError` for what the user can mend.
+:class:`AnasError` for what the user can fix.
 """
 
 from __future__ import annotations

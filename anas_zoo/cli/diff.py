@@ -16,7 +16,7 @@ __all__ = ["diff"]
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="An entry, as for anas show.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another entry.")],
     as_json: JsonOption = False,
 ) -> None:
     """Show what differs between two entries: architecture, numbers and files, each with both values."""

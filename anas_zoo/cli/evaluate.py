@@ -33,7 +33,7 @@ def evaluate(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="At most N images of it, balanced over the classes."),
+        typer.Option(min=1, metavar="N", help="At most N images, balanced over the classes."),
     ] = None,
     runtime: Annotated[
         Literal["torch", "onnxruntime"],
@@ -45,13 +45,13 @@ def evaluate(
     ] = None,
     device: DeviceOption = "auto",
     keep: Annotated[
-        bool, typer.Option("--keep", help="Note the result in the report, and so in the card, of a draft.")
+        bool, typer.Option("--keep", help="Record the result in a draft's report and card.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the accuracy of an entry on labelled images: top-1, and top-5 of more than 5 classes.
+    """Measure an entry's accuracy on labelled images: top-1, and top-5 with more than 5 classes.
 
-    Classes are matched by name. The draft of a run is measured on the run's test split unless told otherwise.
+    Classes are matched by name. The draft of a run is measured on the run's test split by default.
     (validate: a draft's exported files against torch; verify: a published entry against its own manifest.)
     """
     from anas_zoo.core.progress import Bar

@@ -31,7 +31,7 @@ def extract(
             "--arch",
             metavar="ID|FILE",
             help="An architecture that the search evaluated, by the beginning of its id, or a .json file of "
-            "one; repeatable. It joins what was extracted before.",
+            "one; repeatable. It is added to earlier extractions.",
         ),
     ] = None,
     search: Annotated[

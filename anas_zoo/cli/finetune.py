@@ -31,7 +31,9 @@ def finetune(
     data: DataOption = None,
     recipe: Annotated[
         Path | None,
-        typer.Option("--recipe", metavar="FILE", help="A .yaml file; without it, defaults and --set do."),
+        typer.Option(
+            "--recipe", metavar="FILE", help="A .yaml file. Default: built-in values; change them with --set."
+        ),
     ] = None,
     seed: SeedOption = None,
     settings: SetOption = None,

@@ -15,7 +15,7 @@ __all__ = ["import_"]
 
 
 def import_(
-    kind: Annotated[Literal["authors"], typer.Argument(help="Whose checkpoint it is.")],
+    kind: Annotated[Literal["authors"], typer.Argument(help="Kind of checkpoint.")],
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")],
     data: Annotated[
         str,
@@ -43,12 +43,15 @@ def import_(
         typer.Option("--search", metavar="DIR", help="The folder of the search where --arch is looked up."),
     ] = None,
     calibration_images: Annotated[
-        int, typer.Option("--calibration-images", min=2, metavar="N", help="Images to calibrate on at most.")
+        int, typer.Option("--calibration-images", min=2, metavar="N", help="Calibrate on at most N images.")
     ] = 2048,
     evaluation_images: Annotated[
         int,
         typer.Option(
-            "--evaluation-images", min=0, metavar="N", help="Images to measure accuracy on at most."
+            "--evaluation-images",
+            min=0,
+            metavar="N",
+            help="Measure accuracy on at most N images; 0 for none.",
         ),
     ] = 1000,
     preprocessing: Annotated[

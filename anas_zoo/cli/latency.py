@@ -28,7 +28,7 @@ ModelArgument = Annotated[
 ]
 WorkOption = Annotated[
     Path | None,
-    typer.Option("--work", metavar="DIR", help="Keep the exported files here and use them again."),
+    typer.Option("--work", metavar="DIR", help="Keep the exported files here and reuse them."),
 ]
 RepeatsOption = Annotated[int, typer.Option("--repeats", metavar="N", help="Measured calls of each file.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]
@@ -52,7 +52,8 @@ def fit(
         int, typer.Option("--subnets", metavar="N", help="Subnets to measure and fit on.")
     ] = 60,
     held_out: Annotated[
-        int, typer.Option("--held-out", metavar="N", help="Other subnets to measure and judge by.")
+        int,
+        typer.Option("--held-out", metavar="N", help="Held-out subnets to measure and judge the model by."),
     ] = 30,
     repeats: RepeatsOption = 60,
     seed: SeedOption = 0,
@@ -91,7 +92,7 @@ def fit(
         return
     used = {name: ms for name, ms in model.record.coefficients.items() if ms > 0}
     print_table(
-        ["work", "ms per unit", "unit (in millions, where it is no count)"],
+        ["work", "ms per unit", "unit (in millions, where it is not a count)"],
         [[name, f"{ms:.4f}", WORK[name]] for name, ms in used.items()],
     )
     _print_error(model.error)
@@ -141,7 +142,9 @@ def predict(
     file: ModelArgument,
     what: Annotated[
         list[str],
-        typer.Argument(metavar="ENTRY|ARCH...", help="Models of the shelf, entries, architectures' .json."),
+        typer.Argument(
+            metavar="ENTRY|ARCH...", help="Shelf models, entries, or .json files of architectures."
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:

@@ -31,7 +31,8 @@ HEADS = [
 
 def list_models(
     filter: Annotated[
-        str, typer.Argument(metavar="[PATTERN]", help="Only names of this pattern, such as 'digits_*'.")
+        str,
+        typer.Argument(metavar="[PATTERN]", help="Only names that match this pattern, such as 'digits_*'."),
     ] = "*",
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Only models whose weights are bundled.")
@@ -46,7 +47,10 @@ def list_models(
     min_top1_pct: Annotated[
         float | None,
         typer.Option(
-            min=0, max=100, metavar="PCT", help="At least this top-1, measured; published where nothing was."
+            min=0,
+            max=100,
+            metavar="PCT",
+            help="At least this top-1: measured, or published if nothing was measured.",
         ),
     ] = None,
     max_latency_ms: Annotated[

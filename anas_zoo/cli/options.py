@@ -49,7 +49,9 @@ DataOption = Annotated[
 RunDataOption = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="NAME|DIR", help="Where the run's images are now, if they moved; it is remembered."
+        "--data",
+        metavar="NAME|DIR",
+        help="Where the run's images are now, if they moved; recorded in the run.",
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]
@@ -69,9 +71,7 @@ SetOption = Annotated[
         help="Change any value of the recipe, such as train.epochs=10; repeatable.",
     ),
 ]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on where a stopped training left its latest checkpoint, if any.")
-]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Resume from the latest checkpoint, if any.")]
 DeviceOption = Annotated[
     str,
     typer.Option(

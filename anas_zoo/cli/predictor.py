@@ -32,7 +32,7 @@ SpaceOption = Annotated[
 
 def fit(
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help=ARCHIVE_HELP)],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The predictor, a new file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The new file of the predictor.")],
     space: SpaceOption = None,
     held_out: Annotated[
         float,
@@ -149,7 +149,7 @@ def check(
             "", "The file does not say which architectures it was fitted on; some may be among these."
         )
     elif checked.unseen is None:
-        print_lines("", "It was fitted on all of them, so this is no test; check it on another archive.")
+        print_lines("", "It was fitted on all of them, so this is not a test; check it on another archive.")
     print_lines("")
     _print_range(result)
 

@@ -19,9 +19,7 @@ def profile(
     entry: EntryArgument,
     image_size: Annotated[
         str,
-        typer.Option(
-            metavar="HxW", help="Size of an image for files with preprocessing inside, which take any."
-        ),
+        typer.Option(metavar="HxW", help="Image size, for files that take raw images of any size."),
     ] = "480x640",
     as_json: JsonOption = False,
 ) -> None:

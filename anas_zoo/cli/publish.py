@@ -19,7 +19,7 @@ __all__ = ["publish"]
 
 def publish(
     entry: Annotated[
-        str, typer.Argument(metavar="ENTRY", help="A draft's or an entry's folder; it is left as it is.")
+        str, typer.Argument(metavar="ENTRY", help="A draft's or an entry's folder; it is not changed.")
     ],
     to: Annotated[
         str,
@@ -33,15 +33,13 @@ def publish(
             help="Licence of the weights, such as Apache-2.0; for a draft that has none yet.",
         ),
     ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Make the Hub's repository a private one.")
-    ] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make the Hub repository private.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check every gate, show files and card, and write nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a draft as a new folder or on the Hub; or refuse and say which evidence is missing."""
+    """Publish a draft as a new folder or on the Hub, if no evidence is missing."""
     from anas_zoo.pipeline.publish import publish as run
 
     done = run(entry, to, licence=licence, private=private, dry_run=dry_run)

@@ -17,11 +17,9 @@ __all__ = ["pull"]
 def pull(
     source: Annotated[
         str,
-        typer.Argument(metavar="hf://ORG/NAME[@REVISION]|DIR", help="Where the published entry lies."),
+        typer.Argument(metavar="hf://ORG/NAME[@REVISION]|DIR", help="The published entry."),
     ],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="The new folder that becomes a copy of it.")
-    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new folder of the copy.")],
     as_json: JsonOption = False,
 ) -> None:
     """Download an entry through the Hub's cache, compare every file with its manifest, and pin the commit.

@@ -46,7 +46,7 @@ def _signals_unwind() -> Iterator[list[int]]:
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may set handlers; whoever runs us in another one has their own
+        yield received  # only the main thread may set handlers; a caller in another thread has its own
         return
     last = -IMPATIENCE_SECONDS
 
@@ -189,7 +189,7 @@ def _call(args: Sequence[str]) -> int:
 def main(args: Sequence[str] | None = None) -> int:
     """Run ``args`` (the program's own when None) and return the exit code.
 
-    0 success · 1 an error that the user can mend · 2 a command line that cannot be understood · 70 an
+    0 success · 1 an error that the user can fix · 2 a command line that cannot be understood · 70 an
     error of ours · 130, 143 and 129 after Ctrl-C, SIGTERM and SIGHUP · 141 when the reader of stdout left.
     """
     for stream in (sys.stdout, sys.stderr):

@@ -64,7 +64,7 @@ def search(
 ) -> None:
     """Search the best subnets for any budget, by a run's supernet on the search split or by a predictor.
 
-    What is not given is as the run's recipe says.
+    Options not given are as in the run's recipe.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli search RUN ...; see docs/search.md.
     """

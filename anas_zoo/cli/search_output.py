@@ -106,7 +106,7 @@ def _unsure(answer: Answer, best: Evaluation) -> list[str]:
     value = best.value(answer.cost)
     over = "" if value <= answer.limit else "it is predicted to miss this, and may keep it: "
     return [
-        f"  {over}the limit lies within its bars, {low:.3g} to {high:.3g}: measure it with anas bench",
+        f"  {over}the limit is within its bars, {low:.3g} to {high:.3g}: measure it with anas bench",
         f"  (a limit of {show(answer.limit * value / high)} would be kept by all of the bars)",
     ]
 

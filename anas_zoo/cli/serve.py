@@ -44,7 +44,7 @@ def serve(
         write_site(Path(site), {"entry": folder})
         with page_server(Path(site), port=port) as server:
             print_lines(f"{entry} is at {page_url(server)} (Ctrl-C ends it)")
-            sys.stdout.flush()  # whoever reads the address through a pipe waits for it
+            sys.stdout.flush()  # a reader on a pipe waits for the address
             if not no_open:
                 _open_browser(page_url(server))
             try:

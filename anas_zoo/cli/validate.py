@@ -1,4 +1,4 @@
-"""``anas validate``: does the file on disk compute what torch computes?"""
+"""``anas validate``: compare exported files with torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["validate"]
 def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOption = False) -> None:
     """Check a draft's exported files against torch: structure, logits and agreement.
 
-    A draft inside a run is validated on all images of the run's test split and gets the result into its
-    report; anything else on its golden images. "optimized %" is how far onnxruntime's graph optimizations
+    A draft inside a run is validated on all images of the run's test split, and its report records the
+    result; anything else on its golden images. "optimized %" is how far onnxruntime's graph optimizations
     move the logits, in percent of their standard deviation.
     (verify: a published entry against its own manifest; evaluate: accuracy on labelled images.)
     """
@@ -40,4 +40,4 @@ def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOpti
     )
     for name, report in reports.items():
         if report.not_run_here:
-            print_lines(f"{name}: not run here where it is meant to: {report.not_run_here}")
+            print_lines(f"{name}: not run here on its own runtime: {report.not_run_here}")

@@ -8,7 +8,7 @@
     ├── OutputError           an output folder that is taken or cannot be written
     │   └── DiskFullError     no space left on the device
     ├── CalibrationError      batch norm statistics that are missing or cannot be made
-    ├── TrainingError         a training run that cannot go on (non-finite loss, ...)
+    ├── TrainingError         a training run that cannot continue (non-finite loss, ...)
     ├── SearchError           a search whose constraints or archive cannot be used
     ├── ProfileError          two counts of one network that disagree
     ├── ExportError           a network that cannot be exported, or a file of another structure
@@ -23,7 +23,7 @@
     └── EntryError            a published entry that is incomplete, altered or refused
         ├── NotOnShelfError   a model name that no entry has
         ├── NoWeightsError    a model whose weights are not distributed
-        └── HubError          what the Hugging Face Hub refused, or an address that is none
+        └── HubError          a request that the Hugging Face Hub refused, or an invalid address
             ├── HubAccessError     not logged in there, or not allowed
             ├── HubNotFoundError   no such repository, revision or file
             ├── HubConflictError   somebody else changed the repository meanwhile
@@ -76,7 +76,7 @@ __all__ = [
 
 
 class AnasError(Exception):
-    """Base of all errors that are the user's to mend; the message is one that a user can act on.
+    """Base of all errors that a user can fix; the message says how.
 
     Its ``parts`` are text, and a :class:`~anas_zoo.core.hints.Call` or :class:`~anas_zoo.core.hints.Option`
     for what to run or give next. ``str(error)`` reads as Python, the command line prints commands.
@@ -122,7 +122,7 @@ class CalibrationError(AnasError):
 
 
 class TrainingError(AnasError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 class SearchError(AnasError):
@@ -130,7 +130,7 @@ class SearchError(AnasError):
 
 
 class ProfileError(AnasError):
-    """A measured count that disagrees with the exact one, or an operator nobody can count."""
+    """A measured count that disagrees with the exact one, or an operator that cannot be counted."""
 
 
 class ExportError(AnasError):
@@ -162,7 +162,7 @@ class QuantizationError(ExportError):
 
 
 class ServeError(AnasError):
-    """A page that cannot be served: its runtime cannot be had, or the port is taken."""
+    """A page that cannot be served: its runtime is not available, or the port is taken."""
 
 
 class EntryError(AnasError):
@@ -178,11 +178,11 @@ class NoWeightsError(EntryError):
 
 
 class HubError(EntryError):
-    """Something that the Hugging Face Hub refused, or an address that cannot be one of its."""
+    """A request that the Hugging Face Hub refused, or an invalid address."""
 
 
 class HubAccessError(HubError):
-    """Nobody is logged in to the Hub, or who is may not do this."""
+    """No login to the Hub, or one without the permission."""
 
 
 class HubNotFoundError(HubError):
@@ -190,7 +190,7 @@ class HubNotFoundError(HubError):
 
 
 class HubConflictError(HubError):
-    """The repository was changed by somebody else while this was under way."""
+    """Somebody else changed the repository meanwhile."""
 
 
 class HubUnreachableError(HubError):

@@ -1,4 +1,4 @@
-"""Packages that the plain installation leaves out, and the extra of pyproject.toml that brings each."""
+"""Packages of the optional extras in pyproject.toml, and the error that says which extra to install."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MissingPackageError(AnasError):
 
 
 def missing_package(error: BaseException) -> MissingPackageError | None:
-    """What to install, where ``error`` is an import of a package that an extra brings; else None."""
+    """The error that says what to install, if ``error`` is a failed import of an extra; else None."""
     if not isinstance(error, ModuleNotFoundError):
         return None
     module = (error.name or "").partition(".")[0]

@@ -1,4 +1,4 @@
-"""What to run or to give next, said without knowing where it will be read: in Python or on the command line.
+"""What to run or give next, as parts that read well both in Python and on the command line.
 
 Stages are functions and commands of the same names and options, so one hint serves both readers.
 """

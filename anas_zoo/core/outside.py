@@ -55,10 +55,10 @@ def kind_of_file(path: Path) -> str:
 
 
 def refuse_irregular(path: Path, error: type[AnasError], *, most_bytes: int | None = None) -> None:
-    """Raise ``error`` for what is no regular file, or a larger one than ``most_bytes``.
+    """Raise ``error`` for anything but a regular file of at most ``most_bytes``.
 
     A pipe would keep its reader waiting for ever and a device has no end, so this comes before opening.
-    What is not there or cannot be looked at is left to whoever opens it.
+    A missing or unreadable file is left to the code that opens it.
     """
     try:
         found = path.stat()
@@ -81,7 +81,7 @@ def refuse_external_data(path: Path, error: type[AnasError]) -> None:
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             outside = data.find(b"location") >= 0 and _LOCATION.search(data) is not None
-    except (OSError, ValueError):  # absent or empty: told by whoever opens it
+    except (OSError, ValueError):  # absent or empty: reported when it is opened
         return
     if outside:
         raise error(f"{path}: some of its weights lie outside the file, which is never followed")

@@ -16,7 +16,7 @@ def render_page(template: Path, **values: Any) -> str:
     """The HTML of ``template`` filled in with ``values``.
 
     Every value is escaped and shown on one line without hidden characters, unless it is
-    :class:`markupsafe.Markup`; a name that the template uses and nobody gives is an error of Jinja2.
+    :class:`markupsafe.Markup`; an undefined name in the template is an error of Jinja2.
     """
     page = _render(template, values, lambda value: value if hasattr(value, "__html__") else one_line(value))
     return page + "\n"

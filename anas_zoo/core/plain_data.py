@@ -1,4 +1,4 @@
-"""JSON and YAML from outside as plain values: limits checked before, and no way to say a thing twice.
+"""JSON and YAML from outside as plain values: limits are checked first, duplicate keys are refused.
 
 What is refused is what two readers could understand differently (a key that is there twice, NaN), what grows
 while it is read (aliases), what makes objects (tags), and what no file of ours needs (depth, size).
@@ -50,7 +50,7 @@ def parse_json(text: str) -> Any:
         if _HALF_CHARACTER.search(text):  # "\ud800": a text with it can be neither printed nor written
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as exc:
-        raise PlainDataError("not valid JSON (it has a half of a character, \\ud800 to \\udfff)") from exc
+        raise PlainDataError("not valid JSON (it has a lone surrogate, \\ud800 to \\udfff)") from exc
     except (ValueError, RecursionError) as exc:
         raise PlainDataError(f"not valid JSON ({exc})") from exc
     return value
@@ -66,7 +66,7 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _not_a_number(word: str) -> Any:
-    raise PlainDataError(f"{word} is no number of JSON; only finite ones are allowed")
+    raise PlainDataError(f"{word} is not a JSON number; only finite ones are allowed")
 
 
 def _finite(value: float, given: str) -> float:
@@ -112,7 +112,7 @@ class _PlainLoader(yaml.SafeLoader):
             raise PlainDataError(f"{line}: nested deeper than {MAX_DEPTH} levels")
         node = super().compose_node(parent, index)
         if is_alias and id(node) not in self._sizes:
-            raise PlainDataError(f"{line}: an alias within what it stands for")
+            raise PlainDataError(f"{line}: an alias that contains itself")
         if is_alias:
             self._nodes += self._sizes[id(node)]
         if self._nodes > MAX_NODES:

@@ -1,4 +1,4 @@
-"""What long work reports while it runs: log messages, and bars with the time left where somebody watches.
+"""Log messages of long work, and bars with the time left on a terminal or in a notebook.
 
 Messages go to the standard logger ``anas_zoo`` (INFO; WARNING for what may be wrong) and are shown as the
 program's logging says; the command line prints them on stderr. Bars show on a terminal and in a notebook that
@@ -163,7 +163,7 @@ class Bar:
     """A bar from 0 to ``total`` steps: percentage, done of total, time gone and time left.
 
     Use it as a context manager; ``total=None`` is work of unknown length. Bars may be nested and may
-    be advanced from several threads. Where nobody watches (see :func:`watched`), nothing is shown at all.
+    be advanced from several threads. Unless it is watched (see :func:`watched`), nothing is shown.
     """
 
     def __init__(self, what: str, total: float | None = None) -> None:

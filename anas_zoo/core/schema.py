@@ -16,7 +16,7 @@ from anas_zoo.core.text import hidden_characters, printable
 
 __all__ = ["Schema", "differences", "parse", "read_json", "read_yaml"]
 
-LISTED = 5  # hidden characters that are told
+LISTED = 5  # hidden characters that are listed
 
 S = TypeVar("S", bound="Schema")
 
@@ -91,7 +91,7 @@ def parse(model: type[S], data: Any, source: str, *, error: type[AnasError] = Co
 
 
 def _hidden(data: Any, where: str = "") -> Iterator[str]:
-    """A problem for each key or text in plain data that has characters which nobody sees."""
+    """A problem for each key or text in plain data that has hidden characters."""
     if isinstance(data, str):
         if hidden := hidden_characters(data):
             yield f"{where or 'file'}: has hidden characters ({hidden}), which no name or text here may have"

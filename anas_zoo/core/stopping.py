@@ -1,4 +1,4 @@
-"""How work that was interrupted resumes: said by the block that knows, shown by command line or traceback."""
+"""How interrupted work resumes: attached to the error by the block that knows, shown by the command line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MARK = "_anas_how_to_resume"
 
 @contextlib.contextmanager
 def resumable(how: Callable[[], Sequence[Part]]) -> Iterator[None]:
-    """Let whatever ends the block early, but for errors of ours, carry the parts that ``how`` gives.
+    """Attach the parts of ``how`` to any exception that ends the block, except errors of anas-zoo.
 
-    It is asked then and may give none; such as
-    ``["resume from step 40 with: ", Call("train", out="run", resume=True)]``. Of nested blocks the outermost
-    one is heard: it is what the user started.
+    ``how`` is called then and returns, for example,
+    ``["resume from step 40 with: ", Call("train", out="run", resume=True)]``, or nothing. Of nested blocks
+    the outermost one counts: it is what the user started.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Text from outside that is shown to people: what a terminal or a page could take for something else."""
+"""Text from outside made safe to show on a terminal or a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _is_hidden(character: str) -> bool:
 
 
 def hidden_characters(text: str) -> str:
-    """The characters of ``text`` that nobody sees, as 'U+001B, U+202E'; '' when there is none."""
+    """The invisible characters of ``text``, as 'U+001B, U+202E'; '' if it has none."""
     if text.isascii() and text.isprintable():
         return ""
     return ", ".join(dict.fromkeys(f"U+{ord(c):04X}" for c in text if _is_hidden(c)))

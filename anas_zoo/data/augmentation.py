@@ -117,7 +117,7 @@ class StreamRecipe(Schema):
                 _transform(self)
             except Exception as exc:  # timm answers a bad policy with assertions and key errors
                 raise ValueError(
-                    f"auto_augment {self.auto_augment!r} is no policy that timm knows; give v0, original, "
+                    f"auto_augment {self.auto_augment!r} is not a policy of timm; give v0, original, "
                     "rand-m9-mstd0.5 or '' for none"
                 ) from exc
         return self

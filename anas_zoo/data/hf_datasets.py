@@ -221,7 +221,7 @@ def _class_names_of(name: str, feature: Any, columns: list[Any]) -> tuple[str, .
         return tuple(sorted(columns[0].unique().to_pylist()))
     largest = max(int(np.max(column.to_numpy())) for column in columns)
     if largest >= MAX_CLASSES:
-        raise DataError(f"{name}: a label is {largest}, which is no class number; give labels from 0")
+        raise DataError(f"{name}: a label is {largest}, which is not a class number; give labels from 0")
     return tuple(str(label) for label in range(largest + 1))
 
 

@@ -1,4 +1,4 @@
-"""Sources of labelled images: what each of them offers, which one a name means, and where it lies."""
+"""Sources of labelled images: what they offer, and which one a name means."""
 
 from __future__ import annotations
 

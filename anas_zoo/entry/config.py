@@ -122,7 +122,7 @@ class Ancestor(Schema):
 class WeightsInfo(Sparse):
     """Where the weights come from and under which licence they may be used.
 
-    ``licence`` is None in a draft until somebody chooses one; no entry is published without.
+    ``licence`` is None in a draft until one is chosen; no entry is published without.
     ``lineage`` lists all weights that these were made from, the oldest first.
     """
 

@@ -50,7 +50,7 @@ def write_report(folder: Path, report: EntryReport) -> None:
 class Entry:
     """A draft or a published entry: what it is, what was measured, and what it holds.
 
-    A value: what was read once is kept, so a stage that changes the folder goes on with :meth:`updated`.
+    A value: what was read once is kept, so a stage that changes the folder continues with :meth:`updated`.
     ``Entry(folder)`` reads nothing yet, :meth:`read` reads and checks all that is JSON.
 
     Every part raises :class:`EntryError` that names the file and each problem found in it.

@@ -84,13 +84,15 @@ def check_files(folder: Path) -> dict[str, Path]:
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     paths = list(itertools.islice(visible, MAX_FILES + 1))
     if len(paths) > MAX_FILES:
-        raise EntryError(f"{folder} holds more than {MAX_FILES} files, which no entry does")
+        raise EntryError(f"{folder} holds more than {MAX_FILES} files, the limit of an entry")
     for path in paths:
         shown = printable(str(path))
         if path.is_symlink() and not _in_hub_cache(path):
             raise EntryError(f"{shown} is a symbolic link; an entry holds its files itself, so copy it there")
         if not path.is_file():
-            raise EntryError(f"{shown} is no regular file; an entry is a flat folder of files, so remove it")
+            raise EntryError(
+                f"{shown} is not a regular file; an entry is a flat folder of files, so remove it"
+            )
         if path.suffix.lower() in PICKLES:
             raise EntryError(
                 f"{shown} is of a kind that can run code when it is read (a pickle or the like); an entry "
@@ -196,7 +198,7 @@ def what_is_meant(folder: Path) -> tuple[Part, ...]:
     if found := entries_nearby(folder):
         names = ", ".join(quoted(path) for path in found[:LISTED])
         more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-        return (f"; {folder} is no entry, but these are: {names}{more}",)
+        return (f"; {folder} is not an entry, but these are: {names}{more}",)
     if (folder / "run.json").is_file():
         return f"; {folder} is a run without subnets yet; make some: ", Call("extract", folder)
     return ()

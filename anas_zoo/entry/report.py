@@ -48,7 +48,7 @@ class Accuracy(Sparse):
 
 
 class Published(Schema):
-    """A figure that other people published; nobody measured it here."""
+    """A figure that others published; it was not measured here."""
 
     top1_pct: Percent
     dataset: str

@@ -33,7 +33,7 @@ def tensor_shapes(path: Path, error: type[AnasError]) -> dict[str, str]:
     """Type and shape of each tensor of a safetensors file, as "F32 (8, 10)"; no tensor is read.
 
     safetensors itself sees to it that the tensors fill the file, each once, without gaps or overlaps.
-    Raises ``error`` for what is no such file.
+    Raises ``error`` for anything else.
     """
     refuse_irregular(path, error)
     try:

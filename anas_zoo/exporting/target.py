@@ -24,7 +24,7 @@ Part = Annotated[str, Field(pattern=rf"^({'|'.join(KINDS)}|stages\.\d+)$")]
 
 
 class Tolerance(Schema):
-    """A limit and why it is what it is; a limit nobody can explain is no gate."""
+    """A limit and the reason for it."""
 
     value: float = Field(ge=0, allow_inf_nan=False)
     reason: str = Field(min_length=20)

@@ -1,4 +1,4 @@
-"""Proof that an ONNX file computes what the torch network computes, on the file as it lies on disk."""
+"""Proof that an ONNX file computes what the torch network computes, on the file on disk."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BATCH_SIZES = (1, 2, 3, 7, 32)  # tried beside it
 CONSTANT = 1e-5
 
 # onnxruntime's graph optimizations replace chains of operators by fused ones, and for int8 files some of
-# these computed something else (onnxruntime #24711, #32132). Whoever deploys a file may run it either way, so
+# these computed something else (onnxruntime #24711, #32132). A deployed file may run either way, so
 # both have to be right, to within rounding.
 UNOPTIMIZED = "without graph optimizations"
 
@@ -103,8 +103,8 @@ def validate_onnx(
     onnxruntime runs it with its graph optimizations and without them; both have to be within the
     tolerances, and as close to each other as :func:`optimization_gap` says.
 
-    A file that takes raw images gets the ones that ``images`` look like , at more than
-    one size, and the network what the reference preprocessing makes of these.
+    A file that takes raw images is run on raw ones like ``images``, in more than one size; the network gets
+    them prepared by the package's own preprocessing.
 
     Args:
         path: the ONNX file.

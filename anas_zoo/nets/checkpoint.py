@@ -55,7 +55,9 @@ def load_supernet(path: Path) -> Supernet:
     try:
         header = parse_json(text)
         if not isinstance(header, dict) or header.get("format") != FORMAT:
-            raise CheckpointError(f"{path} is no supernet of anas-zoo; train one: ", Call("train", out="RUN"))
+            raise CheckpointError(
+                f"{path} is not a supernet of anas-zoo; train one: ", Call("train", out="RUN")
+            )
         space = SearchSpace.from_dict(header["space"], f"{path}: space")
         num_classes = header["num_classes"]
         if type(num_classes) is not int or not 0 < num_classes <= MAX_CLASSES:

@@ -211,7 +211,7 @@ class Subnet(nn.Module):
         """timm's ``feature_info``: channels, reduction and module of the last map of each scale.
 
         The scales are 2 ×, 4 ×, ... smaller than the input, as in timm's other mobile networks; the head's
-        expanded map is no feature.
+        expanded map is not a feature.
         """
         reduction = plan.structure.stem.stride
         info: list[dict[str, Any]] = []

@@ -183,7 +183,7 @@ def _refuse_fixed(entry: Entry, runtime: Runtime) -> None:
         raise EntryError(f"{entry.folder} is published, its report is fixed; leave out ", keep)
     if runtime != "torch":
         raise EntryError(
-            keep, " notes what the weights do in torch; leave out ", Option("runtime"), " or ", keep
+            keep, " records the accuracy of the weights in torch; leave out ", Option("runtime"), " or ", keep
         )
 
 
@@ -259,7 +259,7 @@ def _count(
                 unreadable[index] = str(exc)
                 if len(unreadable) > MAX_UNREADABLE:
                     raise DataError(
-                        f"{len(unreadable)} images could not be read, {MAX_UNREADABLE} may be left out; mend "
+                        f"{len(unreadable)} images could not be read, {MAX_UNREADABLE} may be left out; fix "
                         f"or remove them; the last: {exc}"
                     ) from exc
         if not images:

@@ -103,7 +103,7 @@ def check_latency(
 ) -> tuple[ErrorReport, list[Measured]]:
     """Measure ``subnets`` fresh ones here and compare the model's predictions with them.
 
-    They are none of those that the model was made of; ``seed`` chooses them. Raises as :func:`fit_latency`.
+    None of them was used for the model; ``seed`` chooses them. Raises as :func:`fit_latency`.
     """
     space, record = model.space, model.record
     threads = record.fingerprint.threads

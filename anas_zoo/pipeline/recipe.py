@@ -104,7 +104,7 @@ class RunRecipe(Schema):
     train: TrainRecipe
 
     def images(self) -> str:
-        """The source of images. Raises :class:`ConfigError` when nobody has named one."""
+        """The source of images. Raises :class:`ConfigError` if none is named."""
         if self.data is None:
             raise ConfigError(
                 "this recipe has no images of its own; give ",
@@ -137,7 +137,7 @@ class Recipe(RunRecipe):
     def load(cls, source: str | Path, **changes: Any) -> Recipe:
         """The recipe of a preset's name or of a YAML file, with the ``changes`` that :meth:`changed` takes.
 
-        A preset's licence is for the preset's images: on others there is none until somebody chooses it.
+        A preset's licence is for the preset's images: on others it is None until chosen.
 
         Raises :class:`ConfigError` that lists every problem, with the nearest valid key.
         """
@@ -187,7 +187,7 @@ _ABOUT: dict[str, tuple[Part, ...]] = {
 
 
 def about_recipe(name: str) -> tuple[Part, ...]:
-    """A line that says which recipe it is, of those that nobody has to name."""
+    """A line that names a recipe that was chosen by default."""
     others = ", ".join(other for other in Recipe.presets() if other != name)
     end = f" (others: {others}, or FILE.yaml)"
     return ("  no ", Option("recipe"), f" given, so it is {name}, ", *_ABOUT[name], end)

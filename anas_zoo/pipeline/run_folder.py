@@ -195,7 +195,7 @@ class RunFolder(Generic[R]):
                 raise DataError(
                     f"the images of {self.folder} are no longer at {where}; say where they are now: ",
                     Option("data", "DIR"),
-                    " (it is remembered)",
+                    " (it is recorded)",
                 )
             self._images = self.numbered(open_source(where))
         return self._images

@@ -73,7 +73,7 @@ def latency_of_search(
             ends the same; None for a new search, which times the model's yardsticks.
         workers: the processes of the search, of which the first one measures; each of them calls this.
 
-    Raises :class:`ConfigError` for a file that is no model of the space, :class:`SearchError`
+    Raises :class:`ConfigError` for a file that is not a model of the space, :class:`SearchError`
     for a damaged record.
     """
     model = LatencyModel.load(file, space, num_classes)

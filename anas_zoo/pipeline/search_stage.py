@@ -360,7 +360,7 @@ def make_problem(
             problem = within(limits, by_bars=True)
             warn(
                 f"nothing is predicted to have {limits.latency_ms.in_words('latency_ms')}, but some "
-                "subnets may, by the bars of their predictions; those are taken: measure them"
+                "subnets may, by the bars of their predictions; these are used: measure them"
             )
         return problem
 
@@ -387,7 +387,7 @@ def _asked(
         if most is not None and limit > most:
             raise SearchError(
                 f"{folder} was searched with {Range(max=most).in_words(cost)}; a budget of "
-                f"{OBJECTIVES[cost].shown(limit)} lies beyond that: give another ",
+                f"{OBJECTIVES[cost].shown(limit)} is beyond that: give another ",
                 Option("out"),
             )
     return budgets or recorded_budgets(kept)

@@ -39,7 +39,7 @@ def write_tested_draft(
         source: where all images come from; its preprocessing becomes the draft's.
         name: the entry's name.
         space: the space that the architecture comes from.
-        licence: SPDX name of the licence of the weights, None while nobody has chosen one.
+        licence: SPDX name of the licence of the weights, None until one is chosen.
         lineage: where the weights come from, for people.
         source_sha256: hash of the weights that they were made from.
         ancestors: the published weights among those that they were made from, the oldest first.

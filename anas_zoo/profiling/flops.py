@@ -63,7 +63,7 @@ def profile_flops(subnet: Subnet, resolution: int) -> Cost:
     unlisted |= {name: n for name, n in counts.items() if name not in RECONCILED + COUNTED_BESIDE}
     if unlisted:
         listing = ", ".join(sorted(unlisted))
-        raise ProfileError(f"{who}: it uses operators that the exact count knows nothing of: {listing}")
+        raise ProfileError(f"{who}: it uses operators that the exact count does not know: {listing}")
     traced = sum(counts.get(name, 0) for name in RECONCILED)
     if traced != macs:
         raise ProfileError(

@@ -71,7 +71,7 @@ class LatencyRecord(Schema):
         if missing:
             raise ValueError(f"no coefficient for {', '.join(missing)}")
         if sum(one.part == "held out" for one in self.measured) < 2:
-            raise ValueError("measured holds fewer than 2 held-out subnets, so nobody knows its error")
+            raise ValueError("measured holds fewer than 2 held-out subnets, so its error is unknown")
         return self
 
 
@@ -105,7 +105,9 @@ class LatencyModel:
         data = read_json(path)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             old = isinstance(data, dict) and data.get("format") == "anas latency model 1"
-            what = "is a latency model of an earlier version" if old else f"is no latency model ({FORMAT!r})"
+            what = (
+                "is a latency model of an earlier version" if old else f"is not a latency model ({FORMAT!r})"
+            )
             raise ConfigError(f"{path} {what}; make one on this machine: ", fit)
         model = cls(parse(LatencyRecord, data, str(path)), num_classes)
         if space is not None and model.space.id != space.id:

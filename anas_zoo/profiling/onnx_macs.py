@@ -66,7 +66,7 @@ def count_onnx_macs(path: Path, *, image_size: tuple[int, int] = PHOTOGRAPH) -> 
     counted = [node for node in nodes if node.op_type in COUNTED]
     stem = next((node for node in counted if node.op_type == "Conv"), None)
     if stem is None:
-        raise ProfileError(f"{path}: it has no convolution, so it is no network")
+        raise ProfileError(f"{path}: it has no convolution, so it is not a network")
     image = _image_input(model.graph, path)
     shape = _image_shape(image, path, image_size)
     operands = {name for node in counted for name in (node.output[0], *node.input)}
@@ -106,7 +106,7 @@ def _inside(node: Any) -> Iterator[Any]:
 
 
 def _refused(nodes: list[Any]) -> list[str]:
-    """Operators of ``nodes`` that nobody has looked at, and those that count but do so only in a branch."""
+    """Operators of ``nodes`` that are unknown, and those that count but do so only in a branch."""
     inside = {_name(part) for node in nodes for part in _inside(node)}
     unknown = (inside | {_name(node) for node in nodes}) - COUNTED - ZERO_MACS.keys()
     return sorted(unknown | {f"{name} in a branch" for name in inside & COUNTED})

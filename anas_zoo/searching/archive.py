@@ -139,7 +139,7 @@ class Archive:
     Attributes:
         records: what the file held when it was opened.
 
-    Raises :class:`SearchError` naming a whole line that is no evaluation.
+    Raises :class:`SearchError` naming a whole line that is not an evaluation.
     """
 
     def __init__(self, path: Path) -> None:
@@ -176,7 +176,7 @@ class Archive:
 def read_records(path: Path) -> list[Record]:
     """All evaluations and failures of an archive, in order.
 
-    Raises :class:`SearchError` naming the line that is no evaluation.
+    Raises :class:`SearchError` naming the line that is not an evaluation.
     """
     refuse_irregular(path, SearchError)
     try:

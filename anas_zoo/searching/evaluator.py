@@ -23,7 +23,7 @@ MAX_ERROR_CHARS = 300
 
 @dataclass(frozen=True)
 class Score:
-    """Top-1 in percent, or why there is none."""
+    """Top-1 in percent, or why it is missing."""
 
     top1_pct: float | None
     error: str | None = None

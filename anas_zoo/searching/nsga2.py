@@ -71,10 +71,10 @@ class Nsga2(Algorithm):
         least = problem.limits.top1_pct.min or 0.0
         breach = [[max(0.0, least - e.top1_pct)] for e in new]
         codes = problem.space.encode(e.arch for e in new)
-        told = Population.new("X", codes, "F", problem.losses(new), "G", np.array(breach))
+        scored = Population.new("X", codes, "F", problem.losses(new), "G", np.array(breach))
         self._survivors = RankAndCrowding().do(
             self._pymoo_problem,
-            Population.merge(self._survivors, told),
+            Population.merge(self._survivors, scored),
             n_survive=self._recipe.population,
             random_state=np.random.default_rng([*self._seed, self.round, 1]),
         )

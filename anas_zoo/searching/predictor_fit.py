@@ -196,12 +196,12 @@ def mean_by_arch(
     """Each architecture once, by its id, with the mean of its accuracies: (list of N, (N,) percent).
 
     So that no architecture is both fitted on and held out, and the order of an archive does not matter.
-    Raises :class:`SearchError` for an accuracy that is no percentage.
+    Raises :class:`SearchError` for an accuracy that is not a percentage.
     """
     found: dict[Architecture, list[float]] = {}
     for arch, top1 in zip(archs, top1_pct, strict=True):
         if not 0 <= top1 <= 100:  # a NaN too
-            raise SearchError(f"architecture {arch.id} has top-1 {top1:g} %; it lies between 0 and 100")
+            raise SearchError(f"architecture {arch.id} has top-1 {top1:g} %; it must be between 0 and 100")
         found.setdefault(arch, []).append(top1)
     unique = sorted(found, key=lambda arch: arch.id)
     # Sorted, as a sum of floats depends on its order.

@@ -70,7 +70,7 @@ class GeneTable:
         self.lengths = _lengths(len(stages))
         ends = np.cumsum([1, *self.lengths.values()]).tolist()
         self.parts = tuple(slice(a, b) for a, b in itertools.pairwise(ends))
-        # index_of[gene][value] is the choice's index, -1 where the value is no choice.
+        # index_of[gene][value] is the choice's index, -1 where the value is not a choice.
         self._index_of = []
         for choices in self.choices:
             table = np.full(choices[-1] + 1, -1, dtype=np.int64)

@@ -124,7 +124,7 @@ class CheckpointFolder:
                 header = parse_json((file.metadata() or {}).get("anas", "null"))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if header["format"] != FORMAT:
-                raise CheckpointError(f"{path} is no training checkpoint of this version of anas-zoo")
+                raise CheckpointError(f"{path} is not a training checkpoint of this version of anas-zoo")
             state, identity = TrainState(**header["state"]), header["identity"]
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as exc:
             raise _DamagedError(f"{path.name} cannot be read ({exc})") from exc
@@ -136,7 +136,7 @@ class CheckpointFolder:
 
 
 class _DamagedError(CheckpointError):
-    """A file that is no whole checkpoint."""
+    """A file that is not a whole checkpoint."""
 
 
 def _tensors_of(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -105,7 +105,7 @@ class MetricsWriter:
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """All records of a training; a last line that a killed process left unfinished is left out.
 
-    Raises :class:`TrainingError` naming any other line that is no record.
+    Raises :class:`TrainingError` naming any other line that is not a record.
     """
     path = folder / FILE
     if not path.is_file():

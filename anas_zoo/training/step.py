@@ -24,7 +24,7 @@ __all__ = ["DivergedError", "FixedStep", "StepReport", "SupernetStep"]
 
 
 class DivergedError(TrainingError):
-    """A loss or a gradient that is no finite number; no weight has changed."""
+    """A loss or a gradient that is not finite; no weight has changed."""
 
 
 @dataclass(frozen=True)
@@ -210,5 +210,5 @@ def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> Tenso
             gradient.copy_(part.view_as(gradient))
     norms = torch.stack(torch._foreach_norm(gradients))
     if bool(torch.isfinite(losses).all()) and not bool(torch.isfinite(norms).all()):
-        raise DivergedError("a gradient became infinite or no number")
+        raise DivergedError("a gradient became infinite or NaN")
     return losses

@@ -84,10 +84,10 @@ def graph_difference(cost: Cost, graph: OnnxMacs) -> str:
     if cost.macs_by_kind is None:
         return ""
     gaps = {
-        told: graph.by_kind.get(kind, 0) - cost.macs_by_kind.get(kind, 0)  # type: ignore[call-overload]
-        for kind, told in KINDS.items()
+        name: graph.by_kind.get(kind, 0) - cost.macs_by_kind.get(kind, 0)  # type: ignore[call-overload]
+        for kind, name in KINDS.items()
     }
-    return "; ".join(f"{told}: {gap:+,}" for told, gap in gaps.items() if gap)
+    return "; ".join(f"{name}: {gap:+,}" for name, gap in gaps.items() if gap)
 
 
 def _parameters(cost: Cost, graph: OnnxMacs) -> str:

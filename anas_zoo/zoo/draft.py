@@ -60,8 +60,7 @@ def build_config(
         space: the space that the architecture comes from, or another entry's record of it.
         preprocessing: how images are made into inputs; default is native with ImageNet's mean and std.
         label_names: one label for each class.
-        licence: SPDX name of the licence of the weights, such as "Apache-2.0"; None while nobody has
-            chosen one.
+        licence: SPDX name of the licence of the weights, such as "Apache-2.0"; None until chosen.
         source: where the weights come from, for people.
         source_sha256: hash of the checkpoint that they were taken from.
         lineage: the published weights that these were made from, the oldest first; their licences bind

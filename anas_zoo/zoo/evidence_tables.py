@@ -12,7 +12,7 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def measured_table(accuracies: Sequence[Accuracy]) -> Table:
-    """A row for each measurement; top-5 only where somebody measured it."""
+    """A row for each measurement; top-5 only where it was measured."""
     with_top5 = any(a.top5_pct is not None for a in accuracies)
     heads = ["top-1", *(["top-5"] if with_top5 else []), "images", "split", "data", "preprocessing"]
     rows = []
@@ -23,7 +23,7 @@ def measured_table(accuracies: Sequence[Accuracy]) -> Table:
 
 
 def published_table(figures: Sequence[Published]) -> Table:
-    """A row for each figure of other people, none of which was measured here."""
+    """A row for each figure that others published; none was measured here."""
     rows = [
         [f"{f.top1_pct:g} %", f.weights or "–", f.dataset, f.preprocessing or "not stated", f.source]
         for f in figures
@@ -48,7 +48,7 @@ def _agreement(info: FileInfo) -> list[str]:
         return [*["not validated"] * 3, "not run"]
     ran_in = p.runtime or "not stated"
     if p.not_run_here is not None:
-        ran_in += f"; not run where it is meant to: {p.not_run_here}"
+        ran_in += f"; not run on its own runtime: {p.not_run_here}"
     return [
         "not measured" if p.top1_pct is None else f"{p.top1_pct:.2f} %",
         f"{p.top1_agreement_pct:.2f} % of {p.images} images",

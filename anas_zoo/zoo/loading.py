@@ -29,7 +29,7 @@ def create_model(source: str | Path | Entry, pretrained: bool = False, **kwargs:
 
     Raises :class:`NotOnShelfError` for an unknown name, :class:`NoWeightsError` for
     weights that are not there, :class:`CheckpointError` for a file that does not load,
-    :class:`EntryError` for a folder that is no entry or was altered, :class:`HubError` for
+    :class:`EntryError` for a folder that is not an entry or was altered, :class:`HubError` for
     what the Hub refuses.
     """
     import timm

@@ -148,7 +148,7 @@ class Classifier:
     def predict(self, images: Iterable[str | Path], *, top_k: int = 5) -> list[list[Prediction]]:
         """The ``top_k`` most probable classes of each image file, best first.
 
-        Raises :class:`DataError` that names the first file that is no readable image.
+        Raises :class:`DataError` that names the first file that is not a readable image.
         """
         results = []
         for row in self.logits(list(images)).astype(np.float64):

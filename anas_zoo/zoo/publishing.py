@@ -162,7 +162,7 @@ class Plan:
 
 
 def plan_publication(source: str | Path, *, licence: str | None = None) -> Plan:
-    """What :func:`publish` or :func:`publish_to_hub` would write; nothing is written and nobody is asked.
+    """What :func:`publish` or :func:`publish_to_hub` would write; nothing is written and no server is asked.
 
     Raises :class:`EntryError` that names the gate which refused.
     """
@@ -269,7 +269,11 @@ def _licence(entry: Entry) -> None:
     if weights is None:
         raise EntryError("config.json states no weights; an entry without weights is not published")
     if (weights.licence or "").strip().lower() in NO_LICENCE:
-        found = "have none" if weights.licence is None else f"are under {weights.licence!r}, which is none"
+        found = (
+            "have none"
+            if weights.licence is None
+            else f"are under {weights.licence!r}, which is not a licence"
+        )
         raise EntryError(
             f"the weights {found}; choose one that the training images allow and give it, such as ",
             Option("licence", "CC-BY-4.0"),
@@ -333,9 +337,7 @@ def _parity(entry: Entry) -> None:
             f"{', '.join(unproved)} was never validated against torch; run: ", Call("validate", entry.folder)
         )
     if stray := [name for name in entry.files if name.endswith(".onnx") and name not in files]:
-        raise EntryError(
-            f"{', '.join(stray)} lies in the draft but not in report.json; validate or remove it"
-        )
+        raise EntryError(f"{', '.join(stray)} is in the draft but not in report.json; validate or remove it")
 
 
 T = TypeVar("T")

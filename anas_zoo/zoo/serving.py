@@ -230,7 +230,7 @@ def _wheel() -> Path | None:
 
 def _on_path(program: str) -> str:
     if (found := shutil.which(program)) is None:
-        raise ServeError(f"there is no {program}; {_HOW_TO_GET_IT}")
+        raise ServeError(f"{program} is not installed; {_HOW_TO_GET_IT}")
     return found
 
 

@@ -40,7 +40,7 @@ def _pool_size(arch: Architecture, structure: Structure) -> tuple[int, int]:
 
 
 def _pretrained_cfg(arch: Architecture) -> dict[str, Any]:
-    """What timm has to know of a network that is no entry: its input, its first and last layer."""
+    """What timm has to know of a network that is not an entry: its input, its first and last layer."""
     return {
         "input_size": (3, arch.resolution, arch.resolution),
         "interpolation": "bicubic",

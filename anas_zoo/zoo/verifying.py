@@ -1,4 +1,4 @@
-"""Does an entry still do what it did when it was published? Hashes, schemas and golden logits."""
+"""Verify a published entry: hashes, schemas and golden logits."""
 
 from __future__ import annotations
 

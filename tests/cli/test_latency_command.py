@@ -74,7 +74,7 @@ def test_another_machine_is_warned_of(
     (tmp_path / "arch.json").write_text(json.dumps(stored.space.smallest.to_dict()))
     assert main(["latency", "predict", str(tmp_path / "there.json"), str(tmp_path / "arch.json")]) == 0
     err = capsys.readouterr().err
-    assert err.startswith("anas: warning: the latency model is of another machine")
+    assert err.startswith("warning: the latency model is of another machine")
     assert err.count("\n") == 1
 
 
@@ -85,7 +85,7 @@ def test_another_machine_is_warned_of(
         (["fit", "--out", "x.json", "--held-out", "1"], "at least 2 held-out subnets, got 1"),
         (["fit", "--out", "."], "exists already"),
         (["check", "absent.json"], "no latency model at absent.json; make one on this machine: anas latency"),
-        (["check", "arch.json"], "arch.json is no latency model"),
+        (["check", "arch.json"], "arch.json is not a latency model"),
         (["predict", "{model}", "attentive_nas_a0"], "outside the space 'tiny'"),
         (["predict", "{model}", "absent.json"], "absent.json: no such file"),
     ],

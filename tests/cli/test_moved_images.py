@@ -108,7 +108,7 @@ def test_each_stage_is_told_of_moved_images_and_those_after_it_know(
 
 
 def test_data_where_there_is_no_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "is no draft of a run" in refused(capsys, "validate", "digits_s", "--data", "images")
+    assert "is not a draft of a run" in refused(capsys, "validate", "digits_s", "--data", "images")
     words = ("search", "--space", "digits", "--predictor", "p.onnx", "--data", "images")
     assert "--data goes with the folder of a run" in refused(capsys, *words)
 

@@ -86,7 +86,7 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
         (["--max-mflops", "-3"], "'--max-mflops': give at least 0"),
         (["--max-mflops", "inf"], "limits.macs.max: Input should be a finite number"),
         (["--max-mflops", "0.0001", "--max-mflops", "0.5"], "0.0001 is too little: the space 'digits'"),
-        (["--num-classes", "12"], "has classes of its own; --num-classes goes with --space"),
+        (["--num-classes", "12"], "has its own classes; --num-classes goes with --space"),
         (["--max-latency-ms", "8"], "give --latency FILE"),
         (
             ["--objective", "flops"],
@@ -128,7 +128,7 @@ def test_a_predictor_whose_numbers_are_no_percent_is_warned_of(
         predictor = write_predictor(tmp_path / f"{scale}.onnx", "digits", scale)
         words = ["search", "--space", "digits", "--predictor", str(predictor), "--evaluations", "50"]
         assert main([*words, "--out", str(tmp_path / str(scale))]) == 0
-        assert "which looks like no top-1 in percent" in capsys.readouterr().err
+        assert "which does not look like top-1 in percent" in capsys.readouterr().err
 
 
 def test_extract_names_what_it_cannot_find(
@@ -195,7 +195,7 @@ def test_a_resumed_search_remembers_its_budgets_and_answers_others(
     assert other["front"] == first["front"]
     assert json.loads(succeeded(capsys, *where, "--resume", "--json"))["answers"] == other["answers"]
     said = refused(capsys, *where, "--resume", "--max-mflops", "0.6")
-    assert "was searched with MFLOPs (multiply-adds) at most 0.5; a budget of 0.6 lies beyond that" in said
+    assert "was searched with MFLOPs (multiply-adds) at most 0.5; a budget of 0.6 is beyond that" in said
     assert "settings.limits.macs.min: None there" in refused(
         capsys, *where, "--resume", "--min-mflops", "0.1"
     )

@@ -69,7 +69,7 @@ def test_wrong_words_are_one_line_and_leave_nothing(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_that_failed_before_it_began_can_be_mended(
+def test_a_run_that_failed_before_it_began_can_be_repaired(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"

@@ -31,7 +31,9 @@ def test_a_run_is_no_entry_but_its_entries_are_named(
     command, *more = words
     for folder in (run, run / "zoo"):
         said = refused(capsys, command, folder, *more)
-        assert said.endswith(f"{folder} is no entry, but these are: {shlex.quote(str(run / 'zoo' / 'tiny'))}")
+        assert said.endswith(
+            f"{folder} is not an entry, but these are: {shlex.quote(str(run / 'zoo' / 'tiny'))}"
+        )
     shutil.rmtree(run / "zoo")
     assert refused(capsys, command, run, *more).endswith(shlex.quote(str(run / "subnets" / "tiny")))
     shutil.rmtree(run / "subnets")

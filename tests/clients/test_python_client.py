@@ -307,7 +307,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown mode": (config(mode="fancy"), "mode is 'fancy', known: ('native', 'reference')"),
     "no deviation": (config(std=[0.5, 0, 0.5]), "are three numbers, std without zeros"),
     "few labels": (
-        lambda e: edit(e / "config.json", lambda c: c.update(label_names=["a"])), "no list of 10 names",
+        lambda e: edit(e / "config.json", lambda c: c.update(label_names=["a"])), "not a list of 10 names",
     ),
     "altered onnx": (flipped("model.onnx"), "model.onnx is not the file that report.json measured"),
     "foreign onnx": (foreign, "model.onnx: onnxruntime cannot load it"),

@@ -69,7 +69,7 @@ def test_an_altered_file_is_found_unless_hashes_are_left_out(folder: Path) -> No
 
 
 def test_an_entry_nearby_is_named(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(EntryError, match=rf"is no entry, but these are: {folder}$"):
+    with pytest.raises(EntryError, match=rf"is not an entry, but these are: {folder}$"):
         Entry.read(tmp_path)
     (folder / "manifest.json").unlink()
     with pytest.raises(

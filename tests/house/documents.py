@@ -48,7 +48,7 @@ class Run:
         needs: parts of the scratch checkout that must be there before (see the tests' scenes).
         stand_ins: texts of the block and what stands for them here: a placeholder's file, a smaller size.
         leaves: files that the block has to leave behind.
-        then: further blocks that go on where this one ends, as a reader would.
+        then: further blocks that continue where this one ends, as a reader would.
     """
 
     needs: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ ONE_MODEL = (
     "--data path/to/imagenet/train --model attentive_nas_a0 --calibration-images 16",
 )
 
-# Blocks that go on with what the block before them made.
+# Blocks that continue with what the block before them made.
 EVALUATED: tuple[Key, Run] = (
     (
         "docs/guide_checkpoint.md",
@@ -184,7 +184,7 @@ ELSEWHERE: dict[Key, str] = {
 }
 
 GLYPHS = "tens of minutes: the glyphs recipe; the same commands run on smaller data in other blocks"
-NPM = "npm needs the registry; make setup has run it where the tests of the clients run"
+NPM = "npm needs the network; make setup has run it where the tests of the clients run"
 GPUS = "needs GPUs, a cluster or ImageNet"
 
 NOT_RUN: dict[Key, str] = {
@@ -228,14 +228,14 @@ NOT_RUN: dict[Key, str] = {
 
 
 def all_runs() -> list[Key]:
-    """Every block that is run, those included that go on with another one."""
+    """Every block that is run, including those that follow another one."""
     return [key for first, run in RUN.items() for key in (first, *(key for key, _ in run.then))]
 
 
 def run_printed(
     block: Block, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Run a block of :data:`RUN` in a scratch checkout at ``folder``, and those that go on with it."""
+    """Run a block of :data:`RUN` in a scratch checkout at ``folder``, and those that follow it."""
     checkout = scratch_checkout(folder)
     monkeypatch.chdir(checkout)
     run = RUN[block.key]

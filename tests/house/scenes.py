@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -98,11 +97,6 @@ def _imagenet(checkout: Path) -> None:
             images[number % 8].save(folder / "0.png")
 
 
-def _entry(checkout: Path) -> None:
-    """A published entry of the reader's own."""
-    shutil.copytree(checkout / "models/digits_m", checkout / "zoo/letters")
-
-
 SCENES: dict[str, Callable[[Path], None]] = {
     "images": _images,
     "three.png": _three,
@@ -113,5 +107,4 @@ SCENES: dict[str, Callable[[Path], None]] = {
     "CHECKPOINT": _checkpoint,
     "here.json": _latency,
     "imagenet": _imagenet,
-    "zoo/letters": _entry,
 }

@@ -119,7 +119,7 @@ def test_somebody_else_commits_meanwhile(hub: Hub, program: Program, address: st
     assert visible(hub, address) == content_of(entry)
 
 
-def test_a_file_that_was_altered_there_is_seen_and_mended(
+def test_a_file_that_was_altered_there_is_seen_and_repaired(
     hub: Hub, program: Program, address: str, entry: Path
 ) -> None:
     program.push(entry, address)

@@ -112,7 +112,7 @@ def test_something_else_is_not_overwritten(hub: Hub, program: Program, address: 
     other = {"config.json": StoredFile.regular(b"{}"), "weights.txt": StoredFile.regular(b"of another model")}
     repo.branches["main"] = repo._add(None, "another model", other)
     said = program.push(entry, address).refusal
-    assert "holds config.json, weights.txt but no manifest.json, so it is no entry" in said
+    assert "holds config.json, weights.txt but no manifest.json, so it is not an entry" in said
     assert repo.head.message == "another model"
 
 

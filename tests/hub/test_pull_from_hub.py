@@ -80,7 +80,7 @@ def test_one_place_for_every_command(
     assert not (program.home / "cache" / "anas-zoo").exists()
 
 
-def test_a_damaged_cache_is_mended(
+def test_a_damaged_cache_is_repaired(
     hub: Hub, program: Program, address: str, entry: Path, tmp_path: Path
 ) -> None:
     commit = program.push(entry, address).out.strip()

@@ -52,7 +52,7 @@ def test_missing_foreign_and_incomplete_files_are_told_apart(tmp_path: Path) -> 
     saved(path)
     tensors = load_file(path)
     save_file(tensors, tmp_path / "foreign")
-    with pytest.raises(CheckpointError, match="no supernet of anas-zoo"):
+    with pytest.raises(CheckpointError, match="not a supernet of anas-zoo"):
         load_supernet(tmp_path / "foreign")
     from safetensors import safe_open
 

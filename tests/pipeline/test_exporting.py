@@ -21,6 +21,7 @@ from anas_zoo.core.errors import (
 )
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.resources import resource_folder
+from anas_zoo.core.text import markdown
 from anas_zoo.entry import Entry, FileInfo, write_report
 from anas_zoo.exporting import list_targets
 from anas_zoo.pipeline.export import _Exporter, export, export_entry
@@ -148,7 +149,7 @@ def test_int8_says_how_it_was_made(draft: Path) -> None:
     told = how.beside_float(file.info.size_bytes)
     assert told.startswith("57 kB against 6")
     card = (publish(draft, draft.parent / "published") / "README.md").read_text()
-    assert f" |\n\n`model.ort-cpu-int8.onnx` is int8: {told}" in card
+    assert f" |\n\n`model.ort-cpu-int8.onnx` is int8: {markdown(told)}" in card
     assert "\n\n\n" not in card
 
 
@@ -267,7 +268,7 @@ def test_files_of_every_form_publish_and_verify(draft: Path, tmp_path: Path) -> 
     ]
     assert found["model.ort-cpu-fp32.uint8-nhwc.onnx"] < 1e-4
     card = (entry / "README.md").read_text()
-    assert "not run where it is meant to: this onnxruntime has no CUDAExecutionProvider" in card
+    assert "not run on its own runtime: this onnxruntime has no CUDAExecutionProvider" in card
     assert "Not published: `model.ort-cpu-int8.onnx`. QuantizationError: slower \\| than float" in card
     assert "uint8-nhwc" in card
 

@@ -59,9 +59,8 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "points", [*(pytest.param(p, marks=pytest.mark.slow) for p in POINTS[:-1]), POINTS[-1]], ids="+".join
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("points", POINTS, ids="+".join)
 def test_killed_and_resumed_is_the_same(fresh: Path, reference: Path, points: list[str]) -> None:
     for point in points:
         assert run(fresh, point) == -signal.SIGKILL
@@ -120,7 +119,9 @@ def test_nothing_is_made_for_a_search_that_cannot_be(fresh: Path) -> None:
 def test_the_command_killed_at_random_moments_is_the_same(fresh: Path, tmp_path: Path) -> None:
     """`anas search`, killed from outside wherever it happens to be, until it ends by itself."""
     command = [sys.executable, "-m", "anas_zoo.cli", "search", "run", "--device", "cpu"]
-    kill_at_random([*command, "--evaluations", "16"], tmp_path, kills=2, share=(0.5, 0.9))
+    kill_at_random(
+        [*command, "--evaluations", "16"], tmp_path, kills=2, watched="evaluations.jsonl", changes=4
+    )
     for name in FILES[:3]:
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     front = json.loads((tmp_path / "whole" / "front.json").read_text())

@@ -23,7 +23,7 @@ from anas_zoo.training import read_metrics
 
 TRAIN = {
     "epochs": 2,
-    "batch_size": 32,
+    "batch_size": 128,
     "subnets_per_step": 3,
     "warmup_epochs": 0.5,
     "sampling": {"prior_draws": 5000, "prior_bins": 20},

@@ -104,7 +104,7 @@ def change_of(*keys: str, value: Any = None, name: str | None = None) -> Callabl
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (change_of("format"), "is no latency model"),
+        (change_of("format"), "is not a latency model"),
         (
             change_of("format", value="anas latency model 1"),
             "of an earlier version; make one on this machine",

@@ -1,4 +1,4 @@
-"""The step of one fixed network, and a training of them that stops and goes on."""
+"""The step of one fixed network, and a training of it that is stopped and resumed."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from catalog_entries import HOSTILE, hostile_catalog
 
-from anas_zoo.core.errors import ConfigError
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo import list_models
 from anas_zoo.zoo.catalog import CatalogModel, index_folder, read_folder, write_gallery
@@ -119,13 +118,6 @@ def test_the_page_is_a_function_of_the_entries(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_gallery(tmp_path / name, index)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-def test_a_bad_file_of_baselines_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "baselines.yaml"
-    path.write_text("dataset: x\nsource: y\nmodels: [{name: z, top1_pct: 101}]\n")
-    with pytest.raises(ConfigError, match=r"baselines\.yaml: .*models\.0\.top1_pct"):
-        load_baselines(path)
 
 
 @pytest.mark.slow

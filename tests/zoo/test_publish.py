@@ -152,7 +152,7 @@ def test_a_draft_gets_its_licence_when_it_is_published(draft: Path, tmp_path: Pa
         EntryError, match=r"gate 'licence'.* have none; .* give it, such as licence='CC-BY-4.0'"
     ):
         publish(draft, tmp_path / "out")
-    with pytest.raises(EntryError, match=r"gate 'licence'.* 'TBD', which is none"):
+    with pytest.raises(EntryError, match=r"gate 'licence'.* 'TBD', which is not a licence"):
         publish(draft, tmp_path / "out", licence="TBD")
     assert not (tmp_path / "out").exists()
     assert plan_publication(draft, licence="MIT").licence == "MIT"

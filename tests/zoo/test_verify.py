@@ -69,7 +69,7 @@ def test_links_and_sub_folders_are_refused(entry: Path, tmp_path: Path) -> None:
             step(entry)
     (entry / "model.onnx").unlink()
     (entry / "model.onnx").mkdir()
-    with pytest.raises(EntryError, match="no regular file"):
+    with pytest.raises(EntryError, match="not a regular file"):
         write_manifest(entry)
 
 

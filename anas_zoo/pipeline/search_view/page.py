@@ -68,7 +68,7 @@ def _answer(view: SearchView, number: int) -> list[str]:
     answer = view.answers[number]
     if answer.best is None:
         return [answer.asked(), "nothing evaluated is within it", *[""] * (len(view.known_costs) + 2)]
-    asked = answer.asked() + (", which lies within its bars: measure it" if answer.unsure else "")
+    asked = answer.asked() + (", which is within its bars: measure it" if answer.unsure else "")
     return [asked, answer.best.arch.id, *_numbers(view, answer.best), _command(view, answer.best)]
 
 

@@ -105,7 +105,7 @@ def _draw_marks(axes: Axes, marks: Sequence[tuple[float, float, str]], **style: 
             fontsize=8,
             color=style["color"],
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.7},
-            parse_math=False,  # a name with two dollar signs is no formula
+            parse_math=False,  # a name with two dollar signs is not a formula
             zorder=5,
         )
 

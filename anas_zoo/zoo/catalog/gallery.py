@@ -77,7 +77,7 @@ def write_gallery(
 
 
 def _cells(model: CatalogModel) -> list[tuple[str | int | float | None, str]]:
-    """Value, by which the table is sorted, and text of all columns but the first; None where nobody knows."""
+    """Value, by which the table is sorted, and text of all columns but the first; None if unknown."""
     latency_ms = None if model.quickest is None else model.quickest[1].p50_ms
     weights = "yes" if model.has_weights else "no"
     return [

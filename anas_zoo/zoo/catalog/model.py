@@ -1,4 +1,4 @@
-"""What a catalog knows of one entry: the same for a folder of this machine and for one on the Hub."""
+"""One entry of a catalog: the same data for a local folder and for the Hub."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CatalogModel(Schema):
         location: where it lies in the catalog: a folder's name, or ``org/name`` on the Hub.
         commit: that was read, on the Hub.
         other_names: under which the same architecture is known as well.
-        accuracy: measured on a test split; None when nobody has.
+        accuracy: measured on a test split; None if it was not.
         published: figures of other people, not measured.
         macs: multiply-adds, exact.
         licence: of the weights, as the Hub spells it.

@@ -1,4 +1,4 @@
-"""Where an entry lies on the Hub: ``hf://org/name[@revision]``, or timm's way of writing it, ``hf-hub:``."""
+"""Address of an entry on the Hub: ``hf://org/name[@revision]``, or timm's form, ``hf-hub:``."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def snapshot(address: HubAddress, names: Collection[str] | None = None) -> Path:
     right is downloaded once more. With HF_HUB_OFFLINE the cache is all there is.
 
     Args:
-        address: where the entry lies.
+        address: of the entry.
         names: which of the manifest's files; None for all of them.
 
     Raises :class:`EntryError` that names the file that is missing or not the one of the manifest, and
@@ -54,7 +54,9 @@ def _checked(address: HubAddress, names: Collection[str] | None, *, again: bool 
     listed = read_manifest(folder).files
     wanted = sorted(listed if names is None else names)
     if unlisted := [name for name in wanted if name not in listed]:
-        raise EntryError(f"{address}: {MANIFEST} does not list {', '.join(unlisted)}, so this is no entry")
+        raise EntryError(
+            f"{address}: {MANIFEST} does not list {', '.join(unlisted)}, so this is not an entry"
+        )
     absent = [name for name in wanted if not (folder / name).is_file()]
     if absent and is_offline():
         raise not_cached(address, ", ".join(absent))
@@ -91,7 +93,7 @@ class Pulled:
 
     Attributes:
         name: the entry's name.
-        folder: where it lies now.
+        folder: the copy.
         source: where it comes from, as it was asked for.
         commit: the Hub's commit that every file is of; None for one that came from a folder.
         files: number of files that have the hash of the manifest.

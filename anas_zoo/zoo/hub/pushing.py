@@ -85,7 +85,7 @@ def push(folder: Path, address: HubAddress, *, private: bool = False, message: s
     """Make the branch hold the entry in ``folder``, whose files were checked before.
 
     Args:
-        folder: a published entry; nobody may write in it meanwhile.
+        folder: a published entry; it must not change meanwhile.
         address: the repository, which is made if it does not exist, and the branch (default main).
         private: make the repository a private one; an existing public one is then refused.
         message: of the commit.
@@ -165,14 +165,14 @@ def _same(path: Path, there: RepoFile | None) -> bool:
 def _stale(folder: Path, branch: HubAddress, remote: _Remote) -> Names:
     """Files of the entry that is there, which the new one has no more.
 
-    Raises :class:`HubError` when the repository holds something that is no entry: it is not overwritten.
+    Raises :class:`HubError` when the repository holds something that is not an entry: it is not overwritten.
     """
     if MANIFEST not in remote.files:
         other = sorted(name for name in remote.files if not name.startswith(".") and name != "README.md")
         if other:
             raise HubError(
                 f"{branch} holds {', '.join(other[:3])}{' and more' if len(other) > 3 else ''} but no "
-                f"{MANIFEST}, so it is no entry and is not overwritten; give another repository or branch"
+                f"{MANIFEST}, so it is not an entry and is not overwritten; give another repository or branch"
             )
         return ()
     before = read_manifest(snapshot(branch.at(remote.commit), names=())).files

@@ -97,8 +97,8 @@ class Preprocessing:
             raise ClassifyError(f"{source}: {where}.mean and .std are three numbers, std without zeros")
         self._mean, self._std = (np.array(values, np.float32)[:, None, None] for values in (mean, std))
         if self.interpolation not in FILTERS or self.resolution < 1 or not 0 < self.crop_pct <= 1:
-            told = f"{self.interpolation!r} to {self.resolution}, crop_pct {self.crop_pct}"
-            raise ClassifyError(f"{source}: {where} is no resize that exists ({told}); filters: {FILTERS}")
+            given = f"{self.interpolation!r} to {self.resolution}, crop_pct {self.crop_pct}"
+            raise ClassifyError(f"{source}: {where} is not a valid resize ({given}); filters: {FILTERS}")
 
     def __call__(self, image: Image.Image) -> Floats:
         """(3, R, R) float32 of an upright RGB image."""
@@ -128,7 +128,7 @@ class Classifier:
         self.num_classes: int = _get(config, "num_classes", int, source)
         labels = config.get("label_names") or [f"class {index}" for index in range(self.num_classes)]
         if not isinstance(labels, list) or len(labels) != self.num_classes:
-            raise ClassifyError(f"{source}: label_names is no list of {self.num_classes} names")
+            raise ClassifyError(f"{source}: label_names is not a list of {self.num_classes} names")
         self.labels = tuple("".join(c if c.isprintable() else "\ufffd" for c in str(x)) for x in labels)
         self.preprocess = Preprocessing(config, source)
         self.file, self._record = self._choose(report, file)
@@ -151,7 +151,9 @@ class Classifier:
     def check(self) -> Check:
         """Run the golden images; raises :class:`ClassifyError` when they do not give the golden logits."""
         if self._dtype is np.uint8:
-            raise ClassifyError(f"{self.file} takes raw pixels, golden images are none: check another --file")
+            raise ClassifyError(
+                f"{self.file} takes raw pixels, golden images are preprocessed: check another --file"
+            )
         path, side = self.folder / "golden.safetensors", self.preprocess.resolution
         self._refuse_altered(path)
         tensors = read_safetensors(path)

@@ -22,7 +22,7 @@ async function decodeByBrowser(blob, transparency) {
 }
 
 /**
- * The image of a file; raises {@link ClientError} for what is none.
+ * The image of a file; raises {@link ClientError} if it is not an image.
  *
  * @param {Blob} blob
  * @param {string} [transparency] what becomes of transparent parts, as the entry's preprocessing says
