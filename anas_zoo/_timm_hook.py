@@ -14,8 +14,6 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["install"]
-
 
 def _register() -> None:
     import_module("anas_zoo.zoo.timm_models")

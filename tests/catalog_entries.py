@@ -10,8 +10,6 @@ from typing import Any
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import write_manifest
 
-__all__ = ["HOSTILE", "change", "copy_entry", "hostile_catalog"]
-
 HOSTILE = '</script><img src=x onerror="window.hit=1">{{json}}&lt;\''
 
 

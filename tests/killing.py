@@ -14,8 +14,6 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-__all__ = ["exit_codes", "free_port", "join_as", "kill_at_random"]
-
 
 def free_port() -> int:
     with socket.socket() as server:

@@ -7,8 +7,6 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-__all__ = ["write_predictor"]
-
 
 def write_predictor(path: Path, genes: int, *, space_id: str | None = None) -> Path:
     """top-1 = the sum of all genes."""

@@ -38,8 +38,6 @@ from anas_zoo.cli.train import train
 from anas_zoo.cli.validate import validate
 from anas_zoo.cli.verify import verify
 
-__all__ = ["COMMANDS", "GROUPS", "UsageError", "make_app"]
-
 # In the order in which `anas --help` shows them: the way of a model, from its making to its use.
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,

@@ -10,8 +10,6 @@ import typer
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
-__all__ = ["bench"]
-
 
 def bench(
     entries: Annotated[list[str], typer.Argument(metavar="ENTRY...", help="Models of the shelf or folders.")],

@@ -22,8 +22,6 @@ from anas_zoo.core.text import quoted
 if TYPE_CHECKING:
     from anas_zoo.pipeline import DemoResult
 
-__all__ = ["demo"]
-
 
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run's new folder.")] = Path(

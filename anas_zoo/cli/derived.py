@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from anas_zoo.searching.objectives import Objective
 
-__all__ = ["options_of", "with_options"]
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MARK = "_options_of"

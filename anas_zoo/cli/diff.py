@@ -11,8 +11,6 @@ import typer
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
-__all__ = ["diff"]
-
 
 def diff(
     a: Annotated[str, typer.Argument(metavar="A", help="An entry, as for anas show.")],

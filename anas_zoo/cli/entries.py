@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anas_zoo.zoo.catalog import CatalogModel
 
-__all__ = ["summary"]
-
 
 def summary(model: CatalogModel) -> dict[str, Any]:
     """The numbers of an entry as plain data.

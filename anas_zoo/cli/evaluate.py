@@ -12,8 +12,6 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 if TYPE_CHECKING:
     from anas_zoo.pipeline.evaluate import Evaluated
 
-__all__ = ["evaluate"]
-
 
 def evaluate(
     entry: EntryArgument,

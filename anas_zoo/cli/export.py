@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from anas_zoo.core.errors import AnasError
     from anas_zoo.pipeline.export import Exported
 
-__all__ = ["export"]
-
 
 def export(
     entry: EntryArgument,
@@ -65,7 +63,7 @@ def export(
     Each file is compared with torch before it appears. What cannot run on this machine says so. Every target
     is tried; those that fail are listed at the end, the files of the others stay.
     """
-    from anas_zoo.pipeline.export import DEFAULT_TARGET
+    from anas_zoo.exporting import DEFAULT_TARGET
     from anas_zoo.pipeline.export import export as write
 
     made = write(

@@ -11,8 +11,6 @@ from anas_zoo.cli.options import RunArgument, RunDataOption
 from anas_zoo.cli.output import print_lines
 from anas_zoo.core.text import quoted
 
-__all__ = ["extract"]
-
 
 def extract(
     run: RunArgument,

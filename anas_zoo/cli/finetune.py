@@ -22,8 +22,6 @@ from anas_zoo.core.text import quoted
 if TYPE_CHECKING:
     from anas_zoo.pipeline.finetune import Finetuned
 
-__all__ = ["finetune"]
-
 
 def finetune(
     entry: EntryArgument,

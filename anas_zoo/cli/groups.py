@@ -11,8 +11,6 @@ from typer.core import TyperGroup
 from anas_zoo.cli.derived import with_options
 from anas_zoo.core.errors import AnasError, nearest
 
-__all__ = ["HintingGroup", "UsageError", "make_group", "register"]
-
 HELP_NAMES = ["-h", "--help"]
 
 

@@ -11,8 +11,6 @@ from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 from anas_zoo.core.text import quoted
 
-__all__ = ["import_"]
-
 
 def import_(
     kind: Annotated[Literal["authors"], typer.Argument(help="Kind of checkpoint.")],

@@ -14,7 +14,6 @@ from anas_zoo.core.text import quoted
 if TYPE_CHECKING:
     from anas_zoo.zoo.catalog import Index
 
-__all__ = ["index"]
 
 HUB = "hf://"
 

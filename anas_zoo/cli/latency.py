@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from anas_zoo.profiling.latency_model import LatencyModel
     from anas_zoo.profiling.latency_trust import ErrorReport
 
-__all__ = ["latency"]
 
 HELP = "Models of the latency on this machine: fit, check, predict."
 

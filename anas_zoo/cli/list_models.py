@@ -13,7 +13,6 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 if TYPE_CHECKING:
     from anas_zoo.zoo.catalog import CatalogModel
 
-__all__ = ["list_models"]
 
 HEADS = [
     "name",

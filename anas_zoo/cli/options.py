@@ -7,20 +7,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "DataOption",
-    "DeviceOption",
-    "EntryArgument",
-    "JsonOption",
-    "RecipeOption",
-    "ResumeOption",
-    "RunArgument",
-    "RunDataOption",
-    "SamplingOption",
-    "SeedOption",
-    "SetOption",
-]
-
 EntryArgument = Annotated[
     str,
     typer.Argument(

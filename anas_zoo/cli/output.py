@@ -16,8 +16,6 @@ from anas_zoo.core.hints import Call, Part, as_command_line
 from anas_zoo.core.tables import text_table
 from anas_zoo.core.text import printable
 
-__all__ = ["as_started", "first_process", "print_json", "print_lines", "print_pairs", "print_table"]
-
 
 def print_json(value: Any) -> None:
     """Print plain data as indented JSON, readable by any parser (no NaN)."""

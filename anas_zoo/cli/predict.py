@@ -10,8 +10,6 @@ import typer
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_table
 
-__all__ = ["predict"]
-
 
 def predict(
     entry: EntryArgument,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from anas_zoo.searching.predictor_fit import PredictionQuality
     from anas_zoo.space import AccuracyPredictor
 
-__all__ = ["predictor"]
 
 SAMPLED = 2000  # random architectures that describe what a predictor says
 ARCHIVE_HELP = "An evaluations.jsonl, or the folder of a search or of a run."

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubCommit
     from anas_zoo.zoo.publishing import Plan
 
-__all__ = ["publish"]
-
 
 def publish(
     entry: Annotated[

@@ -11,8 +11,6 @@ from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines
 from anas_zoo.core.text import quoted
 
-__all__ = ["pull"]
-
 
 def pull(
     source: Annotated[

@@ -22,8 +22,6 @@ from anas_zoo.core.progress import LOGGER, print_line
 from anas_zoo.core.stopping import how_to_resume
 from anas_zoo.core.text import printable
 
-__all__ = ["INTERNAL_ERROR", "TRACEBACK_VARIABLE", "Terminated", "main", "messages_shown"]
-
 TRACEBACK_VARIABLE = "ANAS_TRACEBACK"  # set to 1, it shows where an error comes from
 INTERNAL_ERROR = 70  # sysexits' EX_SOFTWARE: our mistake, not the user's
 IMPATIENCE_SECONDS = 2.0

@@ -11,8 +11,6 @@ from anas_zoo.cli.derived import options_of
 from anas_zoo.cli.options import DeviceOption, JsonOption, RunDataOption, SeedOption
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
-__all__ = ["search"]
-
 
 @options_of(
     "anas_zoo.searching.recipe:SearchRecipe",

@@ -9,11 +9,10 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 from anas_zoo.core.hints import Call, as_command_line
 
 if TYPE_CHECKING:
-    from anas_zoo.pipeline.search import SearchOutcome
+    from anas_zoo.pipeline.search_stage import SearchOutcome
     from anas_zoo.searching import Evaluation
     from anas_zoo.searching.front import Answer
 
-__all__ = ["print_outcome", "print_outcome_json"]
 
 ROWS = 16  # of a front that are printed; front.json has all
 

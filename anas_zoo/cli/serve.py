@@ -12,8 +12,6 @@ import typer
 
 from anas_zoo.cli.options import EntryArgument
 
-__all__ = ["serve"]
-
 
 def _open_browser(url: str) -> None:
     """Open the page where there is a desktop; without one, a text browser would take the terminal."""

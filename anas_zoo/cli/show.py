@@ -11,8 +11,6 @@ from anas_zoo.core.text import quoted
 if TYPE_CHECKING:
     from anas_zoo.entry import Entry, EntryReport
 
-__all__ = ["show"]
-
 
 def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Show an entry: its architecture, what was measured, its files, and how to load it."""

@@ -19,8 +19,6 @@ from anas_zoo.cli.options import (
 from anas_zoo.cli.output import first_process, print_lines
 from anas_zoo.core.text import quoted
 
-__all__ = ["train"]
-
 
 def train(
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder.")],

@@ -5,8 +5,6 @@ from __future__ import annotations
 from anas_zoo.cli.options import EntryArgument, JsonOption, RunDataOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
-__all__ = ["validate"]
-
 
 def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOption = False) -> None:
     """Check a draft's exported files against torch: structure, logits and agreement.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from anas_zoo.cli.options import EntryArgument, JsonOption
 from anas_zoo.cli.output import print_json, print_lines
 
-__all__ = ["verify"]
-
 
 def verify(entry: EntryArgument, as_json: JsonOption = False) -> None:
     """Check a published entry against its own manifest: the hash of every file, and its golden logits.

@@ -42,38 +42,6 @@ from collections.abc import Iterable
 
 from anas_zoo.core.hints import Part, as_python
 
-__all__ = [
-    "AgreementError",
-    "AnasError",
-    "CalibrationError",
-    "CheckpointError",
-    "ConfigError",
-    "ConstantOutputError",
-    "DataError",
-    "DiskFullError",
-    "EntryError",
-    "ExportError",
-    "HubAccessError",
-    "HubConflictError",
-    "HubError",
-    "HubNotFoundError",
-    "HubOfflineError",
-    "HubUnreachableError",
-    "InterfaceError",
-    "NoWeightsError",
-    "NonFiniteError",
-    "NotOnShelfError",
-    "OutputError",
-    "ParityError",
-    "ProfileError",
-    "QuantizationError",
-    "SearchError",
-    "ServeError",
-    "SpaceError",
-    "TrainingError",
-    "nearest",
-]
-
 
 class AnasError(Exception):
     """Base of all errors that a user can fix; the message says how.

@@ -9,8 +9,6 @@ from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import note
 from anas_zoo.core.resources import install_command
 
-__all__ = ["EXTRAS", "MissingPackageError", "extra_needed", "missing_package", "skipped_without_extra"]
-
 # Top-level module: the package that has it, and the extra that installs it.
 EXTRAS = {
     "datasets": ("datasets", "hf-datasets"),

@@ -17,17 +17,6 @@ from anas_zoo.core.errors import DiskFullError, OutputError
 from anas_zoo.core.hints import Option
 from anas_zoo.core.text import quoted
 
-__all__ = [
-    "atomic_write",
-    "canonical_json",
-    "disk_errors",
-    "output_folder",
-    "refuse_occupied",
-    "sha256_bytes",
-    "sha256_file",
-    "write_json",
-]
-
 
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted keys, no spaces, ASCII, no NaN; what content hashes are made of."""

@@ -8,21 +8,6 @@ from typing import Any, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "REFERENCE_CROP",
-    "REFERENCE_FIXED",
-    "REFERENCE_RESIZE",
-    "InputForm",
-    "Interpolation",
-    "Mode",
-    "Transparency",
-    "crop_offset",
-    "cubic_matrix",
-    "resize_and_crop_sides",
-    "resized_short_side",
-    "resized_size",
-]
-
 # What an exported file takes: preprocessed images (batch, 3, R, R), or raw ones (batch, height, width, 3).
 InputForm = Literal["float32-nchw", "uint8-nhwc"]
 Mode = Literal["native", "reference"]

@@ -11,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-__all__ = ["FUNCTIONS", "Call", "Option", "Part", "as_command_line", "as_python"]
-
 # Stages that are functions of anas_zoo; the others are commands only, in Python's messages too.
 FUNCTIONS = frozenset(
     [

@@ -13,8 +13,6 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.core.geometry import Interpolation, Transparency, crop_offset, resized_size
 from anas_zoo.core.outside import refuse_irregular
 
-__all__ = ["opaque", "read_image", "resized_and_cropped"]
-
 # What cameras, phones and the web make. Of others Pillow reads one by running a program (EPS).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 # Pillow's own limit, above which it only warns: 89 million pixels, 270 MB. A small file can claim any size.

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from anas_zoo.core.errors import AnasError
 
-__all__ = ["kind_of_file", "refuse_external_data", "refuse_irregular"]
-
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",

@@ -9,8 +9,6 @@ from typing import Any
 from anas_zoo.core.tables import Markdown
 from anas_zoo.core.text import markdown, markdown_code, one_line
 
-__all__ = ["render_markdown", "render_page"]
-
 
 def render_page(template: Path, **values: Any) -> str:
     """The HTML of ``template`` filled in with ``values``.

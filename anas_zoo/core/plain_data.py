@@ -13,8 +13,6 @@ from typing import Any
 
 import yaml
 
-__all__ = ["MAX_DEPTH", "MAX_JSON_BYTES", "MAX_YAML_BYTES", "PlainDataError", "parse_json", "parse_yaml"]
-
 # The largest file of ours is a split of a million images with its held-out indices, 8 MB.
 MAX_JSON_BYTES = 16 * 2**20
 # Recipes, targets and spaces are under 3 kB; PyYAML reads some 100 kB a second.

@@ -25,7 +25,6 @@ from anas_zoo.core.text import printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["LOGGER", "Bar", "note", "print_line", "silence", "stage", "track", "warn", "watched"]
 
 T = TypeVar("T")
 

@@ -10,8 +10,6 @@ from typing import Literal
 
 from anas_zoo.core.errors import EntryError
 
-__all__ = ["ALIASES", "install_command", "resource_folder", "shelf_aliases"]
-
 ALIASES = "aliases.json"
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -14,8 +14,6 @@ from anas_zoo.core.outside import kind_of_file, refuse_irregular
 from anas_zoo.core.plain_data import MAX_JSON_BYTES, MAX_YAML_BYTES, PlainDataError, parse_json, parse_yaml
 from anas_zoo.core.text import hidden_characters, printable
 
-__all__ = ["Schema", "differences", "parse", "read_json", "read_yaml"]
-
 LISTED = 5  # hidden characters that are listed
 
 S = TypeVar("S", bound="Schema")

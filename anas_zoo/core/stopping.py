@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from anas_zoo.core.errors import AnasError
 from anas_zoo.core.hints import Part, as_python
 
-__all__ = ["how_to_resume", "resumable"]
-
 _MARK = "_anas_how_to_resume"
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from anas_zoo.core.text import markdown, printable
 
-__all__ = ["Markdown", "markdown_table", "text_table"]
-
 
 class Markdown(str):
     """A cell that is Markdown already; every other cell is shown as it is, character by character."""

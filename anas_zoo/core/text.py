@@ -6,8 +6,6 @@ import re
 import shlex
 import unicodedata
 
-__all__ = ["hidden_characters", "markdown", "markdown_code", "one_line", "printable", "quoted"]
-
 # Control characters (with them ANSI's escapes), characters without a shape (with them those that turn the
 # direction of writing round), halves of characters, separators of lines.
 _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -22,8 +22,6 @@ from torch import Tensor
 
 from anas_zoo.core.schema import Schema
 
-__all__ = ["AugmentationRecipe", "RandomViews", "StreamRecipe", "augment", "draw_affine"]
-
 
 class AugmentationRecipe(Schema):
     """How far a training view may stray from its image.

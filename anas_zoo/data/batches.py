@@ -12,8 +12,6 @@ from torch import Tensor
 
 from anas_zoo.core.errors import DataError
 
-__all__ = ["Batch", "Share", "TrainData", "epoch_order", "seeded"]
-
 
 @dataclass(frozen=True)
 class Batch:

@@ -20,17 +20,6 @@ from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.unreadable import read_each
 from anas_zoo.entry import Preprocessing
 
-__all__ = [
-    "CALIBRATION",
-    "SCORING",
-    "ImagesAt",
-    "ViewsAt",
-    "balanced_choice",
-    "check_memory",
-    "eval_tensor",
-    "eval_transform",
-]
-
 BATCH = 256  # images that are classified at a time
 CALIBRATION, SCORING = 11, 12  # last words of the seeds by which images are chosen: what they are for
 MAX_BYTES_IN_MEMORY = 4 * 2**30

@@ -17,8 +17,6 @@ from PIL import Image
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.images import FORMATS
 
-__all__ = ["LOOSE", "LeftOut", "Listing", "describe", "is_hidden", "is_image", "list_images", "normalised"]
-
 NAMED = 3  # examples in a line about many
 # What file managers and operating systems leave behind, in lower case; names with a dot in front as well.
 SYSTEM = {

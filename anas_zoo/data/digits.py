@@ -9,8 +9,6 @@ from PIL import Image
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.entry import Preprocessing
 
-__all__ = ["DigitsSource"]
-
 
 class DigitsSource:
     """scikit-learn's copy of the UCI optical digits: 1,797 real 8×8 scans, bundled, no download."""

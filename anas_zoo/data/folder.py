@@ -16,8 +16,6 @@ from anas_zoo.data.class_folders import LOOSE, Listing, describe, is_hidden, is_
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.entry import IMAGENET
 
-__all__ = ["FolderSource"]
-
 NAMED = 3  # classes that an error names
 
 

@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-__all__ = ["SIDE", "STROKES", "Inks", "draw_glyph"]
-
 SIDE = 32
 STROKES = (0, 1, 2, 3)  # by how many pixels of the 64-pixel font an outline is thickened
 FONT_SIZE = 64

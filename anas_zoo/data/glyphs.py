@@ -14,8 +14,6 @@ from anas_zoo.core.files import sha256_bytes
 from anas_zoo.data.glyph_drawing import Inks, draw_glyph
 from anas_zoo.entry import Preprocessing
 
-__all__ = ["CHARACTERS", "TEST_FONTS", "TRAIN_FONTS", "GlyphsSource"]
-
 # The classes of EMNIST balanced: a small letter is a class of its own where it is not its capital in small.
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"
 

@@ -16,8 +16,6 @@ from anas_zoo.core.resources import install_command
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
 from anas_zoo.entry import IMAGENET
 
-__all__ = ["HfDatasetSource", "place_and_config"]
-
 # Names that are preferred where the types of the columns leave a choice.
 IMAGE_COLUMNS = ("image", "img")
 LABEL_COLUMNS = ("label", "labels", "fine_label")

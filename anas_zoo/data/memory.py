@@ -20,8 +20,6 @@ from anas_zoo.data.chosen_images import check_memory
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.unreadable import check_unreadable
 
-__all__ = ["MemoryImages"]
-
 
 class MemoryImages:
     """Training images in memory as bytes, served in shuffled, augmented batches (:class:`TrainData`).

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.progress import note
 
-__all__ = ["HELD_OUT", "TRAIN", "by_part", "note_parts", "part_called", "part_in"]
-
 TRAIN = "train"
 HELD_OUT = ("val", "test")  # by rank: of the usual train, val and test, the last has no public labels
 # Those that the library datasets knows, so that a folder and the dataset made of it have the same parts.

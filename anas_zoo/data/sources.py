@@ -19,8 +19,6 @@ from anas_zoo.data.hf_datasets import HfDatasetSource, place_and_config
 from anas_zoo.data.wds import WdsSource
 from anas_zoo.entry import Preprocessing
 
-__all__ = ["ImageSource", "open_source", "path_of_source", "source_seen_from", "with_preprocessing"]
-
 BUILT_IN = ("digits", "glyphs")
 # What is before the first slash of a name, and what that means.
 KINDS = {"hfds": "the Hugging Face dataset", "wds": "the tar shards"}

@@ -14,8 +14,6 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.core.schema import Schema
 from anas_zoo.data.sources import ImageSource
 
-__all__ = ["Split", "SplitRecipe", "Unreadable", "make_split"]
-
 MAX_IMAGES = 10**8  # whose parts are worked out in memory, a byte for each image
 NAMED = 10  # classes that an error names
 

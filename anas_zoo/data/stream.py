@@ -24,8 +24,6 @@ from anas_zoo.data.batches import AUGMENTATION, Batch, Share, epoch_order
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.unreadable import check_unreadable
 
-__all__ = ["StreamRecipe", "StreamedImages"]
-
 NEIGHBOURS = 20  # that many images are tried for one place in a batch
 PREFETCHED = 4  # batches that each worker makes ahead
 

@@ -9,8 +9,6 @@ import numpy as np
 from anas_zoo.core.errors import DataError
 from anas_zoo.data.sources import ImageSource
 
-__all__ = ["DataSummary", "summarise"]
-
 MEASURED = 32  # images whose sizes stand for all
 
 

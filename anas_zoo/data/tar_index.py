@@ -19,8 +19,6 @@ import numpy.typing as npt
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.plain_data import parse_json
 
-__all__ = ["TarIndex", "index_tar", "name_at"]
-
 IMAGES = ("jpg", "jpeg", "png", "webp")
 LABELS = ("cls", "json")
 MAX_LABEL_BYTES = 2**20  # a label's file is a few bytes; a larger one is something else

@@ -19,15 +19,6 @@ from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.sources import ImageSource
 from anas_zoo.data.splits import Split, Unreadable
 
-__all__ = [
-    "check_unreadable",
-    "note_unreadable",
-    "numbered_as",
-    "read_each",
-    "readable",
-    "without_unreadable",
-]
-
 T = TypeVar("T")
 NAMED = 3  # images that a note names
 

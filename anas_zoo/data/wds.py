@@ -24,8 +24,6 @@ from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_
 from anas_zoo.data.tar_index import index_tar, name_at
 from anas_zoo.entry import IMAGENET
 
-__all__ = ["WdsSource"]
-
 CLASS_NAMES = ("classnames.txt", "classes.txt")
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MAX_SHARDS = 100_000

@@ -19,19 +19,6 @@ from anas_zoo.core.schema import Schema, parse
 from anas_zoo.entry.preprocessing import Channels, Preprocessing, Scales
 from anas_zoo.space import Architecture, Structure, plan_network
 
-__all__ = [
-    "AnasInfo",
-    "Ancestor",
-    "Calibration",
-    "EntryConfig",
-    "ModelArgs",
-    "PretrainedConfig",
-    "SpaceInfo",
-    "WeightsInfo",
-    "compose_config",
-    "hub_licence",
-]
-
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_CLASSES = 100_000  # ImageNet-21k has 21 843; a classifier of 1984 features and more has 800 MB
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]

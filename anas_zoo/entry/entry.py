@@ -23,8 +23,6 @@ from anas_zoo.entry.manifest import (
 from anas_zoo.entry.report import EntryReport
 from anas_zoo.entry.tensors import Golden, read_golden
 
-__all__ = ["Entry", "read_config", "read_report", "write_report"]
-
 
 def read_config(folder: Path) -> EntryConfig:
     """The validated config.json of ``folder``; raises :class:`EntryError` with every problem in it."""

@@ -9,16 +9,6 @@ from anas_zoo.core.hints import Call, Option
 from anas_zoo.entry.config import Ancestor, EntryConfig, WeightsInfo, hub_licence
 from anas_zoo.entry.entry import Entry
 
-__all__ = [
-    "AUTHORS_LICENCE",
-    "AUTHORS_SOURCE",
-    "IMPORT_COMMAND",
-    "broken_terms",
-    "licence_of_derived",
-    "no_weights",
-    "under_licence",
-]
-
 # How an imported entry says where it comes from; those of before there was a lineage say nothing else.
 AUTHORS_SOURCE = "the authors' supernet checkpoint, imported by anas-zoo"
 AUTHORS_LICENCE = "CC-BY-NC-4.0"

@@ -17,25 +17,6 @@ from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.core.text import printable, quoted
 from anas_zoo.entry.config import Sha256
 
-__all__ = [
-    "CARD",
-    "CONFIG",
-    "GOLDEN",
-    "MANIFEST",
-    "MAX_FILES",
-    "REPORT",
-    "WEIGHTS",
-    "FileDigest",
-    "Manifest",
-    "check_files",
-    "check_manifest",
-    "entries_nearby",
-    "is_own_file",
-    "read_manifest",
-    "what_is_meant",
-    "write_manifest",
-]
-
 CONFIG, REPORT, CARD, MANIFEST = "config.json", "report.json", "README.md", "manifest.json"
 WEIGHTS, GOLDEN = "model.safetensors", "golden.safetensors"
 

@@ -10,8 +10,6 @@ from pydantic import Field, model_validator
 from anas_zoo.core.geometry import REFERENCE_FIXED, Interpolation, Mode, Transparency, resize_and_crop_sides
 from anas_zoo.core.schema import Schema
 
-__all__ = ["IMAGENET", "Channels", "Preprocessing", "Scales"]
-
 Channels = tuple[float, float, float]
 Positive = Annotated[float, Field(gt=0)]
 Scales = tuple[Positive, Positive, Positive]

@@ -11,18 +11,6 @@ from anas_zoo.core.schema import Schema
 from anas_zoo.entry.config import Name, Sha256, Sparse
 from anas_zoo.space import LayerKind
 
-__all__ = [
-    "Accuracy",
-    "Cost",
-    "EntryReport",
-    "FileInfo",
-    "Latency",
-    "OnnxMacs",
-    "Parity",
-    "Published",
-    "QuantizationInfo",
-]
-
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Count = Annotated[int, Field(ge=0)]
 

@@ -14,8 +14,6 @@ from anas_zoo.core.errors import AnasError, EntryError
 from anas_zoo.core.outside import refuse_irregular
 from anas_zoo.core.text import printable
 
-__all__ = ["MAX_GOLDEN", "Golden", "read_golden", "tensor_shapes"]
-
 MAX_GOLDEN = 64  # images; entries of ours have 8
 
 Floats = npt.NDArray[np.float32]

@@ -14,8 +14,6 @@ from anas_zoo.exporting.graph import BATCH, INPUT, OUTPUT
 from anas_zoo.exporting.target import Target
 from anas_zoo.profiling.session import read_graph
 
-__all__ = ["check_file"]
-
 FLOATS = (
     onnx.TensorProto.FLOAT,
     onnx.TensorProto.FLOAT16,

@@ -20,8 +20,6 @@ from anas_zoo.core.errors import ExportError
 from anas_zoo.nets import Subnet
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, Shortcut, SqueezeExcite
 
-__all__ = ["BATCH", "INPUT", "OUTPUT", "fold_batch_norm", "write_graph"]
-
 INPUT, OUTPUT = "image", "logits"
 BATCH = "batch"  # name of the only free dimension
 

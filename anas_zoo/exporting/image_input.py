@@ -18,8 +18,6 @@ from anas_zoo.entry import Preprocessing
 from anas_zoo.exporting.graph import INPUT
 from anas_zoo.exporting.image_resizing import FILTERS, FLOAT, GraphPiece, resize_and_crop
 
-__all__ = ["raw_and_reference", "with_image_input"]
-
 # Neither square nor a multiple of the input, so that resize and crop have work to do.
 RAW_HEIGHT, RAW_WIDTH = 1.3, 1.7
 

@@ -18,8 +18,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-__all__ = ["DOUBLE", "FILTERS", "FLOAT", "INT64", "GraphPiece", "resize_and_crop"]
-
 FLOAT, DOUBLE, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64
 
 FILTERS = {"bilinear": 1.0, "bicubic": 2.0}  # Pillow's name -> how far it reaches, in pixels of the result

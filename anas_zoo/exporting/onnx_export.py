@@ -21,8 +21,6 @@ from anas_zoo.exporting.target import Target
 from anas_zoo.exporting.validate import validate_onnx
 from anas_zoo.nets import Subnet
 
-__all__ = ["EXPORTER", "convert", "export_onnx"]
-
 # Changes whenever the same network is written in another way, for caches of exported files.
 EXPORTER = "graph-2"
 

@@ -28,8 +28,6 @@ from anas_zoo.core.hints import Option
 from anas_zoo.exporting.graph import INPUT
 from anas_zoo.exporting.target import KINDS, Quantization
 
-__all__ = ["part_of", "quantize"]
-
 METHODS = {
     "minmax": CalibrationMethod.MinMax,
     "entropy": CalibrationMethod.Entropy,

@@ -16,8 +16,6 @@ from anas_zoo.exporting.graph import INPUT, OUTPUT
 from anas_zoo.exporting.target import Target
 from anas_zoo.profiling.session import open_session, runtime_version
 
-__all__ = ["Runner", "open_runner"]
-
 Floats = npt.NDArray[np.float32]
 
 

@@ -12,8 +12,6 @@ from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import Schema, parse, read_yaml
 
-__all__ = ["DEFAULT_TARGET", "Quantization", "Target", "Tolerance", "Tolerances", "list_targets"]
-
 DEFAULT_TARGET = "ort-cpu-fp32"
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 OLDEST_OPSET = 17

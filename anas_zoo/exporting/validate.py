@@ -27,8 +27,6 @@ from anas_zoo.exporting.runtimes import Runner, open_runner
 from anas_zoo.exporting.target import Target
 from anas_zoo.nets import Subnet
 
-__all__ = ["BATCH_SIZES", "UNOPTIMIZED", "OptimizationGap", "optimization_gap", "validate_onnx"]
-
 BATCH_SIZE = 64  # images per call of the pass over all of them
 BATCH_SIZES = (1, 2, 3, 7, 32)  # tried beside it
 

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-__all__ = ["logits_of", "top1_pct", "top_k_hits"]
-
 BATCH = 256  # images that are classified at a time
 
 

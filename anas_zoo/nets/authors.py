@@ -22,8 +22,6 @@ from anas_zoo.core.outside import kind_of_file, refuse_irregular
 from anas_zoo.nets.supernet import Supernet
 from anas_zoo.space import SearchSpace
 
-__all__ = ["KeyCoverage", "load_authors_checkpoint", "read_authors_checkpoint"]
-
 # The one class of the authors' that their files hold; an OrderedDict takes its place because that is the
 # only mapping besides dict which the restricted unpickler lets have both items and attributes.
 CONFIG_CLASS = "utils.config.Config"

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from anas_zoo.space import BlockPlan
 from anas_zoo.space.structure import Activation
 
-__all__ = ["BN_EPS", "ConvNormAct", "InvertedResidual", "Shortcut", "SqueezeExcite", "activation"]
-
 BN_EPS = 1e-5
 
 

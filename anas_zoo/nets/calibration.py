@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from anas_zoo.core.errors import CalibrationError
 from anas_zoo.entry import Calibration
 
-__all__ = ["calibrate_bn"]
-
 SMALLEST = 8  # images of a batch whose statistics say something of the others
 
 

@@ -17,8 +17,6 @@ from anas_zoo.core.plain_data import parse_json
 from anas_zoo.nets.supernet import Supernet
 from anas_zoo.space import SearchSpace
 
-__all__ = ["load_supernet", "save_supernet"]
-
 FORMAT = "anas-zoo supernet 1"
 MAX_CLASSES = 100_000
 

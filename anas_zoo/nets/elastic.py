@@ -16,15 +16,6 @@ from anas_zoo.nets.blocks import BN_EPS, pool_shortcut
 from anas_zoo.space import BlockPlan
 from anas_zoo.space.structure import Activation
 
-__all__ = [
-    "ElasticBatchNorm",
-    "ElasticBlock",
-    "ElasticConv",
-    "ElasticConvNorm",
-    "activate",
-    "leading_slice",
-]
-
 
 def leading_slice(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The part of ``weight`` that a layer of ``shape`` uses: a view, leading channels, centred kernel."""

@@ -21,8 +21,6 @@ from anas_zoo.nets.variants import ActLayer, dilate, replace_activations, set_ba
 from anas_zoo.space import Architecture, NetworkPlan, SearchSpace, Structure, plan_network
 from anas_zoo.space.genes import check_lengths
 
-__all__ = ["DROP_PATH_STAGES", "Subnet", "drop_path_rates", "read_model_args"]
-
 DROP_PATH_STAGES = 2  # drop-connect acts in the last two stages only (AttentiveNAS' recipe)
 
 

@@ -23,8 +23,6 @@ from anas_zoo.space import Architecture, BlockPlan, SearchSpace, plan_network
 from anas_zoo.space.config import SpaceConfig
 from anas_zoo.space.plan import plan_stage
 
-__all__ = ["Supernet"]
-
 
 class Supernet(nn.Module):
     """All subnets of ``space`` in one set of weights; which one runs is an argument of the call.

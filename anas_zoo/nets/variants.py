@@ -11,8 +11,6 @@ from torch import nn
 from anas_zoo.core.errors import ConfigError
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, Shortcut
 
-__all__ = ["ActLayer", "dilate", "replace_activations", "set_batch_norm"]
-
 ActLayer: TypeAlias = str | type[nn.Module]
 
 

@@ -14,8 +14,6 @@ import numpy as np
 from anas_zoo.data import FolderSource, ImageSource, balanced_choice
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
 
-__all__ = ["HELD_OUT", "ImageRoles", "class_names", "image_roles"]
-
 HELD_OUT = "held out of calibration"
 HELD_OUT_SHARE = 5  # without a test part, every fifth image
 IMAGENET_CLASSES = 1000

@@ -15,13 +15,14 @@ from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
 from anas_zoo.entry import Entry
+from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.deploy import (
     publish_drafts,
     table_row,
     time_drafts,
     validate_on_test_images,
 )
-from anas_zoo.pipeline.export import DEFAULT_TARGET, export_entry, onnx_name
+from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
@@ -34,8 +35,6 @@ from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
 from anas_zoo.training import Processes, pick_device
-
-__all__ = ["DemoResult", "demo", "run_demo"]
 
 
 @dataclass(frozen=True)

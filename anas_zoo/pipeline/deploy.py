@@ -14,19 +14,10 @@ from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import track
 from anas_zoo.data import ImagesAt
 from anas_zoo.entry import Entry, Parity
-from anas_zoo.exporting import Target, validate_onnx
-from anas_zoo.pipeline.export import DEFAULT_TARGET, onnx_name
+from anas_zoo.exporting import DEFAULT_TARGET, Target, validate_onnx
+from anas_zoo.pipeline.export import onnx_name
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import load_subnet, publish
-
-__all__ = [
-    "publish_drafts",
-    "refuse_without_files",
-    "table_row",
-    "time_drafts",
-    "validate_draft",
-    "validate_on_test_images",
-]
 
 
 def validate_draft(

@@ -29,8 +29,6 @@ from anas_zoo.zoo import Classifier, load_subnet
 from anas_zoo.zoo.predict import preprocess
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["Evaluated", "Runtime", "accuracies_on", "evaluate"]
-
 Runtime = Literal["torch", "onnxruntime"]
 Floats = npt.NDArray[np.float32]
 Prepared = npt.NDArray[Any]  # one image as the network takes it

@@ -34,8 +34,6 @@ from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["DEFAULT_TARGET", "Exported", "Exports", "export", "export_entry", "onnx_name"]
-
 
 @dataclass(frozen=True)
 class Exported:

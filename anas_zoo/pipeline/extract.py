@@ -22,8 +22,6 @@ from anas_zoo.searching import Evaluation, best_under, pick_subnets, read_evalua
 from anas_zoo.searching.archive import FRONT
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = ["Extracted", "extract", "extract_more", "extract_stage", "find_architecture"]
-
 SHORTEST_ID = 4
 ORDER = "order.json"
 

@@ -30,8 +30,6 @@ from anas_zoo.training.step import FixedStep
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["Finetuned", "finetune", "finetune_stage", "with_new_classifier"]
-
 
 @dataclass(frozen=True)
 class Finetuned:

@@ -29,8 +29,6 @@ from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo import build_config, model_card, write_draft
 from anas_zoo.zoo.config_only import load_published
 
-__all__ = ["Imported", "import_authors"]
-
 CALIBRATION_BATCH = 64  # keeps seven networks at up to 288×288 within a few GB
 SPACE = "attentive_nas"
 PREFIX = f"{SPACE}_"

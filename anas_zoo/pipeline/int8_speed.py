@@ -17,8 +17,6 @@ from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency import interleave
 from anas_zoo.profiling.machine import describe_machine
 
-__all__ = ["quantization_info"]
-
 REPEATS = 60  # calls of the int8 and of the float file each, side by side
 WARMUP = 10
 

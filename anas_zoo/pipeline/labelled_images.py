@@ -15,8 +15,6 @@ from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.entry import Entry
 from anas_zoo.pipeline.run_folder import RunFolder
 
-__all__ = ["choose_images", "classes_in"]
-
 Indices = npt.NDArray[np.int64]
 
 NAMED = 3  # classes that an error names

@@ -19,8 +19,6 @@ from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep, time_a
 from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, network_layers
 
-__all__ = ["check_latency", "compare_here", "export_folder", "fit_latency"]
-
 CALIBRATION_IMAGES = 4  # of noise; with fewer pixels in the last layers some statistics come out near zero
 
 
@@ -161,8 +159,7 @@ def _measure(
 
 def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
     """Where below ``work`` the files of a space lie, by architecture id."""
-    from anas_zoo.exporting import EXPORTER
-    from anas_zoo.pipeline.export import DEFAULT_TARGET
+    from anas_zoo.exporting import DEFAULT_TARGET, EXPORTER
 
     return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-{EXPORTER}"
 
@@ -177,9 +174,8 @@ def export_random(
     """
     import torch
 
-    from anas_zoo.exporting import Target, export_onnx
+    from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
     from anas_zoo.nets import Supernet, calibrate_bn
-    from anas_zoo.pipeline.export import DEFAULT_TARGET
 
     folder = export_folder(space, num_classes, work)
     files = [folder / f"{arch.id}.onnx" for arch in archs]

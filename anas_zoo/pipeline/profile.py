@@ -12,8 +12,6 @@ from anas_zoo.nets import Subnet
 from anas_zoo.profiling import count_onnx_macs, profile_flops
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["profile"]
-
 
 def profile(entry: str | Path | Entry, *, image_size: str = "480x640") -> Cost:
     """Count an entry's multiply-adds and parameters exactly, with fvcore's trace, and on its ONNX files.

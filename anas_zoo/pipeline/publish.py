@@ -14,8 +14,6 @@ from anas_zoo.zoo.hub import HubAddress, HubCommit, is_address
 from anas_zoo.zoo.publishing import Plan
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["Publication", "publish"]
-
 
 @dataclass(frozen=True)
 class Publication:

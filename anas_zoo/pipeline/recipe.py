@@ -17,16 +17,6 @@ from anas_zoo.data import SplitRecipe
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.training import EvaluationRecipe, TrainRecipe
 
-__all__ = [
-    "FinetuneRecipe",
-    "Recipe",
-    "RunRecipe",
-    "Settings",
-    "about_recipe",
-    "default_recipe",
-    "with_changes",
-]
-
 Settings: TypeAlias = Sequence[str] | Mapping[str, Any]
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -36,8 +36,6 @@ from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run,
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
 
-__all__ = ["FinetuneRun", "Origin", "Run", "run_of_draft"]
-
 NAMES_OF_THREE = ("s", "m", "l")
 
 

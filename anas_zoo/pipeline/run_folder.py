@@ -25,19 +25,6 @@ from anas_zoo.data.unreadable import numbered_as, without_unreadable
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.training.checkpoint import latest_step
 
-__all__ = [
-    "MARKER",
-    "Kind",
-    "Places",
-    "RunFolder",
-    "in_words",
-    "is_there",
-    "kind_of_run",
-    "places_of",
-    "read_marker",
-    "resumable_run",
-]
-
 Kind = Literal["supernet", "finetune"]
 R = TypeVar("R", bound=RunRecipe)
 

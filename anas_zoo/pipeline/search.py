@@ -18,8 +18,6 @@ from anas_zoo.searching.recipe import AlgorithmName
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import join_processes
 
-__all__ = ["SearchOutcome", "search"]
-
 T = TypeVar("T")
 _Asked: TypeAlias = "Mapping[str, tuple[float | None, list[float]]]"  # least and most, in the shown unit
 KEPT = ("evaluations", "images_forwarded", "images")  # of a search that resumes, where not given anew

@@ -25,16 +25,6 @@ from anas_zoo.searching.archive import EVALUATIONS, FRONT
 from anas_zoo.searching.objectives import COSTS
 from anas_zoo.space import SearchSpace
 
-__all__ = [
-    "MARKER",
-    "FoundArchive",
-    "begin_search",
-    "find_archive",
-    "finished_search",
-    "recorded_budgets",
-    "recorded_search",
-]
-
 MARKER = "search.json"
 BEGUN_WITH = "begun_with"  # what may change when a search is resumed
 

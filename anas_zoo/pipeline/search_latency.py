@@ -21,8 +21,6 @@ from anas_zoo.profiling.latency_trust import Here
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import Processes
 
-__all__ = ["LATENCY_HERE", "SearchLatency", "latency_of_search"]
-
 LATENCY_HERE = "latency_here"  # of search.json
 
 

@@ -12,8 +12,6 @@ from anas_zoo.searching import Evaluator, Score
 from anas_zoo.space import Architecture
 from anas_zoo.training import Processes
 
-__all__ = ["evaluate_together", "of_the_first"]
-
 T = TypeVar("T")
 
 

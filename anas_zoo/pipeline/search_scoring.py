@@ -13,8 +13,6 @@ from anas_zoo.pipeline.run import Run
 from anas_zoo.searching import Evaluator, PredictorEvaluator, SearchRecipe, SubnetEvaluator
 from anas_zoo.space import AccuracyPredictor, SearchSpace
 
-__all__ = ["Scoring", "evaluated_on", "make_evaluator", "measuring", "predicting"]
-
 
 @dataclass(frozen=True)
 class Scoring:

@@ -45,8 +45,6 @@ from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.training import Processes
 from anas_zoo.zoo.config_only import load_published
 
-__all__ = ["SearchOutcome", "make_problem", "search_stage", "search_with_predictor"]
-
 SEARCH = 2  # tells the uses of a run's seed apart
 
 

@@ -12,8 +12,6 @@ from anas_zoo.profiling import profile_flops
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import build_config, write_draft
 
-__all__ = ["GOLDEN_IMAGES", "write_tested_draft"]
-
 GOLDEN_IMAGES = 8  # kept in an entry to check it again after a download
 
 

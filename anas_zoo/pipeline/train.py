@@ -35,8 +35,6 @@ from anas_zoo.training import (
 )
 from anas_zoo.training.metrics import FILE as METRICS
 
-__all__ = ["HERE", "Trained", "open_train_data", "train", "train_stage"]
-
 # What a view shows has this many times the pixels of the largest resolution, so that a zoom stays sharp.
 MARGIN = 1.15
 HERE = Processes(torch.device("cpu"))

@@ -9,8 +9,6 @@ from typing import Any
 
 from anas_zoo.core.files import atomic_write
 
-__all__ = ["draw_training"]
-
 COLOURS = {"smallest": "#c8492b", "sampled": "#7a8b99", "largest": "#1f5a8c"}
 OTHER = "#3a7d44"
 

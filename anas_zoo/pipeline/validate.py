@@ -14,8 +14,6 @@ from anas_zoo.pipeline.deploy import refuse_without_files, validate_draft, valid
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["validate"]
-
 
 def validate(entry: str | Path | Entry, *, data: str | None = None) -> dict[str, Parity]:
     """Run every exported file of an entry and compare its logits with torch's.

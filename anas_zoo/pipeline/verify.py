@@ -8,8 +8,6 @@ from anas_zoo import zoo
 from anas_zoo.entry import Entry
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["verify"]
-
 
 def verify(entry: str | Path | Entry) -> zoo.Verification:
     """Compare a published entry with its own manifest and golden logits, in torch and in onnxruntime.

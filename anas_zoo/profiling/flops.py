@@ -21,7 +21,6 @@ from anas_zoo.space import (
 if TYPE_CHECKING:
     from anas_zoo.nets import Subnet
 
-__all__ = ["COUNTED_BESIDE", "RECONCILED", "ZERO_MACS", "profile_flops"]
 
 # fvcore's operators whose counts are the multiply-adds that the paper, and the exact count, speak of.
 RECONCILED = ("conv", "linear")

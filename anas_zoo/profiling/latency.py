@@ -16,8 +16,6 @@ from anas_zoo.entry import Latency
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import open_session, runtime_version
 
-__all__ = ["Clock", "clock_of", "interleave", "measure_latency", "prepare_call"]
-
 Clock = Literal["cpu", "wall"]
 FINE_SECONDS = 1e-5  # a CPU clock that ticks more rarely (15 ms on some systems) is of no use here
 

@@ -8,8 +8,6 @@ import numpy.typing as npt
 from anas_zoo.core.errors import ProfileError
 from anas_zoo.space import SearchSpace
 
-__all__ = ["fit_coefficients", "spread_codes"]
-
 Codes = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 

@@ -23,8 +23,6 @@ from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 from anas_zoo.space.cost import CostTables
 
-__all__ = ["LatencyModel", "LatencyRecord", "Measured"]
-
 FORMAT: Literal["anas latency model 2"] = "anas latency model 2"
 
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

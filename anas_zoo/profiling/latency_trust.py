@@ -11,20 +11,6 @@ from pydantic import Field
 
 from anas_zoo.core.schema import Schema
 
-__all__ = [
-    "SHARE_PCT",
-    "TARGET_ERROR_PCT",
-    "TARGET_TAU",
-    "Bars",
-    "ErrorReport",
-    "Here",
-    "YardstickTime",
-    "bars_of",
-    "compare",
-    "judge",
-    "unrest_of",
-]
-
 Values = npt.NDArray[np.float64]
 
 TARGET_ERROR_PCT, TARGET_TAU = 5.0, 0.95

@@ -9,8 +9,6 @@ from pathlib import Path
 from anas_zoo.core.schema import Schema, differences
 from anas_zoo.profiling.session import runtime_version
 
-__all__ = ["Fingerprint", "describe_machine", "fingerprint"]
-
 CPUINFO = Path("/proc/cpuinfo")
 
 

@@ -14,8 +14,6 @@ from anas_zoo.profiling.session import ERRORS_ONLY, read_graph
 from anas_zoo.space import LayerKind, layer_kind
 from anas_zoo.space.layers import LAYER_KINDS
 
-__all__ = ["COUNTED", "PHOTOGRAPH", "ZERO_MACS", "count_onnx_macs"]
-
 Shape = tuple[int, ...]
 
 PHOTOGRAPH = (480, 640)  # height and width of an image, for files that take one of any size

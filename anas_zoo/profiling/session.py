@@ -8,8 +8,6 @@ from typing import Any
 from anas_zoo.core.errors import AnasError, ExportError
 from anas_zoo.core.outside import refuse_external_data
 
-__all__ = ["open_session", "read_graph", "runtime_version"]
-
 ERRORS_ONLY = 3  # onnxruntime's severity; its warnings are about its own optimisations
 
 

@@ -18,8 +18,6 @@ from anas_zoo.core.errors import ProfileError
 from anas_zoo.core.progress import Bar
 from anas_zoo.profiling.latency import clock_of, interleave, prepare_call
 
-__all__ = ["Sweep", "check_numbers", "measure_sweep", "time_again", "yardsticks_among"]
-
 Values = npt.NDArray[np.float64]
 
 GROUP = 8  # files open at a time beside the yardsticks: some hundred megabytes

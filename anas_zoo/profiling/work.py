@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from anas_zoo.space import Layer
 
-__all__ = ["WORK", "work_of"]
-
 # Multiply-adds, elements and weights in millions, so that a coefficient is milliseconds per million.
 WORK = {
     "network": "1 per network: the call itself",

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from anas_zoo.searching.problem import Codes, Problem
 
-__all__ = ["AccuracyModel"]
-
 Floats = npt.NDArray[np.float64]
 
 KERNEL_POINTS = 200  # length scales are fitted on this many; all evaluations count for the predictions

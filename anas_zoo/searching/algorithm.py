@@ -12,8 +12,6 @@ from anas_zoo.searching.problem import Codes, Problem, draw_inside, keys_of, tak
 from anas_zoo.searching.recipe import SearchRecipe
 from anas_zoo.space import Architecture
 
-__all__ = ["Algorithm", "RandomSearch", "make_algorithm"]
-
 RANDOM_BATCH = 32
 
 

@@ -18,19 +18,6 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.searching.objectives import OBJECTIVES
 from anas_zoo.space import Architecture
 
-__all__ = [
-    "EVALUATIONS",
-    "FRONT",
-    "Archive",
-    "Evaluation",
-    "Failure",
-    "Record",
-    "read_evaluations",
-    "read_front",
-    "read_records",
-    "record_from_dict",
-]
-
 
 @dataclass(frozen=True)
 class Evaluation:

@@ -13,8 +13,6 @@ from anas_zoo.core.errors import CalibrationError
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.space import AccuracyPredictor, Architecture
 
-__all__ = ["Evaluator", "PredictorEvaluator", "Score", "SubnetEvaluator"]
-
 ImagesAt = Callable[[int], Tensor]  # resolution -> preprocessed images (N, 3, R, R)
 
 PREDICTIONS = 4096

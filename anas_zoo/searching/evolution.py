@@ -17,8 +17,6 @@ from anas_zoo.searching.problem import Codes, Problem
 from anas_zoo.searching.recipe import EvolutionRecipe
 from anas_zoo.space import crossover, mutate
 
-__all__ = ["Evolution"]
-
 BINS = 100  # over the range of the costs: 10 M each from 200 to 1200 M
 TRIES = 200
 PER_TRY = 256

@@ -13,20 +13,6 @@ from anas_zoo.core.errors import SearchError
 from anas_zoo.searching.archive import Evaluation
 from anas_zoo.searching.objectives import OBJECTIVES, Range
 
-__all__ = [
-    "DEFAULT_OBJECTIVES",
-    "Answer",
-    "Baseline",
-    "answers_of",
-    "best_under",
-    "best_within",
-    "losses_of",
-    "nondominated",
-    "pareto_front",
-    "pick_subnets",
-    "preference",
-]
-
 DEFAULT_OBJECTIVES = ("top1_pct", "macs")
 
 

@@ -23,8 +23,6 @@ from anas_zoo.searching.problem import Codes, Problem, keys_of
 from anas_zoo.searching.recipe import Nsga2Recipe
 from anas_zoo.space import SearchSpace, crossover, mutate
 
-__all__ = ["CodesProblem", "Nsga2", "make_nsga2"]
-
 Floats = npt.NDArray[np.float64]
 MATINGS = 20  # tried for a round of new offspring
 

@@ -9,8 +9,6 @@ from pydantic import Field, model_validator
 
 from anas_zoo.core.schema import Schema
 
-__all__ = ["COSTS", "OBJECTIVES", "CostName", "Limits", "Objective", "ObjectiveName", "Range"]
-
 CostName = Literal["macs", "params", "size_bytes", "latency_ms"]
 ObjectiveName = Literal["top1_pct", "macs", "params", "size_bytes", "latency_ms"]
 

@@ -24,16 +24,6 @@ from anas_zoo.searching.predictor_fit import (
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.space.predictor import SPACE_KEY
 
-__all__ = [
-    "TOLERANCE_PCT",
-    "MeasuredArchive",
-    "PredictorCheck",
-    "check_predictor",
-    "fitted_arch_ids",
-    "read_measured",
-    "write_predictor",
-]
-
 FITTED_KEY = "fitted_arch_ids"  # separated by spaces: what a later check must not count as unseen
 
 OPSETS = {"": 17, "ai.onnx.ml": 3}  # of onnx 1.12 (2022), so that older runtimes read the file as well

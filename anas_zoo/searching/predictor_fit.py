@@ -15,17 +15,6 @@ from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import Bar
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = [
-    "AUTO",
-    "MODELS",
-    "FittedPredictor",
-    "PredictionQuality",
-    "fit_predictor",
-    "make_model",
-    "mean_by_arch",
-    "measure_predictions",
-]
-
 AUTO = "auto"  # whichever of MODELS ranks best in cross-validation
 
 # Two that need no smoothness, two that are smooth; of equally good ones the first is taken.

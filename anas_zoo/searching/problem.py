@@ -14,8 +14,6 @@ from anas_zoo.searching.front import losses_of, pareto_front
 from anas_zoo.searching.objectives import COSTS, OBJECTIVES, CostName, Limits, Range
 from anas_zoo.space import SearchSpace, mutate
 
-__all__ = ["Codes", "Costs", "Problem", "check_limits", "draw_inside", "keys_of", "take_new"]
-
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Costs = dict[str, Floats]

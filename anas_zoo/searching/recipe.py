@@ -10,8 +10,6 @@ from anas_zoo.core.errors import SearchError
 from anas_zoo.core.schema import Schema, parse
 from anas_zoo.searching.objectives import Limits, ObjectiveName
 
-__all__ = ["AlgorithmName", "EvolutionRecipe", "Nsga2Recipe", "SearchRecipe", "SurrogateRecipe"]
-
 AlgorithmName = Literal["surrogate", "evolution", "nsga2", "random"]
 
 

@@ -14,8 +14,6 @@ from anas_zoo.searching.evaluator import Evaluator, Score
 from anas_zoo.searching.problem import Problem
 from anas_zoo.space import Architecture
 
-__all__ = ["Budget", "SearchResult", "records_of", "run_search"]
-
 HOPELESS = 8  # when this many fail before the first that succeeds, the rest will too
 
 

@@ -15,8 +15,6 @@ from anas_zoo.searching.problem import Codes, Problem
 from anas_zoo.searching.recipe import SurrogateRecipe
 from anas_zoo.space import neighbours
 
-__all__ = ["SurrogateSearch", "choose_batch"]
-
 Floats = npt.NDArray[np.float64]
 
 POOL = 1024  # drawn at random; the first round is chosen from it

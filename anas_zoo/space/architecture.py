@@ -10,8 +10,6 @@ from typing import Any
 from anas_zoo.core.errors import SpaceError, nearest
 from anas_zoo.core.files import canonical_json, sha256_bytes
 
-__all__ = ["LIMITS", "Architecture"]
-
 _LISTS = ("width", "depth", "kernel_size", "expand_ratio")
 _KEYS = ("resolution", *_LISTS)
 

@@ -15,8 +15,6 @@ from anas_zoo.space.structure import (
     Structure,
 )
 
-__all__ = ["HeadConfig", "SpaceConfig", "StageConfig", "StemConfig"]
-
 
 def _ascending(values: tuple[int, ...]) -> tuple[int, ...]:
     if list(values) != sorted(set(values)):

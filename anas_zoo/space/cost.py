@@ -29,13 +29,6 @@ from anas_zoo.space.layers import (
 from anas_zoo.space.plan import BlockPlan, conv_side, plan_network, plan_stage
 from anas_zoo.space.structure import Structure
 
-__all__ = [
-    "CostTables",
-    "count_by_walking",
-    "exact_costs",
-    "params_as_authors_count",
-]
-
 CHUNK = 8192  # rows per pass: the columns of a chunk stay in the second-level cache
 
 PriceList = Callable[[Sequence[Layer]], Sequence[float]]  # layers -> what they add to each cost

@@ -12,8 +12,6 @@ from anas_zoo.core.errors import SpaceError
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.config import SpaceConfig
 
-__all__ = ["GeneTable", "check_lengths"]
-
 
 def _lengths(stages: int) -> dict[str, int]:
     return {"width": stages + 2, "depth": stages, "kernel_size": stages, "expand_ratio": stages}

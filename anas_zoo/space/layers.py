@@ -11,19 +11,6 @@ from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.plan import BlockPlan, conv_side, plan_network
 from anas_zoo.space.structure import StemStructure, Structure
 
-__all__ = [
-    "LAYER_KINDS",
-    "Layer",
-    "LayerKind",
-    "block_layers",
-    "classifier_layer",
-    "head_layers",
-    "layer_kind",
-    "macs_by_kind",
-    "network_layers",
-    "stem_layers",
-]
-
 IN_CHANS = 3  # networks read RGB; every published count does
 
 # "pooled" is a kind that only a file's graph may have: an average pool and the 1×1 convolution behind it,

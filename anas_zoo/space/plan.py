@@ -10,8 +10,6 @@ from typing import Literal
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.structure import Activation, Structure
 
-__all__ = ["BlockPlan", "NetworkPlan", "conv_side", "make_divisible", "plan_network", "plan_stage"]
-
 DIVISOR = 8
 SE_REDUCTION = 4
 

@@ -13,8 +13,6 @@ from anas_zoo.core.outside import kind_of_file, refuse_external_data
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.space import SearchSpace
 
-__all__ = ["AccuracyPredictor"]
-
 SPACE_KEY = "space_id"  # in the file's metadata: the id of the space that it was fitted on
 
 

@@ -21,8 +21,6 @@ from anas_zoo.space.cost import CostTables, exact_costs
 from anas_zoo.space.genes import GeneTable
 from anas_zoo.space.structure import Structure
 
-__all__ = ["SearchSpace"]
-
 PRESETS = Path(__file__).parent / "presets"
 
 Codes = npt.NDArray[np.int64]

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from anas_zoo.core.schema import Schema
 
-__all__ = ["Activation", "HeadStructure", "StageStructure", "StemStructure", "Structure"]
-
 Activation = Literal["silu", "relu", "hard_swish"]
 
 

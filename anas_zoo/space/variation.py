@@ -7,8 +7,6 @@ import numpy.typing as npt
 
 from anas_zoo.space.space import SearchSpace
 
-__all__ = ["crossover", "mutate", "neighbours"]
-
 Codes = npt.NDArray[np.int64]
 
 

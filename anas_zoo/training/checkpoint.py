@@ -24,8 +24,6 @@ from anas_zoo.core.plain_data import parse_json
 from anas_zoo.core.progress import note
 from anas_zoo.core.schema import differences
 
-__all__ = ["CheckpointFolder", "TrainState", "latest_step"]
-
 FORMAT = "anas-zoo training 1"
 BEST = "best.safetensors"
 CHECKPOINTS = "checkpoints"  # of a training's folder

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from anas_zoo.training.recipe import DistillationRecipe
 
-__all__ = ["alpha_divergence", "distillation_loss", "kl_loss", "label_loss"]
-
 
 def label_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Cross entropy with label smoothing: (N, C), (N,) -> scalar."""

@@ -12,8 +12,6 @@ from anas_zoo.core.errors import TrainingError
 from anas_zoo.core.files import atomic_write, canonical_json, disk_errors
 from anas_zoo.core.plain_data import parse_json
 
-__all__ = ["Meter", "MetricsWriter", "read_metrics"]
-
 FILE = "metrics.jsonl"
 T = TypeVar("T")
 

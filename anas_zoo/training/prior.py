@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from anas_zoo.space import SearchSpace
 
-__all__ = ["FlopsPrior"]
-
 Codes = npt.NDArray[np.int64]
 
 CHUNK = 250_000  # architectures drawn and priced at a time

@@ -16,8 +16,6 @@ from torch import Tensor
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.core.hints import Option
 
-__all__ = ["Processes", "join_processes", "pick_device"]
-
 # The first process evaluates while the others wait for it.
 PATIENCE = timedelta(hours=2)
 

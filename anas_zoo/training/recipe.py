@@ -9,17 +9,6 @@ from pydantic import Field, model_validator
 from anas_zoo.core.schema import Schema
 from anas_zoo.data import AugmentationRecipe, StreamRecipe
 
-__all__ = [
-    "SANDWICH",
-    "CheckpointRecipe",
-    "DistillationRecipe",
-    "EvaluationRecipe",
-    "OfaPhases",
-    "SamplingRecipe",
-    "Strategy",
-    "TrainRecipe",
-]
-
 Strategy = Literal["bestup", "worstup", "uniform", "spos", "fairnas", "ofa"]
 SANDWICH = ("bestup", "worstup", "uniform")  # train the largest and the smallest subnet in every step
 

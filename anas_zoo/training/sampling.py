@@ -17,19 +17,6 @@ from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.training.prior import FlopsPrior
 from anas_zoo.training.recipe import OfaPhases, SamplingRecipe, TrainRecipe
 
-__all__ = [
-    "AttentiveSampler",
-    "Draw",
-    "FairSampler",
-    "Moment",
-    "Quality",
-    "Sampler",
-    "ShrinkingSampler",
-    "SinglePathSampler",
-    "UniformSampler",
-    "make_sampler",
-]
-
 Codes = npt.NDArray[np.int64]
 Kind = Literal["largest", "sampled", "smallest"]
 MAX_TARGETS = 20  # FLOPs bins tried for one draw, where they yield too few candidates

@@ -20,8 +20,6 @@ from anas_zoo.training.processes import Processes
 from anas_zoo.training.recipe import TrainRecipe
 from anas_zoo.training.sampling import Draw, Moment, Quality, Sampler
 
-__all__ = ["DivergedError", "FixedStep", "StepReport", "SupernetStep"]
-
 
 class DivergedError(TrainingError):
     """A loss or a gradient that is not finite; no weight has changed."""

@@ -21,8 +21,6 @@ from anas_zoo.training.recipe import TrainRecipe
 from anas_zoo.training.sampling import Moment, Sampler
 from anas_zoo.training.step import DivergedError, StepReport
 
-__all__ = ["Step", "Trainer", "learning_rate_factor", "make_optimizer"]
-
 LONG_STEPS = 100  # a training of more steps is tried out first
 DRY_STEPS = 2
 SHORT = {"largest": "L", "sampled": "M", "smallest": "S"}  # kinds of subnets in the progress line

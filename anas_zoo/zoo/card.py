@@ -16,8 +16,6 @@ from anas_zoo.entry.licence import IMPORT_COMMAND
 from anas_zoo.zoo.cost_table import cost_rows
 from anas_zoo.zoo.evidence_tables import Table, file_table, latency_table, measured_table, published_table
 
-__all__ = ["model_card", "stated_licence"]
-
 # The Hub refuses a card whose licence it does not know; any other one goes by the name "other".
 HUB_LICENCES = {
     "afl-3.0", "agpl-3.0", "apache-2.0", "bsd-2-clause", "bsd-3-clause", "bsl-1.0", "cc", "cc-by-2.0",

@@ -31,8 +31,6 @@ from anas_zoo.entry.config import ArchDict
 from anas_zoo.space import Architecture, SearchSpace, count_by_walking
 from anas_zoo.zoo.card import model_card
 
-__all__ = ["PublishedModel", "PublishedModels", "load_published", "shelf_readme", "write_shelf"]
-
 NUM_CLASSES = 1000
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from anas_zoo.entry import Cost, OnnxMacs
 
-__all__ = ["CostRow", "cost_rows", "graph_difference"]
-
 PAPERS_OPERATORS = ("conv", "linear")  # fvcore's names for what the paper counts
 KINDS = {
     "stem": "the first convolution",

@@ -29,8 +29,6 @@ from anas_zoo.entry.tensors import tensor_shapes
 from anas_zoo.nets import Subnet
 from anas_zoo.space import SearchSpace
 
-__all__ = ["build_config", "check_weights", "load_subnet", "weights_bytes", "write_draft"]
-
 LISTED = 5  # tensors that an error names
 
 

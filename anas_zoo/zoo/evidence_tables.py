@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from anas_zoo.entry import Accuracy, FileInfo, Published
 
-__all__ = ["Table", "file_table", "latency_table", "measured_table", "precision", "published_table"]
-
 Table = tuple[list[str], list[list[str]]]
 
 

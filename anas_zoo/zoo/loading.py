@@ -14,8 +14,6 @@ from anas_zoo.zoo.draft import check_weights
 from anas_zoo.zoo.hub import HubAddress, snapshot
 from anas_zoo.zoo.shelf import GENERIC, LOCAL, resolve
 
-__all__ = ["create_model"]
-
 
 def create_model(source: str | Path | Entry, pretrained: bool = False, **kwargs: Any) -> nn.Module:
     """A timm model.

@@ -21,8 +21,6 @@ from anas_zoo.entry.manifest import is_own_file
 from anas_zoo.profiling import open_session
 from anas_zoo.zoo.shelf import locate
 
-__all__ = ["Classifier", "Prediction", "exported_file", "preprocess", "run_onnx"]
-
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 

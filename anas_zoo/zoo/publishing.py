@@ -46,8 +46,6 @@ from anas_zoo.zoo.draft import load_subnet
 from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
 from anas_zoo.zoo.verifying import check_onnx_files, check_torch
 
-__all__ = ["Plan", "check_gates", "plan_publication", "publish", "publish_to_hub", "staged"]
-
 NO_LICENCE = {"", "unknown", "none", "unlicensed", "tbd", "todo"}
 
 

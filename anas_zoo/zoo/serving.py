@@ -29,19 +29,6 @@ from anas_zoo.entry import CONFIG, GOLDEN, REPORT, Entry
 from anas_zoo.entry.manifest import is_own_file
 from anas_zoo.zoo.predict import exported_file
 
-__all__ = [
-    "RUNTIME_FILES",
-    "cache_folder",
-    "fetch_runtime",
-    "find_runtime",
-    "install_packages",
-    "node_program",
-    "npm_command",
-    "page_server",
-    "page_url",
-    "write_site",
-]
-
 ADDRESS = "127.0.0.1"
 PAGE = "web/"
 PAGE_SUFFIXES = (".css", ".html", ".mjs", ".svg")

@@ -16,7 +16,6 @@ from anas_zoo.entry import CONFIG, WEIGHTS, Entry
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubAddress
 
-__all__ = ["GENERIC", "LOCAL", "entry_folder", "list_models", "locate", "resolve"]
 
 LOCAL = "local-dir:"  # timm's way of naming a folder
 GENERIC = "attentive_nas"  # the model of any architecture; no entry has this name

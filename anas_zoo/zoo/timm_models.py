@@ -29,8 +29,6 @@ from anas_zoo.zoo.shelf import GENERIC, entry_folder, list_models
 if TYPE_CHECKING:
     from anas_zoo.nets.subnet import Subnet
 
-__all__ = ["attentive_nas"]
-
 
 def _pool_size(arch: Architecture, structure: Structure) -> tuple[int, int]:
     """Height and width of the last feature map at the architecture's resolution; each stride rounds up."""

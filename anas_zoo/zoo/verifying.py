@@ -16,7 +16,6 @@ from anas_zoo.zoo.predict import exported_file, run_onnx
 if TYPE_CHECKING:
     from anas_zoo.nets import Subnet
 
-__all__ = ["Verification", "check_onnx_files", "check_torch", "verify"]
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,8 +10,6 @@ import pytest
 
 from anas_zoo.cli import main
 
-__all__ = ["DRIVER", "QUICK", "files_below", "refused", "start_driver", "succeeded"]
-
 # A training of the digits that takes a second.
 QUICK = [
     word

@@ -15,8 +15,6 @@ import pytest
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo.serving import node_program
 
-__all__ = ["CLIENTS", "classify", "need_packages", "run_cases"]
-
 CLIENTS = resource_folder("export") / "clients"
 CASES = Path(__file__).with_name("run_cases.mjs")
 

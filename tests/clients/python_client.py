@@ -15,8 +15,6 @@ import pytest
 
 from anas_zoo.core.resources import resource_folder
 
-__all__ = ["CLIENT", "SHELF", "client", "copied_entry", "edit", "refusal", "run_client"]
-
 SHELF = resource_folder("models")
 CLIENT = resource_folder("export") / "clients" / "python" / "classify.py"
 

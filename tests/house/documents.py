@@ -16,8 +16,6 @@ import pytest
 from anas_zoo.cli import main
 from anas_zoo.zoo.serving import node_program
 
-__all__ = ["ROOT", "Block", "Run", "blocks_of", "commands_of", "documents", "run_block", "scratch_checkout"]
-
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^( *)```(sh|python)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 LINKED = ("anas_zoo", "benchmarks", "docs", "export", "hubconf.py", "models")

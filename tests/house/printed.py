@@ -8,8 +8,6 @@ import pytest
 from documents import Block, Run, blocks_of, run_block, scratch_checkout
 from scenes import SCENES, SEARCH, TRAIN
 
-__all__ = ["ELSEWHERE", "NOT_RUN", "RUN", "all_runs", "run_printed"]
-
 Key = tuple[str, str]
 
 QUICK_TRAIN = ("--data path/to/images", f"--data path/to/images {TRAIN} {SEARCH}")

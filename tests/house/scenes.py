@@ -19,8 +19,6 @@ from anas_zoo.cli import main
 from anas_zoo.nets import Supernet, save_supernet
 from anas_zoo.pipeline import Recipe, Run
 
-__all__ = ["SCENES", "SEARCH", "TRAIN"]
-
 # Settings with which a training and a search take seconds; they change no command's meaning.
 TRAIN = (
     "--set train.epochs=1 --set train.warmup_epochs=0 --set train.subnets_per_step=2 "

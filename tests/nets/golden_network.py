@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["FACTS", "SHAPES", "authors_config", "golden_images", "golden_state", "hollow_state"]
-
 _FOLDER = Path(__file__).parents[1] / "golden"
 FACTS: list[dict[str, Any]] = json.loads((_FOLDER / "attentivenas.json").read_text())
 SHAPES: dict[str, list[int]] = dict(json.loads((_FOLDER / "authors_state_dict.json").read_text()))

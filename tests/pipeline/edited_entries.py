@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["as_reference", "edit_config"]
-
 
 def edit_config(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     """``folder`` with ``change`` made to its config.json."""

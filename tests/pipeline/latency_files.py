@@ -10,8 +10,6 @@ from test_latency import tiny_file
 from anas_zoo.pipeline.latency import export_folder
 from anas_zoo.space import SearchSpace
 
-__all__ = ["CLASSES", "Stored", "tiny_space"]
-
 CLASSES = 4
 
 SPACE = {

@@ -14,8 +14,6 @@ from anas_zoo.searching.front import Baseline, answers_of
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo.config_only import load_published
 
-__all__ = ["HOSTILE", "baselines", "evaluate", "made_up"]
-
 HOSTILE = "</script><script>alert(1)</script><!-- $a$ & <b>\"'\u2028 %{x} {{title}}"
 
 

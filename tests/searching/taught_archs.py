@@ -11,8 +11,6 @@ from anas_zoo.searching import Archive, Evaluation
 from anas_zoo.searching.predictor_fit import FittedPredictor, fit_predictor
 from anas_zoo.space import Architecture, SearchSpace
 
-__all__ = ["DIGITS", "fitted", "taught", "write_archive"]
-
 DIGITS = SearchSpace.load("digits")
 
 

@@ -8,8 +8,6 @@ import random
 import struct
 from typing import Any
 
-__all__ = ["damaged_bytes", "damaged_json", "damaged_lines", "damaged_safetensors"]
-
 NASTY: tuple[Any, ...] = (
     *("", "../../etc/passwd", "a\x1b[31mb", "\u202egnp.exe", "a\x00b", "\ud800", "x" * 5000, "nan", "1e999"),
     *(0, -1, 2**31, 2**63, 2**64, 10**400, -0.5, 1e308, True, None, float("nan"), float("inf")),

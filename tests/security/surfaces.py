@@ -45,8 +45,6 @@ from anas_zoo.training.metrics import read_metrics
 from anas_zoo.zoo import model_card
 from anas_zoo.zoo.draft import check_weights, load_subnet
 
-__all__ = ["SURFACES", "Surface", "client"]
-
 ENTRY = resource_folder("models") / "digits_s"
 SPACE = SearchSpace.load("digits")
 

@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from anas_zoo.space import SpaceConfig
 from anas_zoo.space.config import HeadConfig, StageConfig, StemConfig
 
-__all__ = ["space_configs"]
-
 ACTS = st.sampled_from(["silu", "relu", "hard_swish"])
 
 

@@ -31,7 +31,6 @@ from anas_zoo.searching.objectives import OBJECTIVES
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-__all__ = ["figure_of", "write_page"]
 
 MANY = 2000  # above this WebGL draws all: SVG would take seconds at each zoom
 EARLY_TO_LATE = [[0, "#d3dae1"], [0.5, "#e3bf8a"], [1, "#d47b22"]]

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_picture"]
 
 MAX_PANELS = 3
 # Beside its point, in points: neighbours in cost on different sides.

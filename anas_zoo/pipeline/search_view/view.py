@@ -12,18 +12,6 @@ from anas_zoo.searching import Evaluation, pareto_front
 from anas_zoo.searching.front import Answer, Baseline
 from anas_zoo.searching.objectives import COSTS, OBJECTIVES
 
-__all__ = [
-    "BASELINE",
-    "BUDGET",
-    "EVALUATED",
-    "FRONT",
-    "TESTED",
-    "SearchView",
-    "short_name",
-    "shown",
-    "wants_log",
-]
-
 EVALUATED, FRONT, BUDGET, BASELINE, TESTED = "#9db4c8", "#1f5a8c", "#3a7d44", "#7d4a9c", "#c8492b"
 
 LOG_FROM = 3.0  # a cost that spans more than this factor is shown on a log scale

@@ -19,8 +19,6 @@ from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.core.text import one_line
 from anas_zoo.zoo.catalog.model import IMAGENET_CLASSES, CatalogModel, data_name
 
-__all__ = ["BASELINES", "MEASURED", "Baselines", "chart_pages", "charts", "load_baselines"]
-
 BASELINES = "timm's models, published"
 MEASURED = "measured here"
 COLOURS = ("#8a52b5", "#0f8a6a", "#b0762a")  # of published series, in turn

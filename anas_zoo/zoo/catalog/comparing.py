@@ -8,8 +8,6 @@ from typing import Any
 
 from anas_zoo.zoo.catalog.model import CatalogModel
 
-__all__ = ["Difference", "compare"]
-
 # Shown in this order; what follows from the others, or names the place, is left out.
 NETWORK = ("id", "structure", "space", "num_classes", "preprocessing", "licence", "source", "has_weights")
 NUMBERS = ("macs", "params")

@@ -19,8 +19,6 @@ from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.shelf import list_models
 
-__all__ = ["PAGE", "write_gallery"]
-
 PAGE = "index.html"
 HUB = "hf://"
 COLUMNS = (

@@ -19,17 +19,6 @@ from anas_zoo.zoo.catalog.model import CatalogModel, model_of
 from anas_zoo.zoo.hub import HubAddress, snapshot
 from anas_zoo.zoo.hub.client import hub_api, hub_errors
 
-__all__ = [
-    "INDEX",
-    "Index",
-    "check_names",
-    "entries_in",
-    "index_folder",
-    "index_organisation",
-    "read_folder",
-    "select",
-]
-
 INDEX = "index.json"
 KINDS = ("measured", "published", None)
 

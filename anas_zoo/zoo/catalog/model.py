@@ -13,8 +13,6 @@ from anas_zoo.space import count_by_walking
 from anas_zoo.zoo.catalog.names import content_key, known_names
 from anas_zoo.zoo.evidence_tables import precision
 
-__all__ = ["CatalogModel", "ExportedFile", "model_of"]
-
 IMAGENET_CLASSES = 1000
 
 

@@ -11,8 +11,6 @@ from anas_zoo.space import Architecture, SearchSpace, Structure
 from anas_zoo.zoo.config_only import load_published
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
-__all__ = ["content_key", "known_names", "resolve_name"]
-
 Content = tuple[str, str]  # ids of architecture and structure
 
 

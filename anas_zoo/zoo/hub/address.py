@@ -8,8 +8,6 @@ from typing import Self
 
 from anas_zoo.core.errors import HubError
 
-__all__ = ["HubAddress", "is_address"]
-
 PREFIXES = ("hf://", "hf-hub:")
 
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-__all__ = ["endpoint", "hub_api", "hub_errors", "is_offline", "not_cached", "patiently"]
 
 LOGIN = "log in with: hf auth login (or set HF_TOKEN)"
 BUSY = {408, 429, 500, 502, 503, 504}

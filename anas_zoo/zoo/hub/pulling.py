@@ -18,8 +18,6 @@ from anas_zoo.entry import MANIFEST, Entry, check_manifest, read_manifest
 from anas_zoo.zoo.hub.address import HubAddress, is_address
 from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, not_cached, patiently
 
-__all__ = ["Pulled", "pull", "snapshot"]
-
 SOURCE = ".anas-source.json"  # hidden, so no part of the entry and not in its manifest
 
 

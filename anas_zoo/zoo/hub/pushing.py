@@ -25,7 +25,6 @@ from anas_zoo.zoo.hub.pulling import snapshot
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import RepoFile
 
-__all__ = ["HubCommit", "check_destination", "push"]
 
 MAIN = "main"
 Names: TypeAlias = tuple[str, ...]
