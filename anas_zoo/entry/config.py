@@ -45,7 +45,8 @@ class Sparse(Schema):
     LEFT_OUT: ClassVar[tuple[str, ...]] = ()
 
     @model_serializer(mode="wrap")
-    def _without_empty_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_empty_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        # No name that needs an import: pydantic 2.10 looks it up in the module of each subclass.
         data: dict[str, Any] = serialise(self)
         return {
             key: value
