@@ -207,11 +207,11 @@ def _check_subject(
         return
     if space is not None:
         raise SearchError(
-            f"{run} has a space of its own; give the folder or ", Option("space", space), ", not both"
+            f"{run} has its own space; give the folder or ", Option("space", space), ", not both"
         )
     if num_classes is not None:
         raise SearchError(
-            f"{run} has classes of its own; ", Option("num_classes"), " goes with ", Option("space")
+            f"{run} has its own classes; ", Option("num_classes"), " goes with ", Option("space")
         )
 
 

@@ -170,7 +170,7 @@ def find_archive(path: Path, space_name: str | None) -> FoundArchive:
     if space is None and stated is None:
         presets = ", ".join(SearchSpace.presets())
         raise SearchError(
-            f"nothing beside {file} says of which space it is; give ",
+            f"nothing beside {file} names its space; give ",
             Option("space"),
             f": {presets}, or a file",
         )

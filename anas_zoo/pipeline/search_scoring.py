@@ -30,7 +30,7 @@ def predicting(file: Path, space: SearchSpace) -> Scoring:
     if found.min() < 0 or found.max() > 100 or found.max() <= 1:
         warn(
             f"{file} says {found[0]:.4g} of the smallest and {found[1]:.4g} of the largest subnet, "
-            "which looks like no top-1 in percent"
+            "which does not look like top-1 in percent"
         )
     identity = {"predictor_sha256": sha256_file(file)}
     return Scoring(PredictorEvaluator(predictor), identity, f"predicted by {printable(file.name)}")

@@ -35,7 +35,7 @@ def validate(entry: str | Path | Entry, *, data: str | None = None) -> dict[str,
     run = run_of_draft(folder, data)
     if run is None and data is not None:
         raise EntryError(
-            f"{folder} is no draft of a run and is validated on its golden images; leave out ",
+            f"{folder} is not a draft of a run and is validated on its golden images; leave out ",
             Option("data"),
             ", or measure it on images of your own: ",
             Call("evaluate", folder, data=data),

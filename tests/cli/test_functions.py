@@ -49,9 +49,7 @@ def test_every_argument_is_explained(name: str) -> None:
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(
-        MissingPackageError, match=r"^scikit-learn is not installed; run: pip install .*\[train\]"
-    ):
+    with pytest.raises(MissingPackageError, match=r"^scikit-learn is not .*pip install .*\[train\]"):
         anas_zoo.train(tmp_path / "run", data="digits")
 
 

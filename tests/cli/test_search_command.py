@@ -93,7 +93,7 @@ def test_a_search_by_a_predictor_alone(tmp_path: Path, capsys: pytest.CaptureFix
             "--objective flops: no such cost; costs: macs, params, size_bytes, latency_ms",
         ),
         (["--resolution", "8x8"], "'8x8': give whole numbers, such as 224,256"),
-        (["--space", "digits"], "has a space of its own"),
+        (["--space", "digits"], "has its own space"),
         (["--min-mflops", "0.5", "--max-mflops", "0.2"], "at least 0.5 and at most 0.2: no subnet has that"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -222,7 +222,7 @@ def test_a_file_that_takes_raw_images(
 
 BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda p: p.write_text("no image"), "bad.png: not an image that Pillow can read"),
-    "folder": (lambda p: p.mkdir(), "bad.png is a folder"),
+    "folder": (lambda p: p.mkdir(), "bad.png: is a folder"),
     "absent": (lambda p: None, "bad.png: no such file"),
     "32 bits": (
         lambda p: Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(p, format="TIFF"),

@@ -161,7 +161,7 @@ def test_labels_may_be_strings_booleans_or_numbers(
         (CLASSES, [], [0], "part 'train': no images|cannot be loaded"),
         ("string", ["a", None, ""], ["a"], "part 'train': 2 of 3 images have no label"),
         ("string", ["a", "b"], ["b", "c"], "part 'test': image 1 has the label 'c'; .* part: 'a', 'b'"),
-        ("int64", [0, 10**9], [0], "a label is 1000000000, which is no class number"),
+        ("int64", [0, 10**9], [0], "a label is 1000000000, which is not a class number"),
         ("float32", [0.0, 1.0], [0.0], "no label column .*numbers, booleans or strings.*: image, label"),
     ],
 )

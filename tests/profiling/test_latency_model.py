@@ -132,7 +132,7 @@ def test_a_missing_file_no_model_and_another_space(file: Path, tmp_path: Path) -
     with pytest.raises(ConfigError, match=r"fitted on the space 'digits' .* this is 'glyphs'"):
         LatencyModel.load(file, SearchSpace.load("glyphs"))
     file.write_text("[]")
-    with pytest.raises(ConfigError, match=r"latency\.json is no latency model"):
+    with pytest.raises(ConfigError, match=r"latency\.json is not a latency model"):
         LatencyModel.load(file)
 
 

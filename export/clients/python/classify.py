@@ -231,7 +231,7 @@ def read_rgb(source: str | Path | bytes | BinaryIO | Image.Image, transparency: 
             return _upright(source, what, transparency)
         if isinstance(source, str | Path) and not Path(source).is_file():
             is_folder = Path(source).is_dir()
-            raise ClassifyError(what + (" is a folder; give image files" if is_folder else ": no such file"))
+            raise ClassifyError(what + (": is a folder, a file is needed" if is_folder else ": no such file"))
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             if file.format == "EPS" or file.width * file.height > 2**30 // 12:  # runs a program; fills memory
                 raise ClassifyError(f"{what}: {file.size} pixels, {file.format}; give a usual image of fewer")
