@@ -142,9 +142,7 @@ def test_views_may_be_sent_to_another_process() -> None:
 
 @pytest.mark.parametrize("policy", ["v1", "V0", "bogus", "rand-m9-nonsense1"])
 def test_an_unknown_policy_is_refused(policy: str) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"auto_augment '{policy}' is not a policy of timm; give v0, "
-    ):
+    with pytest.raises(ConfigError, match=rf"auto_augment '{policy}' is not a policy of timm; give v0, "):
         parse(StreamRecipe, {"auto_augment": policy}, "recipe")
 
 

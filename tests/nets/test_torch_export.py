@@ -8,15 +8,13 @@ import torch
 from packaging.version import Version
 from torch.export import Dim, export
 
-# Long: the graphs of the ImageNet networks take half a minute each.
-LONG = ["digits_l", "attentive_nas_a0", "attentive_nas_a6"]
-
 
 @pytest.mark.skipif(
     Version(torch.__version__) < Version("2.13"),
     reason="older torch.export, of 2.9 for one, refuses sides that may be odd or even",
 )
-@pytest.mark.parametrize("name", ["digits_s", *(pytest.param(n, marks=pytest.mark.slow) for n in LONG)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits_s", "digits_l", "attentive_nas_a0", "attentive_nas_a6"])
 def test_batch_height_and_width_stay_free(name: str) -> None:
     """Odd and even sides alike, down to feature maps of two pixels; the values are the network's own."""
     model = timm.create_model(name, num_classes=10).eval()
