@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import python_client
-from javascript import classify, run_cases
+from javascript import as_pillow_13, classify, run_cases
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_sample_image
@@ -54,6 +54,7 @@ def test_the_golden_check_passes() -> None:
     assert said.endswith(": OK\n")
 
 
+@as_pillow_13
 def test_classes_are_those_of_python(pictures: list[Path]) -> None:
     done = classify(SHELF / "digits_m", *pictures, "--json", "--top", "3")
     assert (done.returncode, done.stderr) == (0, "")
