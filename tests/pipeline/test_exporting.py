@@ -149,7 +149,7 @@ def test_int8_says_how_it_was_made(draft: Path) -> None:
     told = how.beside_float(file.info.size_bytes)
     assert told.startswith("57 kB against 6")
     card = (publish(draft, draft.parent / "published") / "README.md").read_text()
-    assert f" |\n\n`model.ort-cpu-int8.onnx` is int8: {markdown(told)}" in card
+    assert f"\n\n`model.ort-cpu-int8.onnx` is int8: {markdown(told)}" in card
     assert "\n\n\n" not in card
 
 

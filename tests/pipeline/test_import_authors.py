@@ -141,7 +141,7 @@ def test_labelled_images_measure_accuracy_and_the_entry_can_be_published(tmp_pat
     assert report.accuracy.top1_pct == pytest.approx(100 * hits / 3)
     card = (folder / "README.md").read_text()
     assert "## Preprocessing (`reference`)" in card
-    assert "may have been trained on these images" in card
+    assert "Whether the weights were trained on them is not known" in card
     assert "neither training nor search has seen" not in card
     published = publish(folder, tmp_path / "published" / "attentive_nas_a0")
     weights = Entry.read(published).config.anas.weights
