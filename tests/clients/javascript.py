@@ -10,18 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import PIL
 import pytest
-from packaging.version import Version
 
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.zoo.serving import node_program
 
 CLIENTS = resource_folder("export") / "clients"
 CASES = Path(__file__).with_name("run_cases.mjs")
-as_pillow_13 = pytest.mark.skipif(
-    Version(PIL.__version__) < Version("13"), reason="the clients resize as Pillow 13, older ones otherwise"
-)
 
 
 def need_packages(client: str) -> None:

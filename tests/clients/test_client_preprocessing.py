@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from javascript import as_pillow_13, run_cases
+from javascript import run_cases
 from PIL import Image
+from pillow_version import with_pillow_13
 
 from anas_zoo.core.geometry import crop_offset, resized_size
 from anas_zoo.entry import Preprocessing
@@ -37,7 +38,7 @@ def random_sides(rng: np.random.Generator) -> tuple[int, int]:
     return int(width), int(height)
 
 
-@as_pillow_13
+@with_pillow_13
 def test_resizing_is_pillows_to_the_last_bit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pairs = [
@@ -61,7 +62,7 @@ def test_resizing_is_pillows_to_the_last_bit(tmp_path: Path) -> None:
     assert different == []
 
 
-@as_pillow_13
+@with_pillow_13
 def test_a_part_of_a_resized_image_is_what_pillow_has_there(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     images, cases, wanted = [], [], []
@@ -93,7 +94,7 @@ def preprocessing_cases(rng: np.random.Generator, mode: str) -> tuple[list[Pixel
     return images, cases
 
 
-@as_pillow_13
+@with_pillow_13
 @pytest.mark.parametrize(("mode", "tolerance"), [("native", 0.0), ("reference", 2e-6)])
 def test_the_networks_input_is_the_packages(mode: str, tolerance: float, tmp_path: Path) -> None:
     images, cases = preprocessing_cases(np.random.default_rng(1), mode)

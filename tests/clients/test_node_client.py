@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import python_client
-from javascript import as_pillow_13, classify, run_cases
+from javascript import classify, run_cases
 from PIL import Image
+from pillow_version import with_pillow_13
 from safetensors.numpy import load_file, save_file
 from sklearn.datasets import load_sample_image
 
@@ -54,7 +55,7 @@ def test_the_golden_check_passes() -> None:
     assert said.endswith(": OK\n")
 
 
-@as_pillow_13
+@with_pillow_13
 def test_classes_are_those_of_python(pictures: list[Path]) -> None:
     done = classify(SHELF / "digits_m", *pictures, "--json", "--top", "3")
     assert (done.returncode, done.stderr) == (0, "")

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-import PIL
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
-from packaging.version import Version
 from PIL import Image
+from pillow_version import with_pillow_13
 from sklearn.datasets import load_sample_image
 from timm.data import create_transform
 
@@ -72,14 +71,7 @@ def grey_levels(got: Array, want: Array) -> Array:
     return levels
 
 
-def assert_same(got: Array, want: Array) -> None:
-    """Equal to the bit; before Pillow 13, whose resize rounded otherwise, within a grey level."""
-    if Version(PIL.__version__) >= Version("13"):
-        assert np.array_equal(got, want)
-    else:
-        assert grey_levels(got, want).max() < 1.001
-
-
+@with_pillow_13
 @pytest.mark.parametrize("opset", OPSETS)
 @pytest.mark.parametrize(
     ("preprocessing", "side"),
@@ -103,9 +95,10 @@ def test_a_photo_is_prepared_as_timm_does(preprocessing: Preprocessing, side: in
         if preprocessing.mode == "reference" and side != 224:
             assert grey_levels(got, want).max() < SECOND_RESIZE, size
         else:
-            assert_same(got, want)
+            assert np.array_equal(got, want), size
 
 
+@with_pillow_13
 @settings(max_examples=40, deadline=None)
 @given(
     width=st.integers(1, 90),
@@ -122,9 +115,10 @@ def test_noise_of_any_size_is_prepared_as_timm_does(
     preprocessing = Preprocessing(interpolation=interpolation, crop_pct=crop_pct, mean=MEAN, std=STD)
     running = session(with_image_input(pass_through(side, 17), preprocessing, side))
     want = eval_transform(preprocessing, side)(Image.fromarray(noise)).numpy()
-    assert_same(run(running, Image.fromarray(noise))[0], want)
+    assert np.array_equal(run(running, Image.fromarray(noise))[0], want)
 
 
+@with_pillow_13
 @settings(max_examples=40, deadline=None)
 @given(
     narrow=st.integers(1, 9),
@@ -146,7 +140,7 @@ def test_a_strip_is_prepared_as_timm_does_within_a_grey_level(
     got = run(session(with_image_input(pass_through(side, 17), preprocessing, side)), image)[0]
     assert grey_levels(got, eval_transform(preprocessing, side)(image).numpy()).max() < 1.001
     timms = create_transform((3, side, side), crop_pct=0.875, interpolation=interpolation, mean=MEAN, std=STD)
-    assert_same(got, timms(image).numpy())
+    assert np.array_equal(got, timms(image).numpy())
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 400_000, 3), (1, 400_000, 1, 3)])
