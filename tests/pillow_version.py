@@ -6,8 +6,6 @@ import PIL
 import pytest
 from packaging.version import Version
 
-__all__ = ["with_pillow_13"]
-
 with_pillow_13 = pytest.mark.skipif(
     Version(PIL.__version__) < Version("13"), reason="older versions of Pillow resize otherwise"
 )
