@@ -142,10 +142,10 @@ def search(
             budgets=budgets,
             space_text=str(space),
         )
-    with join_processes(device) as workers:
-        if not workers.first:
+    with join_processes(device) as processes:
+        if not processes.first:
             silence()
-        opened = Run.open(Path(run), data, remember=workers.first)
+        opened = Run.open(Path(run), data, remember=processes.first)
         return search_stage(
             opened,
             recipe=changed(opened.located.search),
@@ -154,7 +154,7 @@ def search(
             resume=resume,
             budgets=budgets,
             predictor=files["predictor"],
-            workers=workers,
+            processes=processes,
         )
 
 

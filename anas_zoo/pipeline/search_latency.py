@@ -59,7 +59,7 @@ def latency_of_search(
     space: SearchSpace,
     num_classes: int,
     kept: Mapping[str, Any] | None,
-    workers: Processes = HERE,
+    processes: Processes = HERE,
 ) -> SearchLatency:
     """The latency that a search works with, with notes on how far it can be trusted here.
 
@@ -69,7 +69,7 @@ def latency_of_search(
         num_classes: of the search's classifier.
         kept: the record of the search that is resumed, whose comparison with the machine stays, so that it
             ends the same; None for a new search, which times the model's yardsticks.
-        workers: the processes of the search, of which the first one measures; each of them calls this.
+        processes: the processes of the search, of which the first one measures; each of them calls this.
 
     Raises :class:`ConfigError` for a file that is not a model of the space, :class:`SearchError`
     for a damaged record.
@@ -85,10 +85,10 @@ def latency_of_search(
     if kept is not None and LATENCY_HERE in kept:
         here = parse(Here, kept[LATENCY_HERE], f"search.json: {LATENCY_HERE}", error=SearchError)
         note(f"  latency: {here.in_words()} when the search began; that stays")
-    elif workers.first:
+    elif processes.first:
         here = compare_here(model)
         _warn(model, here, file)
-    here = of_the_first(here, workers)
+    here = of_the_first(here, processes)
     if here is None:
         raise SearchError("the first process did not say how this machine compares with the latency model")
     return SearchLatency(model, here)

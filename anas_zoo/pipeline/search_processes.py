@@ -18,10 +18,10 @@ T = TypeVar("T")
 class _Together:
     """An evaluator that gives each process one architecture at a time and gathers the scores."""
 
-    def __init__(self, evaluator: Evaluator, workers: Processes) -> None:
-        self._evaluator, self._workers = evaluator, workers
+    def __init__(self, evaluator: Evaluator, processes: Processes) -> None:
+        self._evaluator, self._processes = evaluator, processes
         self.images, self.images_forwarded = evaluator.images, evaluator.images_forwarded
-        self.at_once = workers.count * evaluator.at_once
+        self.at_once = processes.count * evaluator.at_once
 
     def __call__(self, archs: Sequence[Architecture]) -> list[Score]:
         """Scores of ``archs`` in their order."""
@@ -30,7 +30,7 @@ class _Together:
 
     def share(self, archs: Sequence[Architecture]) -> list[Score]:
         """Evaluate this process' part of ``archs``; the scores of all of them, in every process."""
-        rank, count = self._workers.rank, self._workers.count
+        rank, count = self._processes.rank, self._processes.count
         parts: list[list[Score]] = [[] for _ in range(count)]
         dist.all_gather_object(parts, self._evaluator(archs[rank::count]))
         found: list[Score] = [Score(None)] * len(archs)
@@ -48,9 +48,9 @@ class _Together:
             self.share(asked[0])
 
 
-def of_the_first(value: T, workers: Processes) -> T:
+def of_the_first(value: T, processes: Processes) -> T:
     """The first process' ``value``, in every process; each of them has to call this."""
-    if workers.count == 1:
+    if processes.count == 1:
         return value
     box = [value]
     dist.broadcast_object_list(box, src=0)
@@ -58,16 +58,16 @@ def of_the_first(value: T, workers: Processes) -> T:
 
 
 @contextlib.contextmanager
-def evaluate_together(evaluator: Evaluator, workers: Processes) -> Iterator[Evaluator | None]:
+def evaluate_together(evaluator: Evaluator, processes: Processes) -> Iterator[Evaluator | None]:
     """The evaluator of all processes for the first one; in the others None, once the first is done.
 
     What goes between processes is pickled by torch.distributed; it never comes from outside.
     """
-    if workers.count == 1:
+    if processes.count == 1:
         yield evaluator
         return
-    together = _Together(evaluator, workers)
-    if not workers.first:
+    together = _Together(evaluator, processes)
+    if not processes.first:
         together.serve()
         yield None
         return

@@ -107,12 +107,12 @@ def search_stage(
     resume: bool = False,
     budgets: Sequence[tuple[str, float]] = (),
     predictor: Path | None = None,
-    workers: Processes = HERE,
+    processes: Processes = HERE,
 ) -> SearchOutcome | None:
     """Search a run's supernet into ``out`` (default ``RUN/search``).
 
-    Every process of ``workers`` calls this; the first one searches and writes, the others evaluate for it and
-    return None. With a ``predictor`` its prediction replaces the supernet's accuracy.
+    Every process of ``processes`` calls this; the first one searches and writes, the others evaluate for it
+    and return None. With a ``predictor`` its prediction replaces the supernet's accuracy.
 
     Args:
         run: with a trained supernet.
@@ -122,7 +122,7 @@ def search_stage(
         resume: resume the search that is in it, if any.
         budgets: (cost, limit) of which the best are wanted; of a search that is resumed by default as before.
         predictor: an ONNX file.
-        workers: the processes that evaluate.
+        processes: the processes that evaluate.
 
     Raises :class:`SearchError` when nothing is within the limits, when the folder holds another search, or
     when evaluations keep failing; :class:`OutputError` when the folder is taken.
@@ -133,7 +133,7 @@ def search_stage(
     def scoring() -> Scoring:
         if predictor is not None:
             return predicting(predictor, run.space)
-        run.supernet.to(workers.device)
+        run.supernet.to(processes.device)
         return measuring(run, recipe)
 
     task = _Task(
@@ -150,7 +150,7 @@ def search_stage(
         extract=lambda arch_id: Call("extract", run.folder, search=out, arch=arch_id),
         scoring=scoring,
     )
-    return _run(task, workers)
+    return _run(task, processes)
 
 
 def search_with_predictor(
@@ -192,16 +192,16 @@ def search_with_predictor(
     return outcome
 
 
-def _run(task: _Task, workers: Processes) -> SearchOutcome | None:
+def _run(task: _Task, processes: Processes) -> SearchOutcome | None:
     recipe = task.recipe
     kept = recorded_search(task.out) if task.resume else None
     budgets = _asked(task.budgets, kept, recipe.limits, task.out)
     latency = None
     if recipe.latency is not None:
-        latency = latency_of_search(Path(recipe.latency), task.space, task.num_classes, kept, workers)
+        latency = latency_of_search(Path(recipe.latency), task.space, task.num_classes, kept, processes)
     problem = make_problem(task.space, task.num_classes, recipe, budgets, latency)
     scoring = task.scoring()
-    with evaluate_together(scoring.evaluator, workers) as evaluator:
+    with evaluate_together(scoring.evaluator, processes) as evaluator:
         if evaluator is None:
             return None
         return _search(task, problem, budgets, latency, scoring, evaluator)

@@ -83,6 +83,6 @@ def search_together(folder: Path, rank: int, count: int, port: int) -> None:
     """Search the run in ``folder`` as process ``rank`` of ``count``."""
     torch.set_num_threads(1)
     join_as(rank, count, port)
-    with join_processes("cpu") as workers:
-        outcome = search_stage(Run.open(folder), workers=workers)
-    assert (outcome is not None) == workers.first
+    with join_processes("cpu") as processes:
+        outcome = search_stage(Run.open(folder), processes=processes)
+    assert (outcome is not None) == processes.first
