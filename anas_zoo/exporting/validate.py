@@ -25,7 +25,7 @@ from anas_zoo.entry import Parity, Preprocessing
 from anas_zoo.exporting.checks import check_file
 from anas_zoo.exporting.runtimes import Runner, open_runner
 from anas_zoo.exporting.target import Target
-from anas_zoo.nets import Subnet
+from anas_zoo.nets import Subnet, top1_pct
 
 BATCH_SIZE = 64  # images per call of the pass over all of them
 BATCH_SIZES = (1, 2, 3, 7, 32)  # tried beside it
@@ -203,12 +203,12 @@ def _disagreements(
     if agreement_pct < needed_pct:
         yield f"top-1 agrees for {agreement_pct:.2f} % of the images{way}, {needed_pct:g} % is needed"
     allowed = tolerances.max_top1_drop_pct
-    top1_pct, torch_top1_pct = _top1_pct(got, labels), _top1_pct(want, labels)
-    if allowed is None or top1_pct is None or torch_top1_pct is None:
+    file_top1_pct, torch_top1_pct = _top1_pct(got, labels), _top1_pct(want, labels)
+    if allowed is None or file_top1_pct is None or torch_top1_pct is None:
         return
-    if torch_top1_pct - top1_pct > allowed.value:
+    if torch_top1_pct - file_top1_pct > allowed.value:
         yield (
-            f"top-1 drops by {torch_top1_pct - top1_pct:.2f} points from {torch_top1_pct:.2f} %{way}, "
+            f"top-1 drops by {torch_top1_pct - file_top1_pct:.2f} points from {torch_top1_pct:.2f} %{way}, "
             f"at most {allowed.value:g} is allowed"
         )
 
@@ -290,4 +290,4 @@ def _agreement_pct(got: Logits, want: Logits) -> float:
 def _top1_pct(logits: Logits, labels: Tensor | None) -> float | None:
     if labels is None:
         return None
-    return 100.0 * float((logits.argmax(1) == labels.detach().cpu().numpy()).mean())
+    return top1_pct(torch.from_numpy(logits), labels.detach().cpu())
