@@ -1,0 +1,6 @@
+"""Checkpoints of others, one file for each kind, read without running their code."""
+
+from anas_zoo.nets.sources.attentive_nas import load_authors_checkpoint, read_authors_checkpoint
+from anas_zoo.nets.sources.coverage import KeyCoverage
+
+__all__ = ["KeyCoverage", "load_authors_checkpoint", "read_authors_checkpoint"]
