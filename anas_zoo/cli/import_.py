@@ -1,4 +1,4 @@
-"""``anas import``: checkpoints of others -> entries."""
+"""``anas import``: checkpoints of others -> supernets and entries, one command for each kind."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 from anas_zoo.core.text import quoted
 
+CheckpointArgument = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")]
 
-def import_(
-    kind: Annotated[Literal["authors"], typer.Argument(help="Kind of checkpoint.")],
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")],
+
+def attentive_nas(
+    checkpoint: CheckpointArgument,
     data: Annotated[
         str,
         typer.Option(
@@ -23,7 +25,7 @@ def import_(
             help="Images to calibrate batch norm on, and to measure accuracy on if their classes are known.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new folder of the entries.")],
+    entries: Annotated[Path, typer.Option("--entries", metavar="DIR", help="The new folder of the entries.")],
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="NAME", help="Only this one; repeatable. Default: a0 to a6."),
@@ -58,17 +60,18 @@ def import_(
     ] = "native",
     as_json: JsonOption = False,
 ) -> None:
-    """Turn the AttentiveNAS authors' supernet into calibrated, exported entries (no code of it is run).
+    """Turn the AttentiveNAS or AlphaNet authors' supernet into calibrated, exported entries.
 
-    The entries carry the licence of the authors' weights, CC-BY-NC-4.0. Accuracy is measured where the images
-    lie in folders named by class, as WordNet ids or as ImageNet's descriptions; see docs/authors.md.
+    No code of the file is run. The entries carry the licence of the authors' weights, CC-BY-NC-4.0. Accuracy
+    is measured where the images lie in folders named by class, as WordNet ids or as ImageNet's descriptions;
+    see docs/authors.md.
     """
-    from anas_zoo.pipeline.import_authors import import_authors
+    from anas_zoo.pipeline.import_attentive_nas import import_attentive_nas
 
-    imported = import_authors(
+    imported = import_attentive_nas(
         checkpoint,
         data=data,
-        out=out,
+        entries=entries,
         model=model,
         arch=arch,
         search=search,
@@ -79,7 +82,7 @@ def import_(
     if as_json:
         print_json(imported.to_dict())
         return
-    print_lines(imported.coverage.describe(), *(f"imported {folder}" for folder in imported.folders))
+    print_lines(imported.coverage.describe(), *(f"imported {folder}" for folder in imported.entries))
     rows = [
         [name, a.preprocessing, f"{a.top1_pct:.2f}", str(a.images), a.split]
         for name, found in imported.accuracies.items()
@@ -87,4 +90,7 @@ def import_(
     ]
     if rows:
         print_table(["entry", "preprocessing", "top-1 %", "images", "split"], rows)
-    print_lines(f"  look at one: anas show {quoted(imported.folders[0])}")
+    print_lines(f"  look at one: anas show {quoted(imported.entries[0])}")
+
+
+import_ = make_group("Read the checkpoints of others.", {"attentive-nas": attentive_nas})

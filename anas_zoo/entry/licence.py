@@ -12,7 +12,7 @@ from anas_zoo.entry.entry import Entry
 # How an imported entry says where it comes from; those of before there was a lineage say nothing else.
 AUTHORS_SOURCE = "the authors' supernet checkpoint, imported by anas-zoo"
 AUTHORS_LICENCE = "CC-BY-NC-4.0"
-IMPORT_COMMAND = "anas import authors CHECKPOINT --data DIR --out DIR"  # for cards and pages
+IMPORT_COMMAND = "anas import attentive-nas CHECKPOINT --data DIR --entries DIR"  # for cards and pages
 
 # Licences that let changed weights be passed on under other terms.
 PERMISSIVE = {"apache-2.0", "mit", "cc0-1.0", "cc-by-4.0"}
@@ -25,7 +25,7 @@ def no_weights(config: EntryConfig) -> NoWeightsError:
     return NoWeightsError(
         f"{name} has no weights on the shelf: they are not distributed here{terms}; make an entry from the "
         "authors' checkpoint with: ",
-        Call("import", "authors", "CHECKPOINT", data="DIR", out="DIR"),
+        Call("import attentive-nas", "CHECKPOINT", data="DIR", entries="DIR"),
         f", then load the folder DIR/{name}",
     )
 

@@ -100,7 +100,7 @@ def test_wrong_inputs_are_one_line(
     assert "no .onnx file" in refused(capsys, "bench", "attentive_nas_a0")
     assert "is published" in refused(capsys, "export", "attentive_nas_a0")
     assert "none.pth" in refused(
-        capsys, "import", "authors", tmp_path / "none.pth", "--data", images, "--out", out
+        capsys, "import", "attentive-nas", tmp_path / "none.pth", "--data", images, "--entries", out
     )
     assert not out.exists()
 

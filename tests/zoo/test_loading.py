@@ -131,7 +131,7 @@ def test_the_generic_entry_point() -> None:
 
 
 def test_weights_that_are_not_distributed() -> None:
-    how = "anas import authors CHECKPOINT --data DIR --out DIR"
+    how = "anas import attentive-nas CHECKPOINT --data DIR --entries DIR"
     with pytest.raises(NoWeightsError, match=rf"^attentive_nas_a0 .*cc-by-nc-4\.0.*{how}"):
         create_model("attentive_nas_a0", pretrained=True)
 

@@ -82,7 +82,7 @@ def test_without_an_architecture_it_says_what_to_type() -> None:
 
 
 def test_weights_that_are_not_there() -> None:
-    how = r"anas import authors CHECKPOINT --data DIR --out DIR"
+    how = r"anas import attentive-nas CHECKPOINT --data DIR --entries DIR"
     for name in ("attentive_nas_a0", "alphanet_a0", f"local-dir:{MODELS / 'attentive_nas_a0'}"):
         with pytest.raises(NoWeightsError, match=rf"^attentive_nas_a0 has no weights.*cc-by-nc-4\.0.*{how}"):
             timm.create_model(name, pretrained=True)

@@ -1,4 +1,4 @@
-"""The authors' supernet -> one calibrated, exported entry per published architecture."""
+"""The AttentiveNAS or AlphaNet authors' supernet -> a calibrated, exported entry for each of its models."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ DEFAULT_MODELS = tuple(f"{PREFIX}a{i}" for i in range(7))
 
 @dataclass(frozen=True)
 class Imported:
-    """What :func:`import_authors` made.
+    """What :func:`import_attentive_nas` made.
 
     Attributes:
-        folders: one for each entry.
+        entries: their folders.
         coverage: what became of every tensor of the checkpoint.
         calibration_images: how many images batch norm was measured on.
         accuracies: by name of the entry, its own mode of preprocessing first; empty where no labels fit.
     """
 
-    folders: tuple[Path, ...]
+    entries: tuple[Path, ...]
     coverage: KeyCoverage
     calibration_images: int
     accuracies: dict[str, tuple[Accuracy, ...]]
@@ -54,7 +54,7 @@ class Imported:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for machines."""
         return {
-            "entries": [str(folder) for folder in self.folders],
+            "entries": [str(folder) for folder in self.entries],
             "coverage": self.coverage.to_dict(),
             "calibration_images": self.calibration_images,
             "accuracies": {
@@ -64,11 +64,11 @@ class Imported:
         }
 
 
-def import_authors(
+def import_attentive_nas(
     checkpoint: str | Path,
     *,
     data: str | Path,
-    out: str | Path,
+    entries: str | Path,
     model: Sequence[str] | None = None,
     arch: Sequence[str] | None = None,
     search: str | Path | None = None,
@@ -82,7 +82,7 @@ def import_authors(
         checkpoint: the AttentiveNAS or AlphaNet authors' file; none of its code is run.
         data: a folder of images, with or without class folders. Training images calibrate batch norm; its
             test part, or without one every fifth image, measures accuracy where its classes are known.
-        out: the new folder; one entry per model appears in it, all of them or none.
+        entries: the new folder; one entry per model appears in it, all of them or none.
         model: names of published models; by default a0 to a6, or none beside ``arch``.
         arch: other architectures of the space, called attentive_nas_ID: each by the beginning of an id that
             ``search`` evaluated, or by its ``.json`` file.
@@ -93,11 +93,11 @@ def import_authors(
 
     Without labels the entries carry no accuracy, and publishing refuses them until it was measured.
     Raises :class:`CheckpointError`, :class:`DataError`, :class:`EntryError` for an unknown name, and
-    :class:`OutputError` when ``out`` is taken.
+    :class:`OutputError` when ``entries`` is taken.
     """
     searched = _searched(arch or (), None if search is None else Path(search))
-    checkpoint, out = Path(checkpoint), Path(out)
-    refuse_occupied(out)
+    checkpoint, out = Path(checkpoint), Path(entries)
+    refuse_occupied(out, "entries")
     archs = {model.name: Architecture.from_dict(model.arch) for model in load_published().models}
     names = list(model or (() if searched else DEFAULT_MODELS))
     for name in names:
@@ -128,7 +128,7 @@ def import_authors(
     )
     note(f"calibrating on {len(roles.calibration)} images of {data}, {_evaluating(roles, labels)}")
     accuracies = {}
-    with output_folder(out) as staging, Bar("import", total=len(names)) as bar:
+    with output_folder(out, "entries") as staging, Bar("import", total=len(names)) as bar:
         for name in names:
             bar.describe(f"import {name}")
             folder = staging / name
