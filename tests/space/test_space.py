@@ -56,7 +56,8 @@ def test_from_dict_lists_all_that_is_wrong() -> None:
         "unknown key 'widths' (did you mean 'width'?)",
         "resolution must be a positive integer up to 4096, got True",
         "depth must be a list of positive integers up to 64, got ['3']",
-        "kernel_size must be a list of positive integers up to 63, got 3",
+        "kernel_size must be a list of positive integers up to 63 (or lists of them, one value per block), "
+        "got 3",
     ):
         assert part in text
     assert len(caught.value.violations) == 6
@@ -119,7 +120,7 @@ def test_draws_and_variations_stay_inside(config: SpaceConfig, seed: int) -> Non
     space, rng = SearchSpace(config), np.random.default_rng(seed)
     first, second = space.sample_codes(rng, 6), space.sample_codes(rng, 6)
     before = first.copy()
-    children = (mutate(space, first, rng, probability=0.5), crossover(first, second, rng))
+    children = (mutate(space, first, rng, probability=0.5), crossover(space, first, second, rng))
     assert (first == before).all()
     for codes in (first, *children):
         for arch in space.decode(codes):
