@@ -205,7 +205,6 @@ def _write(run: Run, folder: Path, name: str, subnet: Subnet) -> None:
         name=name,
         space=run.space,
         licence=run.recipe.licence,
-        lineage=f"trained by anas-zoo with the recipe {run.recipe.name!r}, seed {run.recipe.seed}, on "
-        f"{source.title} (licence of the images: {source.licence})",
+        lineage=run.provenance,
         source_sha256=sha256_file(run.supernet_file),
     )

@@ -3,7 +3,7 @@
     RUN/run.json                    the recipe, every default filled in; where its files lie
         split.json                  which image is in which part
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
-        supernet/                   supernet.safetensors, metrics.jsonl, training.png
+        supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
@@ -18,6 +18,7 @@ last evaluation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -28,9 +29,19 @@ from anas_zoo.core.errors import CheckpointError, EntryError, OutputError
 from anas_zoo.core.hints import Call
 from anas_zoo.core.schema import Schema, parse
 from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, with_preprocessing
-from anas_zoo.entry import CONFIG, WEIGHTS, Ancestor, Entry, Preprocessing, SpaceInfo
+from anas_zoo.entry import (
+    CONFIG,
+    SUPERNET_WEIGHTS,
+    WEIGHTS,
+    Ancestor,
+    Entry,
+    Preprocessing,
+    SpaceInfo,
+    SupernetConfig,
+)
 from anas_zoo.entry.licence import licence_of_derived, no_weights
-from anas_zoo.nets import Supernet, load_supernet
+from anas_zoo.entry.manifest import SUPERNET_PLACE
+from anas_zoo.nets import Supernet, load_supernet, save_supernet
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run, places_of
 from anas_zoo.searching import SearchRecipe
@@ -46,8 +57,8 @@ class Run(RunFolder[Recipe]):
 
     def __init__(self, folder: Path, recipe: Recipe, places: Places | None = None) -> None:
         super().__init__(folder, recipe, places)
-        self.supernet_folder = folder / "supernet"
-        self.supernet_file = self.supernet_folder / "supernet.safetensors"
+        self.supernet_folder = folder / SUPERNET_PLACE
+        self.supernet_file = self.supernet_folder / SUPERNET_WEIGHTS
         self.search_folder = folder / "search"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
@@ -120,7 +131,34 @@ class Run(RunFolder[Recipe]):
                 f"{self.folder} has no trained supernet; train it: ",
                 Call("train", out=self.folder, resume=True),
             )
-        return load_supernet(self.supernet_file)
+        return load_supernet(self.supernet_folder)
+
+    @property
+    def provenance(self) -> str:
+        """In words, where the trained weights come from."""
+        source = self.source
+        return (
+            f"trained by anas-zoo with the recipe {self.recipe.name!r}, seed {self.recipe.seed}, on "
+            f"{source.title} (licence of the images: {source.licence})"
+        )
+
+    def write_supernet(
+        self, folder: Path, supernet: Supernet, trained: Mapping[str, Any] | None = None
+    ) -> SupernetConfig:
+        """Write a supernet of this run into ``folder``, which becomes ``RUN/supernet``.
+
+        ``trained`` says in plain data how its weights came about. Returns the record.
+        """
+        return save_supernet(
+            folder,
+            supernet,
+            name=self.recipe.name,
+            licence=self.recipe.licence,
+            source=self.provenance,
+            preprocessing=self.source.preprocessing,
+            label_names=self.source.label_names,
+            trained=trained,
+        )
 
     @property
     def calibration_images(self) -> ImagesAt:
