@@ -2,5 +2,12 @@
 
 from anas_zoo.nets.sources.attentive_nas import load_authors_checkpoint, read_authors_checkpoint
 from anas_zoo.nets.sources.coverage import KeyCoverage
+from anas_zoo.nets.sources.ofa import read_ofa_checkpoint, read_ofa_specialised
 
-__all__ = ["KeyCoverage", "load_authors_checkpoint", "read_authors_checkpoint"]
+__all__ = [
+    "KeyCoverage",
+    "load_authors_checkpoint",
+    "read_authors_checkpoint",
+    "read_ofa_checkpoint",
+    "read_ofa_specialised",
+]

@@ -41,17 +41,19 @@ _UNUSED = {COUNTERS: re.compile(r"\.num_batches_tracked$")}
 _TWICE = ("conv", "bn", "linear")  # layers whose names the dynamic ones repeat
 _MATRIX = re.compile(r"\.(\dto\d)_matrix$")
 _BLOCK = re.compile(r"^blocks\.(\d+)\.")
-_STEM, _HEAD, _MIX = "first_conv.conv.weight", "final_expand_layer.conv.weight", "feature_mix_layer.conv.weight"
+_STEM, _HEAD, _MIX = (
+    "first_conv.conv.weight",
+    "final_expand_layer.conv.weight",
+    "feature_mix_layer.conv.weight",
+)
 _LAYERS = {"expand": "inverted_bottleneck", "depthwise": "depth_conv", "project": "point_linear"}
 
 
-def read_ofa_checkpoint(
-    path: str | Path, *, num_classes: int | None = None
-) -> tuple[Supernet, KeyCoverage]:
+def read_ofa_checkpoint(path: str | Path, *, num_classes: int | None = None) -> tuple[Supernet, KeyCoverage]:
     """A once-for-all supernet of width 1.0 or 1.2, told apart by the shapes, and what was used of the file.
 
-    Reads torch's old and zip formats; a dict with ``"state_dict"`` or a bare state dict. Running statistics are
-    loaded as they are: recalibrate what you extract. ``num_classes`` is the number of classes it has to have.
+    Reads torch's old and zip formats; a dict with ``"state_dict"`` or a bare state dict. Running statistics
+    are loaded as they are: recalibrate what you extract. ``num_classes`` is how many it has to have.
 
     Raises :class:`CheckpointError` when the file cannot be read, is of another network or of a width that is
     not known, or does not hold exactly the supernet's tensors.
@@ -60,8 +62,8 @@ def read_ofa_checkpoint(
     found, spelled = _tensors(path, "the once-for-all supernet")
     if not any(map(_MATRIX.search, found.tensors)):
         raise CheckpointError(
-            f"{path}: holds a single network of once-for-all, no supernet; give its folder, with {NET_CONFIG}, "
-            f"{RUN_CONFIG} and {INIT}: ",
+            f"{path}: holds a single network of once-for-all, no supernet; give its folder, with "
+            f"{NET_CONFIG}, {RUN_CONFIG} and {INIT}: ",
             Call("import ofa", "FOLDER", out="DIR"),
         )
     space = _space(found, spelled)
@@ -75,10 +77,10 @@ def read_ofa_checkpoint(
 def read_ofa_specialised(
     folder: str | Path, *, num_classes: int | None = None
 ) -> tuple[Subnet, SearchSpace, KeyCoverage]:
-    """A specialised net of once-for-all with its own running statistics; its space; what was used of ``init``.
+    """A specialised net of once-for-all with its running statistics; its space; what was used of ``init``.
 
-    The architecture is what the shapes of the weights say, at the resolution of ``run.config``; it may be beyond
-    those of the space. What ``net.config`` says of kernel sizes has to be the same.
+    The architecture is what the shapes of the weights say, at the resolution of ``run.config``, which may be
+    beyond those of the space. What ``net.config`` says of kernel sizes has to be the same.
 
     Raises :class:`CheckpointError` when a file is missing, cannot be read or is of another network.
     """
@@ -139,9 +141,7 @@ def _plain(name: str) -> str:
     return ".".join([*parts[:begins], *kept, parts[-1]])
 
 
-def _names(
-    ours: Iterable[str], depths: Sequence[int], spelled: Mapping[str, str]
-) -> dict[str, str]:
+def _names(ours: Iterable[str], depths: Sequence[int], spelled: Mapping[str, str]) -> dict[str, str]:
     """Our name of each of the file's tensors that a network needs; they count blocks through all stages."""
     first = [0, *itertools.accumulate(depths)]
     plain = {_theirs(name, first): name for name in ours if not name.endswith("num_batches_tracked")}
@@ -180,7 +180,9 @@ def _space(found: ForeignTensors, spelled: Mapping[str, str]) -> SearchSpace:
     fits = {width: sum(a == b for a, b in zip(chs, wanted, strict=True)) for width, wanted in widths.items()}
     best = max(fits, key=lambda width: fits[width])
     if fits[best] < 2:
-        has = ", ".join(f"{name} {number or 'missing'}" for name, number in zip(outer.values(), chs, strict=True))
+        has = ", ".join(
+            f"{name} {number or 'missing'}" for name, number in zip(outer.values(), chs, strict=True)
+        )
         needed = "; ".join(f"{width}: {', '.join(map(str, wanted))}" for width, wanted in widths.items())
         raise CheckpointError(
             f"{found.path}: the channels fit no width multiplier of once-for-all's MobileNetV3 space ({has}; "
@@ -256,9 +258,7 @@ def _architecture(
     )
 
 
-def _expand_ratio(
-    in_chs: int, mid_chs: int, choices: Sequence[Sequence[float]], index: int
-) -> float | None:
+def _expand_ratio(in_chs: int, mid_chs: int, choices: Sequence[Sequence[float]], index: int) -> float | None:
     """The ratio of the space by which a block's middle has ``mid_chs``."""
     if index >= len(choices):
         return None
