@@ -51,7 +51,7 @@ class ElasticConv(nn.Conv2d):
     transform: nn.ParameterDict | None = None
 
     def make_transform(self, kernel_sizes: tuple[int, ...]) -> None:
-        """Learn matrices between ``kernel_sizes``, ascending up to the layer's; they begin as the identity."""
+        """Learn matrices between ``kernel_sizes``, ascending up to the layer's own; all begin as identity."""
         if len(kernel_sizes) > 1:
             steps = list(itertools.pairwise(kernel_sizes[::-1]))
             self.transform = nn.ParameterDict({f"{a}to{b}": torch.eye(b * b) for a, b in steps})

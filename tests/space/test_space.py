@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_spaces import space_configs
 
@@ -182,6 +182,16 @@ def test_a_space_file_with_mistakes(tmp_path: Path) -> None:
     path.write_text("resolution: [1\n")
     with pytest.raises(ConfigError, match="not valid YAML"):
         SearchSpace.load(path)
+
+
+@given(config=space_configs())
+@settings(max_examples=20, deadline=None, database=None)
+def test_listed_codes_are_as_many_as_the_space_is_large(config: SpaceConfig) -> None:
+    space = SearchSpace(config)
+    assume(space.size <= 20_000)
+    codes = space.every_code()
+    assert len(np.unique(codes, axis=0)) == len(codes) == space.size
+    assert len({arch.id for arch in space.decode(codes[:500])}) == min(500, space.size)
 
 
 def test_a_small_space_can_be_listed_and_a_large_one_not() -> None:
