@@ -27,7 +27,7 @@ from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.zoo import build_config, model_card, write_draft
-from anas_zoo.zoo.config_only import load_published
+from anas_zoo.zoo.published import load_published
 
 CALIBRATION_BATCH = 64  # keeps seven networks at up to 288×288 within a few GB
 SPACE = "attentive_nas"
@@ -98,7 +98,7 @@ def import_attentive_nas(
     searched = _searched(arch or (), None if search is None else Path(search))
     checkpoint, out = Path(checkpoint), Path(entries)
     refuse_occupied(out, "entries")
-    archs = {model.name: Architecture.from_dict(model.arch) for model in load_published().models}
+    archs = {model.name: model.architecture for model in load_published().models}
     names = list(model or (() if searched else DEFAULT_MODELS))
     for name in names:
         if name not in archs:

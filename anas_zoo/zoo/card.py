@@ -12,7 +12,7 @@ from anas_zoo.core.pages import render_markdown
 from anas_zoo.core.resources import install_command
 from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.entry import EntryConfig, EntryReport, hub_licence
-from anas_zoo.entry.licence import IMPORT_COMMAND
+from anas_zoo.entry.licence import import_way
 from anas_zoo.zoo.cost_table import cost_rows
 from anas_zoo.zoo.evidence_tables import Table, file_table, latency_table, measured_table, published_table
 
@@ -49,7 +49,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         files=file_table(report.files),
         latencies=latency_table(report.files),
         install=install_command(),
-        import_command=IMPORT_COMMAND,
+        way=import_way(config.anas.name, config.anas.space.name),
         first_file="model.onnx" if "model.onnx" in report.files else min(report.files, default=""),
         labels=labels if len(labels) <= PRINTED_LABELS else [],
         pre=preprocessing,

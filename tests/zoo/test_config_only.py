@@ -9,7 +9,8 @@ import pytest
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import Entry
 from anas_zoo.zoo import list_models, verify
-from anas_zoo.zoo.config_only import load_published, shelf_readme, write_shelf
+from anas_zoo.zoo.config_only import shelf_readme, write_shelf
+from anas_zoo.zoo.published import load_published
 
 pytest_plugins = ["zoo_fixtures"]
 

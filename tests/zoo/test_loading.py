@@ -16,8 +16,8 @@ from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.entry import Entry, read_config, read_report
 from anas_zoo.nets import Subnet
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
-from anas_zoo.zoo.config_only import load_published
 from anas_zoo.zoo.predict import run_onnx
+from anas_zoo.zoo.published import load_published
 from anas_zoo.zoo.shelf import locate, resolve
 
 pytest_plugins = ["zoo_fixtures"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from anas_zoo.core.errors import CheckpointError
 from anas_zoo.core.hints import Call
 from anas_zoo.core.outside import refuse_irregular
 from anas_zoo.core.schema import read_json
+from anas_zoo.entry import Preprocessing
 from anas_zoo.nets.sources.coverage import COUNTERS, ForeignTensors, KeyCoverage, listed
 from anas_zoo.nets.sources.torch_file import MAX_BYTES, read_torch_file, state_dict_of
 from anas_zoo.nets.subnet import Subnet
@@ -35,6 +37,7 @@ PUBLISHED_SUPERNETS = {
     "d75a3613bae216091f61fc4b7df77d49cc82ed32": "ofa_mbv3_d234_e346_k357_w1.2",
 }
 NET_CONFIG, RUN_CONFIG, INIT = "net.config", "run.config", "init"
+CROP_PCT = 0.875
 MAX_RESOLUTION = 1024  # the largest of theirs is 260
 
 _UNUSED = {COUNTERS: re.compile(r"\.num_batches_tracked$")}
@@ -101,6 +104,18 @@ def read_ofa_specialised(
         subnet = Subnet(arch, space.structure, num_classes=classes)
     coverage = found.fill(subnet, _names(subnet.state_dict(), arch.depth, spelled))
     return subnet.eval(), space, coverage
+
+
+def ofa_preprocessing(resolution: int | None = None) -> Preprocessing:
+    """How the authors evaluate: short side to ⌈R / 0.875⌉ (bilinear), centre crop R, ImageNet's mean and std.
+
+    With a ``resolution`` to the pixel; for a supernet, whose subnets have several, it is ⌊R / 0.875⌋.
+    """
+    if resolution is None:
+        return Preprocessing(interpolation="bilinear", crop_pct=CROP_PCT)
+    # Rounded down, so that resolution / crop_pct is the wanted side or a little more, which is floored.
+    crop_pct = math.floor(10_000 * resolution / math.ceil(resolution / CROP_PCT)) / 10_000
+    return Preprocessing(interpolation="bilinear", crop_pct=crop_pct)
 
 
 def git_blob_id(path: Path) -> str:

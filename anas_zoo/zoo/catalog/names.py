@@ -7,8 +7,8 @@ from functools import cache
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.entry import EntryConfig, read_config
-from anas_zoo.space import Architecture, SearchSpace, Structure
-from anas_zoo.zoo.config_only import load_published
+from anas_zoo.space import SearchSpace, Structure
+from anas_zoo.zoo.published import FAMILIES, load_published
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
 Content = tuple[str, str]  # ids of architecture and structure
@@ -28,12 +28,13 @@ def _structure_id(structure: Structure) -> str:
 def known_names() -> dict[Content, tuple[str, ...]]:
     """Names of architectures that come with the package: published ones, and the ends of the spaces."""
     names: dict[Content, list[str]] = {}
-    published, aliases = load_published(), shelf_aliases()
-    structure = _structure_id(SearchSpace.load(published.space).structure)
-    for model in published.models:
-        found = names.setdefault((Architecture.from_dict(model.arch).id, structure), [])
-        found.append(model.name)
-        found += [alias for alias, name in aliases.items() if name == model.name]
+    aliases = shelf_aliases()
+    for published in map(load_published, FAMILIES):
+        for model in published.models:
+            structure = _structure_id(SearchSpace.load(published.space_of(model)).structure)
+            found = names.setdefault((model.architecture.id, structure), [])
+            found.append(model.name)
+            found += [alias for alias, name in aliases.items() if name == model.name]
     for preset in SearchSpace.presets():
         space = SearchSpace.load(preset)
         for end, arch in (("smallest", space.smallest), ("largest", space.largest)):
