@@ -58,8 +58,8 @@ def _entry(family: PublishedFamily, model: PublishedModel) -> tuple[EntryConfig,
         Published(
             top1_pct=top1_pct,
             dataset=known.dataset,
-            source=known.papers[paper].source,
-            weights=model.published_as or paper,
+            source=", ".join(filter(None, [known.papers[paper].source, model.published_as])),
+            weights=paper,
             preprocessing=known.preprocessing,
         )
         for paper, top1_pct in model.top1_pct.items()

@@ -46,6 +46,10 @@ class KeyCoverage:
             f"{f' ({reasons})' if reasons else ''}, 0 missing"
         )
 
+    def counts(self) -> dict[str, int]:
+        """How many tensors were used, and how many were not by the reason."""
+        return {"used": len(self.used)} | {r: len(names) for r, names in self.unused.items() if names}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for machines."""
         return {
