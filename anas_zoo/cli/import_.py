@@ -10,22 +10,41 @@ import typer
 from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
-from anas_zoo.core.text import quoted
+from anas_zoo.core.hints import Call, as_command_line
 
-CheckpointArgument = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")]
+NameOption = Annotated[
+    str | None,
+    typer.Option(help="Name of the supernet or entry. Default: the one that it is known by here."),
+]
+EvaluationOption = Annotated[
+    int,
+    typer.Option(
+        "--evaluation-images", min=0, metavar="N", help="Measure accuracy on at most N images; 0 for none."
+    ),
+]
 
 
 def attentive_nas(
-    checkpoint: CheckpointArgument,
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The supernet's file.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="SUPERNET", help="The new folder of the supernet.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the supernet.")] = "attentive_nas",
+    entries: Annotated[
+        Path | None,
+        typer.Option(
+            "--entries", metavar="DIR", help="The new folder of entries: calibrated, exported models."
+        ),
+    ] = None,
     data: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--data",
             metavar="NAME|DIR",
-            help="Images to calibrate batch norm on, and to measure accuracy on if their classes are known.",
+            help="Images for --entries: to calibrate batch norm on, and to measure accuracy on if their "
+            "classes are known.",
         ),
-    ],
-    entries: Annotated[Path, typer.Option("--entries", metavar="DIR", help="The new folder of the entries.")],
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="NAME", help="Only this one; repeatable. Default: a0 to a6."),
@@ -45,33 +64,29 @@ def attentive_nas(
     calibration_images: Annotated[
         int, typer.Option("--calibration-images", min=2, metavar="N", help="Calibrate on at most N images.")
     ] = 2048,
-    evaluation_images: Annotated[
-        int,
-        typer.Option(
-            "--evaluation-images",
-            min=0,
-            metavar="N",
-            help="Measure accuracy on at most N images; 0 for none.",
-        ),
-    ] = 1000,
+    evaluation_images: EvaluationOption = 1000,
     preprocessing: Annotated[
         Literal["native", "reference"],
-        typer.Option(help="Mode that the entries are calibrated in and keep; see docs/preprocessing.md."),
+        typer.Option(
+            help="Mode that is recorded, and that entries are calibrated in; see docs/preprocessing.md."
+        ),
     ] = "native",
     as_json: JsonOption = False,
 ) -> None:
-    """Turn the AttentiveNAS or AlphaNet authors' supernet into calibrated, exported entries.
+    """Make a supernet of the AttentiveNAS or AlphaNet authors' checkpoint, or entries of its models.
 
-    No code of the file is run. The entries carry the licence of the authors' weights, CC-BY-NC-4.0. Accuracy
-    is measured where the images lie in folders named by class, as WordNet ids or as ImageNet's descriptions;
-    see docs/authors.md.
+    No code of the file is run. What is made carries the licence of the authors' weights, CC-BY-NC-4.0.
+    Accuracy is measured where the images lie in folders named by class, as WordNet ids or as ImageNet's
+    descriptions; see docs/sources.md.
     """
     from anas_zoo.pipeline.import_attentive_nas import import_attentive_nas
 
     imported = import_attentive_nas(
         checkpoint,
-        data=data,
+        out=out,
+        name=name,
         entries=entries,
+        data=data,
         model=model,
         arch=arch,
         search=search,
@@ -82,7 +97,8 @@ def attentive_nas(
     if as_json:
         print_json(imported.to_dict())
         return
-    print_lines(imported.coverage.describe(), *(f"imported {folder}" for folder in imported.entries))
+    folders = [*([imported.supernet] if imported.supernet is not None else []), *imported.entries]
+    print_lines(imported.coverage.describe(), *(f"imported {folder}" for folder in folders))
     rows = [
         [name, a.preprocessing, f"{a.top1_pct:.2f}", str(a.images), a.split]
         for name, found in imported.accuracies.items()
@@ -90,7 +106,57 @@ def attentive_nas(
     ]
     if rows:
         print_table(["entry", "preprocessing", "top-1 %", "images", "split"], rows)
-    print_lines(f"  look at one: anas show {quoted(imported.entries[0])}")
+    print_lines(f"  look at one: {as_command_line([Call('show', folders[0])])}")
 
 
-import_ = make_group("Read the checkpoints of others.", {"attentive-nas": attentive_nas})
+def ofa(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="The file of a supernet, or the folder of a specialised net (net.config, run.config, init).",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The new folder of the supernet or of the entry.")
+    ],
+    name: NameOption = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="SPDX name of the weights' licence. Default: that of the authors' files."
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="NAME|DIR", help="Images to measure the accuracy of a specialised net on."
+        ),
+    ] = None,
+    evaluation_images: EvaluationOption = 1000,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a supernet of once-for-all's checkpoint (width 1.0 or 1.2), or an entry of a specialised net.
+
+    No code of the files is run. The authors' own files are recognised and carry the licence MIT; any other
+    has none unless --licence gives one. See docs/sources.md.
+    """
+    from anas_zoo.pipeline.import_ofa import ImportedEntry, import_ofa
+
+    imported = import_ofa(
+        checkpoint, out, name=name, licence=licence, data=data, evaluation_images=evaluation_images
+    )
+    if as_json:
+        print_json(imported.to_dict())
+        return
+    print_lines(imported.coverage.describe(), f"imported {imported.folder}", f"  weights: {imported.source}")
+    accuracy = imported.accuracy if isinstance(imported, ImportedEntry) else None
+    if accuracy is not None:
+        images = f"{accuracy.images} images of {accuracy.source} ({accuracy.split})"
+        print_lines(f"  top-1 {accuracy.top1_pct:.2f} % on {images}")
+    if imported.licence is None:
+        print_lines("  no licence is known: give one with --licence here, or when it is published")
+    print_lines(f"  look at it: {as_command_line([Call('show', imported.folder)])}")
+
+
+import_ = make_group("Read the checkpoints of others.", {"attentive-nas": attentive_nas, "ofa": ofa})

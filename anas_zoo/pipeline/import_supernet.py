@@ -88,7 +88,7 @@ def write_supernet(
         checkpoint: the file that it was read from.
         name: of the supernet.
         preprocessing: how its authors make images into inputs.
-        label_names: one for each class; by default those of :func:`labels_of`.
+        label_names: one for each class, of a network for which :func:`labels_of` has none.
 
     Raises :class:`OutputError` when ``out`` is taken, :class:`EntryError` for a name that cannot be one.
     """
@@ -103,7 +103,7 @@ def write_supernet(
             source_sha256=checkpoint.sha256,
             lineage=checkpoint.lineage,
             preprocessing=preprocessing,
-            label_names=label_names or labels_of(supernet.num_classes),
+            label_names=labels_of(supernet.num_classes) or label_names,
             trained=how_imported(checkpoint, coverage),
         )
     return ImportedSupernet(out, coverage, checkpoint.licence, checkpoint.source)

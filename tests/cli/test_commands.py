@@ -193,7 +193,10 @@ def test_a_spoilt_entry_is_refused_in_one_line(
 def test_list_keeps_limits_and_lists_folders(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = json.loads(succeeded(capsys, "list", "--max-mflops", "0.06", "--json"))
     assert [(model["name"], model["top1_kind"]) for model in models] == [("digits_s", "measured")]
-    assert succeeded(capsys, "list", "--min-top1-pct", "99.9") == f"none of {len(anas_zoo.list_models())} models matches\n"
+    assert (
+        succeeded(capsys, "list", "--min-top1-pct", "99.9")
+        == f"none of {len(anas_zoo.list_models())} models matches\n"
+    )
     text = succeeded(capsys, "list", "--licence", "CC-BY-NC-4.0")
     assert text.startswith("top-1 published for ImageNet-1k, not measured here\n")
     assert "alphanet_a0, smallest of attentive_nas" in text

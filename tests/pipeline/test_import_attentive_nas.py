@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_network import golden_state
+from golden_network import golden_state, hollow_state
 from torchvision.datasets import ImageFolder
 
 from anas_zoo import create_model
@@ -16,7 +16,8 @@ from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputE
 from anas_zoo.core.files import sha256_bytes, write_json
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION
-from anas_zoo.entry import Entry
+from anas_zoo.entry import Entry, SupernetFolder
+from anas_zoo.nets import load_authors_checkpoint, load_supernet
 from anas_zoo.pipeline.authors_labels import class_names, image_roles
 from anas_zoo.pipeline.import_attentive_nas import import_attentive_nas
 from anas_zoo.space import SearchSpace
@@ -94,6 +95,35 @@ def test_wrong_inputs_are_refused_before_anything_is_written(tmp_path: Path) -> 
     (out / "mine").touch()
     with pytest.raises(OutputError, match="already holds"):
         import_attentive_nas(tmp_path / "text.pth", data=images, entries=out)
+
+
+def test_a_checkpoint_becomes_a_supernet(tmp_path: Path) -> None:
+    torch.save({"state_dict": hollow_state()}, tmp_path / "s.pth")
+    imported = import_attentive_nas(tmp_path / "s.pth", out=tmp_path / "out", preprocessing="reference")
+    assert imported.supernet == tmp_path / "out"
+    assert imported.entries == ()
+    config = SupernetFolder(tmp_path / "out").config
+    assert config.name == "attentive_nas"
+    assert config.search_space().id == SearchSpace.load("attentive_nas").id
+    assert config.weights.licence == "CC-BY-NC-4.0"
+    assert [one.licence for one in config.weights.lineage] == ["CC-BY-NC-4.0"]
+    assert config.preprocessing.mode == "reference"
+    assert config.label_names is not None
+    assert config.label_names[:2] == ("n01440764", "n01443537")
+    theirs, ours = load_authors_checkpoint(tmp_path / "s.pth"), load_supernet(tmp_path / "out")
+    assert all(map(torch.equal, ours.state_dict().values(), theirs.state_dict().values()))
+
+
+def test_what_is_made_has_to_be_said(tmp_path: Path) -> None:
+    file = tmp_path / "s.pth"
+    for options, said in (
+        ({}, "give out='SUPERNET', entries='DIR' or both"),
+        ({"out": tmp_path / "s", "data": "digits"}, "data is for entries; give entries='DIR' too"),
+        ({"entries": tmp_path / "e"}, "entries are calibrated on images; give data='DIR' too"),
+    ):
+        with pytest.raises(EntryError) as caught:
+            import_attentive_nas(file, **options)
+        assert str(caught.value) == said
 
 
 def write_classes(root: Path, names: list[str], each: int) -> Path:

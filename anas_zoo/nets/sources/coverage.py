@@ -47,8 +47,9 @@ class KeyCoverage:
         )
 
     def counts(self) -> dict[str, int]:
-        """How many tensors were used, and how many were not by the reason."""
-        return {"used": len(self.used)} | {r: len(names) for r, names in self.unused.items() if names}
+        """How many tensors were used, how many were not by the reason, and how many were missing."""
+        unused = {f"not used, {reason}": len(names) for reason, names in self.unused.items() if names}
+        return {"used": len(self.used), **unused, "missing": 0}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for machines."""
