@@ -214,7 +214,7 @@ class ShrinkingSampler(Sampler):
         return [Draw(space.largest, "largest"), *(Draw(arch, "sampled") for arch in others)]
 
     def _mixed(self, elastic: list[slice], count: int, moment: Moment) -> Codes:
-        drawn = self._space.sample_codes(moment.rng(), count)
+        drawn = self._space.full_codes(moment.rng(), count)
         codes = np.tile(self._largest, (count, 1))
         for part in elastic:
             codes[:, part] = drawn[:, part]

@@ -253,8 +253,10 @@ def learning_rate_factor(epoch: float, recipe: TrainRecipe) -> float:
 
 def make_optimizer(model: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
     """SGD with Nesterov momentum; weight decay on convolution and linear weights only."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    # Kernel transforms begin as the identity, and nothing says that they should shrink.
+    transforms = {id(p) for name, p in model.named_parameters() if ".transform." in name}
+    decayed = [p for p in model.parameters() if p.ndim > 1 and id(p) not in transforms]
+    others = [p for p in model.parameters() if p.ndim <= 1 or id(p) in transforms]
     return torch.optim.SGD(
         [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
         lr=recipe.learning_rate,
