@@ -254,6 +254,8 @@ def test_blocks_that_the_space_has_not(tmp_path: Path) -> None:
     ):
         _save(state | {depthwise: torch.zeros(shape)}, folder / "init")
         assert said in _error(folder)
+    _save(state | {"blocks.999999999999.conv.depth_conv.conv.weight": torch.zeros(1)}, folder / "init")
+    assert "blocks are not numbered from 0 on" in _error(folder)
     last = max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
     shorter = {name: value for name, value in state.items() if not name.startswith(f"blocks.{last}.")}
     shorter = {n: v for n, v in shorter.items() if not n.startswith(f"blocks.{last - 1}.")}

@@ -230,11 +230,13 @@ def _architecture(
     :class:`CheckpointError` for blocks that the space has not.
     """
     stages = space.config.stages
-    numbers = {int(match[1]) for name in spelled if (match := _BLOCK.match(name))}
+    numbers = {match[1] for name in spelled if (match := _BLOCK.match(name))}
+    if numbers != set(map(str, range(len(numbers)))):
+        raise CheckpointError(f"{found.path}: its {len(numbers)} blocks are not numbered from 0 on")
     blocks: list[list[tuple[int, float]]] = [[] for _ in stages]
     wrong: list[str] = []
     stage, in_chs = 0, space.config.stem.width[-1]
-    for number in range(max(numbers, default=-1) + 1):
+    for number in range(len(numbers)):
         begin = f"blocks.{number}.conv"
         depthwise = found.shape(spelled.get(f"{begin}.depth_conv.conv.weight", ""))
         project = found.shape(spelled.get(f"{begin}.point_linear.conv.weight", ""))
