@@ -202,7 +202,7 @@ def test_list_keeps_limits_and_lists_folders(entry: Path, capsys: pytest.Capture
     assert "alphanet_a0, smallest of attentive_nas" in text
     (one,) = json.loads(succeeded(capsys, "list", "--in", entry.parent / "tiny", "--json"))
     assert (one["name"], one["top1_data"], one["folder"]) == ("tiny", "noise", "tiny")
-    assert "licences: apache-2.0, cc-by-nc-4.0" in refused(capsys, "list", "--licence", "mit")
+    assert "licences: apache-2.0, cc-by-nc-4.0, mit" in refused(capsys, "list", "--licence", "gpl-3.0")
     assert "no such folder" in refused(capsys, "list", "--in", "nowhere")
 
 
