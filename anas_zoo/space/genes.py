@@ -246,7 +246,7 @@ class GeneTable:
         return Architecture(values[0], widths, depths, chosen[0], chosen[1])  # type: ignore[arg-type]
 
     def absent(self, codes: Codes) -> npt.NDArray[np.bool_]:
-        """Which of the :attr:`optional` genes each code's depths leave out, (N, optional)."""
+        """Which of the ``optional`` genes each code's depths leave out, (N, optional)."""
         return codes[:, self._depth_of] <= self._block_of
 
     def canonical(self, codes: Codes) -> Codes:

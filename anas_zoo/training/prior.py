@@ -50,7 +50,7 @@ class FlopsPrior:
                 table += flat.reshape(table.shape)
         for gene in space.genes.optional:  # a choice is drawn for every block; depth decides which are there
             tables[gene] = tables[gene][:, 1:]
-        shares = tuple(_shares(table) for table in tables)
+        shares = tuple(_shares(table, counts) for table in tables)
         return cls(space, edges, counts / draws, shares)
 
     def draw_target(self, rng: np.random.Generator) -> int:
@@ -75,11 +75,11 @@ class FlopsPrior:
         return codes[hits], int(hits[-1]) + 1 if len(hits) == count else tries
 
 
-def _shares(table: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Shares of the choices in each bin; all alike where none was seen."""
+def _shares(table: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Shares of the choices in each bin that was drawn; all alike where the block was always absent."""
     seen = table.sum(axis=1, keepdims=True)
     found: npt.NDArray[np.float64] = np.where(seen > 0, table / np.maximum(seen, 1), 1 / table.shape[1])
-    return found
+    return found * (counts > 0)[:, None]
 
 
 def _bin_of(edges: npt.NDArray[np.int64], macs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from anas_zoo.core.errors import CheckpointError
+from anas_zoo.core.hints import Part
 from anas_zoo.entry.config import MAX_CLASSES
 from anas_zoo.nets.sources.families import which_import
 
@@ -113,7 +114,7 @@ class ForeignTensors:
     def check(self, shapes: Mapping[str, torch.Size]) -> None:
         """Raise one CheckpointError with everything by which the tensors differ from ``shapes``."""
         missing = [name for name in shapes if name not in self.tensors]
-        if len(missing) == len(shapes):
+        if missing and (len(missing) == len(shapes) or self._fitting_import()):
             raise self.of_another_network()
         unexpected = [
             name
@@ -145,12 +146,15 @@ class ForeignTensors:
             raise CheckpointError(f"{self.path}: not {self.network}; " + "; ".join(problems))
 
     def of_another_network(self) -> CheckpointError:
-        """The error about a file with none of the tensors; it names the import that fits, where one does."""
+        """The error about a file of another network; it names the import that fits, where one does."""
         found = listed([repr(name) for name in self.tensors]) or "nothing"
         return CheckpointError(
-            f"{self.path}: holds another network, none of the tensors of {self.network}; it has {found}",
-            *which_import(self.tensors, self.path, but=self.kind),
+            f"{self.path}: holds another network than {self.network}; it has {found}",
+            *self._fitting_import(),
         )
+
+    def _fitting_import(self) -> tuple[Part, ...]:
+        return which_import(self.tensors, self.path, but=self.kind)
 
     def count_classes(self, bias: str, wanted: int | None = None) -> int:
         """The number of classes by the classifier's ``bias``; raises CheckpointError if not ``wanted``.

@@ -19,7 +19,10 @@ class Family:
     call: str
 
 
-FAMILIES = (Family("AttentiveNAS' or AlphaNet's", re.compile(r"^last_conv\."), "import attentive-nas"),)
+FAMILIES = (
+    Family("AttentiveNAS' or AlphaNet's", re.compile(r"^last_conv\."), "import attentive-nas"),
+    Family("once-for-all's", re.compile(r"^(final_expand_layer|feature_mix_layer)\."), "import ofa"),
+)
 
 
 def which_import(names: Iterable[str], path: Path, *, but: str) -> tuple[Part, ...]:

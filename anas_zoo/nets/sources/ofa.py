@@ -30,7 +30,7 @@ KIND = "ofa"
 WHAT = "the once-for-all authors' checkpoint"
 SPACES = {"1.0": "ofa_mbv3_w1_0", "1.2": "ofa_mbv3_w1_2"}  # by width multiplier
 # The git blob ids of the supernets that the authors publish, and their names there.
-SUPERNETS = {
+PUBLISHED_SUPERNETS = {
     "55d835981d8acd1053657a951b18887a724ddcbf": "ofa_mbv3_d234_e346_k357_w1.0",
     "d75a3613bae216091f61fc4b7df77d49cc82ed32": "ofa_mbv3_d234_e346_k357_w1.2",
 }
