@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,31 +58,32 @@ def read_timm_network(
     Args:
         name: as timm has it, ``tf_efficientnet_lite0`` or ``efficientnet_b0.ra_in1k``.
         checkpoint: a file of its state dict, safetensors or ``torch.save``'s; no code of it is run.
-        resolutions: the choices of the side of the input, in pixels; by default steps of 32 from two fifths of
+        resolutions: the choices of the side of the input, in pixels; by default steps of 32 from two
+        fifths of
             timm's up to it.
 
     Raises :class:`CheckpointError` for a name that timm does not know or that is of another family, for a
     checkpoint of another network, and where the logits differ.
     """
-    if not is_model(name.partition(".")[0]):
-        hint = nearest(name, list_models(module=list(MODULES)))
+    base = name.partition(".")[0]
+    if not is_model(base):
+        hint = nearest(base, list_models(module=list(MODULES)))
         raise CheckpointError(f"timm has no network {name!r}{hint}")
+    reason = _why_not(base)  # before anything is downloaded
+    if reason is not None:
+        raise CheckpointError(f"{name} cannot be made a supernet: {reason}", *_inside(base))
     model, coverage = _built(name, None if checkpoint is None else Path(checkpoint))
     config = model.pretrained_cfg
     side = int(config["input_size"][1])
-    base = name.partition(".")[0]
-    try:
-        read = read_network(model, base, side, resolutions)
-    except NotOfTheFamily as exc:
-        raise CheckpointError(f"{name} cannot be made a supernet: {exc}", *_inside(base)) from exc
+    read = read_network(model, base, side, resolutions)
     supernet = _supernet(model, read)
     for block in read.sortable:
         sort_mid_channels(supernet.get_submodule(block))
     difference = _difference(model, supernet, side)
     if not difference <= TOLERANCE:  # so that NaN fails too
         raise CheckpointError(
-            f"{name}: the converted network's logits differ from timm's by {difference:.2g} of their deviation, "
-            f"at most {TOLERANCE:g} is rounding; please report it"
+            f"{name}: after the conversion its logits differ from timm's by {difference:.2g} of their "
+            f"deviation, at most {TOLERANCE:g} is rounding; please report it"
         )
     used = tuple(read.names)
     counters = tuple(key for key in model.state_dict() if key.endswith("num_batches_tracked"))
@@ -90,36 +93,43 @@ def read_timm_network(
 
 def _inside(name: str) -> tuple[str, ...]:
     """The nearest names of the family, for an error."""
-    import difflib
-
     others = [other for other in list_models(module=list(MODULES)) if other != name]
-    near = [other for other in difflib.get_close_matches(name, others, n=8, cutoff=0.3) if of_family(other)]
-    return (f"; of this family are for example {', '.join(near[:3] or ['efficientnet_b0'])}",)
+    near = difflib.get_close_matches(name, others, n=8, cutoff=0.3)
+    found = [other for other in near if _why_not(other) is None][:3] or ["efficientnet_b0"]
+    return (f"; of this family are for example {', '.join(found)} (docs/sources.md has the list)",)
 
 
-def of_family(name: str) -> bool:
-    """Whether timm's network of that name can be made a supernet."""
-    with torch.device("meta"):
-        model = create_model(name)
+def _why_not(name: str) -> NotOfTheFamily | None:
+    """Why timm's network of that name cannot be made a supernet; None if it can."""
+    try:
+        with torch.device("meta"):
+            model = create_model(name)
+    except Exception:  # some networks of other families cannot be made without memory
+        return NotOfTheFamily("it is not of inverted residual blocks")
     try:
         read_network(model, name, int(model.pretrained_cfg["input_size"][1]))
-    except NotOfTheFamily:
-        return False
-    return True
+    except NotOfTheFamily as exc:
+        return exc
+    return None
 
 
 def _built(name: str, checkpoint: Path | None) -> tuple[Any, KeyCoverage | None]:
     """timm's network in evaluation mode with its weights, and the account of a checkpoint's tensors."""
     if checkpoint is None:
+        logger = logging.getLogger("huggingface_hub")
+        level = logger.level
+        logger.setLevel(logging.ERROR)  # it warns of every retry
         try:
             return create_model(name, pretrained=True).eval(), None
         except Exception as exc:  # what a download fails with is not one class
             reason = " ".join(str(exc).split())[:200]
             raise CheckpointError(
-                f"timm could not get the weights of {name} ({reason}); download them on a machine that can, and "
-                "give the file: ",
+                f"timm could not get the weights of {name} ({reason}); download them on a machine that can, "
+                "and give the file: ",
                 Option("checkpoint", "FILE"),
             ) from exc
+        finally:
+            logger.setLevel(level)
     tensors, beside = _tensors(checkpoint)
     found = ForeignTensors(checkpoint, tensors, beside, KIND, f"timm's {name}", _UNUSED)
     with torch.device("meta"):
@@ -137,7 +147,9 @@ def _tensors(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         try:
             return load_file(path), ()
         except (SafetensorError, OSError) as exc:
-            raise CheckpointError(f"{path}: {' '.join(str(exc).split())}; give a checkpoint of timm's") from exc
+            raise CheckpointError(
+                f"{path}: {' '.join(str(exc).split())}; give a checkpoint of timm's"
+            ) from exc
     return state_dict_of(read_torch_file(path, "a checkpoint of timm's"), path)
 
 

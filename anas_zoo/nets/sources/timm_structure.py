@@ -95,8 +95,8 @@ def read_network(
 ) -> ReadNetwork:
     """The space and the names of a network that timm has built, on whatever device.
 
-    Depth is elastic down to two blocks a stage, the expand ratio to a half and two thirds of each block's, the
-    kernel size to its centres, the resolution in steps of 32 from two fifths of the network's own.
+    Depth is elastic down to two blocks a stage, the expand ratio to a half and two thirds of each block's,
+    the kernel size to its centres, the resolution in steps of 32 from two fifths of the network's own.
 
     Args:
         model: the network.
@@ -355,9 +355,10 @@ class _Reader:
         """Name the tensors of a batch norm; its activation."""
         if type(layer) is not BatchNormAct2d:
             raise NotOfTheFamily(f"{theirs} is a {type(layer).__name__}, not a batch norm")
-        self._norms.append(layer.eps)
+        norm: Any = layer
+        self._norms.append(norm.eps)
         self.names += [(f"{theirs}.{tensor}", f"{ours}.{tensor}") for tensor in _NORM]
-        return self._act(layer.act)
+        return self._act(norm.act)
 
     def _conv(self, theirs: str, conv: nn.Module, ours: str, *, depthwise: bool = False) -> None:
         """Name the weight of a convolution, after a look at what is odd about it."""
@@ -391,7 +392,9 @@ def _choices(block: _Block, ratio: float, *, smallest: float) -> list[float]:
         return [ratio]
     found = dict[int, float]()
     for share in EXPAND_SHARES:
-        choice = plain_number(round(float(share * Fraction(str(ratio))), RATIO_DIGITS)) if share < 1 else ratio
+        choice = (
+            plain_number(round(float(share * Fraction(str(ratio))), RATIO_DIGITS)) if share < 1 else ratio
+        )
         if choice >= smallest:
             found[make_divisible(round(block.in_chs * choice))] = choice
     return sorted(found.values())
