@@ -64,7 +64,7 @@ def attentive_nas(
 
     No code of the file is run. The entries carry the licence of the authors' weights, CC-BY-NC-4.0. Accuracy
     is measured where the images lie in folders named by class, as WordNet ids or as ImageNet's descriptions;
-    see docs/authors.md.
+    see docs/sources.md.
     """
     from anas_zoo.pipeline.import_attentive_nas import import_attentive_nas
 
