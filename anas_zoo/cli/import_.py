@@ -159,4 +159,54 @@ def ofa(
     print_lines(f"  look at it: {as_command_line([Call('show', imported.folder)])}")
 
 
-import_ = make_group("Read the checkpoints of others.", {"attentive-nas": attentive_nas, "ofa": ofa})
+def timm(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="timm's name of the network.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The supernet's new folder.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="FILE",
+            help="A state dict of the network, .safetensors or torch.save's, instead of a download.",
+        ),
+    ] = None,
+    resolution: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--resolution",
+            min=1,
+            metavar="R",
+            help="A side of the input in pixels that can be chosen; repeatable. Default: steps of 32 from "
+            "two fifths of timm's up to it.",
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence", metavar="SPDX", help="Licence of the weights. Default: what timm says of its own."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a pretrained network of timm's elastic: a supernet whose largest subnet it is.
+
+    Networks of inverted residual blocks can be: EfficientNet, MobileNetV2 and V3, MNASNet, FBNet, TinyNet and
+    others; see docs/sources.md.
+    """
+    from anas_zoo.pipeline.import_timm import import_timm
+
+    imported = import_timm(name, out=out, checkpoint=checkpoint, resolution=resolution, licence=licence)
+    if as_json:
+        print_json(imported.to_dict())
+        return
+    print_lines(
+        imported.coverage.describe(),
+        f"imported {imported.folder}; its largest subnet differs from timm's network by "
+        f"{imported.difference:.1g} of the logits' deviation",
+        f"  fine-tune it: {as_command_line([Call('train', init=imported.folder, data='DIR', out='RUN')])}",
+    )
+
+
+import_ = make_group(
+    "Read the checkpoints of others.", {"attentive-nas": attentive_nas, "ofa": ofa, "timm": timm}
+)

@@ -21,6 +21,7 @@ class Family:
 
 FAMILIES = (
     Family("AttentiveNAS' or AlphaNet's", re.compile(r"^last_conv\."), "import attentive-nas"),
+    Family("timm's", re.compile(r"^(conv_stem|conv_head)\."), "import timm"),
     Family("once-for-all's", re.compile(r"^(final_expand_layer|feature_mix_layer)\."), "import ofa"),
 )
 
@@ -33,5 +34,8 @@ def which_import(names: Iterable[str], path: Path, *, but: str) -> tuple[Part, .
     found = list(names)
     for family in FAMILIES:
         if family.call != f"import {but}" and any(family.sign.search(name) for name in found):
-            return f"; it looks like {family.whose} checkpoint: ", Call(family.call, path, out="SUPERNET")
+            call = Call(family.call, path, out="SUPERNET")
+            if family.call == "import timm":  # whose files do not say which network they are of
+                call = Call(family.call, "NAME", checkpoint=path, out="SUPERNET")
+            return f"; it looks like {family.whose} checkpoint: ", call
     return ()
