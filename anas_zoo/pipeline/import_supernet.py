@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ class Checkpoint:
 
     Attributes:
         kind: of the import that read it.
-        file: its name.
+        file: its name; None of what was downloaded.
         sha256: of its content.
         source: where the weights come from, for people.
         licence: SPDX name of the licence of what is made from them; None where none is known.
@@ -30,7 +30,7 @@ class Checkpoint:
     """
 
     kind: str
-    file: str
+    file: str | None
     sha256: str
     source: str
     licence: str | None
@@ -78,6 +78,7 @@ def write_supernet(
     name: str,
     preprocessing: Preprocessing,
     label_names: Sequence[str] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> ImportedSupernet:
     """Write the new folder ``out`` of an imported supernet, complete or not at all.
 
@@ -89,6 +90,7 @@ def write_supernet(
         name: of the supernet.
         preprocessing: how its authors make images into inputs.
         label_names: one for each class, of a network for which :func:`labels_of` has none.
+        facts: what else the record says of the import.
 
     Raises :class:`OutputError` when ``out`` is taken, :class:`EntryError` for a name that cannot be one.
     """
@@ -104,7 +106,7 @@ def write_supernet(
             lineage=checkpoint.lineage,
             preprocessing=preprocessing,
             label_names=labels_of(supernet.num_classes) or label_names,
-            trained=how_imported(checkpoint, coverage),
+            trained={"imported": how_imported(checkpoint, coverage) | dict(facts or {})},
         )
     return ImportedSupernet(out, coverage, checkpoint.licence, checkpoint.source)
 
@@ -112,10 +114,8 @@ def write_supernet(
 def how_imported(checkpoint: Checkpoint, coverage: KeyCoverage) -> dict[str, Any]:
     """What a supernet's record says of its import, plain data."""
     return {
-        "imported": {
-            "kind": checkpoint.kind,
-            "file": checkpoint.file,
-            "published_as": checkpoint.known_as,
-            "tensors": coverage.counts(),
-        }
+        "kind": checkpoint.kind,
+        "file": checkpoint.file,
+        "published_as": checkpoint.known_as,
+        "tensors": coverage.counts(),
     }

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from anas_zoo.core.errors import AnasError
+from anas_zoo.entry import SupernetFolder
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline.import_timm import import_timm, preprocessing_of
 
@@ -30,24 +31,28 @@ def test_a_supernet_is_written_that_loads(checkpoint: Path, tmp_path: Path) -> N
     supernet = load_supernet(tmp_path / "net")
     assert supernet.space.name == NAME
     assert supernet.num_classes == 1000
-    config = made.config
+    config = SupernetFolder(made.folder).config
     assert config.label_names is not None
     assert config.label_names[0] == "n01440764"
     assert config.weights.licence == "Apache-2.0"
     assert [ancestor.name for ancestor in config.weights.lineage] == [f"timm/{NAME}"]
     assert config.preprocessing == preprocessing_of(timm.get_pretrained_cfg(NAME).to_dict())
-    assert config.trained["tensors"] == {
-        "used": len(made.coverage.used),
-        "not_used": sum(map(len, made.coverage.unused.values())),
-        "missing": 0,
+    assert config.trained["imported"] == {
+        "kind": "timm",
+        "file": "weights.safetensors",
+        "published_as": None,
+        "tensors": made.coverage.counts(),
+        "network": NAME,
+        "largest_difference_from_timm": made.difference,
     }
 
 
 def test_a_file_has_no_licence_until_one_is_given(checkpoint: Path, tmp_path: Path) -> None:
     made = import_timm(NAME, checkpoint=checkpoint, out=tmp_path / "net", resolution=96)
-    assert made.config.weights.licence is None
-    assert made.config.weights.lineage == ()
-    assert made.config.search_space().config.resolution == (96,)
+    config = SupernetFolder(made.folder).config
+    assert config.weights.licence is None
+    assert config.weights.lineage == ()
+    assert config.search_space().config.resolution == (96,)
 
 
 def test_nothing_is_written_where_it_cannot_be(checkpoint: Path, tmp_path: Path) -> None:
