@@ -29,16 +29,16 @@ def known_names() -> dict[Content, tuple[str, ...]]:
     """Names of architectures that come with the package: published ones, and the ends of the spaces."""
     names: dict[Content, list[str]] = {}
     aliases = shelf_aliases()
+    spaces = {preset: SearchSpace.load(preset) for preset in SearchSpace.presets()}
+    structures = {preset: _structure_id(space.structure) for preset, space in spaces.items()}
     for published in map(load_published, FAMILIES):
         for model in published.models:
-            structure = _structure_id(SearchSpace.load(published.space_of(model)).structure)
-            found = names.setdefault((model.architecture.id, structure), [])
+            found = names.setdefault((model.architecture.id, structures[published.space_of(model)]), [])
             found.append(model.name)
             found += [alias for alias, name in aliases.items() if name == model.name]
-    for preset in SearchSpace.presets():
-        space = SearchSpace.load(preset)
+    for preset, space in spaces.items():
         for end, arch in (("smallest", space.smallest), ("largest", space.largest)):
-            found = names.setdefault((arch.id, _structure_id(space.structure)), [])
+            found = names.setdefault((arch.id, structures[preset]), [])
             found.append(f"{end} of {preset}")
     return {content: tuple(found) for content, found in names.items()}
 
