@@ -123,7 +123,7 @@ def run_demo(
 
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
-    unlicensed = recipe.licence is None and licence is None
+    unlicensed = run.licence is None and licence is None
     if unlicensed:
         note("  no licence is chosen for the models yet: publishing will ask for ", Option("licence"))
     do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes, note_images=False))

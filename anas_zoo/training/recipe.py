@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from anas_zoo.core.schema import Schema
 from anas_zoo.data import AugmentationRecipe, StreamRecipe
 
 Strategy = Literal["bestup", "worstup", "uniform", "spos", "fairnas", "ofa"]
+LATER = ("classifier_rate_factor", "opening")
 SANDWICH = ("bestup", "worstup", "uniform")  # train the largest and the smallest subnet in every step
 
 
@@ -75,6 +76,21 @@ class DistillationRecipe(Schema):
     clip: float = Field(5.0, gt=0)
 
 
+class OpeningRecipe(Schema):
+    """From which epoch on a dimension is elastic; before, it has its largest choice in every subnet.
+
+    For the first ``largest_epochs`` the largest subnet is trained alone. Epochs may be fractions; with 0
+    everywhere everything is open from the beginning.
+    """
+
+    largest_epochs: float = Field(0.0, ge=0)
+    resolution: float = Field(0.0, ge=0)
+    width: float = Field(0.0, ge=0)
+    depth: float = Field(0.0, ge=0)
+    kernel_size: float = Field(0.0, ge=0)
+    expand_ratio: float = Field(0.0, ge=0)
+
+
 class CheckpointRecipe(Schema):
     """When the whole state of a training is written, and how many of these states are kept.
 
@@ -108,6 +124,7 @@ class TrainRecipe(Schema):
     accumulation: int = Field(1, ge=1)  # micro-batches per step in each process; batch norm sees one of them
     subnets_per_step: int = Field(4, ge=1)  # the sandwich: largest, K - 2 sampled, smallest
     learning_rate: float = Field(0.1, gt=0)
+    classifier_rate_factor: float = Field(1.0, gt=0)  # of the classifier's rate: a new one may learn faster
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-5, ge=0)  # not on batch norms and biases
     warmup_epochs: float = Field(5.0, ge=0)
@@ -119,6 +136,7 @@ class TrainRecipe(Schema):
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights stay in fp32
     sync_batch_norm: bool = False  # statistics over all processes' images of a micro-batch
     sampling: SamplingRecipe = SamplingRecipe()
+    opening: OpeningRecipe = OpeningRecipe()
     distillation: DistillationRecipe = DistillationRecipe()
     loader: Literal["memory", "stream"] = "memory"  # memory uses augmentation, stream uses stream
     augmentation: AugmentationRecipe = AugmentationRecipe()
@@ -128,6 +146,15 @@ class TrainRecipe(Schema):
     checkpoints: CheckpointRecipe = CheckpointRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
     log_every_steps: int = Field(50, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """What came after 0.2 is left out while it has no effect: older trainings are resumed by this text."""
+        data: dict[str, Any] = serialise(self)
+        plain = {key: type(self).model_fields[key].default for key in LATER}
+        return {
+            key: value for key, value in data.items() if key not in plain or getattr(self, key) != plain[key]
+        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
