@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 from anas_zoo.core.errors import EntryError, NoWeightsError
 from anas_zoo.core.hints import Call, Option
-from anas_zoo.entry.config import Ancestor, EntryConfig, WeightsInfo, hub_licence
-from anas_zoo.entry.entry import Entry
+from anas_zoo.entry.config import Ancestor, EntryConfig, WeightsInfo
+from anas_zoo.entry.folder import CheckedFolder
+
+F = TypeVar("F", bound=CheckedFolder)
 
 # How an imported entry says where it comes from; those of before there was a lineage say nothing else.
 AUTHORS_SOURCE = "the authors' supernet checkpoint, imported by anas-zoo"
@@ -50,23 +53,21 @@ def licence_of_derived(own: str, wanted: str | None) -> str:
     return wanted
 
 
-def under_licence(entry: Entry, licence: str | None) -> Entry:
-    """``entry`` with its weights under ``licence``; None leaves it as it is. Its files stay as they are.
+def under_licence(found: F, licence: str | None) -> F:
+    """An entry or a supernet with its weights under ``licence``; None leaves it. Its files stay as they are.
 
-    Raises :class:`EntryError` for another licence than the one that an entry was published under.
+    Raises :class:`EntryError` for another licence than the one that it was published under.
     """
-    weights = entry.config.anas.weights
+    weights = found.weights
     if licence is None or weights is None or weights.licence == licence:
-        return entry
-    if entry.is_published:
+        return found
+    if found.is_published:
         raise EntryError(
-            f"{entry.folder} was published under {weights.licence}, which stays; leave out ",
+            f"{found.folder} was published under {weights.licence}, which stays; leave out ",
             Option("licence"),
             ", or publish its draft under another one",
         )
-    own = entry.config.anas.model_copy(update={"weights": weights.model_copy(update={"licence": licence})})
-    timms = entry.config.pretrained_cfg.model_copy(update={"license": hub_licence(licence)})
-    return entry.with_config(entry.config.model_copy(update={"anas": own, "pretrained_cfg": timms}))
+    return found.with_licence(licence)
 
 
 def broken_terms(weights: WeightsInfo) -> list[str]:
@@ -74,7 +75,7 @@ def broken_terms(weights: WeightsInfo) -> list[str]:
     licence = weights.licence or "no licence"
     return [
         f"the weights are made from {one.name}, which is under {one.licence}, so they cannot be under "
-        f"{licence} without a 'permission' in that entry of anas.weights.lineage"
+        f"{licence} without a 'permission' in that item of weights.lineage"
         for one in _ancestors(weights)
         if one.permission is None and not _permits(one.licence, licence)
     ]

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from anas_zoo.core.errors import DataError, nearest
 from anas_zoo.core.hints import Call
@@ -34,17 +34,19 @@ class MatchedClasses(Schema):
 
     by: str
     label_names: tuple[str, ...]
-    classes: tuple[Annotated[int, Field(ge=0)], ...]
+    classes: tuple[int, ...]
 
     @model_validator(mode="after")
     def _each_is_one_of_the_networks(self) -> Self:
-        if len(set(self.classes)) != len(self.classes) or max(self.classes, default=-1) >= len(self.label_names):
-            raise ValueError(f"classes must be different ones of the {len(self.label_names)} label_names")
+        known = range(len(self.label_names))
+        if len(set(self.classes)) != len(self.classes) or any(number not in known for number in self.classes):
+            raise ValueError(f"classes must be different ones of the {len(known)} label_names")
         return self
 
-    def describe(self) -> str:
-        """``"16 of its 1,000 classes, matched by WordNet ids"``."""
-        return f"{len(self.classes):,} of its {len(self.label_names):,} classes, matched by {self.by}"
+    def describe(self, name: str) -> str:
+        """``"16 of the 1,000 classes of NAME, matched by WordNet ids"``."""
+        found, known = len(self.classes), len(self.label_names)
+        return f"{found:,} of the {known:,} classes of {name}, matched by {self.by}"
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,8 @@ class Recipe(RunRecipe):
     Attributes:
         name: the entries are called name_s, name_m, name_l.
         space: a preset's name or a YAML file of a search space; None with ``init``, whose space it is.
-        init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. Without
-            one they are drawn.
+        init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. With a
+            space instead they are drawn; a recipe without either waits for its user's supernet.
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
     """
@@ -136,9 +136,17 @@ class Recipe(RunRecipe):
             raise ValueError(
                 f"the space is that of init, {self.init}: leave out space ({self.space}), or init"
             )
-        if self.space is None and self.init is None:
-            raise ValueError("a run needs a search space: give space, or init, a supernet to start from")
         return self
+
+    def own_space(self) -> str:
+        """The search space by name or file. Raises :class:`ConfigError` if none is named."""
+        if self.space is None:
+            raise ConfigError(
+                "this recipe has no search space of its own; give ",
+                Option("init", "SUPERNET"),
+                ", a trained supernet to start from, or a space in the recipe",
+            )
+        return self.space
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, every default filled in; of space and init the one that is given."""

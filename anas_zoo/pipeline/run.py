@@ -4,7 +4,7 @@
         split.json                  which image is in which part
         init/                       a copy of the supernet that the training starts from, if it does
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
-        supernet/                   supernet.safetensors, metrics.jsonl, training.png
+        supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
@@ -19,17 +19,22 @@ last evaluation.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from anas_zoo.core.errors import CheckpointError, OutputError
 from anas_zoo.core.hints import Call
+from anas_zoo.core.progress import note
 from anas_zoo.core.schema import parse
-from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, with_classes, with_preprocessing
-from anas_zoo.entry import Ancestor, Entry, SupernetFolder
+from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, summarise, with_classes, with_preprocessing
+from anas_zoo.entry import SUPERNET_WEIGHTS, Ancestor, Entry, SupernetConfig, SupernetFolder
 from anas_zoo.entry.licence import licence_of_derived
-from anas_zoo.nets import Supernet, load_supernet
+from anas_zoo.entry.manifest import SUPERNET_PLACE
+from anas_zoo.nets import Supernet, load_supernet, save_supernet
+from anas_zoo.pipeline.init_supernet import copy_supernet, open_supernet
 from anas_zoo.pipeline.matched_classes import match_classes
 from anas_zoo.pipeline.origin import Origin, SupernetOrigin
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe, default_recipe
@@ -55,8 +60,8 @@ class Run(RunFolder[Recipe]):
         super().__init__(folder, recipe, places)
         self.init = init
         self._init_supernet: SupernetFolder | None = None
-        self.supernet_folder = folder / "supernet"
-        self.supernet_file = self.supernet_folder / "supernet.safetensors"
+        self.supernet_folder = folder / SUPERNET_PLACE
+        self.supernet_file = self.supernet_folder / SUPERNET_WEIGHTS
         self.search_folder = folder / "search"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
@@ -84,6 +89,7 @@ class Run(RunFolder[Recipe]):
         run._init_supernet = supernet
         _ = run.licence  # a recipe's that cannot be shows before anything is read
         if as_it_is:
+            run.recipe = recipe.model_copy(update={"name": _entry_name(supernet.name)})
             run._match_classes(supernet)
         return run._started()
 
@@ -99,6 +105,13 @@ class Run(RunFolder[Recipe]):
             again=Call("train", init=self.recipe.init, data=self.recipe.data, out="RUN"),
         )
         self.init = init.model_copy(update={"matched": matched})
+
+    def note_images(self) -> None:
+        """Say what the images are; and what becomes of them, or whose classes they are."""
+        if self.init is None or self.init.matched is None:
+            super().note_images()
+        else:
+            note(f"  {summarise(self._open_images()).line()}; {self.init.matched.describe(self.init.name)}")
 
     def _begin_with(self, staging: Path) -> None:
         """Copy the supernet."""
@@ -144,7 +157,7 @@ class Run(RunFolder[Recipe]):
     def licence(self) -> str | None:
         """SPDX name of the licence of the trained weights; None until one is chosen.
 
-        Raises :class:`EntryError` where the supernet that they start from does not let them have the recipe's.
+        Raises :class:`EntryError` where the supernet's does not let them have the recipe's.
         """
         own = self.recipe.licence
         return own if self.init is None else licence_of_derived(self.init.licence, own)
@@ -216,14 +229,13 @@ class Run(RunFolder[Recipe]):
         """The recipe's search space, or that of the supernet that it starts from."""
         if self.init is not None:
             return self.init_supernet.space
-        assert self.located.space is not None  # the schema sees to it
-        return SearchSpace.load(self.located.space)
+        return SearchSpace.load(self.located.own_space())
 
     @cached_property
     def source(self) -> ImageSource:
-        """The recipe's images; from a supernet on preprocessed as its are, transparent parts of them on white.
+        """The recipe's images; from a supernet on preprocessed as its are, but transparent parts on white.
 
-        Of a supernet that is taken as it is they have the classes.
+        Where the supernet is taken as it is, their classes are its.
         """
         images = self._open_images()
         if self.init is None:
@@ -241,7 +253,27 @@ class Run(RunFolder[Recipe]):
                 f"{self.folder} has no trained supernet; train it: ",
                 Call("train", out=self.folder, resume=True),
             )
-        return load_supernet(self.supernet_file)
+        return load_supernet(self.supernet_folder)
+
+    def write_supernet(
+        self, folder: Path, supernet: Supernet, trained: Mapping[str, Any] | None = None
+    ) -> SupernetConfig:
+        """Write a supernet of this run into ``folder``, which becomes ``RUN/supernet``.
+
+        ``trained`` says in plain data how its weights came about. Returns the record.
+        """
+        return save_supernet(
+            folder,
+            supernet,
+            name=self.recipe.name,
+            licence=self.licence,
+            source=self.provenance,
+            source_sha256=None if self.init is None else self.init.weights_sha256,
+            lineage=self.lineage,
+            preprocessing=self.source.preprocessing,
+            label_names=self.source.label_names,
+            trained=trained,
+        )
 
     @property
     def calibration_images(self) -> ImagesAt:
@@ -266,6 +298,11 @@ class Run(RunFolder[Recipe]):
         """Names of ``count`` entries from small to large: name_s, name_m, name_l when there are three."""
         suffixes = NAMES_OF_THREE if count == 3 else tuple(str(i) for i in range(count))
         return [f"{self.recipe.name}_{suffix}" for suffix in suffixes]
+
+
+def _entry_name(name: str) -> str:
+    """The name of a supernet as that of a recipe, which entries are called by."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 class FinetuneRun(RunFolder[FinetuneRecipe]):

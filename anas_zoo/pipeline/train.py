@@ -207,14 +207,24 @@ def train_stage(
         shutil.copyfile(run.training_folder / METRICS, staging / METRICS)
         with skipped_without_extra("training.png"):
             draw_training(staging / "training.png", read_metrics(run.training_folder), title=recipe.name)
-        save_supernet(
-            staging / run.supernet_file.name,
-            supernet,
-            {
-                "recipe_sha256": sha256_bytes(canonical_json(recipe.to_dict()).encode()),
-                "split_sha256": split_sha256,
-            },
-        )
+        run.write_supernet(staging, supernet, _how_trained(run, split_sha256))
+
+
+def _how_trained(run: Run, split_sha256: str) -> dict[str, Any]:
+    """What supernet.json says of the training."""
+    recipe, evaluated = (
+        run.recipe,
+        [r for r in read_metrics(run.training_folder) if r["kind"] == "evaluation"],
+    )
+    return {
+        "recipe": recipe.name,
+        "recipe_sha256": sha256_bytes(canonical_json(recipe.to_dict()).encode()),
+        "split_sha256": split_sha256,
+        "images": len(run.split.train),
+        "epochs": recipe.train.epochs,
+        "sampling": recipe.train.sampling.strategy,
+        "search_split_top1_pct": dict(evaluated[-1]["top1_pct"]) if evaluated else None,
+    }
 
 
 def _untrained(run: Run) -> Supernet:

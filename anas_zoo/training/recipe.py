@@ -149,7 +149,7 @@ class TrainRecipe(Schema):
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """What came after 0.2 is left out while it has no effect: older trainings are resumed by this text."""
+        """What came after 0.2 is left out while it has no effect, so that older trainings are resumed."""
         data: dict[str, Any] = serialise(self)
         plain = {key: type(self).model_fields[key].default for key in LATER}
         return {

@@ -16,7 +16,7 @@ from searching_digits import write_predictor
 from sklearn.datasets import load_digits
 
 from anas_zoo.cli import main
-from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.nets import Supernet
 from anas_zoo.pipeline import Recipe, Run
 
 # Settings with which a training and a search take seconds; they change no command's meaning.
@@ -43,7 +43,7 @@ def _run(checkout: Path, name: str, recipe: str, data: str | None, classes: int)
     settings = shlex.split(f"{TRAIN} {SEARCH}")[1::2]
     run = Run.start(checkout / name, Recipe.load(recipe, data=data, settings=settings))
     supernet = Supernet(run.space, classes, generator=torch.Generator().manual_seed(0))
-    save_supernet(run.supernet_file, supernet, {})
+    run.write_supernet(run.supernet_folder, supernet)
 
 
 def _mine(checkout: Path) -> None:

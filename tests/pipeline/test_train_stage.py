@@ -42,6 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_trained_run_holds_weights_metrics_and_a_picture(run: Run) -> None:
     assert sorted(path.name for path in run.supernet_folder.iterdir()) == [
         "metrics.jsonl",
+        "supernet.json",
         "supernet.safetensors",
         "training.png",
     ]
@@ -126,5 +127,5 @@ def test_weights_do_not_depend_on_how_often_one_looks(run: Run, tmp_path: Path) 
     recipe = tiny_recipe(train=TRAIN | {"evaluation": {"every_epochs": 2}, "log_every_steps": 2})
     other = Run.start(tmp_path / "run", recipe)
     train_stage(other)
-    first, second = (load_supernet(one.supernet_file).state_dict() for one in (run, other))
+    first, second = (load_supernet(one.supernet_folder).state_dict() for one in (run, other))
     assert all(torch.equal(first[name], second[name]) for name in first)

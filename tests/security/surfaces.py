@@ -10,8 +10,8 @@ import random
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,16 @@ from golden_network import hollow_state
 from latency_records import model_of
 from PIL import Image
 from searching_digits import write_predictor
+from supernet_folders import write_old_supernet, write_supernet
 
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
-from anas_zoo.entry import Entry, read_config, read_manifest, read_report
+from anas_zoo.entry import Entry, SupernetFolder, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
-from anas_zoo.nets import Supernet, load_authors_checkpoint
-from anas_zoo.nets.checkpoint import load_supernet, save_supernet
+from anas_zoo.nets import load_authors_checkpoint, load_supernet
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import recorded_search
@@ -72,7 +72,7 @@ class Surface:
         damage: changes it.
         read: reads the folder's file; it may raise what the package or the client raises on purpose.
         share: of the inputs of a fuzz run, for readers that take long.
-        beside: other files of the folder, as they are.
+        beside: other files of the folder, whole.
     """
 
     file: str
@@ -80,11 +80,15 @@ class Surface:
     damage: Callable[[bytes, random.Random], bytes]
     read: Callable[[Path], object]
     share: float = 1.0
-    beside: tuple[str, ...] = ()
+    beside: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
 
 def _entry_file(name: str) -> Callable[[], bytes]:
     return lambda: (ENTRY / name).read_bytes()
+
+
+def _beside(*names: str) -> dict[str, Callable[[], bytes]]:
+    return {name: _entry_file(name) for name in names}
 
 
 TARGET = Target.load("ort-cpu-fp32")
@@ -114,11 +118,22 @@ def _space(path: Path) -> object:
 
 
 @functools.cache
-def _supernet() -> bytes:
+def _supernet(name: str, write: Callable[[Path], object] = write_supernet) -> bytes:
+    """A file of a supernet's folder."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "s.safetensors")
-        save_supernet(path, Supernet(SPACE, 10, generator=torch.Generator().manual_seed(0)))
-        return path.read_bytes()
+        write(Path(folder))
+        return Path(folder, name).read_bytes()
+
+
+def _supernet_file(name: str) -> Callable[[], bytes]:
+    return lambda: _supernet(name)
+
+
+class _OfAnyHash(SupernetFolder):
+    """A supernet whose record any file of weights fits by its hash."""
+
+    def sha256(self, name: str) -> str:
+        return self.config.weights.sha256
 
 
 @functools.cache
@@ -187,7 +202,7 @@ SURFACES: dict[str, Surface] = {
     "report.json": Surface("report.json", _entry_file("report.json"), damaged_json, read_report),
     "manifest.json": Surface("manifest.json", _entry_file("manifest.json"), damaged_json, read_manifest),
     "report.json -> card": Surface(
-        "report.json", _entry_file("report.json"), damaged_json, _card, beside=("config.json",)
+        "report.json", _entry_file("report.json"), damaged_json, _card, beside=_beside("config.json")
     ),
     "target.yaml": Surface(
         "ort-cpu-fp32.yaml",
@@ -231,8 +246,23 @@ SURFACES: dict[str, Surface] = {
         damaged_safetensors,
         lambda f: Entry(f).with_config(read_config(ENTRY)).golden,
     ),
+    "supernet.json": Surface(
+        "supernet.json", _supernet_file("supernet.json"), damaged_json, SupernetFolder.read
+    ),
     "supernet.safetensors": Surface(
-        "s.safetensors", _supernet, damaged_safetensors, lambda f: load_supernet(f / "s.safetensors"), 0.3
+        "supernet.safetensors",
+        _supernet_file("supernet.safetensors"),
+        damaged_safetensors,
+        lambda f: load_supernet(_OfAnyHash(f)),
+        0.3,
+        {"supernet.json": _supernet_file("supernet.json")},
+    ),
+    "supernet.safetensors of version 0.2": Surface(
+        "supernet.safetensors",
+        lambda: _supernet("supernet.safetensors", write_old_supernet),
+        damaged_safetensors,
+        load_supernet,
+        0.3,
     ),
     "authors' file": Surface(
         "s.pth", _authors, damaged_bytes, lambda f: load_authors_checkpoint(f / "s.pth"), 0.02
@@ -269,6 +299,6 @@ SURFACES: dict[str, Surface] = {
         damaged_json,
         lambda f: client().Classifier(f),
         0.5,
-        ("config.json", "model.onnx"),
+        _beside("config.json", "model.onnx"),
     ),
 }
