@@ -49,6 +49,7 @@ from anas_zoo.entry.supernet import (
     SupernetFolder,
     compose_supernet_config,
     is_supernet,
+    kind_of_folder,
     read_supernet_config,
 )
 from anas_zoo.entry.tensors import Golden
@@ -96,6 +97,7 @@ __all__ = [
     "entries_nearby",
     "hub_licence",
     "is_supernet",
+    "kind_of_folder",
     "read_config",
     "read_manifest",
     "read_report",

@@ -31,7 +31,7 @@ PICKLES = {
 
 # Where the entries of a run are, those that are published first.
 PLACES = (".", "zoo", "subnets")
-SUPERNET_PLACE = "supernet"  # and where its supernet is
+RUN, SUPERNET_PLACE = "run.json", "supernet"  # what says that a folder is one, and where its supernet is
 LISTED = 4
 
 
@@ -194,6 +194,6 @@ def what_is_meant(folder: Path, lacks: str) -> tuple[Part, ...]:
         names = ", ".join(quoted(path) for path in found[:LISTED])
         more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
         return (f"; {folder} is not an entry, but these are: {names}{more}{beside}",)
-    if (folder / "run.json").is_file():
+    if (folder / RUN).is_file():
         return f"; {folder} is a run without subnets yet; make some: ", Call("extract", folder), beside
     return ()

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 from anas_zoo.core.errors import ConfigError, EntryError, SpaceError
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.entry.config import MAX_CLASSES, Name, Sparse, WeightsInfo
+from anas_zoo.entry.entry import Entry
 from anas_zoo.entry.folder import CheckedFolder
-from anas_zoo.entry.manifest import SUPERNET, SUPERNET_WEIGHTS, what_is_meant
+from anas_zoo.entry.manifest import CONFIG, SUPERNET, SUPERNET_WEIGHTS, what_is_meant
 from anas_zoo.entry.preprocessing import Preprocessing
 from anas_zoo.space import SearchSpace
 
@@ -136,6 +137,18 @@ class SupernetFolder(CheckedFolder):
         weights = self.weights.model_copy(update={"licence": licence})
         changed.__dict__["config"] = self.config.model_copy(update={"weights": weights})
         return changed
+
+
+def kind_of_folder(folder: Path) -> type[Entry] | type[SupernetFolder]:
+    """What ``folder`` is to be read as: a supernet where it has the record of one, else an entry.
+
+    Raises :class:`EntryError` for one with the records of both.
+    """
+    if not is_supernet(folder):
+        return Entry
+    if (folder / CONFIG).exists():
+        raise EntryError(f"{folder} holds both {CONFIG} and {SUPERNET}, so it is neither; remove one of them")
+    return SupernetFolder
 
 
 def is_supernet(folder: Path) -> bool:

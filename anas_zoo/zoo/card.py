@@ -67,15 +67,17 @@ def stated_licence(card: str) -> list[str]:
     return sorted(line.rstrip() for line in head if line.startswith("license"))
 
 
+def licence_lines(licence: str | None) -> dict[str, Any]:
+    """What a card's front matter says of a licence; one that the Hub does not know is its "other"."""
+    stated = hub_licence(licence or "")
+    if stated in HUB_LICENCES:
+        return {"license": stated}
+    return {"license": "other", "license_name": stated} if stated else {}
+
+
 def _front_matter(config: EntryConfig, report: EntryReport) -> str:
     weights = config.anas.weights
-    stated = config.pretrained_cfg.license or (hub_licence(weights.licence or "") if weights else None)
-    data: dict[str, Any] = {}
-    if stated in HUB_LICENCES:
-        data["license"] = stated
-    elif stated:
-        data |= {"license": "other", "license_name": stated}
-    data |= {
+    data = licence_lines(config.pretrained_cfg.license or (weights.licence if weights else None)) | {
         "library_name": "timm",
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "timm", "anas-zoo", *(["onnx"] if report.files else [])],
