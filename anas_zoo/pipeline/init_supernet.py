@@ -5,33 +5,33 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from anas_zoo.entry import CARD, MANIFEST, SupernetFolder, is_supernet
-from anas_zoo.entry.manifest import SUPERNET_PLACE
-from anas_zoo.nets.checkpoint import load_supernet
-
-ON_THE_HUB = ("hf-hub:", "hf://")
+from anas_zoo.entry import SupernetFolder, is_supernet
+from anas_zoo.nets import load_supernet
+from anas_zoo.zoo.hub import is_address
+from anas_zoo.zoo.supernets import locate_supernet
 
 
 def means_supernet(source: str | Path) -> bool:
     """Whether ``source`` is a supernet by itself, and not the folder of a run that has one."""
-    return str(source).startswith(ON_THE_HUB) or is_supernet(Path(source))
+    return is_address(str(source)) or is_supernet(Path(source))
 
 
 def open_supernet(source: str) -> SupernetFolder:
-    """The supernet that ``source`` means: a folder, that of a run, or ``hf-hub:org/name``."""
-    folder = Path(source)
-    if not is_supernet(folder) and is_supernet(folder / SUPERNET_PLACE):
-        folder = folder / SUPERNET_PLACE
-    return SupernetFolder.read(folder)
+    """The supernet that :func:`anas_zoo.zoo.supernets.locate_supernet` finds, its record read.
+
+    Raises as that does, and :class:`EntryError` for one that is not as its manifest says.
+    """
+    folder = locate_supernet(source)
+    # Of one on the Hub only what a run needs is downloaded, and compared with the manifest by that.
+    return SupernetFolder.read(folder, check_hashes=not is_address(source))
 
 
 def copy_supernet(supernet: SupernetFolder, folder: Path) -> None:
-    """Copy what belongs to ``supernet`` into the new ``folder``, and load it once.
+    """Copy the record and the weights of ``supernet`` into the new ``folder``, and load them once.
 
     Raises as :func:`anas_zoo.nets.load_supernet` does: nothing starts from weights that are not as recorded.
     """
-    further = (CARD, MANIFEST) if supernet.is_published else ()
     folder.mkdir()
-    for name in (*supernet.own_files, *further):
+    for name in supernet.own_files:
         shutil.copyfile(supernet.folder / name, folder / name)
     load_supernet(folder)

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias, TypeVar
 from anas_zoo.core.errors import SearchError, nearest
 from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import note, silence
+from anas_zoo.entry import SUPERNET
+from anas_zoo.entry.manifest import what_is_meant
 from anas_zoo.pipeline.init_supernet import means_supernet
 from anas_zoo.pipeline.recipe import FROM_A_SUPERNET, Recipe
 from anas_zoo.pipeline.run import Run
@@ -103,6 +105,8 @@ def search(
     """
     found = None if space is None else SearchSpace.load(str(space))
     supernet = run if run is not None and means_supernet(run) else None
+    if run is not None and supernet is None:
+        _refuse_neither(Path(run))
     if supernet is not None:
         run, out = _run_of_supernet(supernet, data, out), None
     folder = _folder(run, found, out)
@@ -171,6 +175,15 @@ def search(
             budgets=budgets,
             predictor=files["predictor"],
             processes=processes,
+        )
+
+
+def _refuse_neither(folder: Path) -> None:
+    """Raise :class:`SearchError` for what is not the folder of a run, nor in one, nor a supernet's."""
+    if not any((place / MARKER).is_file() for place in (folder, *folder.resolve().parents[:2])):
+        raise SearchError(
+            f"{folder} is neither the folder of a run (it has no {MARKER}) nor a supernet (no {SUPERNET})",
+            *what_is_meant(folder, SUPERNET),
         )
 
 
