@@ -5,9 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from anas_zoo.core.errors import AnasError, ConfigError, nearest
 from anas_zoo.core.outside import kind_of_file, refuse_irregular
@@ -23,6 +29,31 @@ class Schema(BaseModel):
     """Base of all file schemas: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sparse(Schema):
+    """A record that leaves some fields out while they say nothing, so that older files keep their bytes."""
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        # No name that needs an import: pydantic 2.10 looks it up in the module of each subclass.
+        data: dict[str, Any] = serialise(self)
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in data.items()
+            if key not in self.LEFT_OUT
+            or not (
+                value in (None, (), [], {})
+                or getattr(self, key) == fields[key].get_default(call_default_factory=True)
+            )
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, ready for JSON."""
+        return self.model_dump(mode="json")
 
 
 def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel] | None:

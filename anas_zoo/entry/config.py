@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
 from anas_zoo.core.errors import EntryError, SpaceError
 from anas_zoo.core.geometry import Interpolation
-from anas_zoo.core.schema import Schema, parse
+from anas_zoo.core.schema import Schema, Sparse, parse
 from anas_zoo.entry.preprocessing import Channels, Preprocessing, Scales
 from anas_zoo.space import Architecture, Structure, plan_network
 
@@ -37,26 +31,6 @@ ArchDict = Annotated[dict[str, Any], AfterValidator(_an_architecture)]
 def hub_licence(licence: str) -> str:
     """The Hub's identifier of an SPDX licence name ('Apache-2.0' -> 'apache-2.0')."""
     return licence.strip().lower().replace(" ", "-")
-
-
-class Sparse(Schema):
-    """A record that leaves some fields out while they are empty, so that older entries keep their bytes."""
-
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ()
-
-    @model_serializer(mode="wrap")
-    def _without_empty_fields(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        # No name that needs an import: pydantic 2.10 looks it up in the module of each subclass.
-        data: dict[str, Any] = serialise(self)
-        return {
-            key: value
-            for key, value in data.items()
-            if key not in self.LEFT_OUT or value not in (None, (), [], {})
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, ready for JSON."""
-        return self.model_dump(mode="json")
 
 
 class PretrainedConfig(Schema):

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from anas_zoo.core.geometry import InputForm, Mode
-from anas_zoo.core.schema import Schema
-from anas_zoo.entry.config import Name, Sha256, Sparse
+from anas_zoo.core.schema import Schema, Sparse
+from anas_zoo.entry.config import Name, Sha256
 from anas_zoo.space import LayerKind
 
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]

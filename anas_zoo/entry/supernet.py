@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from anas_zoo.core.errors import ConfigError, EntryError, SpaceError
-from anas_zoo.core.schema import parse, read_json
-from anas_zoo.entry.config import MAX_CLASSES, Name, Sparse, WeightsInfo
+from anas_zoo.core.schema import Sparse, parse, read_json
+from anas_zoo.entry.config import MAX_CLASSES, Name, WeightsInfo
 from anas_zoo.entry.entry import Entry
 from anas_zoo.entry.folder import CheckedFolder
 from anas_zoo.entry.manifest import CONFIG, SUPERNET, SUPERNET_WEIGHTS, what_is_meant

@@ -18,11 +18,13 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.nets import Subnet
-from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, Shortcut, SqueezeExcite
+from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, SameConv2d, Shortcut, SqueezeExcite
+from anas_zoo.space.plan import conv_side, same_padding
 
 INPUT, OUTPUT = "image", "logits"
 BATCH = "batch"  # name of the only free dimension
 
+RELU6 = {"min": 0.0, "max": 6.0}
 ONE_SIXTH = 1.0 / 6.0  # torch's hard sigmoid is relu6(x + 3) / 6
 
 # In double precision both networks differ by rounding alone, some 1e-13 of the largest logit.
@@ -109,19 +111,21 @@ class _Writer:
         x = INPUT
         if self.dtype != torch.float32:
             x = self.op("Cast", [x], "image.cast", to=onnx_type(self.dtype))
-        x = self.conv_act(x, network.stem, "stem")
+        x = self.conv_act(x, network.stem, "stem", resolution)
         side = _strided(resolution, network.stem.conv)
         for number, stage in enumerate(network.stages):
             for index, block in enumerate(cast(nn.Sequential, stage)):
                 assert isinstance(block, InvertedResidual)
                 x = self.block(x, block, side, f"stages.{number}.{index}")
                 side = _strided(side, block.depthwise.conv)
-        x = self.conv_act(x, network.head, "head")
+        x = self.conv_act(x, network.head, "head", side)
         if network.global_pool.pool_type != "avg":
             kind = network.global_pool.pool_type
             raise ExportError(f"global pooling {kind!r} cannot be exported; make the model with 'avg'")
         x = self.op("GlobalAveragePool", [x], "global_pool")
-        x = self.activation(self.conv(x, network.mix, "mix"), network.mix_act, "mix_act")
+        if not isinstance(network.mix, nn.Identity):
+            assert isinstance(network.mix, nn.Conv2d)
+            x = self.activation(self.conv(x, network.mix, "mix", 1), network.mix_act, "mix_act")
         x = self.op("Flatten", [x], "flatten", axis=1)
         x = self.linear(x, network.classifier, "classifier")
         if self.dtype != torch.float32:
@@ -131,11 +135,13 @@ class _Writer:
     def block(self, x: str, block: InvertedResidual, side: int, name: str) -> str:
         branch = x
         if isinstance(block.expand, ConvNormAct):
-            branch = self.conv_act(branch, block.expand, f"{name}.expand")
-        branch = self.conv_act(branch, block.depthwise, f"{name}.depthwise")
+            branch = self.conv_act(branch, block.expand, f"{name}.expand", side)
+        branch = self.conv_act(branch, block.depthwise, f"{name}.depthwise", side)
         if isinstance(block.se, SqueezeExcite):
             branch = self.squeeze_excite(branch, block.se, f"{name}.se")
-        branch = self.conv_act(branch, block.project, f"{name}.project")
+        branch = self.conv_act(branch, block.project, f"{name}.project", side)
+        if not block.has_shortcut:
+            return branch
         shortcut = x
         if isinstance(block.shortcut, Shortcut):
             shortcut = self.shortcut(x, block.shortcut, side, f"{name}.shortcut")
@@ -143,8 +149,8 @@ class _Writer:
 
     def squeeze_excite(self, x: str, se: SqueezeExcite, name: str) -> str:
         gate = self.op("GlobalAveragePool", [x], f"{name}.pool")
-        gate = self.activation(self.conv(gate, se.reduce, f"{name}.reduce"), se.act, f"{name}.act")
-        gate = self.activation(self.conv(gate, se.expand, f"{name}.expand"), se.gate, f"{name}.gate")
+        gate = self.activation(self.conv(gate, se.reduce, f"{name}.reduce", 1), se.act, f"{name}.act")
+        gate = self.activation(self.conv(gate, se.expand, f"{name}.expand", 1), se.gate, f"{name}.gate")
         return self.op("Mul", [x, gate], f"{name}.scale")
 
     def shortcut(self, x: str, shortcut: Shortcut, side: int, name: str) -> str:
@@ -155,7 +161,7 @@ class _Writer:
                 x = self.op(
                     "AveragePool", [x], f"{name}.pool", kernel_shape=[2, 2], strides=[1, 1], pads=pads
                 )
-            return self.conv(x, conv, f"{name}.conv") if isinstance(conv, nn.Conv2d) else x
+            return self.conv(x, conv, f"{name}.conv", side) if isinstance(conv, nn.Conv2d) else x
         padding = side % 2  # as nets.blocks.pool_shortcut; the zeros count as pixels
         x = self.op(
             "AveragePool",
@@ -166,16 +172,19 @@ class _Writer:
             pads=[padding] * 4,
             count_include_pad=1,
         )
-        return self.conv(x, conv, f"{name}.conv") if isinstance(conv, nn.Conv2d) else x
+        return self.conv(x, conv, f"{name}.conv", side) if isinstance(conv, nn.Conv2d) else x
 
-    def conv_act(self, x: str, layer: nn.Module, name: str) -> str:
+    def conv_act(self, x: str, layer: nn.Module, name: str, side: int) -> str:
         assert isinstance(layer, ConvNormAct)
         if not isinstance(layer.bn, nn.Identity):
             raise ExportError(f"{name}: its {type(layer.bn).__name__} is not folded into the convolution")
-        return self.activation(self.conv(x, layer.conv, f"{name}.conv"), layer.act, f"{name}.act")
+        return self.activation(self.conv(x, layer.conv, f"{name}.conv", side), layer.act, f"{name}.act")
 
-    def conv(self, x: str, conv: nn.Conv2d, name: str) -> str:
-        pads = [int(side) for side in conv.padding]
+    def conv(self, x: str, conv: nn.Conv2d, name: str, side: int) -> str:
+        """A convolution on a ``side`` × ``side`` input; "same" padding depends on it."""
+        before = after = int(conv.padding[0])
+        if isinstance(conv, SameConv2d) and conv.stride[0] > 1:
+            before, after = same_padding(side, conv.kernel_size[0], conv.stride[0])
         dilations = {} if conv.dilation == (1, 1) else {"dilations": list(conv.dilation)}
         return self.op(
             "Conv",
@@ -183,7 +192,7 @@ class _Writer:
             name,
             kernel_shape=list(conv.kernel_size),
             strides=list(conv.stride),
-            pads=[*pads, *pads],
+            pads=[before, before, after, after],
             group=conv.groups,
             **dilations,
         )
@@ -198,8 +207,13 @@ class _Writer:
             return x
         if isinstance(act, nn.SiLU):  # runtimes fuse this pair; the newer Swish many do not know
             return self.op("Mul", [x, self.op("Sigmoid", [x], f"{name}.sigmoid")], name)
+        if isinstance(act, nn.ReLU6):
+            bounds = [self.constant(f"relu6.{end}", self.scalar(value)) for end, value in RELU6.items()]
+            return self.op("Clip", [x, *bounds], name)
         if isinstance(act, nn.ReLU):
             return self.op("Relu", [x], name)
+        if isinstance(act, nn.Sigmoid):
+            return self.op("Sigmoid", [x], name)
         if isinstance(act, nn.Hardswish):
             return self.op("HardSwish", [x], name)
         if isinstance(act, nn.Hardsigmoid):
@@ -212,6 +226,11 @@ class _Writer:
             self.constant(f"{name}.{kind}", tensor.detach().to(self.dtype).contiguous().numpy())
             for kind, tensor in given.items()
         ]
+
+    def scalar(self, value: float) -> npt.NDArray[Any]:
+        """A number in the type that the graph computes in."""
+        found: npt.NDArray[Any] = torch.tensor(value, dtype=self.dtype).numpy()
+        return found
 
     def constant(self, name: str, values: npt.NDArray[Any]) -> str:
         if name not in self.weights:
@@ -229,5 +248,7 @@ def onnx_type(dtype: torch.dtype) -> int:
 
 
 def _strided(side: int, conv: nn.Conv2d) -> int:
+    if isinstance(conv, SameConv2d) and conv.stride[0] > 1:
+        return conv_side(side, conv.stride[0])
     reach, padding = conv.dilation[0] * (conv.kernel_size[0] - 1), int(conv.padding[0])
     return (side + 2 * padding - reach - 1) // conv.stride[0] + 1

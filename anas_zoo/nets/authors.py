@@ -210,7 +210,7 @@ def _names(supernet: Supernet) -> Iterator[tuple[str, str]]:
         for index in range(stage.depth[-1]):
             ours = f"stages.{stage_index}.{index}"
             theirs = f"blocks.{number}.mobile_inverted_conv"
-            if stage.expand_ratio[-1] > 1:
+            if stage.expand_ratios[index][-1] > 1:
                 yield from conv_norm(f"{theirs}.inverted_bottleneck", f"{ours}.expand")
             yield from conv_norm(f"{theirs}.depth_conv", f"{ours}.depthwise")
             if stage.se:

@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from timm.layers import DropPath
 from torch import Tensor, nn
 
 from anas_zoo.space import BlockPlan
-from anas_zoo.space.structure import Activation
+from anas_zoo.space.structure import Activation, Gate, NetworkRules, SqueezeExciteStructure
 
-BN_EPS = 1e-5
+DEFAULT_RULES = NetworkRules()
 
 
 def activation(name: Activation) -> nn.Module:
     """The activation layer of a name; all of them script, trace and export."""
-    return {"silu": nn.SiLU, "relu": nn.ReLU, "hard_swish": nn.Hardswish}[name](inplace=True)
+    layers: dict[str, Callable[..., nn.Module]] = {
+        "silu": nn.SiLU,
+        "relu": nn.ReLU,
+        "relu6": nn.ReLU6,
+        "hard_swish": nn.Hardswish,
+    }
+    return layers[name](inplace=True)
+
+
+def gate(name: Gate) -> nn.Module:
+    """The gate of a squeeze-and-excite."""
+    return nn.Hardsigmoid() if name == "hard_sigmoid" else nn.Sigmoid()
+
+
+def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """``x`` with the zeros that :func:`anas_zoo.space.plan.same_padding` says, (N, C, H, W)."""
+    height, width = x.shape[-2], x.shape[-1]
+    down = max((height + stride - 1) // stride * stride - stride + kernel_size - height, 0)
+    across = max((width + stride - 1) // stride * stride - stride + kernel_size - width, 0)
+    return F.pad(x, [across // 2, across - across // 2, down // 2, down - down // 2])
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that pads as TensorFlow's "same" does; without a stride that is what torch's padding
+    is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_chs, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        padding = self.padding
+        if self.stride[0] > 1:
+            x = pad_same(x, self.kernel_size[0], self.stride[0])
+            padding = (0, 0)
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
 class ConvNormAct(nn.Module):
@@ -30,12 +64,12 @@ class ConvNormAct(nn.Module):
         stride: int = 1,
         groups: int = 1,
         act: Activation | None = None,
+        rules: NetworkRules = DEFAULT_RULES,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_chs, out_chs, kernel_size, stride, kernel_size // 2, groups=groups, bias=False
-        )
-        self.bn = nn.BatchNorm2d(out_chs, eps=BN_EPS)
+        kind = SameConv2d if rules.padding == "same" and stride > 1 else nn.Conv2d
+        self.conv = kind(in_chs, out_chs, kernel_size, stride, kernel_size // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(out_chs, eps=rules.bn_eps)
         self.act = activation(act) if act is not None else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,14 +78,16 @@ class ConvNormAct(nn.Module):
 
 
 class SqueezeExcite(nn.Module):
-    """Channel attention: global mean, 1×1 conv, ReLU, 1×1 conv, hard sigmoid, multiply."""
+    """Channel attention: global mean, 1×1 conv, activation, 1×1 conv, gate, multiply."""
 
-    def __init__(self, chs: int, reduced_chs: int) -> None:
+    def __init__(
+        self, chs: int, reduced_chs: int, unit: SqueezeExciteStructure = DEFAULT_RULES.squeeze_excite
+    ) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(chs, reduced_chs, 1)
         self.expand = nn.Conv2d(reduced_chs, chs, 1)
-        self.act = nn.ReLU(inplace=True)
-        self.gate = nn.Hardsigmoid()
+        self.act = activation(unit.act)
+        self.gate = gate(unit.gate)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> the same shape, each channel scaled by its gate."""
@@ -95,23 +131,29 @@ def pool_shortcut(x: Tensor, stride: int) -> Tensor:
 
 
 class InvertedResidual(nn.Module):
-    """Inverted residual block with a shortcut in every case and no activation after the addition."""
+    """Inverted residual block, without an activation after its shortcut is added; some have no shortcut."""
 
-    def __init__(self, plan: BlockPlan, drop_path_rate: float = 0.0) -> None:
+    def __init__(
+        self, plan: BlockPlan, drop_path_rate: float = 0.0, rules: NetworkRules = DEFAULT_RULES
+    ) -> None:
         super().__init__()
         mid, act = plan.mid_chs, plan.act
-        self.expand = ConvNormAct(plan.in_chs, mid, act=act) if plan.expands else nn.Identity()
-        self.depthwise = ConvNormAct(mid, mid, plan.kernel_size, stride=plan.stride, groups=mid, act=act)
-        self.se = SqueezeExcite(mid, plan.se_chs) if plan.se_chs else nn.Identity()
-        self.project = ConvNormAct(mid, plan.out_chs)
-        self.drop_path = DropPath(drop_path_rate) if drop_path_rate else nn.Identity()
-        self.shortcut = (
-            nn.Identity() if plan.shortcut == "identity" else Shortcut(plan.in_chs, plan.out_chs, plan.stride)
+        self.expand = ConvNormAct(plan.in_chs, mid, act=act, rules=rules) if plan.expands else nn.Identity()
+        self.depthwise = ConvNormAct(
+            mid, mid, plan.kernel_size, stride=plan.stride, groups=mid, act=act, rules=rules
         )
+        self.se = SqueezeExcite(mid, plan.se_chs, rules.squeeze_excite) if plan.se_chs else nn.Identity()
+        self.project = ConvNormAct(mid, plan.out_chs, rules=rules)
+        self.has_shortcut = plan.shortcut != "none"
+        self.drop_path = DropPath(drop_path_rate) if drop_path_rate and self.has_shortcut else nn.Identity()
+        plain = plan.shortcut in ("identity", "none")
+        self.shortcut = nn.Identity() if plain else Shortcut(plan.in_chs, plan.out_chs, plan.stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_chs, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
         branch = self.project(self.se(self.depthwise(self.expand(x))))
+        if not self.has_shortcut:
+            return branch  # type: ignore[no-any-return]
         return self.shortcut(x) + self.drop_path(branch)  # type: ignore[no-any-return]
 
 

@@ -1,20 +1,22 @@
 """Elastic layers: full-size weights, used through slices that the caller names. No layer keeps a choice.
 
 Sharing rule (AttentiveNAS' supernet): a smaller tensor is the leading slice of the largest one in both
-channel axes, and a smaller depthwise kernel is the centre of the largest one.
+channel axes, and a smaller depthwise kernel is the centre of the largest one. In a space with kernel
+transform (once-for-all, arXiv:1908.09791) it is the centre of the next larger one times a learned matrix.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from anas_zoo.nets.blocks import BN_EPS, pool_shortcut
+from anas_zoo.nets.blocks import pad_same, pool_shortcut
 from anas_zoo.space import BlockPlan
-from anas_zoo.space.structure import Activation
+from anas_zoo.space.structure import Activation, Gate, NetworkRules, Padding, SqueezeExciteStructure
 
 
 def leading_slice(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -29,18 +31,60 @@ def leading_slice(weight: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def activate(x: Tensor, act: Activation) -> Tensor:
     """Apply the activation of that name in place where autograd allows it."""
-    return {"silu": F.silu, "relu": F.relu, "hard_swish": F.hardswish}[act](x, inplace=True)
+    functions = {"silu": F.silu, "relu": F.relu, "relu6": F.relu6, "hard_swish": F.hardswish}
+    return functions[act](x, inplace=True)
+
+
+def apply_gate(x: Tensor, gate: Gate) -> Tensor:
+    """Apply the gate of a squeeze-and-excite."""
+    return F.hardsigmoid(x) if gate == "hard_sigmoid" else torch.sigmoid(x)
 
 
 class ElasticConv(nn.Conv2d):
-    """A convolution whose channels and kernel are slices of the largest one's."""
+    """A convolution whose channels and kernel are slices of the largest one's.
 
-    def forward_slice(self, x: Tensor, out_chs: int, *, kernel_size: int = 1, stride: int = 1) -> Tensor:
+    Attributes:
+        transform: matrices (k², k²) by which the centre of a kernel becomes the next smaller kernel, called
+            "7to5"; none where the centre is taken as it is.
+    """
+
+    transform: nn.ParameterDict | None = None
+
+    def make_transform(self, kernel_sizes: tuple[int, ...]) -> None:
+        """Learn matrices between ``kernel_sizes``, ascending up to the layer's own; all begin as identity."""
+        if len(kernel_sizes) > 1:
+            steps = list(itertools.pairwise(kernel_sizes[::-1]))
+            self.transform = nn.ParameterDict({f"{a}to{b}": torch.eye(b * b) for a, b in steps})
+
+    def kernels(self, shape: tuple[int, ...]) -> Tensor:
+        """The weight that a convolution of ``shape`` has in this one."""
+        if self.transform is None:
+            return leading_slice(self.weight, shape)
+        weight = self.weight[: shape[0], : shape[1]]
+        for name, matrix in self.transform.items():
+            if weight.shape[-1] == shape[-1]:
+                break
+            size = int(name.partition("to")[2])
+            centre = leading_slice(weight, (*weight.shape[:2], size, size))
+            weight = F.linear(centre.flatten(2), matrix).view_as(centre)
+        return weight
+
+    def forward_slice(
+        self,
+        x: Tensor,
+        out_chs: int,
+        *,
+        kernel_size: int = 1,
+        stride: int = 1,
+        padding: Padding = "symmetric",
+    ) -> Tensor:
         """(N, c, H, W) with any c up to the largest -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
         in_chs = 1 if self.groups > 1 else x.shape[1]
-        weight = leading_slice(self.weight, (out_chs, in_chs, kernel_size, kernel_size))
+        weight = self.kernels((out_chs, in_chs, kernel_size, kernel_size))
         bias = None if self.bias is None else self.bias[:out_chs]
         groups = out_chs if self.groups > 1 else 1
+        if padding == "same" and stride > 1:
+            return F.conv2d(pad_same(x, kernel_size, stride), weight, bias, stride, 0, groups=groups)
         return F.conv2d(x, weight, bias, stride, kernel_size // 2, groups=groups)
 
 
@@ -72,31 +116,34 @@ class ElasticBatchNorm(nn.BatchNorm2d):
 class ElasticConvNorm(nn.Module):
     """Elastic convolution without bias, then elastic batch norm."""
 
-    def __init__(self, in_chs: int, out_chs: int, kernel_size: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, rules: NetworkRules, in_chs: int, out_chs: int, kernel_size: int = 1, groups: int = 1
+    ) -> None:
         super().__init__()
         self.conv = ElasticConv(in_chs, out_chs, kernel_size, groups=groups, bias=False)
-        self.bn = ElasticBatchNorm(out_chs, eps=BN_EPS)
+        self.bn = ElasticBatchNorm(out_chs, eps=rules.bn_eps)
+        self._padding = rules.padding
 
     def forward(self, x: Tensor, out_chs: int, kernel_size: int = 1, stride: int = 1) -> Tensor:
         """(N, c, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        return self.bn(  # type: ignore[no-any-return]
-            self.conv.forward_slice(x, out_chs, kernel_size=kernel_size, stride=stride)
-        )
+        x = self.conv.forward_slice(x, out_chs, kernel_size=kernel_size, stride=stride, padding=self._padding)
+        return self.bn(x)  # type: ignore[no-any-return]
 
 
 class ElasticSqueezeExcite(nn.Module):
     """Squeeze-and-excite with sliced reduction and expansion."""
 
-    def __init__(self, chs: int, reduced_chs: int) -> None:
+    def __init__(self, unit: SqueezeExciteStructure, chs: int, reduced_chs: int) -> None:
         super().__init__()
         self.reduce = ElasticConv(chs, reduced_chs, 1)
         self.expand = ElasticConv(reduced_chs, chs, 1)
+        self._unit = unit
 
     def forward(self, x: Tensor, reduced_chs: int) -> Tensor:
         """(N, C, H, W) -> the same shape, each channel scaled by its gate."""
         weight = self.reduce.forward_slice(F.adaptive_avg_pool2d(x, 1), reduced_chs)
-        weight = self.expand.forward_slice(F.relu(weight, inplace=True), x.shape[1])
-        return x * F.hardsigmoid(weight)
+        weight = self.expand.forward_slice(activate(weight, self._unit.act), x.shape[1])
+        return x * apply_gate(weight, self._unit.gate)
 
 
 class ElasticShortcut(nn.Module):
@@ -114,17 +161,26 @@ class ElasticShortcut(nn.Module):
 class ElasticBlock(nn.Module):
     """An inverted residual block that holds the weights of every block plan at its place.
 
-    ``largest`` has the most channels of every kind; ``projects_shortcut``: some architecture changes the
-    width here.
+    ``largest`` has the most channels of every kind; ``projects_shortcut``: some architecture's shortcut
+    changes
+    the width here; ``transformed``: the kernel sizes between which the depthwise layer learns a transform.
     """
 
-    def __init__(self, largest: BlockPlan, *, projects_shortcut: bool) -> None:
+    def __init__(
+        self,
+        rules: NetworkRules,
+        largest: BlockPlan,
+        *,
+        projects_shortcut: bool,
+        transformed: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
         mid = largest.mid_chs
-        self.expand = ElasticConvNorm(largest.in_chs, mid) if largest.expands else None
-        self.depthwise = ElasticConvNorm(mid, mid, largest.kernel_size, groups=mid)
-        self.se = ElasticSqueezeExcite(mid, largest.se_chs) if largest.se_chs else None
-        self.project = ElasticConvNorm(mid, largest.out_chs)
+        self.expand = ElasticConvNorm(rules, largest.in_chs, mid) if largest.expands else None
+        self.depthwise = ElasticConvNorm(rules, mid, mid, largest.kernel_size, groups=mid)
+        self.depthwise.conv.make_transform(transformed)
+        self.se = ElasticSqueezeExcite(rules.squeeze_excite, mid, largest.se_chs) if largest.se_chs else None
+        self.project = ElasticConvNorm(rules, mid, largest.out_chs)
         self.shortcut = ElasticShortcut(largest.in_chs, largest.out_chs) if projects_shortcut else None
 
     def forward(self, x: Tensor, plan: BlockPlan, keep: Tensor | None = None) -> Tensor:
@@ -137,6 +193,8 @@ class ElasticBlock(nn.Module):
         if self.se is not None:
             branch = self.se(branch, plan.se_chs)
         branch = self.project(branch, plan.out_chs)
+        if plan.shortcut == "none":
+            return branch  # type: ignore[no-any-return]
         if keep is not None:
             branch = branch * keep
         if plan.stride > 1:

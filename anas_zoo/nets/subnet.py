@@ -19,7 +19,7 @@ from anas_zoo.entry import Calibration
 from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
 from anas_zoo.nets.variants import ActLayer, dilate, replace_activations, set_batch_norm
 from anas_zoo.space import Architecture, NetworkPlan, SearchSpace, Structure, plan_network
-from anas_zoo.space.genes import check_lengths
+from anas_zoo.space.genes import check_fits
 
 DROP_PATH_STAGES = 2  # drop-connect acts in the last two stages only (AttentiveNAS' recipe)
 
@@ -48,7 +48,7 @@ def read_model_args(
         structure = space.structure
     elif not isinstance(structure, Structure):
         structure = parse(Structure, structure, "structure", error=SpaceError)
-    check_lengths(arch, len(structure.stages))
+    check_fits(arch, structure)
     return arch, structure
 
 
@@ -119,7 +119,7 @@ class Subnet(nn.Module):
                 info["reduction"] = min(info["reduction"], output_stride)
         dilated = output_stride is not None and output_stride < total
         self.as_published = act_layer is None and bn_eps is None and not dilated
-        if self.mix.weight.device.type != "meta":
+        if self.head.conv.weight.device.type != "meta":
             init_weights(self)
         if dtype is not None:
             self.to(dtype=dtype)
@@ -127,22 +127,34 @@ class Subnet(nn.Module):
     def _build(self, plan: NetworkPlan, global_pool: str, drop_path_rate: float) -> None:
         structure, stem = plan.structure, plan.structure.stem
         self.stem = ConvNormAct(
-            self.in_chans, plan.stem_chs, stem.kernel_size, stride=stem.stride, act=stem.act
+            self.in_chans,
+            plan.stem_chs,
+            stem.kernel_size,
+            stride=stem.stride,
+            act=stem.act,
+            rules=structure,
         )
         rates = drop_path_rates(self.arch.depth, drop_path_rate)
         self.stages = nn.Sequential(
             *(
-                nn.Sequential(*(InvertedResidual(b, r) for b, r in zip(blocks, rs, strict=True)))
+                nn.Sequential(*(InvertedResidual(b, r, structure) for b, r in zip(blocks, rs, strict=True)))
                 for blocks, rs in zip(plan.stages, rates, strict=True)
             )
         )
         last_chs = plan.stages[-1][-1].out_chs
-        self.head = ConvNormAct(last_chs, plan.head_mid_chs, act=structure.head.act)
+        head = structure.head
+        self.head = ConvNormAct(last_chs, plan.head_mid_chs, act=head.act, rules=structure)
         self.num_features = plan.head_mid_chs  # channels of forward_features
-        self.head_hidden_size = plan.head_chs  # features of forward_head(pre_logits=True)
         self.global_pool = SelectAdaptivePool2d(pool_type=global_pool)
-        self.mix = nn.Conv2d(self.num_features * self.global_pool.feat_mult(), plan.head_chs, 1, bias=False)
-        self.mix_act = activation(structure.head.act)
+        pooled_chs = self.num_features * self.global_pool.feat_mult()
+        if head.kind == "conv_pool_mix":
+            self.mix = nn.Conv2d(pooled_chs, plan.head_chs, 1, bias=head.mix_bias)
+            self.mix_act = activation(head.act)
+        else:
+            self.mix = nn.Identity()  # type: ignore[assignment]
+            self.mix_act = nn.Identity()
+        # Features of forward_head(pre_logits=True).
+        self.head_hidden_size = plan.head_chs if head.kind == "conv_pool_mix" else pooled_chs
         self.flatten = nn.Flatten(1) if global_pool else nn.Identity()
         self.classifier = self._make_classifier(self.num_classes)
         self.feature_info = self.scales(plan)
@@ -180,12 +192,13 @@ class Subnet(nn.Module):
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
         """A fresh classifier for ``num_classes``; weights of the rest are kept (timm's interface)."""
         self.num_classes = num_classes
-        device, dtype = self.mix.weight.device, self.mix.weight.dtype
+        weight = self.stem.conv.weight
+        device, dtype = weight.device, weight.dtype
         if global_pool is not None:
             pool = SelectAdaptivePool2d(pool_type=global_pool)
             if pool.feat_mult() != self.global_pool.feat_mult():
                 raise ValueError(
-                    f"global_pool {global_pool!r} changes the input of the mixing convolution; "
+                    f"global_pool {global_pool!r} changes the number of features; "
                     "give it when the model is created"
                 )
             self.global_pool = pool

@@ -45,18 +45,19 @@ class Supernet(nn.Module):
         # torch's layers initialise themselves from the global generator, which is not ours to advance.
         with torch.random.fork_rng(devices=[]):
             self._build(space.config, num_classes)
-        if self.mix.weight.device.type != "meta":
+        if self.classifier.weight.device.type != "meta":
             init_weights(self, generator)
 
     def _build(self, config: SpaceConfig, num_classes: int) -> None:
         stem_chs, head_chs = config.stem.width[-1], config.head.width[-1]
-        self.stem = ElasticConvNorm(3, stem_chs, config.stem.kernel_size)
+        self.stem = ElasticConvNorm(config, 3, stem_chs, config.stem.kernel_size)
         stages = [nn.ModuleList(stage) for stage in _largest_blocks(config)]
         self.stages = nn.ModuleList(stages)
         last_chs = config.stages[-1].width[-1]
-        mid_chs = last_chs * config.head.expand_ratio
-        self.head = ElasticConvNorm(last_chs, mid_chs)
-        self.mix = ElasticConv(mid_chs, head_chs, 1, bias=False)
+        mid_chs = config.head.mid_chs(last_chs, head_chs)
+        self.head = ElasticConvNorm(config, last_chs, mid_chs)
+        mixes = config.head.kind == "conv_pool_mix"
+        self.mix = ElasticConv(mid_chs, head_chs, 1, bias=config.head.mix_bias) if mixes else None
         self.classifier = nn.Linear(head_chs, num_classes)
 
     def forward(
@@ -84,8 +85,10 @@ class Supernet(nn.Module):
                 keep = random_keep(x, rate, generator) if rate > 0.0 else None
                 x = block(x, block_plan, keep)
         x = activate(self.head(x, plan.head_mid_chs), structure.head.act)
-        x = self.mix.forward_slice(F.adaptive_avg_pool2d(x, 1), plan.head_chs)
-        x = activate(x, structure.head.act).flatten(1)
+        x = F.adaptive_avg_pool2d(x, 1)
+        if self.mix is not None:
+            x = activate(self.mix.forward_slice(x, plan.head_chs), structure.head.act)
+        x = x.flatten(1)
         if drop_rate > 0.0:
             uniform = torch.rand(x.shape, generator=generator, device=x.device)
             x = x * (uniform >= drop_rate) / (1.0 - drop_rate)
@@ -116,8 +119,13 @@ class Supernet(nn.Module):
                 state[name] = torch.zeros((), dtype=torch.int64)
                 continue
             # Always a copy: a subnet must not change with the supernet that it came from.
-            part = leading_slice(weights[name], tuple(target.shape)).detach().clone()
-            state[name] = part.contiguous()
+            layer = self.get_submodule(name.rpartition(".")[0])
+            shape = tuple(target.shape)
+            if isinstance(layer, ElasticConv) and layer.transform is not None:
+                part = layer.kernels(shape)
+            else:
+                part = leading_slice(weights[name], shape)
+            state[name] = part.detach().clone().contiguous()
         subnet.load_state_dict(state, assign=True)
         return subnet.eval()
 
@@ -128,19 +136,23 @@ def _largest_blocks(config: SpaceConfig) -> list[list[ElasticBlock]]:
     in_widths = config.stem.width
     for stage in config.stages:
         plans: tuple[BlockPlan, ...] = plan_stage(
+            config,
+            stage,
             in_chs=in_widths[-1],
             out_chs=stage.width[-1],
-            depth=stage.depth[-1],
-            kernel_size=stage.kernel_size[-1],
-            expand_ratio=stage.expand_ratio[-1],
-            stride=stage.stride,
-            se=stage.se,
-            act=stage.act,
+            kernel_sizes=tuple(choices[-1] for choices in stage.kernel_sizes),
+            expand_ratios=tuple(choices[-1] for choices in stage.expand_ratios),
         )
         widths_differ = any(a != b for a in in_widths for b in stage.width)
+        projects = widths_differ and config.shortcut == "always"
         stages.append(
             [
-                ElasticBlock(plan, projects_shortcut=index == 0 and widths_differ)
+                ElasticBlock(
+                    config,
+                    plan,
+                    projects_shortcut=index == 0 and projects,
+                    transformed=stage.kernel_sizes[index] if config.kernel_transform else (),
+                )
                 for index, plan in enumerate(plans)
             ]
         )

@@ -16,7 +16,8 @@ ActLayer: TypeAlias = str | type[nn.Module]
 
 def replace_activations(network: nn.Module, act_layer: ActLayer) -> None:
     """Replace every activation by ``act_layer``, except those inside squeeze-and-excite."""
-    network.register_module("mix_act", create_act_layer(act_layer, inplace=True))
+    if not isinstance(network.get_submodule("mix_act"), nn.Identity):
+        network.register_module("mix_act", create_act_layer(act_layer, inplace=True))
     for layer in network.modules():
         if isinstance(layer, ConvNormAct) and not isinstance(layer.act, nn.Identity):
             layer.act = create_act_layer(act_layer, inplace=True)

@@ -38,9 +38,9 @@ class AccuracyModel:
         models: Sequence[str] = ("process", "trees"),
     ) -> None:
         self._problem = problem
-        choices = problem.space.genes.choices
-        self._elastic = [gene for gene, values in enumerate(choices) if len(values) > 1]
-        self._spans = np.array([max(len(values) - 1, 1) for values in choices], dtype=np.float64)
+        states = problem.space.genes.states
+        self._elastic = [gene for gene, values in enumerate(states) if len(values) > 1]
+        self._spans = np.array([max(len(values) - 1, 1) for values in states], dtype=np.float64)
         raw = self._raw(codes)
         self._centre, self._scale = raw.mean(axis=0), raw.std(axis=0)
         self._scale[self._scale == 0] = 1.0

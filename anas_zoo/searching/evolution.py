@@ -50,7 +50,7 @@ class Evolution(Algorithm):
 
         def children(count: int) -> Codes:
             first, second = (parents[rng.integers(len(parents), size=count)] for _ in range(2))
-            return crossover(first, second, rng)
+            return crossover(self.problem.space, first, second, rng)
 
         found = self._fill(self._mutants, mutants, parents[:0])
         found = np.concatenate([found, self._fill(self._children, children, found)])

@@ -94,7 +94,7 @@ class CodesProblem(PymooProblem):  # type: ignore[misc]
         objectives: int,
         function: Callable[[Codes], tuple[Floats, Floats]] | None = None,
     ) -> None:
-        choices = space.genes.choices
+        choices = space.genes.states
         super().__init__(
             n_var=len(choices),
             n_obj=objectives,
@@ -112,11 +112,12 @@ class CodesProblem(PymooProblem):  # type: ignore[misc]
 
 
 class _GeneCrossover(Crossover):  # type: ignore[misc]
-    def __init__(self) -> None:
+    def __init__(self, space: SearchSpace) -> None:
         super().__init__(n_parents=2, n_offsprings=1, prob=0.9)
+        self._space = space
 
     def _do(self, problem: Any, x: Any, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:
-        return crossover(x[0], x[1], random_state)[None]
+        return crossover(self._space, x[0], x[1], random_state)[None]
 
 
 class _GeneMutation(Mutation):  # type: ignore[misc]
@@ -155,7 +156,7 @@ def make_nsga2(
     """
     mating = Mating(
         TournamentSelection(func_comp=binary_tournament),
-        _GeneCrossover(),
+        _GeneCrossover(space),
         _GeneMutation(space, mutated_genes),
         eliminate_duplicates=DefaultDuplicateElimination() if allowed is None else _OnlyAllowed(allowed),
         n_max_iterations=MATINGS,

@@ -154,7 +154,7 @@ def make_model(name: str, space: SearchSpace, *, spread_pct: float, seed: int) -
             n_estimators=300, max_depth=3, learning_rate=0.05, subsample=0.7, random_state=seed
         )
     # One column a choice and not one a gene: the gain of a choice need not be proportional to its value.
-    columns = [np.array(choices, dtype=np.float32) for choices in space.genes.choices]
+    columns = [np.array(choices, dtype=np.float32) for choices in space.genes.states]
     one_hot = OneHotEncoder(categories=columns, sparse_output=False)
     if name == "ridge":
         return make_pipeline(one_hot, RidgeCV(np.logspace(-3, 4, 15)))

@@ -91,7 +91,7 @@ class SurrogateSearch(Algorithm):
         if not len(offered):
             return offered
         columns = np.arange(genes.count)
-        counts = np.zeros((genes.count, max(map(len, genes.choices))))
+        counts = np.zeros((genes.count, max(map(len, genes.states))))
         for row in genes.indices(known):
             counts[columns, row] += 1
         rows, chosen = genes.indices(offered), list[int]()

@@ -1,23 +1,24 @@
 """Exact multiply-adds and parameters: of one network, and of many architectures at once by look-up.
 
 What a stage adds to a cost depends on a handful of choices only (input width, width, depth, kernel size,
-expand ratio and resolution). All combinations of one stage fit a table of at most a few hundred numbers, so
-the cost of an architecture is one look-up per part and an addition; no network is built.
+expand ratio and resolution), and so does what a block adds whose kernel size or expand ratio is its own. All
+combinations fit a table of at most a few hundred numbers, so the cost of an architecture is one look-up per
+part and an addition; no network is built.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.space.architecture import Architecture
-from anas_zoo.space.config import SpaceConfig, StageConfig
-from anas_zoo.space.genes import GeneTable
+from anas_zoo.space.config import SpaceConfig
+from anas_zoo.space.genes import ABSENT, GeneTable
 from anas_zoo.space.layers import (
     Layer,
     block_layers,
@@ -26,7 +27,7 @@ from anas_zoo.space.layers import (
     network_layers,
     stem_layers,
 )
-from anas_zoo.space.plan import BlockPlan, conv_side, plan_network, plan_stage
+from anas_zoo.space.plan import BlockPlan, conv_side, plan_block, plan_network, plan_stage
 from anas_zoo.space.structure import Structure
 
 CHUNK = 8192  # rows per pass: the columns of a chunk stay in the second-level cache
@@ -76,31 +77,33 @@ class CostTables:
         self._genes, self._price, self._dtype = genes, price, dtype
         self._head_widths = config.head.width
         n = len(config.stages)
-        widths, depths = 1, 1 + n + 2
-        kernels, ratios = depths + n, depths + 2 * n
-        # Which genes select a row of each table; resolution (gene 0) is the last axis everywhere.
-        self._keys: list[tuple[int, ...]] = [(widths, 0)]
-        self._keys += [(widths + i, widths + i + 1, depths + i, kernels + i, ratios + i, 0) for i in range(n)]
-        self._keys += [(widths + n, widths + n + 1, 0)]
-        self._head_gene = widths + n + 1
-
-        sides = [conv_side(r, config.stem.stride) for r in config.resolution]
-        rows = [[price(stem_layers(config.stem, w, s)) for s in sides] for w in config.stem.width]
-        tables = [np.array(rows, dtype=dtype)]
-        in_widths = config.stem.width
-        for stage in config.stages:
-            tables.append(_stage_table(stage, in_widths, sides, price, dtype))
-            in_widths = stage.width
-            sides = [conv_side(s, stage.stride) for s in sides]
-        ratio = config.head.expand_ratio
-        last = [
-            [[price(head_layers(c, c * ratio, w, s)) for s in sides] for w in config.head.width]
-            for c in in_widths
-        ]
-        tables.append(np.array(last, dtype=dtype))
-        self._strides = [
-            [int(np.prod(table.shape[axis + 1 : -1])) for axis in range(table.ndim - 1)] for table in tables
-        ]
+        self._head_gene = 1 + n + 1  # after the resolution's, the stem's and the stages'
+        # Which genes select an entry of each table, and what the table says for their choices.
+        parts: list[_Part] = []
+        sides = _Sides(config)
+        parts.append(
+            _Part((1, 0), lambda width, side: stem_layers(config.stem, width, sides.after_stem(side)))
+        )
+        for index in range(n):
+            parts += _stage_parts(config, genes, index, sides)
+        parts.append(
+            _Part(
+                (n + 1, n + 2, 0),
+                lambda chs, width, side: head_layers(config.head, chs, width, sides.before_head(side)),
+            )
+        )
+        self._keys: list[list[tuple[int, int]]] = []  # of each table: gene, and the stride of its state
+        tables = []
+        for part in parts:
+            table = part.table(genes, price, dtype)
+            strides = [int(np.prod(table.shape[axis + 1 : -1])) for axis in range(table.ndim - 1)]
+            elastic = [
+                (gene, stride)
+                for gene, stride in zip(part.genes, strides, strict=True)
+                if len(genes.states[gene]) > 1  # a fixed one always selects the first
+            ]
+            self._keys.append(elastic)
+            tables.append(table)
         self._tables = [
             [np.ascontiguousarray(table[..., cost]).ravel() for table in tables]
             for cost in range(tables[0].shape[-1])
@@ -109,7 +112,8 @@ class CostTables:
     def sum(self, codes: npt.NDArray[np.int64], cost: int, num_classes: int) -> Values:
         """The ``cost``-th cost of each row of ``codes``, classifier included, (N,).
 
-        Raises :class:`SpaceError` for a value outside the space.
+        Genes of absent blocks have no effect, whatever they hold.
+        Raises :class:`SpaceError` for a value outside the space, and for a present block without one.
         """
         tables = self._tables[cost]
         classifiers = [self._price([classifier_layer(w, num_classes)])[cost] for w in self._head_widths]
@@ -119,40 +123,115 @@ class CostTables:
             columns = np.ascontiguousarray(codes[start : start + CHUNK].T)
             index = [self._genes.index(gene, column) for gene, column in enumerate(columns)]
             part = by_head_width[index[self._head_gene]]
-            for table, keys, strides in zip(tables, self._keys, self._strides, strict=True):
-                row = index[keys[-1]].copy()
-                for gene, stride in zip(keys[:-1], strides[:-1], strict=True):
-                    row += index[gene] * stride
-                part = part + table[row]
+            for table, keys in zip(tables, self._keys, strict=True):
+                if not keys:
+                    part += table[0]
+                    continue
+                row = index[keys[0][0]] * keys[0][1]
+                for gene, stride in keys[1:]:
+                    row += index[gene] * stride if stride > 1 else index[gene]
+                part += table[row]
             total[start : start + CHUNK] = part
+        if len(total) and self._genes.optional and total.min() < 0:
+            self._genes.check_present(codes)
         return total
 
 
-def _stage_table(
-    stage: StageConfig, in_widths: tuple[int, ...], sides: list[int], price: PriceList, dtype: npt.DTypeLike
-) -> Values:
-    """[in width, width, depth, kernel size, expand ratio, resolution, cost] of one stage."""
+# What a table holds for a block that is present and has no kernel size or expand ratio: no sum of real costs
+# and several of these is positive, and none overflows.
+_UNKNOWN = -(2**50)
 
-    @functools.cache
-    def block_price(block: BlockPlan, side: int) -> Sequence[float]:
-        return price(block_layers(block, side))
 
-    axes = (in_widths, stage.width, stage.depth, stage.kernel_size, stage.expand_ratio, sides)
-    rows = []
-    for in_chs, out_chs, depth, kernel_size, ratio, side in itertools.product(*axes):
-        blocks = plan_stage(
-            in_chs=in_chs,
-            out_chs=out_chs,
-            depth=depth,
-            kernel_size=kernel_size,
-            expand_ratio=ratio,
-            stride=stage.stride,
-            se=stage.se,
-            act=stage.act,
+@dataclass(frozen=True)
+class _Part:
+    """A part of the network whose cost follows from a few genes.
+
+    Attributes:
+        genes: the ones that decide.
+        layers: their states -> the layers; None for a block that is present and has no value.
+    """
+
+    genes: tuple[int, ...]
+    layers: Callable[..., Sequence[Layer] | None]
+
+    def table(self, genes: GeneTable, price: PriceList, dtype: npt.DTypeLike) -> Values:
+        """[state of each gene, cost]."""
+        states = [genes.states[gene] for gene in self.genes]
+        costs = len(price(()))
+        rows = []
+        for values in itertools.product(*states):
+            layers = self.layers(*values)
+            rows.append([_UNKNOWN] * costs if layers is None else price(layers))
+        return np.array(rows, dtype=dtype).reshape(*map(len, states), costs)
+
+
+class _Sides:
+    """Sides of the maps within a network, by resolution."""
+
+    def __init__(self, config: SpaceConfig) -> None:
+        self._stem, self._stages = config.stem.stride, tuple(stage.stride for stage in config.stages)
+
+    def after_stem(self, resolution: int) -> int:
+        return conv_side(resolution, self._stem)
+
+    def before_stage(self, resolution: int, index: int) -> int:
+        side = self.after_stem(resolution)
+        for stride in self._stages[:index]:
+            side = conv_side(side, stride)
+        return side
+
+    def before_head(self, resolution: int) -> int:
+        return self.before_stage(resolution, len(self._stages))
+
+
+def _stage_parts(config: SpaceConfig, genes: GeneTable, index: int, sides: _Sides) -> list[_Part]:
+    """The tables of a stage: one where its blocks are alike, else one per block."""
+    stage, in_gene = config.stages[index], 1 + index
+    out_gene, depth_gene = in_gene + 1, 1 + len(config.stages) + 2 + index
+    unit = genes.ratio_unit
+
+    def layers_of(block: BlockPlan, resolution: int, number: int) -> tuple[Layer, ...]:
+        side = sides.before_stage(resolution, index if number == 0 else index + 1)
+        return block_layers(block, side)
+
+    def of_stage(chs: int, width: int, depth: int, kernel: int, ratio: int, resolution: int) -> list[Layer]:
+        plans = plan_stage(
+            config,
+            stage,
+            in_chs=chs,
+            out_chs=width,
+            kernel_sizes=(kernel,) * depth,
+            expand_ratios=(ratio / unit,) * depth,
         )
-        found = []
-        for block in blocks:
-            found.append(block_price(block, side))
-            side = conv_side(side, block.stride)
-        rows.append(np.sum(np.array(found, dtype=dtype), axis=0))
-    return np.array(rows, dtype=dtype).reshape(*map(len, axes), -1)
+        return [x for number, plan in enumerate(plans) for x in layers_of(plan, resolution, number)]
+
+    kernel_genes, ratio_genes = (genes.of_stage(key, index) for key in range(2))
+    if len(kernel_genes) == len(ratio_genes) == 1:
+        return [_Part((in_gene, out_gene, depth_gene, *kernel_genes, *ratio_genes, 0), of_stage)]
+
+    def of_block(number: int) -> _Part:
+        def layers(
+            chs: int, width: int, depth: int, kernel: int, ratio: int, resolution: int
+        ) -> Sequence[Layer] | None:
+            if depth <= number:
+                return ()
+            if ABSENT in (kernel, ratio):
+                return None
+            plan = plan_block(
+                config,
+                stage,
+                number,
+                in_chs=chs if number == 0 else width,
+                out_chs=width,
+                kernel_size=kernel,
+                expand_ratio=ratio / unit,
+            )
+            return layers_of(plan, resolution, number)
+
+        own = (
+            kernel_genes[min(number, len(kernel_genes) - 1)],
+            ratio_genes[min(number, len(ratio_genes) - 1)],
+        )
+        return _Part((in_gene, out_gene, depth_gene, *own, 0), layers)
+
+    return [of_block(number) for number in range(stage.depth[-1])]

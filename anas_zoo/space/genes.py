@@ -1,79 +1,165 @@
-"""The genes of a space: their names, allowed values, and the way between values and choice indices."""
+"""The genes of a space: their names, allowed values, and the way between codes and architectures."""
 
 from __future__ import annotations
 
 import itertools
 import math
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.core.errors import SpaceError
-from anas_zoo.space.architecture import Architecture
+from anas_zoo.space.architecture import RATIO_DIGITS, Architecture, of_blocks, plain_number
 from anas_zoo.space.config import SpaceConfig
+from anas_zoo.space.structure import Structure
+
+Codes = npt.NDArray[np.int64]
+
+ABSENT = 0  # what the gene of a block holds that a shallower depth leaves out
 
 
 def _lengths(stages: int) -> dict[str, int]:
     return {"width": stages + 2, "depth": stages, "kernel_size": stages, "expand_ratio": stages}
 
 
-def check_lengths(arch: Architecture, stages: int) -> None:
-    """Raise :class:`SpaceError` unless every list of ``arch`` fits a network of ``stages`` stages.
+def check_fits(arch: Architecture, structure: Structure) -> None:
+    """Raise :class:`SpaceError` unless every list of ``arch`` fits a network of ``structure``.
 
     For architectures of no known space; even kernels, which no block can have, are refused too.
     """
-    found = _length_breaches(arch, _lengths(stages))
-    found += [f"kernel_size {size} is even" for size in sorted(set(arch.kernel_size)) if size % 2 == 0]
+    found = _length_breaches(arch, _lengths(len(structure.stages)))
+    kernel_sizes = {size for sizes in arch.kernel_size for size in of_blocks(sizes, 1)}
+    found += [f"kernel_size {size} is even" for size in sorted(kernel_sizes) if size % 2 == 0]
+    for stage, (depth, fixed) in enumerate(zip(arch.depth, structure.stages, strict=False)):
+        if isinstance(fixed.se, tuple) and depth > len(fixed.se):
+            found.append(f"stage {stage} has {depth} blocks, its squeeze-and-excite is of {len(fixed.se)}")
     if found:
         raise SpaceError(f"architecture {arch.id} does not fit: " + "; ".join(found), violations=found)
 
 
 def _length_breaches(arch: Architecture, lengths: dict[str, int]) -> list[str]:
-    return [
+    breaches = [
         f"{key} has {len(getattr(arch, key))} values, the space needs {length}"
         for key, length in lengths.items()
         if len(getattr(arch, key)) != length
     ]
+    for key in ("kernel_size", "expand_ratio"):
+        for stage, (value, depth) in enumerate(zip(getattr(arch, key), arch.depth, strict=False)):
+            if isinstance(value, tuple) and len(value) != depth:
+                breaches.append(f"{key} of stage {stage} has {len(value)} values for {depth} blocks")
+    return breaches
+
+
+@dataclass(frozen=True)
+class _StageGenes:
+    """The genes of one stage's kernel sizes or expand ratios: one of all its blocks, or one of each."""
+
+    places: slice
+    depth: int  # place of the depth's gene
+
+    @property
+    def count(self) -> int:
+        return len(range(self.places.start, self.places.stop))
 
 
 class GeneTable:
     """One gene per elastic dimension of the input, the stem, each stage and the head.
 
-    ``choices`` are ascending; ``parts`` are the slices of a code that hold widths, depths, kernel sizes and
-    ratios.
+    Where a stage's blocks choose their kernel size or expand ratio for themselves, there is a gene of each
+    block at full depth; one that a shallower depth leaves out holds 0.
+
+    Attributes:
+        names: of the genes, for people.
+        choices: of each gene, ascending; what a block can have that is present.
+        states: what a gene's place in a code can hold: its choices, and before them 0 where it can be absent.
+        count: how many genes there are.
+        size: how many architectures there are.
+        parts: the slices of a code that hold widths, depths, kernel sizes and ratios.
+        optional: the genes that can be absent.
+        ratio_unit: what expand ratios are multiplied with in a code: 100 where one of the space is no
+        integer.
     """
 
     def __init__(self, config: SpaceConfig) -> None:
         stages = config.stages
-        self.names = (
+        fractional = any(type(r) is not int for s in stages for choices in s.expand_ratios for r in choices)
+        self.ratio_unit = 10**RATIO_DIGITS if fractional else 1
+        names = [
             "resolution",
             "width of stem",
             *(f"width of {stage.name}" for stage in stages),
             "width of head",
             *(f"depth of {stage.name}" for stage in stages),
-            *(f"kernel_size of {stage.name}" for stage in stages),
-            *(f"expand_ratio of {stage.name}" for stage in stages),
-        )
-        self.choices = (
+        ]
+        choices: list[tuple[int, ...]] = [
             config.resolution,
             config.stem.width,
             *(stage.width for stage in stages),
             config.head.width,
             *(stage.depth for stage in stages),
-            *(stage.kernel_size for stage in stages),
-            *(stage.expand_ratio for stage in stages),
-        )
-        self.count = len(self.choices)
-        self.size = math.prod(len(choices) for choices in self.choices)
+        ]
         self.lengths = _lengths(len(stages))
-        ends = np.cumsum([1, *self.lengths.values()]).tolist()
+        depths = 1 + self.lengths["width"]
+        optional: list[tuple[int, int, int]] = []  # gene, gene of its stage's depth, number of its block
+        self._stage_genes: list[list[_StageGenes]] = []
+        ends = [1, depths, len(choices)]
+        for key in ("kernel_size", "expand_ratio"):
+            unit = self.ratio_unit if key == "expand_ratio" else 1
+            of_key = []
+            for number, stage in enumerate(stages):
+                given = getattr(stage, key)
+                own = isinstance(given[0], tuple)
+                start = len(choices)
+                for block, listed in enumerate(given if own else (given,)):
+                    if own and block >= stage.depth[0]:
+                        optional.append((len(choices), depths + number, block))
+                    names.append(f"{key} of {stage.name}" + (f", block {block + 1}" if own else ""))
+                    choices.append(tuple(round(value * unit) for value in listed))
+                of_key.append(_StageGenes(slice(start, len(choices)), depths + number))
+            self._stage_genes.append(of_key)
+            ends.append(len(choices))
+        self.names, self.choices = tuple(names), tuple(choices)
+        self.count = len(choices)
         self.parts = tuple(slice(a, b) for a, b in itertools.pairwise(ends))
-        # index_of[gene][value] is the choice's index, -1 where the value is not a choice.
+        self.optional = tuple(gene for gene, _, _ in optional)
+        self._depth_of = tuple(depth for _, depth, _ in optional)
+        self._block_of = np.array([block for _, _, block in optional], dtype=np.int64)
+        self.states = tuple(
+            (ABSENT, *values) if gene in self.optional else values for gene, values in enumerate(self.choices)
+        )
+        # index_of[gene][value] is the state's index, -1 where the value is not one.
         self._index_of = []
-        for choices in self.choices:
-            table = np.full(choices[-1] + 1, -1, dtype=np.int64)
-            table[list(choices)] = np.arange(len(choices))
+        for values in self.states:
+            table = np.full(values[-1] + 1, -1, dtype=np.int64)
+            table[list(values)] = np.arange(len(values))
             self._index_of.append(table)
+        self._plain = self.ratio_unit == 1 and all(g.count == 1 for of in self._stage_genes for g in of)
+        self._row = struct.Struct(f"={self.count}i")
+
+    @property
+    def size(self) -> int:
+        """How many architectures there are; codes that differ in absent genes only are one."""
+        depths = set(self._depth_of)
+        found = math.prod(
+            len(choices)
+            for gene, choices in enumerate(self.choices)
+            if gene not in depths and gene not in self.optional
+        )
+        tied = list(zip(self.optional, self._depth_of, self._block_of.tolist(), strict=True))
+        for depth in depths:
+            found *= sum(
+                math.prod(len(self.choices[g]) for g, own, block in tied if own == depth and block < chosen)
+                for chosen in self.choices[depth]
+            )
+        return found
+
+    def of_stage(self, key: int, stage: int) -> tuple[int, ...]:
+        """The genes of a stage's kernel sizes (``key`` 0) or expand ratios (1): one, or one of each block."""
+        places = self._stage_genes[key][stage].places
+        return tuple(range(places.start, places.stop))
 
     def has_shape(self, arch: Architecture) -> bool:
         """Whether every list of ``arch`` has the length that this space needs."""
@@ -87,27 +173,117 @@ class GeneTable:
             if arch.resolution not in self.choices[0]:
                 found.insert(0, self._breach(0, arch.resolution))
             return found
-        return [
+        found = [
             self._breach(gene, value)
-            for gene, value in enumerate(arch.code)
+            for gene, value in enumerate((arch.resolution, *arch.width, *arch.depth))
             if value not in self.choices[gene]
         ]
+        units, lists = (1, self.ratio_unit), (arch.kernel_size, arch.expand_ratio)
+        for unit, given, of_key in zip(units, lists, self._stage_genes, strict=True):
+            for value, genes, depth in zip(given, of_key, arch.depth, strict=True):
+                if genes.count == 1 and isinstance(value, tuple):
+                    text = ", ".join(map(str, value))
+                    found.append(f"{self.names[genes.places.start]} is one of all blocks, not {text}")
+                    continue
+                present = of_blocks(value, depth if genes.count > 1 else 1)
+                for gene, one in zip(range(genes.places.start, genes.places.stop), present, strict=False):
+                    if one * unit not in self.choices[gene]:
+                        found.append(self._breach(gene, one * unit))
+        return found
 
-    def _breach(self, gene: int, value: int) -> str:
-        allowed = ", ".join(str(choice) for choice in self.choices[gene])
-        return f"{self.names[gene]} is {value}, allowed: {allowed}"
+    def _breach(self, gene: int, value: float) -> str:
+        unit = self.ratio_unit if gene >= self.parts[-1].start else 1
+        allowed = ", ".join(str(plain_number(choice / unit)) for choice in self.choices[gene])
+        return f"{self.names[gene]} is {plain_number(value / unit)}, allowed: {allowed}"
+
+    def pack(self, archs: Sequence[Architecture]) -> Codes:
+        """Codes of architectures that have this space's shape, (N, genes).
+
+        Raises :class:`SpaceError` for a value that no code can hold.
+        """
+        # Through bytes: numpy takes half as long again to read a list of tuples.
+        pack = self._row.pack
+        try:
+            if self._plain:
+                packed = b"".join([pack(*arch.code) for arch in archs])
+            else:
+                packed = b"".join([pack(*self._values(arch)) for arch in archs])
+        except struct.error:  # a value that no choice can have does not even fit
+            for arch in archs:
+                found = self.violations(arch)
+                if found:
+                    raise SpaceError(
+                        f"architecture {arch.id} is outside the space: " + "; ".join(found), violations=found
+                    ) from None
+            raise
+        return np.frombuffer(packed, dtype=np.int32).reshape(len(archs), self.count).astype(np.int64)
+
+    def _values(self, arch: Architecture) -> list[int]:
+        row = [arch.resolution, *arch.width, *arch.depth]
+        units, lists = (1, self.ratio_unit), (arch.kernel_size, arch.expand_ratio)
+        for unit, given, of_key in zip(units, lists, self._stage_genes, strict=True):
+            for value, genes, depth in zip(given, of_key, arch.depth, strict=True):
+                if genes.count == 1 and not isinstance(value, tuple):
+                    row.append(round(value * unit))
+                    continue
+                row += [round(one * unit) for one in of_blocks(value, depth)]
+                row += [ABSENT] * (genes.count - depth)
+        return row
+
+    def unpack(self, row: Iterable[int]) -> Architecture:
+        """The architecture of one code."""
+        values = [int(value) for value in row]
+        chosen: list[tuple[float | tuple[float, ...], ...]] = []
+        for unit, of_key in zip((1, self.ratio_unit), self._stage_genes, strict=True):
+            of_stages: list[float | tuple[float, ...]] = []
+            for genes in of_key:
+                present = values[genes.places][: values[genes.depth]]
+                plain = tuple(value / unit for value in present) if unit > 1 else tuple(present)
+                of_stages.append(plain[0] if genes.count == 1 else plain)
+            chosen.append(tuple(of_stages))
+        widths, depths = (tuple(values[part]) for part in self.parts[:2])
+        return Architecture(values[0], widths, depths, chosen[0], chosen[1])  # type: ignore[arg-type]
+
+    def absent(self, codes: Codes) -> npt.NDArray[np.bool_]:
+        """Which of the ``optional`` genes each code's depths leave out, (N, optional)."""
+        return codes[:, self._depth_of] <= self._block_of
+
+    def canonical(self, codes: Codes) -> Codes:
+        """``codes`` with 0 in every absent gene, and the smallest choice in present ones that hold 0."""
+        if not self.optional:
+            return codes
+        codes = codes.copy()
+        columns, absent = list(self.optional), self.absent(codes)
+        smallest = np.array([self.choices[gene][0] for gene in columns])
+        held = codes[:, columns]
+        codes[:, columns] = np.where(absent, ABSENT, np.where(held == ABSENT, smallest, held))
+        return codes
 
     def index(self, gene: int, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Choice indices of one gene's ``values``; raises :class:`SpaceError` naming any other."""
+        """State indices of one gene's ``values``; raises :class:`SpaceError` naming any other."""
         table = self._index_of[gene]
         # "clip" sends what is out of the table to its ends; both are then compared with the choice itself.
         found = np.take(table, values, mode="clip")
-        bad = (found < 0) | (values > self.choices[gene][-1]) | (values < 0)
-        if bad.any():
-            breach = self._breach(gene, int(values[np.argmax(bad)]))
-            raise SpaceError(f"code outside the space: {breach}", violations=[breach])
+        if len(values) and (found.min() < 0 or values.min() < 0 or values.max() >= len(table)):
+            bad = (found < 0) | (values >= len(table)) | (values < 0)
+            raise self._outside(gene, int(values[np.argmax(bad)]))
         return found
 
-    def indices(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Choice indices of whole codes, (N, genes); raises :class:`SpaceError` for any other value."""
-        return np.stack([self.index(g, codes[:, g]) for g in range(self.count)], axis=1)
+    def indices(self, codes: Codes) -> npt.NDArray[np.int64]:
+        """State indices of whole codes, (N, genes); those of absent genes are 0, whatever they hold.
+
+        Raises :class:`SpaceError` for any other value.
+        """
+        self.check_present(codes)
+        return np.stack([self.index(g, column) for g, column in enumerate(self.canonical(codes).T)], axis=1)
+
+    def check_present(self, codes: Codes) -> None:
+        """Raise :class:`SpaceError` for a block that is present and has no value."""
+        columns = list(self.optional)
+        missing = (codes[:, columns] == ABSENT) & ~self.absent(codes)
+        if missing.any():
+            raise self._outside(columns[int(np.argwhere(missing)[0][1])], ABSENT)
+
+    def _outside(self, gene: int, value: int) -> SpaceError:
+        breach = self._breach(gene, value)
+        return SpaceError(f"code outside the space: {breach}", violations=[breach])

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.plan import BlockPlan, conv_side, plan_network
-from anas_zoo.space.structure import StemStructure, Structure
+from anas_zoo.space.structure import HeadStructure, StemStructure, Structure
 
 IN_CHANS = 3  # networks read RGB; every published count does
 
@@ -104,9 +104,13 @@ def block_layers(block: BlockPlan, in_side: int) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def head_layers(in_chs: int, mid_chs: int, out_chs: int, side: int) -> tuple[Layer, ...]:
+def head_layers(head: HeadStructure, in_chs: int, out_chs: int, side: int) -> tuple[Layer, ...]:
     """The head on a ``side`` × ``side`` input, without the classifier."""
-    return (Layer("head", in_chs, mid_chs, side, norm=True), Layer("mix", mid_chs, out_chs, 1))
+    mid_chs = head.mid_chs(in_chs, out_chs)
+    conv = Layer("head", in_chs, mid_chs, side, norm=True)
+    if head.kind == "conv_pool":
+        return (conv,)
+    return (conv, Layer("mix", mid_chs, out_chs, 1, bias=head.mix_bias))
 
 
 def classifier_layer(in_chs: int, num_classes: int) -> Layer:
@@ -122,7 +126,7 @@ def network_layers(structure: Structure, arch: Architecture, num_classes: int) -
     for block in plan.blocks():
         layers += block_layers(block, side)
         side = conv_side(side, block.stride)
-    layers += head_layers(plan.stages[-1][-1].out_chs, plan.head_mid_chs, plan.head_chs, side)
+    layers += head_layers(structure.head, plan.stages[-1][-1].out_chs, plan.head_chs, side)
     return (*layers, classifier_layer(plan.head_chs, num_classes))
 
 

@@ -7,13 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from anas_zoo.space.architecture import Architecture
-from anas_zoo.space.structure import Activation, Structure
+from anas_zoo.space.architecture import Architecture, of_blocks
+from anas_zoo.space.structure import (
+    Activation,
+    NetworkRules,
+    StageStructure,
+    Structure,
+)
 
 DIVISOR = 8
-SE_REDUCTION = 4
 
-Shortcut = Literal["identity", "pool", "conv", "pool+conv"]
+Shortcut = Literal["identity", "pool", "conv", "pool+conv", "none"]
 
 
 def make_divisible(value: float, divisor: int = DIVISOR) -> int:
@@ -23,8 +27,14 @@ def make_divisible(value: float, divisor: int = DIVISOR) -> int:
 
 
 def conv_side(side: int, stride: int) -> int:
-    """Output side of an odd-kernel convolution with padding k//2: ⌈side / stride⌉."""
+    """Output side of an odd-kernel convolution, padded either way: ⌈side / stride⌉."""
     return (side + stride - 1) // stride
+
+
+def same_padding(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
+    """Pixels before and after for an output of ⌈side / stride⌉, the odd one after (TensorFlow's "same")."""
+    total = max((conv_side(side, stride) - 1) * stride + kernel_size - side, 0)
+    return total // 2, total - total // 2
 
 
 @dataclass(frozen=True)
@@ -36,16 +46,10 @@ class BlockPlan:
     out_chs: int
     kernel_size: int
     stride: int
-    expands: bool  # False: ratio 1, no expanding convolution
+    expands: bool  # False: depthwise-separable, no expanding convolution
     se_chs: int  # 0: no squeeze-and-excite
     act: Activation
-
-    @property
-    def shortcut(self) -> Shortcut:
-        """What the shortcut does; every block has one."""
-        if self.in_chs == self.out_chs:
-            return "identity" if self.stride == 1 else "pool"
-        return "conv" if self.stride == 1 else "pool+conv"
+    shortcut: Shortcut
 
 
 @dataclass(frozen=True)
@@ -64,40 +68,73 @@ class NetworkPlan:
             yield from stage
 
 
-def plan_stage(
+def plan_block(
+    rules: NetworkRules,
+    stage: StageStructure,
+    index: int,
     *,
     in_chs: int,
     out_chs: int,
-    depth: int,
     kernel_size: int,
-    expand_ratio: int,
-    stride: int,
-    se: bool,
-    act: Activation,
-) -> tuple[BlockPlan, ...]:
-    """The blocks of one stage.
+    expand_ratio: float,
+) -> BlockPlan:
+    """The block of that index in a stage, whose input really has ``in_chs`` channels.
 
-    mid = make_divisible(round(c·e)) of the channels c that really arrive, so the first block of a
-    stage expands the previous stage's width and the others their own. Ratio 1 has no expanding
-    convolution, so there mid is c itself even where 8 does not divide it.
+    mid = make_divisible(round(c·e)) of them, so the first block of a stage expands the previous stage's width
+    and the others their own. Without an expanding convolution mid is c itself even where 8 does not divide
+    it.
     """
-    blocks = []
-    for index in range(depth):
-        chs = in_chs if index == 0 else out_chs
-        mid = make_divisible(round(chs * expand_ratio)) if expand_ratio > 1 else chs
-        blocks.append(
-            BlockPlan(
-                in_chs=chs,
-                mid_chs=mid,
-                out_chs=out_chs,
-                kernel_size=kernel_size,
-                stride=stride if index == 0 else 1,
-                expands=expand_ratio > 1,
-                se_chs=make_divisible(mid // SE_REDUCTION) if se else 0,
-                act=act,
-            )
+    expands = stage.always_expands or expand_ratio > 1
+    mid = make_divisible(round(in_chs * expand_ratio)) if expands else in_chs
+    se_chs, unit = 0, rules.squeeze_excite
+    if stage.se_of(index):
+        se_chs = make_divisible((mid if unit.base == "mid" else in_chs) // unit.reduction, unit.divisor)
+    stride = stage.stride if index == 0 else 1
+    return BlockPlan(
+        in_chs=in_chs,
+        mid_chs=mid,
+        out_chs=out_chs,
+        kernel_size=kernel_size,
+        stride=stride,
+        expands=expands,
+        se_chs=se_chs,
+        act=stage.act,
+        shortcut=_shortcut(rules, stride, widens=in_chs != out_chs),
+    )
+
+
+def _shortcut(rules: NetworkRules, stride: int, *, widens: bool) -> Shortcut:
+    if stride == 1 and not widens:
+        return "identity"
+    if rules.shortcut == "identity":
+        return "none"
+    if not widens:
+        return "pool"
+    return "conv" if stride == 1 else "pool+conv"
+
+
+def plan_stage(
+    rules: NetworkRules,
+    stage: StageStructure,
+    *,
+    in_chs: int,
+    out_chs: int,
+    kernel_sizes: tuple[int, ...],
+    expand_ratios: tuple[float, ...],
+) -> tuple[BlockPlan, ...]:
+    """The blocks of one stage, as many as there are kernel sizes and expand ratios."""
+    return tuple(
+        plan_block(
+            rules,
+            stage,
+            index,
+            in_chs=in_chs if index == 0 else out_chs,
+            out_chs=out_chs,
+            kernel_size=kernel_size,
+            expand_ratio=ratio,
         )
-    return tuple(blocks)
+        for index, (kernel_size, ratio) in enumerate(zip(kernel_sizes, expand_ratios, strict=True))
+    )
 
 
 @functools.lru_cache(maxsize=4096)
@@ -106,24 +143,22 @@ def plan_network(structure: Structure, arch: Architecture) -> NetworkPlan:
     stages = []
     chs = arch.width[0]
     for index, stage in enumerate(structure.stages):
-        out_chs = arch.width[index + 1]
+        out_chs, depth = arch.width[index + 1], arch.depth[index]
         stages.append(
             plan_stage(
+                structure,
+                stage,
                 in_chs=chs,
                 out_chs=out_chs,
-                depth=arch.depth[index],
-                kernel_size=arch.kernel_size[index],
-                expand_ratio=arch.expand_ratio[index],
-                stride=stage.stride,
-                se=stage.se,
-                act=stage.act,
+                kernel_sizes=of_blocks(arch.kernel_size[index], depth),
+                expand_ratios=of_blocks(arch.expand_ratio[index], depth),
             )
         )
         chs = out_chs
     return NetworkPlan(
         stem_chs=arch.width[0],
         stages=tuple(stages),
-        head_mid_chs=chs * structure.head.expand_ratio,
+        head_mid_chs=structure.head.mid_chs(chs, arch.width[-1]),
         head_chs=arch.width[-1],
         structure=structure,
     )

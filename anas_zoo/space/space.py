@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from anas_zoo.core.schema import parse, read_yaml
 from anas_zoo.space.architecture import Architecture
 from anas_zoo.space.config import SpaceConfig
 from anas_zoo.space.cost import CostTables, exact_costs
-from anas_zoo.space.genes import GeneTable
+from anas_zoo.space.genes import ABSENT, GeneTable
 from anas_zoo.space.structure import Structure
 
 PRESETS = Path(__file__).parent / "presets"
@@ -35,7 +34,9 @@ class SearchSpace:
 
     A *code* is an architecture as a row of integers: the chosen values (not their indices) in the
     order resolution, widths (stem, stages, head), depths, kernel sizes, expand ratios; 31 genes for
-    ``attentive_nas``. Codes are what searches vary and predictors read.
+    ``attentive_nas``. Where blocks choose their kernel size or expand ratio for themselves, each has a gene,
+    which is 0 where a shallower depth leaves the block out (see :class:`GeneTable`). Codes are what searches
+    vary and predictors read.
     """
 
     def __init__(self, config: SpaceConfig) -> None:
@@ -43,7 +44,6 @@ class SearchSpace:
         self.name = config.name
         self.structure: Structure = config.structure()
         self.genes = GeneTable(config)
-        self._row = struct.Struct(f"={self.genes.count}i")
 
     @classmethod
     def load(cls, source: str | Path) -> SearchSpace:
@@ -89,19 +89,23 @@ class SearchSpace:
     @functools.cached_property
     def smallest(self) -> Architecture:
         """The smallest choice of every elastic dimension."""
-        return self._decode_row([choices[0] for choices in self.genes.choices])
+        return self.genes.unpack([choices[0] for choices in self.genes.choices])
 
     @functools.cached_property
     def largest(self) -> Architecture:
         """The largest choice of every elastic dimension."""
-        return self._decode_row([choices[-1] for choices in self.genes.choices])
+        return self.genes.unpack([choices[-1] for choices in self.genes.choices])
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """One architecture, every elastic dimension uniform and independent."""
-        return self._decode_row(self.sample_codes(rng, 1)[0])
+        return self.genes.unpack(self.sample_codes(rng, 1)[0])
 
     def sample_codes(self, rng: np.random.Generator, count: int) -> Codes:
         """``count`` uniform draws as codes, (count, genes) int64."""
+        return self.genes.canonical(self.full_codes(rng, count))
+
+    def full_codes(self, rng: np.random.Generator, count: int) -> Codes:
+        """As :meth:`sample_codes`, but genes of absent blocks hold choices too, for what varies depths."""
         drawn = [np.asarray(c)[rng.integers(len(c), size=count)] for c in self.genes.choices]
         return np.stack(drawn, axis=1).astype(np.int64)
 
@@ -117,13 +121,26 @@ class SearchSpace:
             weights = np.exp(tilt * np.linspace(0.0, 1.0, len(choices)))
             below = np.cumsum(weights, axis=1)[:, :-1] / weights.sum(axis=1, keepdims=True)
             drawn.append(np.asarray(choices)[(rng.random((count, 1)) > below).sum(axis=1)])
-        return np.stack(drawn, axis=1).astype(np.int64)
+        return self.genes.canonical(np.stack(drawn, axis=1).astype(np.int64))
 
     def every_code(self) -> Codes:
         """All codes of a small space, (size, genes) int64. Raises :class:`SpaceError` above a million."""
         if self.size > MAX_LISTED:
             raise SpaceError(f"the space {self.name!r} has {self.size:.3g} architectures, too many to list")
+        if self.genes.optional:
+            return self._every_code_once()
         return np.array(list(itertools.product(*self.genes.choices)), dtype=np.int64)
+
+    def _every_code_once(self) -> Codes:
+        """The codes of a space where genes can be absent: all choices of those that are present."""
+        genes, found = self.genes, []
+        fixed = [choices if g not in genes.optional else (ABSENT,) for g, choices in enumerate(genes.choices)]
+        for code in itertools.product(*fixed):
+            absent = genes.absent(np.array([code], dtype=np.int64))[0]
+            open_ = {g for g, left_out in zip(genes.optional, absent, strict=True) if not left_out}
+            states = [genes.choices[g] if g in open_ else (value,) for g, value in enumerate(code)]
+            found.append(np.array(list(itertools.product(*states)), dtype=np.int64))
+        return np.concatenate(found)
 
     def violations(self, arch: Architecture) -> list[str]:
         """Every way in which ``arch`` breaks the space, each in words; empty when it is inside."""
@@ -144,13 +161,13 @@ class SearchSpace:
         archs = list(archs)
         for arch in archs:
             self.validate(arch)
-        return self._pack(archs)
+        return self.genes.pack(archs)
 
     def decode(self, codes: npt.ArrayLike) -> list[Architecture]:
         """Architectures of codes (N, genes). Raises :class:`SpaceError` for a value no choice has."""
         array = self._checked(codes)
         self.genes.indices(array)
-        return [self._decode_row(row) for row in array.tolist()]
+        return [self.genes.unpack(row) for row in array.tolist()]
 
     def macs(
         self, archs: Sequence[Architecture] | npt.NDArray[Any], num_classes: int = 1000
@@ -193,19 +210,7 @@ class SearchSpace:
         for arch in archs:
             if not self.genes.has_shape(arch):
                 self.validate(arch)
-        return self._pack(list(archs))
-
-    def _pack(self, archs: list[Architecture]) -> Codes:
-        # Through bytes: numpy takes half as long again to read a list of tuples.
-        pack = self._row.pack
-        try:
-            packed = b"".join([pack(*arch.code) for arch in archs])
-        except struct.error:  # a value that no choice can have does not even fit
-            for arch in archs:
-                self.validate(arch)
-            raise
-        rows = np.frombuffer(packed, dtype=np.int32).reshape(len(archs), self.genes.count)
-        return rows.astype(np.int64)
+        return self.genes.pack(archs)
 
     def _checked(self, codes: npt.ArrayLike) -> Codes:
         array = np.asarray(codes)
@@ -215,11 +220,6 @@ class SearchSpace:
                 f"got {array.dtype} of shape {array.shape}"
             )
         return array.astype(np.int64, copy=False)
-
-    def _decode_row(self, row: Iterable[int]) -> Architecture:
-        values = [int(value) for value in row]
-        parts = [tuple(values[part]) for part in self.genes.parts]
-        return Architecture(values[0], *parts)
 
     def __repr__(self) -> str:
         return f"SearchSpace({self.name!r}, {self.genes.count} genes, {self.size:.3g} architectures)"

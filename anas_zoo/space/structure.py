@@ -1,14 +1,20 @@
-"""What all architectures of a space have in common: strides, squeeze-and-excite, activations, head."""
+"""What all architectures of a space have in common: strides, shortcuts, activations, padding, the head, …
+
+The family are networks of inverted residual blocks. Whatever its members differ in, beside the choices of an
+architecture, is a field here, and every default is what AttentiveNAS has.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from anas_zoo.core.schema import Schema
+from anas_zoo.core.schema import Schema, Sparse
 
-Activation = Literal["silu", "relu", "hard_swish"]
+Activation = Literal["silu", "relu", "relu6", "hard_swish"]
+Gate = Literal["hard_sigmoid", "sigmoid"]
+Padding = Literal["symmetric", "same"]
 
 
 class StemStructure(Schema):
@@ -19,22 +25,111 @@ class StemStructure(Schema):
     act: Activation = "silu"
 
 
-class StageStructure(Schema):
-    """One stage of inverted residual blocks; only its first block has the stride."""
+class StageStructure(Sparse):
+    """One stage of inverted residual blocks; only its first block has the stride.
+
+    Attributes:
+        stride: of the first block.
+        se: whether its blocks have squeeze-and-excite; or one value per block at full depth.
+        act: activation of its blocks.
+        always_expands: whether a block of expand ratio 1 has an expanding convolution too. Without, such a
+            block is depthwise-separable.
+    """
+
+    LEFT_OUT: ClassVar = ("always_expands",)
 
     stride: Literal[1, 2]
-    se: bool
+    se: bool | tuple[bool, ...]
     act: Activation = "silu"
+    always_expands: bool = False
+
+    def se_of(self, block: int) -> bool:
+        """Whether the block of that index has squeeze-and-excite."""
+        return self.se if isinstance(self.se, bool) else self.se[block]
 
 
-class HeadStructure(Schema):
-    """1×1 convolution to ``expand_ratio`` × the last stage's width, pooling, 1×1 mix, classifier."""
+class HeadStructure(Sparse):
+    """Everything after the last stage.
 
-    expand_ratio: int = Field(6, ge=1, le=16)
+    Attributes:
+        kind: ``conv_pool_mix``: 1×1 convolution to ``expand_ratio`` × the last stage's width, pooling, 1×1
+        mix,
+            classifier (AttentiveNAS, MobileNetV3). ``conv_pool``: 1×1 convolution, pooling, classifier
+            (EfficientNet, MobileNetV2). The architecture's last width is what the classifier reads.
+        expand_ratio: of the first kind; None in the second.
+        mix_bias: whether the mix has a bias.
+    """
+
+    LEFT_OUT: ClassVar = ("kind", "mix_bias")
+
+    expand_ratio: int | None = Field(6, ge=1, le=16)
     act: Activation = "silu"
+    kind: Literal["conv_pool_mix", "conv_pool"] = "conv_pool_mix"
+    mix_bias: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_a_mix(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("kind") == "conv_pool":
+            return {"expand_ratio": None, **data}
+        return data
+
+    @model_validator(mode="after")
+    def _ratio_belongs_to_the_mix(self) -> Self:
+        if (self.expand_ratio is None) != (self.kind == "conv_pool"):
+            raise ValueError(
+                "a head of kind conv_pool_mix has an expand_ratio, one of kind conv_pool has none"
+            )
+        if self.mix_bias and self.kind == "conv_pool":
+            raise ValueError("a head of kind conv_pool has no mix, so no mix_bias")
+        return self
+
+    def mid_chs(self, in_chs: int, out_chs: int) -> int:
+        """Channels of the convolution before the pool."""
+        return out_chs if self.expand_ratio is None else in_chs * self.expand_ratio
 
 
-class Structure(Schema):
+class SqueezeExciteStructure(Schema):
+    """Squeeze-and-excite wherever a stage has it.
+
+    Attributes:
+        base: whose channels are reduced: of the block's ``mid`` or of its ``in``put.
+        reduction: by what.
+        divisor: what the reduced channels are rounded to a multiple of.
+        act: activation between its two convolutions.
+        gate: what makes factors of the result.
+    """
+
+    base: Literal["mid", "in"] = "mid"
+    reduction: int = Field(4, ge=1, le=64)
+    divisor: int = Field(8, ge=1, le=64)
+    act: Activation = "relu"
+    gate: Gate = "hard_sigmoid"
+
+
+class NetworkRules(Sparse):
+    """What holds for every block of a network alike.
+
+    Attributes:
+        shortcut: ``always``: every block has one, with a pool for the stride and a 1×1 convolution for the
+        width.
+            ``identity``: only blocks that change neither have one.
+        bn_eps: epsilon of every batch norm.
+        padding: of convolutions: ``symmetric``, k // 2 on each side; ``same`` as TensorFlow's: with a
+        stride only
+            what an output of ⌈side / stride⌉ needs, the odd pixel after.
+        squeeze_excite: what squeeze-and-excite is, where a stage has it.
+    """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("shortcut", "bn_eps", "padding", "squeeze_excite")
+
+    shortcut: Literal["always", "identity"] = "always"
+    bn_eps: float = Field(1e-5, gt=0, lt=1)
+    padding: Padding = "symmetric"
+    squeeze_excite: SqueezeExciteStructure = SqueezeExciteStructure()
+
+
+class Structure(NetworkRules):
     """The fixed part of a network; together with an Architecture it says everything but the weights."""
 
     stem: StemStructure

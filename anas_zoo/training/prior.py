@@ -39,7 +39,7 @@ class FlopsPrior:
         low, high = space.macs([space.smallest, space.largest]).tolist()
         edges = np.linspace(low, high + 1, bins + 1).astype(np.int64)
         counts = np.zeros(bins, dtype=np.int64)
-        tables = [np.zeros((bins, len(choices)), dtype=np.int64) for choices in space.genes.choices]
+        tables = [np.zeros((bins, len(states)), dtype=np.int64) for states in space.genes.states]
         for start in range(0, draws, CHUNK):
             codes = space.sample_codes(rng, min(CHUNK, draws - start))
             found = _bin_of(edges, space.macs(codes))
@@ -48,7 +48,9 @@ class FlopsPrior:
             for gene, table in enumerate(tables):
                 flat = np.bincount(found * table.shape[1] + indices[:, gene], minlength=table.size)
                 table += flat.reshape(table.shape)
-        shares = tuple(table / np.maximum(counts, 1)[:, None] for table in tables)
+        for gene in space.genes.optional:  # a choice is drawn for every block; depth decides which are there
+            tables[gene] = tables[gene][:, 1:]
+        shares = tuple(_shares(table, counts) for table in tables)
         return cls(space, edges, counts / draws, shares)
 
     def draw_target(self, rng: np.random.Generator) -> int:
@@ -67,10 +69,17 @@ class FlopsPrior:
             np.asarray(choices)[rng.choice(len(choices), size=tries, p=table[target])]
             for choices, table in zip(self.space.genes.choices, self.frequencies, strict=True)
         ]
-        codes = np.stack(columns, axis=1).astype(np.int64)
+        codes = self.space.genes.canonical(np.stack(columns, axis=1).astype(np.int64))
         hits = np.flatnonzero(_bin_of(self.edges, self.space.macs(codes)) == target)[:count]
         # Tries after the last accepted one would not have been made one by one.
         return codes[hits], int(hits[-1]) + 1 if len(hits) == count else tries
+
+
+def _shares(table: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Shares of the choices in each bin that was drawn; all alike where the block was always absent."""
+    seen = table.sum(axis=1, keepdims=True)
+    found: npt.NDArray[np.float64] = np.where(seen > 0, table / np.maximum(seen, 1), 1 / table.shape[1])
+    return found * (counts > 0)[:, None]
 
 
 def _bin_of(edges: npt.NDArray[np.int64], macs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.data.batches import FAIR_ROUND, SUBNETS
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
+from anas_zoo.space.genes import ABSENT
 from anas_zoo.training.prior import FlopsPrior
 from anas_zoo.training.recipe import OfaPhases, OpeningRecipe, SamplingRecipe, TrainRecipe
 
@@ -215,7 +216,7 @@ class ShrinkingSampler(Sampler):
         return [Draw(space.largest, "largest"), *(Draw(arch, "sampled") for arch in others)]
 
     def _mixed(self, elastic: list[slice], count: int, moment: Moment) -> Codes:
-        drawn = self._space.sample_codes(moment.rng(), count)
+        drawn = self._space.full_codes(moment.rng(), count)
         codes = np.tile(self._largest, (count, 1))
         for part in elastic:
             codes[:, part] = drawn[:, part]
@@ -244,6 +245,7 @@ class OpeningSampler(Sampler):
         if not closed:
             return draws
         codes = self._space.encode([draw.arch for draw in draws])
+        codes = np.where(codes == ABSENT, self._largest, codes)  # of blocks that a closed depth brings back
         for place in closed:
             codes[:, place] = self._largest[place]
         archs = self._space.decode(codes)

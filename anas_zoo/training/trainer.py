@@ -256,13 +256,14 @@ def make_optimizer(model: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
 
     Each group has a ``rate_factor``, of the classifier's parameters that of the recipe.
     """
+    # Kernel transforms begin as the identity, and nothing says that they should shrink.
+    transforms = {id(p) for name, p in model.named_parameters() if ".transform." in name}
     groups = []
     for factor, parameters in _by_rate(model, recipe).items():
-        for decay, chosen in (
-            (recipe.weight_decay, [p for p in parameters if p.ndim > 1]),
-            (0.0, [p for p in parameters if p.ndim <= 1]),
-        ):
-            groups.append({"params": chosen, "weight_decay": decay, "rate_factor": factor})
+        decayed = [p for p in parameters if p.ndim > 1 and id(p) not in transforms]
+        others = [p for p in parameters if p.ndim <= 1 or id(p) in transforms]
+        groups.append({"params": decayed, "weight_decay": recipe.weight_decay, "rate_factor": factor})
+        groups.append({"params": others, "weight_decay": 0.0, "rate_factor": factor})
     return torch.optim.SGD(
         groups,
         lr=recipe.learning_rate,

@@ -12,11 +12,15 @@ import onnxruntime
 import pytest
 import torch
 from exported_digits import SPACE, calibrated, folded, images, smallest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
+from random_spaces import space_configs
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.exporting.graph import fold_batch_norm, write_graph
-from anas_zoo.nets import Subnet
+from anas_zoo.nets import Subnet, calibrate_bn
+from anas_zoo.space import SearchSpace, SpaceConfig
 
 ARCHS = {
     "smallest": SPACE.smallest,
@@ -83,6 +87,23 @@ def test_it_is_exact_in_double_precision(side: int) -> None:
         expected = network.double()(batch.double()).numpy()
     # ONNX keeps the hard sigmoid's slope, 1/6, in single precision.
     np.testing.assert_allclose(plain, expected, rtol=0, atol=1e-7 * np.abs(plain).max())
+
+
+@given(config=space_configs(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None, database=None)
+def test_so_it_is_for_any_structure(config: SpaceConfig, seed: int) -> None:
+    space = SearchSpace(config)
+    arch = space.sample(np.random.default_rng(seed))
+    side = arch.resolution
+    subnet = Subnet(arch, space.structure, num_classes=7)
+    batch = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(0))
+    calibrate_bn(subnet, [torch.cat([batch, batch.flip(0)])])
+    model = write_graph(fold_batch_norm(subnet, batch[:1]), side, opset=17, dtype=torch.float64)
+    onnx.checker.check_model(model, full_check=True)
+    logits = ReferenceEvaluator(model).run(None, {"image": batch.numpy()})[0]
+    with torch.no_grad():
+        expected = subnet.double()(batch.double()).numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6 * max(1.0, np.abs(expected).max()))
 
 
 def test_the_graph_is_clean() -> None:

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_spaces import space_configs
 
 from anas_zoo.core.errors import SpaceError
 from anas_zoo.nets import Subnet, Supernet
-from anas_zoo.space import Architecture, SearchSpace
+from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 
 DIGITS = SearchSpace.load("digits")
 REAL = SearchSpace.load("attentive_nas")
@@ -41,6 +42,22 @@ def test_a_subnet_computes_what_the_supernet_does(seed: int) -> None:
     SUPERNET.eval()
     torch.testing.assert_close(SUPERNET(images, arch), expected)
     SUPERNET.train()
+
+
+@given(config=space_configs(), seed=seeds)
+@settings(max_examples=25, deadline=None, database=None)
+@torch.no_grad()
+def test_so_it_does_in_any_space(config: SpaceConfig, seed: int) -> None:
+    space = SearchSpace(config)
+    supernet = Supernet(space, 10, generator=torch.Generator().manual_seed(seed % 1000)).double()
+    for name, matrix in supernet.named_parameters():
+        if ".transform." in name:
+            matrix.add_(0.1 * torch.randn(matrix.shape, generator=torch.Generator().manual_seed(1)))
+    for arch in (space.largest, space.smallest, space.sample(np.random.default_rng(seed))):
+        images = _images(seed % 1000, side=arch.resolution).double()
+        subnet = supernet.extract(arch).train()
+        torch.testing.assert_close(subnet(images), supernet(images, arch), rtol=1e-6, atol=1e-9)
+        assert sum(p.numel() for p in subnet.parameters()) == space.params([arch], num_classes=10)[0]
 
 
 @torch.no_grad()

@@ -14,6 +14,7 @@ from random_spaces import space_configs
 
 from anas_zoo.core.errors import SpaceError
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig, count_by_walking
+from anas_zoo.space.variation import crossover, mutate, neighbours
 
 GOLDEN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "golden" / "attentivenas.json").read_text()
@@ -59,6 +60,36 @@ def test_tables_equal_the_walk_in_both_presets(seed: int, num_classes: int) -> N
 @settings(max_examples=40, deadline=None, database=None)
 def test_tables_equal_the_walk_in_any_space(config: SpaceConfig, seed: int) -> None:
     _agrees(SearchSpace(config), seed, 10)
+
+
+@given(config=space_configs(), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None, database=None)
+def test_genes_of_absent_blocks_have_no_effect(config: SpaceConfig, seed: int) -> None:
+    space = SearchSpace(config)
+    full = space.full_codes(np.random.default_rng(seed), 8)
+    codes = space.genes.canonical(full)
+    archs = space.decode(full)
+    assert archs == space.decode(codes)
+    assert [Architecture.from_dict(arch.to_dict()).id for arch in archs] == [arch.id for arch in archs]
+    assert (space.encode(archs) == codes).all()
+    assert (space.macs(full) == space.macs(archs)).all()
+    assert (space.genes.indices(full) == space.genes.indices(codes)).all()
+    for varied in (
+        mutate(space, codes, np.random.default_rng(seed), probability=0.5),
+        crossover(space, codes, codes[::-1], np.random.default_rng(seed)),
+        neighbours(space, codes[:1]),
+    ):
+        assert (space.encode(space.decode(varied)) == varied).all()
+
+
+def test_a_present_block_without_a_kernel_size_is_refused() -> None:
+    space = SearchSpace.load("ofa_mbv3_w1_0")
+    codes = space.encode([space.largest])
+    gene = space.genes.names.index("kernel_size of mb1, block 4")
+    codes[0, gene] = 0
+    for refusing in (space.macs, space.decode):
+        with pytest.raises(SpaceError, match="kernel_size of mb1, block 4 is 0, allowed: 3, 5, 7"):
+            refusing(codes)
 
 
 def test_more_rows_than_one_chunk_keep_their_order() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_spaces import space_configs
 
@@ -56,7 +56,8 @@ def test_from_dict_lists_all_that_is_wrong() -> None:
         "unknown key 'widths' (did you mean 'width'?)",
         "resolution must be a positive integer up to 4096, got True",
         "depth must be a list of positive integers up to 64, got ['3']",
-        "kernel_size must be a list of positive integers up to 63, got 3",
+        "kernel_size must be a list of positive integers up to 63 (or lists of them, one value per block), "
+        "got 3",
     ):
         assert part in text
     assert len(caught.value.violations) == 6
@@ -119,7 +120,7 @@ def test_draws_and_variations_stay_inside(config: SpaceConfig, seed: int) -> Non
     space, rng = SearchSpace(config), np.random.default_rng(seed)
     first, second = space.sample_codes(rng, 6), space.sample_codes(rng, 6)
     before = first.copy()
-    children = (mutate(space, first, rng, probability=0.5), crossover(first, second, rng))
+    children = (mutate(space, first, rng, probability=0.5), crossover(space, first, second, rng))
     assert (first == before).all()
     for codes in (first, *children):
         for arch in space.decode(codes):
@@ -181,6 +182,16 @@ def test_a_space_file_with_mistakes(tmp_path: Path) -> None:
     path.write_text("resolution: [1\n")
     with pytest.raises(ConfigError, match="not valid YAML"):
         SearchSpace.load(path)
+
+
+@given(config=space_configs())
+@settings(max_examples=20, deadline=None, database=None)
+def test_listed_codes_are_as_many_as_the_space_is_large(config: SpaceConfig) -> None:
+    space = SearchSpace(config)
+    assume(space.size <= 20_000)
+    codes = space.every_code()
+    assert len(np.unique(codes, axis=0)) == len(codes) == space.size
+    assert len({arch.id for arch in space.decode(codes[:500])}) == min(500, space.size)
 
 
 def test_a_small_space_can_be_listed_and_a_large_one_not() -> None:
