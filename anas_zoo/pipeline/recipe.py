@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from anas_zoo.core.errors import ConfigError, nearest
 from anas_zoo.core.hints import Option, Part
 from anas_zoo.core.plain_data import PlainDataError, parse_yaml
-from anas_zoo.core.schema import Schema, parse, read_yaml
+from anas_zoo.core.schema import Schema, Sparse, parse, read_yaml
 from anas_zoo.data import SplitRecipe
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.training import EvaluationRecipe, TrainRecipe
@@ -81,7 +81,7 @@ def default_recipe(data: str | None, settings: Settings | None = None, init: str
     return wanted["data"] if wanted["data"] in OF_A_SOURCE else FOR_OWN_IMAGES
 
 
-class RunRecipe(Schema):
+class RunRecipe(Sparse):
     """What the recipes of all kinds of runs have in common.
 
     Attributes:
@@ -107,10 +107,6 @@ class RunRecipe(Schema):
             )
         return self.data
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, every default filled in."""
-        return self.model_dump(mode="json")
-
 
 class Recipe(RunRecipe):
     """One run from images to entries.
@@ -123,6 +119,8 @@ class Recipe(RunRecipe):
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
     """
+
+    LEFT_OUT: ClassVar = ("space", "init")  # it has one of them
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str | None = Field(None, min_length=1)
@@ -147,13 +145,6 @@ class Recipe(RunRecipe):
                 ", a trained supernet to start from, or a space in the recipe",
             )
         return self.space
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, every default filled in; of space and init the one that is given."""
-        data = super().to_dict()
-        return {
-            key: value for key, value in data.items() if key not in ("space", "init") or value is not None
-        }
 
     @classmethod
     def load(cls, source: str | Path, **changes: Any) -> Recipe:

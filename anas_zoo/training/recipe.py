@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from anas_zoo.core.schema import Schema
+from anas_zoo.core.schema import Schema, Sparse
 from anas_zoo.data import AugmentationRecipe, StreamRecipe
 
 Strategy = Literal["bestup", "worstup", "uniform", "spos", "fairnas", "ofa"]
-LATER = ("classifier_rate_factor", "opening")
 SANDWICH = ("bestup", "worstup", "uniform")  # train the largest and the smallest subnet in every step
 
 
@@ -116,8 +115,11 @@ class EvaluationRecipe(Schema):
     calibration_images: int = Field(256, ge=2)
 
 
-class TrainRecipe(Schema):
+class TrainRecipe(Sparse):
     """One training run."""
+
+    # What came after 0.2: trainings of before are known by a text without it.
+    LEFT_OUT: ClassVar = ("classifier_rate_factor", "opening")
 
     epochs: int = Field(360, ge=1)
     batch_size: int = Field(256, ge=2)  # images per optimizer step, over all processes
@@ -146,15 +148,6 @@ class TrainRecipe(Schema):
     checkpoints: CheckpointRecipe = CheckpointRecipe()
     evaluation: EvaluationRecipe = EvaluationRecipe()
     log_every_steps: int = Field(50, ge=1)
-
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """What came after 0.2 is left out while it has no effect, so that older trainings are resumed."""
-        data: dict[str, Any] = serialise(self)
-        plain = {key: type(self).model_fields[key].default for key in LATER}
-        return {
-            key: value for key, value in data.items() if key not in plain or getattr(self, key) != plain[key]
-        }
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
