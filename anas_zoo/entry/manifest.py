@@ -183,6 +183,11 @@ def what_is_meant(folder: Path, lacks: str) -> tuple[Part, ...]:
             f"; {folder} is a supernet, and entries are made of its subnets; search it: ",
             Call("search", folder, data="DIR", out="RUN"),
         )
+    if lacks != MANIFEST and not is_entry and (folder / SUPERNET_WEIGHTS).is_file():
+        return (
+            f"; {folder} has a supernet without its {SUPERNET}, as version 0.2 wrote it, which can be loaded "
+            "and searched but not published",
+        )
     own = folder / SUPERNET_PLACE
     has_supernet = (own / SUPERNET_WEIGHTS).is_file()
     if lacks == SUPERNET:

@@ -166,7 +166,11 @@ ELSEWHERE: dict[Key, str] = {
             "anas verify digits_s",
             "anas pull hf://you/digits_s@main --out digits_s_main",
             "HF_HUB_OFFLINE=1 anas pull hf://you/digits_s --out digits_s_offline",
+            "anas publish runs/demo/supernet --to hf://you/digits_supernet --licence CC-BY-4.0",
+            "anas pull hf-hub:you/digits_supernet --out digits_supernet",
+            "anas verify digits_supernet",
             "import anas_zoo",
+            "from anas_zoo import load_supernet",
         )
     },
     ("docs/guide_models.md", "anas index hf://org --out hub-gallery"): HUB,

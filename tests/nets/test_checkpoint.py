@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from random_spaces import space_configs
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from supernet_folders import ORIGIN, SPACE, fresh_supernet, write_old_supernet, write_supernet
@@ -13,7 +16,8 @@ from supernet_folders import ORIGIN, SPACE, fresh_supernet, write_old_supernet, 
 from anas_zoo.core.errors import AnasError, CheckpointError, EntryError
 from anas_zoo.core.files import sha256_file
 from anas_zoo.entry import SupernetFolder
-from anas_zoo.nets import load_supernet
+from anas_zoo.nets import Supernet, load_supernet
+from anas_zoo.space import SearchSpace, SpaceConfig
 
 FILE = "supernet.safetensors"
 
@@ -47,6 +51,20 @@ def test_a_supernet_comes_back_with_its_space(tmp_path: Path) -> None:
     assert found.weights.sha256 == sha256_file(tmp_path / FILE)
     assert not found.is_published
     assert load_supernet(found).num_classes == 10
+
+
+@given(space_configs())
+@settings(max_examples=15, deadline=None, database=None)
+def test_a_supernet_of_any_space_comes_back(config: SpaceConfig) -> None:
+    space = SearchSpace(config)
+    supernet = Supernet(space, 3, generator=torch.Generator().manual_seed(0))
+    with tempfile.TemporaryDirectory() as place:
+        write_supernet(Path(place), supernet, label_names=None)
+        again = load_supernet(Path(place))
+    assert (again.space.id, again.space.largest) == (space.id, space.largest)
+    before, after = supernet.state_dict(), again.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_the_same_weights_are_the_same_bytes_in_every_record(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from anas_zoo.core.files import write_json
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, balanced_choice
 from anas_zoo.data.chosen_images import CALIBRATION
-from anas_zoo.entry import Entry
+from anas_zoo.entry import Entry, SupernetFolder
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.train import train_stage
 from anas_zoo.training import read_metrics
+from anas_zoo.zoo import publish
 
 TRAIN = {
     "epochs": 2,
@@ -55,6 +56,24 @@ def test_a_trained_run_holds_weights_metrics_and_a_picture(run: Run) -> None:
     colours = picture.convert("RGB").getcolors(maxcolors=1 << 20)
     assert colours is not None
     assert len(colours) > 50, "not an empty frame"
+
+
+def test_the_supernet_of_a_run_is_a_draft_of_its_own(run: Run, tmp_path: Path) -> None:
+    found = SupernetFolder.read(run.supernet_folder)
+    config = found.config
+    assert (config.name, config.num_classes, config.label_names) == ("digits", 10, run.source.label_names)
+    assert config.space == run.space.to_dict()
+    assert config.preprocessing == run.source.preprocessing
+    assert (config.weights.licence, config.weights.lineage) == ("Apache-2.0", ())
+    assert config.weights.source.startswith("trained by anas-zoo with the recipe 'digits', seed 0, on ")
+    assert config.weights.sha256 == found.sha256("supernet.safetensors")
+    last = [r for r in read_metrics(run.supernet_folder) if r["kind"] == "evaluation"][-1]
+    assert config.trained["search_split_top1_pct"] == last["top1_pct"]
+    assert (config.trained["epochs"], config.trained["images"]) == (2, len(run.split.train))
+    published = publish(run.supernet_folder, tmp_path / "digits")
+    weights, again = run.supernet.state_dict(), load_supernet(published).state_dict()
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
+    assert {path.name for path in published.iterdir()}.isdisjoint({"metrics.jsonl", "training.png"})
 
 
 @pytest.mark.slow
