@@ -166,7 +166,7 @@ def test_every_operator_excused_from_counting_is_really_used() -> None:
     structure = SPACE.structure.model_dump()
     structure |= {
         "padding": "same",
-        "se_unit": {"gate": "sigmoid"},
+        "squeeze_excite": {"gate": "sigmoid"},
         "stem": structure["stem"] | {"act": "relu6"},
     }
     met |= set(_trace(Subnet(SPACE.smallest, structure, num_classes=10), 12)[1])
