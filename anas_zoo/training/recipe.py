@@ -76,18 +76,18 @@ class DistillationRecipe(Schema):
 
 
 class OpeningRecipe(Schema):
-    """From which epoch on a dimension is elastic; before, it has its largest choice in every subnet.
+    """From which share of all steps on a dimension is elastic; before, every subnet has its largest choice.
 
-    For the first ``largest_epochs`` the largest subnet is trained alone. Epochs may be fractions; with 0
-    everywhere everything is open from the beginning.
+    For the first share ``largest`` the largest subnet is trained alone. With 0 everywhere everything is open
+    from the beginning.
     """
 
-    largest_epochs: float = Field(0.0, ge=0)
-    resolution: float = Field(0.0, ge=0)
-    width: float = Field(0.0, ge=0)
-    depth: float = Field(0.0, ge=0)
-    kernel_size: float = Field(0.0, ge=0)
-    expand_ratio: float = Field(0.0, ge=0)
+    largest: float = Field(0.0, ge=0, lt=1)
+    resolution: float = Field(0.0, ge=0, lt=1)
+    width: float = Field(0.0, ge=0, lt=1)
+    depth: float = Field(0.0, ge=0, lt=1)
+    kernel_size: float = Field(0.0, ge=0, lt=1)
+    expand_ratio: float = Field(0.0, ge=0, lt=1)
 
 
 class CheckpointRecipe(Schema):

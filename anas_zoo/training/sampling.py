@@ -226,21 +226,20 @@ class ShrinkingSampler(Sampler):
 class OpeningSampler(Sampler):
     """Another strategy, whose draws have the largest choice of every dimension that is not open yet.
 
-    First the largest subnet is trained alone, for as long as the recipe's ``opening`` says; then the
-    dimensions open from the epochs that it gives.
+    First the largest subnet is trained alone, for as long as ``opening`` says; then the dimensions open.
     """
 
-    def __init__(self, inner: Sampler, space: SearchSpace, recipe: TrainRecipe) -> None:
-        self._inner, self._space, self._recipe = inner, space, recipe
+    def __init__(self, inner: Sampler, space: SearchSpace, opening: OpeningRecipe) -> None:
+        self._inner, self._space, self._opening = inner, space, opening
         self._largest = space.encode([space.largest])[0]
 
     def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
         """The largest alone, or the other strategy's draws where they are open."""
-        opening, epoch = self._recipe.opening, moment.step * self._recipe.epochs / moment.total
-        if epoch < opening.largest_epochs:
+        opening, done = self._opening, moment.step / moment.total
+        if done < opening.largest:
             return [Draw(self._space.largest, "largest")]
         places = dict(zip(PARTS, (slice(0, 1), *self._space.genes.parts), strict=True))
-        closed = [place for name, place in places.items() if epoch < getattr(opening, name)]
+        closed = [place for name, place in places.items() if done < getattr(opening, name)]
         draws = self._inner.draw(moment, quality)
         if not closed:
             return draws
@@ -267,7 +266,7 @@ def make_sampler(space: SearchSpace, recipe: TrainRecipe) -> tuple[Sampler, Accu
     """
     sampler, predictor = _strategy(space, recipe)
     if recipe.opening != OpeningRecipe():
-        sampler = OpeningSampler(sampler, space, recipe)
+        sampler = OpeningSampler(sampler, space, recipe.opening)
     return sampler, predictor
 
 

@@ -48,8 +48,8 @@ def test_what_is_new_in_a_recipe_is_not_written_while_it_is_not_used() -> None:
     data = Recipe.load("digits").to_dict()
     assert "init" not in data
     assert not {"opening", "classifier_rate_factor"} & data["train"].keys()
-    used = Recipe.load("digits", settings=["train.opening.depth=1", "train.classifier_rate_factor=2"])
-    assert used.to_dict()["train"]["opening"]["depth"] == 1
+    used = Recipe.load("digits", settings=["train.opening.depth=0.5", "train.classifier_rate_factor=2"])
+    assert used.to_dict()["train"]["opening"]["depth"] == 0.5
     assert Recipe.model_validate(used.to_dict()) == used
 
 
