@@ -157,7 +157,7 @@ def check_manifest(
         if not same or (sha256(name) if sha256 else sha256_file(found[name])) != digest.sha256:
             problems.append(f"{name} was altered (size or SHA-256 differs)")
     if problems:
-        raise EntryError(f"{folder}: " + "; ".join(problems) + "; get the entry again from its source")
+        raise EntryError(f"{folder}: " + "; ".join(problems) + "; get it again from its source")
     return manifest
 
 
@@ -183,7 +183,7 @@ def what_is_meant(folder: Path, lacks: str) -> tuple[Part, ...]:
             f"; {folder} is a supernet, and entries are made of its subnets; search it: ",
             Call("search", folder, data="DIR", out="RUN"),
         )
-    if lacks != MANIFEST and not is_entry and (folder / SUPERNET_WEIGHTS).is_file():
+    if not is_entry and (folder / SUPERNET_WEIGHTS).is_file():
         return (
             f"; {folder} has a supernet without its {SUPERNET}, as version 0.2 wrote it, which can be loaded "
             "and searched but not published",

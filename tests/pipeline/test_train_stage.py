@@ -7,6 +7,7 @@ import pytest
 import torch
 from letters import write_letters
 from PIL import Image
+from supernet_folders import write_old_supernet
 from tiny_recipe import tiny_recipe
 
 from anas_zoo.core.errors import CheckpointError, DataError
@@ -74,6 +75,14 @@ def test_the_supernet_of_a_run_is_a_draft_of_its_own(run: Run, tmp_path: Path) -
     weights, again = run.supernet.state_dict(), load_supernet(published).state_dict()
     assert all(torch.equal(again[name], weights[name]) for name in weights)
     assert {path.name for path in published.iterdir()}.isdisjoint({"metrics.jsonl", "training.png"})
+
+
+def test_a_run_of_version_0_2_has_its_supernet(run: Run, tmp_path: Path) -> None:
+    old = Run.open(Path(shutil.copytree(run.folder, tmp_path / "run")))
+    shutil.rmtree(old.supernet_folder)
+    supernet = write_old_supernet(old.supernet_folder)
+    assert torch.equal(old.supernet.classifier.weight, supernet.classifier.weight)
+    assert extract_more(old, [old.space.smallest])
 
 
 @pytest.mark.slow
