@@ -18,8 +18,8 @@ CLASSES = 10
 ORIGIN = Ancestor(name="older weights", sha256="1" * 64, licence="MIT")
 
 
-def fresh_supernet(seed: int = 0) -> Supernet:
-    return Supernet(SPACE, CLASSES, generator=torch.Generator().manual_seed(seed))
+def fresh_supernet(seed: int = 0, classes: int = CLASSES) -> Supernet:
+    return Supernet(SPACE, classes, generator=torch.Generator().manual_seed(seed))
 
 
 def write_supernet(folder: Path, supernet: Supernet | None = None, **changes: Any) -> SupernetConfig:

@@ -37,10 +37,12 @@ from anas_zoo.cli.show import show
 from anas_zoo.cli.train import train
 from anas_zoo.cli.validate import validate
 from anas_zoo.cli.verify import verify
+from anas_zoo.cli.whole_way import run
 
 # In the order in which `anas --help` shows them: the way of a model, from its making to its use.
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
+    "run": run,
     "train": train,
     "finetune": finetune,
     "search": search,

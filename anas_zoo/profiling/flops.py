@@ -36,8 +36,12 @@ ZERO_MACS = {
     "aten::avg_pool2d": "sums and one scale per output, of shortcuts; not a convolution in the paper's count",
     "aten::hardsigmoid": "element-wise activation of the squeeze-and-excite gate",
     "aten::hardswish_": "element-wise activation",
+    "aten::hardtanh_": "element-wise activation, which ReLU6 is",
     "aten::mul": "element-wise scaling by a gate, products that are not summed",
+    "aten::pad": "zeros around an image",
+    "aten::sigmoid": "element-wise activation of the squeeze-and-excite gate",
     "aten::silu_": "element-wise activation",
+    "aten::sub": "differences of sides, for the padding that they need",
 }
 
 

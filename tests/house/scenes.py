@@ -14,6 +14,7 @@ from letters import write_letters
 from PIL import Image
 from searching_digits import write_predictor
 from sklearn.datasets import load_digits
+from supernet_folders import fresh_supernet, write_supernet
 
 from anas_zoo.cli import main
 from anas_zoo.nets import Supernet
@@ -95,6 +96,22 @@ def _imagenet(checkout: Path) -> None:
             images[number % 8].save(folder / "0.png")
 
 
+def _supernet_folder(checkout: Path, name: str) -> None:
+    """A supernet that nobody trained, with the classes of the images among others."""
+    if not (checkout / "path").exists():
+        _images(checkout)
+    labels = [*"0123456", *"7AL", "O"]
+    write_supernet(checkout / name, fresh_supernet(classes=len(labels)), label_names=labels, lineage=[])
+
+
+def _lite0(checkout: Path) -> None:
+    _supernet_folder(checkout, "lite0")
+
+
+def _supernet(checkout: Path) -> None:
+    _supernet_folder(checkout, "SUPERNET")
+
+
 SCENES: dict[str, Callable[[Path], None]] = {
     "images": _images,
     "three.png": _three,
@@ -104,5 +121,7 @@ SCENES: dict[str, Callable[[Path], None]] = {
     "predictor.onnx": _predictor,
     "CHECKPOINT": _checkpoint,
     "here.json": _latency,
+    "lite0": _lite0,
+    "SUPERNET": _supernet,
     "imagenet": _imagenet,
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hub_program import Program, content_of, environment, repository, visible
 from hub_server import Hub
+from small_supernets import QUICK, write_digits
 from supernet_folders import write_supernet
 
 from anas_zoo.zoo import publish
@@ -44,6 +45,29 @@ def test_published_pulled_verified_shown_and_loaded(
     assert program.run("load", by_address).out == "digits 10\n"
     assert program.run("load", f"{address}@{done['commit']}").out == "digits 10\n"
     assert not hub.lines("supernet.safetensors")  # it is in the cache
+
+
+def test_it_is_searched_and_trained_on_by_its_address(
+    hub: Hub, program: Program, address: str, supernet: Path, tmp_path: Path
+) -> None:
+    program.push(supernet, address)
+    by_address = address.replace("hf://", "hf-hub:")
+    images = write_digits(tmp_path / "images", {3: "digit 3", 5: "digit 5"}, per_class=12)
+    words = ("--data", images, "--device", "cpu")
+    few = ("--algorithm", "random", "--evaluations", "2")
+    found = program.ok("search", by_address, *words, *few, "--out", tmp_path / "found")
+    assert found["evaluations"] == 2
+    copied, own = content_of(tmp_path / "found" / "supernet"), content_of(supernet)
+    assert copied == {name: own[name] for name in ("supernet.json", "supernet.safetensors")}
+    settings = [word for setting in QUICK for word in ("--set", setting)]
+    done = program.run("train", "--init", address, *words, *settings, "--out", tmp_path / "tuned")
+    assert done.code == 0, done.err
+    hub.seen.clear()
+    assert program.ok("search", tmp_path / "tuned", *few, "--device", "cpu")["evaluations"] == 2
+    assert not hub.seen
+    said = program.run("search", f"{address}-nowhere", *words, "--out", tmp_path / "other").refusal
+    assert "no such repository" in said
+    assert not (tmp_path / "other").exists()
 
 
 def test_loading_downloads_the_record_and_the_weights_alone(

@@ -204,6 +204,14 @@ RECORD = {
     "round": 0,
 }
 LINES = b"".join(json.dumps(line).encode() + b"\n" for line in (RECORD, RECORD | {"error": "x"}, RECORD))
+FROM_A_SUPERNET = Recipe.load("pretrained", init="SUPERNET", data="digits")
+ORIGIN = {
+    "name": "a",
+    "weights_sha256": "0" * 64,
+    "licence": "MIT",
+    "ancestors": [{"name": "b", "sha256": "1" * 64, "licence": "MIT"}],
+    "matched": {"by": "their order", "label_names": ["x", "y", "z"], "classes": [2, 0]},
+}
 RECIPE = Recipe.load("digits").to_dict()
 SPLIT = {"source": "a", "source_sha256": "0" * 64, "seed": 1, "images": 9, "search": [1, 2], "test": [3]}
 SEARCH = {"settings": {"seed": 1}, "seed": 1, "space": SPACE.to_dict(), "begun_with": {"evaluations": 10}}
@@ -234,6 +242,9 @@ SURFACES: dict[str, Surface] = {
     ),
     "run.json": Surface(
         "run.json", _json({"recipe": Recipe.load("digits").to_dict()}), damaged_json, Run.open
+    ),
+    "run.json of a run from a supernet": Surface(
+        "run.json", _json({"recipe": FROM_A_SUPERNET.to_dict(), "init": ORIGIN}), damaged_json, Run.open
     ),
     "search.json": Surface("search.json", _json(SEARCH), damaged_json, recorded_search),
     "evaluations.jsonl": Surface(
