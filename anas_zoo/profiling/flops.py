@@ -36,8 +36,12 @@ ZERO_MACS = {
     "aten::avg_pool2d": "sums and one scale per output, of shortcuts; not a convolution in the paper's count",
     "aten::hardsigmoid": "element-wise activation of the squeeze-and-excite gate",
     "aten::hardswish_": "element-wise activation",
+    "aten::hardtanh_": "element-wise activation: ReLU6",
     "aten::mul": "element-wise scaling by a gate, products that are not summed",
+    "aten::pad": "zeros around a map before a convolution that counts them",
+    "aten::sigmoid": "element-wise activation of the squeeze-and-excite gate",
     "aten::silu_": "element-wise activation",
+    "aten::sub": "differences of sides, for that padding",
 }
 
 
@@ -75,7 +79,9 @@ def profile_flops(subnet: Subnet, resolution: int) -> Cost:
         macs_by_kind=macs_by_kind(layers),
         params=params,
         params_folded=sum(layer.folded_params for layer in layers),
-        params_authors=params_as_authors_count(subnet.structure, arch, subnet.num_classes),
+        params_authors=params_as_authors_count(subnet.structure, arch, subnet.num_classes)
+        if subnet.structure.shortcut == "always"
+        else None,
         fvcore_total=sum(counts.values()),
         fvcore_by_operator=dict(sorted(counts.items())),
         resolution=resolution,

@@ -199,8 +199,9 @@ class GeneTable:
                     continue
                 present = of_blocks(value, depth if genes.count > 1 else 1)
                 for gene, one in zip(range(genes.places.start, genes.places.stop), present, strict=False):
-                    if one * unit not in self.choices[gene]:
-                        found.append(self._breach(gene, one * unit))
+                    coded = round(one * unit, 6)  # 2.3 × 100 is 229.99999999999997
+                    if coded not in self.choices[gene]:
+                        found.append(self._breach(gene, coded))
         return found
 
     def _breach(self, gene: int, value: float) -> str:

@@ -106,9 +106,8 @@ def test_an_architecture_outside_a_space_of_blocks_is_refused(
     key: str, value: list[object], wrong: str
 ) -> None:
     space = SearchSpace.load("ofa_mbv3_w1_0")
-    outside = dataclasses.replace(
-        space.smallest, **{key: tuple(tuple(v) if isinstance(v, list) else v for v in value)}
-    )
+    changed: dict[str, Any] = {key: tuple(tuple(v) if isinstance(v, list) else v for v in value)}
+    outside = dataclasses.replace(space.smallest, **changed)
     with pytest.raises(SpaceError, match=wrong):
         space.macs([space.largest, outside])
 
