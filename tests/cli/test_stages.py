@@ -95,7 +95,7 @@ def test_wrong_inputs_are_one_line(
         capsys, "train", "--recipe", recipe, "--data", images, "--out", out
     )
     assert not out.exists()
-    assert "not the folder of a run" in refused(capsys, "search", tmp_path)
+    assert "is neither the folder of a run" in refused(capsys, "search", tmp_path)
     assert "not the folder of a run" in refused(capsys, "extract", tmp_path)
     assert "no .onnx file" in refused(capsys, "bench", "attentive_nas_a0")
     assert "is published" in refused(capsys, "export", "attentive_nas_a0")
