@@ -76,7 +76,7 @@ def read_timm_network(
     config = model.pretrained_cfg
     side = int(config["input_size"][1])
     read = read_network(model, base, side, resolutions)
-    supernet = _supernet(model, read)
+    supernet = supernet_of(model, read)
     for block in read.sortable:
         sort_mid_channels(supernet.get_submodule(block))
     difference = _difference(model, supernet, side)
@@ -153,8 +153,8 @@ def _tensors(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     return state_dict_of(read_torch_file(path, "a checkpoint of timm's"), path)
 
 
-def _supernet(model: nn.Module, read: ReadNetwork) -> Supernet:
-    """The supernet with the network's tensors by our names."""
+def supernet_of(model: nn.Module, read: ReadNetwork) -> Supernet:
+    """The supernet with the tensors of timm's network by our names, in timm's order of channels."""
     theirs = model.state_dict()
     with torch.device("meta"):
         supernet = Supernet(read.space, theirs["classifier.bias"].shape[0])
