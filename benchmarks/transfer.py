@@ -173,7 +173,7 @@ def plain(
     torch.manual_seed(seed)
     images, labels, train, test = _images(work, seed)
     model, mean, std = _network(work, network, len(set(labels)))
-    head = list(model.get_classifier().parameters())  # type: ignore[operator]
+    head = list(model.get_classifier().parameters())
     own = {id(parameter) for parameter in head}
     body = [parameter for parameter in model.parameters() if id(parameter) not in own]
     factor = HEAD_FACTOR if network == NETWORK else 1.0
@@ -214,12 +214,13 @@ def plain(
     model.eval()
     file = work / f"{network}_{side}_{seed}.safetensors"
     save_file({key: value.contiguous() for key, value in model.state_dict().items()}, file)
-    points = [
-        {"name": f"at {at}", "side": at, "top1_pct": _top1_pct(model, images, labels, test, at, mean, std)}
-        for at in (side, *lower)
-    ]
-    for point in points:
-        point |= {"macs": _macs(network, len(set(labels)), int(point["side"])), "weights": str(file)}
+    points: list[dict[str, Any]] = []
+    for at in (side, *lower):
+        top1_pct = _top1_pct(model, images, labels, test, at, mean, std)
+        macs = _macs(network, len(set(labels)), at)
+        points.append(
+            {"name": f"at {at}", "side": at, "top1_pct": top1_pct, "macs": macs, "weights": str(file)}
+        )
     return {"seconds": {"training": spent}, "steps": steps, "points": points}
 
 
@@ -382,8 +383,8 @@ def report(args: argparse.Namespace, cells: dict[str, list[dict[str, Any]]]) -> 
         "without training again.",
         "",
         f"Latency: onnxruntime, one thread, one run, the first seed's networks, on {describe_machine()}.",
-        f"Made by `python benchmarks/transfer.py --epochs {args.epochs} --evaluations {args.evaluations}`; the "
-        "script says where the images and weights come from.",
+        f"Made by `python benchmarks/transfer.py --epochs {args.epochs} --evaluations {args.evaluations}`; "
+        "the script says where the images and weights come from.",
         "",
         markdown_table(heads, rows),
         "",
