@@ -18,6 +18,7 @@ from anas_zoo.core.errors import DataError, nearest
 from anas_zoo.core.hints import Call
 from anas_zoo.core.schema import Schema
 from anas_zoo.data import FolderSource, ImageSource
+from anas_zoo.data.class_folders import normalised
 
 IMAGENET_CLASSES = 1000
 NAMED = 3  # classes that an error names
@@ -87,17 +88,31 @@ def match_classes(
             f"{source.name} has no class folders, so its images have no labels; sort them into one "
             "sub-folder per class"
         )
-    ways = list(_ways(num_classes, label_names))
-    for way in ways:
-        classes = tuple(number for label in found if (number := way.find(label)) is not None)
-        if len(classes) == len(found):
-            _refuse_doubles(source, name, classes, way)
-            return MatchedClasses(by=way.by, label_names=label_names or way.label_names, classes=classes)
+    ways = _ways(num_classes, label_names)
+    if (matched := _found(found, ways)) is not None:
+        way, classes = matched
+        _refuse_doubles(source, name, classes, way)
+        return MatchedClasses(by=way.by, label_names=label_names or way.label_names, classes=classes)
     if label_names is None and len(found) == num_classes:
         order = tuple(sorted(found)) if isinstance(source, FolderSource) else found
         numbers = [order.index(label) for label in found]
         return MatchedClasses(by="their order", label_names=order, classes=tuple(numbers))
     raise _unmatched(source, name, num_classes, ways, again)
+
+
+def classes_by_name(names: Sequence[str], label_names: tuple[str, ...]) -> tuple[int, ...] | None:
+    """The class of each of ``names`` among a network's ``label_names``; None unless one way finds all."""
+    matched = _found(names, _ways(len(label_names), label_names))
+    return None if matched is None else matched[1]
+
+
+def _found(names: Sequence[str], ways: Sequence[_Names]) -> tuple[_Names, tuple[int, ...]] | None:
+    """The first way in which all ``names`` are known, and their numbers."""
+    for way in ways:
+        classes = tuple(number for name in names if (number := way.find(name)) is not None)
+        if len(classes) == len(names):
+            return way, classes
+    return None
 
 
 def _ways(num_classes: int, label_names: tuple[str, ...] | None) -> list[_Names]:
@@ -141,7 +156,8 @@ def _descriptions() -> Mapping[str, str]:
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.replace("_", " ").casefold().split())
+    """Without case, underscores and doubled spaces, and in one encoding: a Mac writes é as two characters."""
+    return " ".join(normalised(name).replace("_", " ").casefold().split())
 
 
 def _unique(names: Sequence[str]) -> dict[str, int]:
