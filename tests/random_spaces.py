@@ -12,7 +12,7 @@ from anas_zoo.space.structure import SqueezeExciteStructure
 
 ACTS = st.sampled_from(["silu", "relu", "relu6", "hard_swish"])
 KERNEL_SIZES = st.sampled_from([(3,), (5,), (3, 5), (3, 7), (1, 3), (3, 5, 7)])
-RATIOS = st.sets(st.sampled_from([1.5, 2, 2.25, 3, 4, 6]), min_size=1, max_size=3).map(
+RATIOS = st.sets(st.sampled_from([1.5, 2, 2.25, 2.3, 3, 4, 6]), min_size=1, max_size=3).map(
     lambda s: tuple(sorted(s))
 )
 T = TypeVar("T")

@@ -61,11 +61,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "serve": serve,
     "bench": bench,
-    "import": import_,
 }
 
 # Commands that have commands themselves, as `anas predictor fit`; shown below the others.
 GROUPS: dict[str, typer.Typer] = {
+    "import": import_,
     "predictor": predictor,
     "latency": latency(),
 }

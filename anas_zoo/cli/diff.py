@@ -22,8 +22,10 @@ def diff(
     from anas_zoo.zoo.catalog import compare, model_of
     from anas_zoo.zoo.shelf import locate
 
-    first, second = (model_of(Entry.read(locate(text))) for text in (a, b))
-    found = compare(first, second)
+    entries = [Entry.read(locate(text)) for text in (a, b)]
+    first, second = map(model_of, entries)
+    network_a, network_b = (entry.config.model_args.structure for entry in entries)
+    found = compare(first, second, (network_a, network_b))
     if as_json:
         print_json(
             {

@@ -80,11 +80,10 @@ def print_outcome(outcome: SearchOutcome, run: str | None) -> None:
         lines.append("  RUN: the folder of a run with a supernet of this space (see: anas train)")
         if outcome.baselines and front:  # the authors' space
             imported = Call(
-                "import",
-                "authors",
+                "import attentive-nas",
                 "FILE",
                 data="DIR",
-                out="DIR",
+                entries="DIR",
                 search=outcome.folder,
                 arch=front[-1].arch.id,
             )

@@ -66,7 +66,9 @@ def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
         pairs["weights"] = weights.source
     pairs["their licence"] = facts["weights_licence"] or "-"
     calibration = config.anas.calibration
-    if calibration is not None:
+    if calibration is not None and calibration.kind == "trained":
+        pairs["batch norm"] = "statistics of its own training"
+    elif calibration is not None:
         pairs["batch norm"] = f"calibrated on {calibration.images} images at {calibration.resolution} px"
     return pairs
 

@@ -79,7 +79,7 @@ def profile_flops(subnet: Subnet, resolution: int) -> Cost:
         macs_by_kind=macs_by_kind(layers),
         params=params,
         params_folded=sum(layer.folded_params for layer in layers),
-        params_authors=params_as_authors_count(subnet.structure, arch, subnet.num_classes),
+        params_authors=_as_authors_count(subnet),
         fvcore_total=sum(counts.values()),
         fvcore_by_operator=dict(sorted(counts.items())),
         resolution=resolution,
@@ -121,3 +121,10 @@ def _fvcore_quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=FutureWarning)
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
         yield
+
+
+def _as_authors_count(subnet: Subnet) -> int | None:
+    """Parameters with the shortcut convolutions that AttentiveNAS' extraction keeps; None without such."""
+    if subnet.structure.shortcut != "always":
+        return None
+    return params_as_authors_count(subnet.structure, subnet.arch, subnet.num_classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -119,6 +120,23 @@ class Architecture:
         return (
             self.resolution, *self.width, *self.depth, *self.kernel_size, *self.expand_ratio
         )  # fmt: skip
+
+    @functools.cached_property
+    def packed_blocks(self) -> bytes:
+        """As ``code``, but kernel sizes and expand ratios once for every block; float64, for numpy to read.
+
+        Raises :class:`SpaceError` for a list of another length than its stage is deep.
+        """
+        listed = array("d", (self.resolution, *self.width, *self.depth))
+        for values in (self.kernel_size, self.expand_ratio):
+            for value, depth in zip(values, self.depth, strict=True):
+                if not isinstance(value, tuple):
+                    listed.extend((value,) * depth)
+                elif len(value) == depth:
+                    listed.extend(value)
+                else:
+                    raise SpaceError(f"architecture {self.id} has {len(value)} values for {depth} blocks")
+        return listed.tobytes()
 
 
 def _list_problems(key: str, value: Any) -> list[str]:

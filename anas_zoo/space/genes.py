@@ -18,6 +18,7 @@ from anas_zoo.space.structure import Structure
 
 Codes = npt.NDArray[np.int64]
 
+CHUNK = 4096  # architectures that are packed at a time: they stay in the second-level cache
 ABSENT = 0  # what the gene of a block holds that a shallower depth leaves out
 
 
@@ -138,6 +139,17 @@ class GeneTable:
             self._index_of.append(table)
         self._plain = self.ratio_unit == 1 and all(g.count == 1 for of in self._stage_genes for g in of)
         self._row = struct.Struct(f"={self.count}i")
+        # Where :meth:`_pack_blocks` has what the genes hold, a column for each block at full depth.
+        self._full_depth = [stage.depth[-1] for stage in stages]
+        self._block = np.concatenate([np.arange(depth) for depth in self._full_depth])
+        columns, self._shared, start = list(range(depths + len(stages))), list[tuple[int, int]](), ends[2]
+        for of_key in self._stage_genes:
+            for genes, full in zip(of_key, self._full_depth, strict=True):
+                columns += range(start, start + genes.count)
+                if genes.count == 1 < full:
+                    self._shared.append((start, full))
+                start += full
+        self._columns = np.array(columns)
 
     @property
     def size(self) -> int:
@@ -187,8 +199,9 @@ class GeneTable:
                     continue
                 present = of_blocks(value, depth if genes.count > 1 else 1)
                 for gene, one in zip(range(genes.places.start, genes.places.stop), present, strict=False):
-                    if one * unit not in self.choices[gene]:
-                        found.append(self._breach(gene, one * unit))
+                    scaled = round(one * unit)  # a ratio has no more digits than the unit
+                    if scaled not in self.choices[gene]:
+                        found.append(self._breach(gene, scaled))
         return found
 
     def _breach(self, gene: int, value: float) -> str:
@@ -201,34 +214,59 @@ class GeneTable:
 
         Raises :class:`SpaceError` for a value that no code can hold.
         """
+        pack = self._pack_stages if self._plain else self._pack_blocks
+        if len(archs) <= CHUNK:
+            packed = [pack(archs)]
+        else:
+            packed = [pack(archs[start : start + CHUNK]) for start in range(0, len(archs), CHUNK)]
+        codes = [part for part in packed if part is not None]
+        if len(codes) == len(packed):
+            return codes[0] if len(codes) == 1 else np.concatenate(codes)
+        for arch in archs:
+            found = self.violations(arch)
+            if found:
+                raise SpaceError(
+                    f"architecture {arch.id} is outside the space: " + "; ".join(found), violations=found
+                )
+        raise SpaceError("an architecture has values that no code can hold")
+
+    def _pack_stages(self, archs: Sequence[Architecture]) -> Codes | None:
+        """Codes where no block chooses for itself; None for a value that does not even fit."""
         # Through bytes: numpy takes half as long again to read a list of tuples.
         pack = self._row.pack
         try:
-            if self._plain:
-                packed = b"".join([pack(*arch.code) for arch in archs])
-            else:
-                packed = b"".join([pack(*self._values(arch)) for arch in archs])
-        except struct.error:  # a value that no choice can have does not even fit
-            for arch in archs:
-                found = self.violations(arch)
-                if found:
-                    raise SpaceError(
-                        f"architecture {arch.id} is outside the space: " + "; ".join(found), violations=found
-                    ) from None
-            raise
+            packed = b"".join([pack(*arch.code) for arch in archs])
+        except struct.error:
+            return None
         return np.frombuffer(packed, dtype=np.int32).reshape(len(archs), self.count).astype(np.int64)
 
-    def _values(self, arch: Architecture) -> list[int]:
-        row = [arch.resolution, *arch.width, *arch.depth]
-        units, lists = (1, self.ratio_unit), (arch.kernel_size, arch.expand_ratio)
-        for unit, given, of_key in zip(units, lists, self._stage_genes, strict=True):
-            for value, genes, depth in zip(given, of_key, arch.depth, strict=True):
-                if genes.count == 1 and not isinstance(value, tuple):
-                    row.append(round(value * unit))
-                    continue
-                row += [round(one * unit) for one in of_blocks(value, depth)]
-                row += [ABSENT] * (genes.count - depth)
-        return row
+    def _pack_blocks(self, archs: Sequence[Architecture]) -> Codes | None:
+        """Codes where blocks may choose for themselves; None for a value that does not fit."""
+        if not archs:
+            return np.empty((0, self.count), dtype=np.int64)
+        try:
+            rows = [arch.packed_blocks for arch in archs]
+        except (SpaceError, OverflowError):
+            return None
+        flat = np.frombuffer(b"".join(rows), dtype=np.float64)
+        lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows)) // flat.itemsize
+        starts = np.cumsum(lengths) - lengths
+        depth = flat[starts[:, None] + np.arange(self.parts[1].start, self.parts[1].stop)]
+        if (depth > self._full_depth).any():
+            return None
+        # Every block at full depth has a column here; those that are there are filled row by row.
+        there = np.ones((len(rows), self.parts[1].stop + 2 * len(self._block)), dtype=np.bool_)
+        there[:, self.parts[1].stop :] = np.tile(np.repeat(depth, self._full_depth, axis=1) > self._block, 2)
+        filled = np.zeros(there.shape)
+        filled[there] = flat
+        for first, count in self._shared:  # columns of blocks that have one gene
+            own, others = filled[:, first, None], filled[:, first + 1 : first + count]
+            if ((others != own) & there[:, first + 1 : first + count]).any():
+                return None
+        filled = filled[:, self._columns]
+        filled[:, self.parts[-1]] *= self.ratio_unit
+        codes = np.rint(filled)
+        return None if (np.abs(codes - filled) > 1e-6).any() else codes.astype(np.int64)
 
     def unpack(self, row: Iterable[int]) -> Architecture:
         """The architecture of one code."""

@@ -12,7 +12,9 @@ from anas_zoo.core.pages import render_markdown
 from anas_zoo.core.resources import install_command
 from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.entry import EntryConfig, EntryReport, hub_licence
-from anas_zoo.entry.licence import IMPORT_COMMAND
+from anas_zoo.entry.licence import import_way
+from anas_zoo.space import Structure
+from anas_zoo.space.structure import NetworkRules
 from anas_zoo.zoo.cost_table import cost_rows
 from anas_zoo.zoo.evidence_tables import Table, file_table, latency_table, measured_table, published_table
 
@@ -32,6 +34,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
     side, preprocessing = config.arch.resolution, config.anas.preprocessing
     resized, cropped = preprocessing.sides(side)
     labels = [str(label) for label in config.label_names or ()]
+    rules = _rules(config.model_args.structure)
     return render_markdown(
         Path(__file__).with_suffix(".md"),
         front_matter=_front_matter(config, report),
@@ -39,6 +42,9 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         own=config.anas,
         weights=config.anas.weights,
         arch=config.arch,
+        choices=_choices,
+        rules=rules,
+        family="inverted residual blocks" if rules else "the AttentiveNAS family",
         side=side,
         report=report,
         figures=[*([report.published] if report.published else []), *report.also_published],
@@ -49,7 +55,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         files=file_table(report.files),
         latencies=latency_table(report.files),
         install=install_command(),
-        import_command=IMPORT_COMMAND,
+        way=import_way(config.anas.name, config.anas.space.name),
         first_file="model.onnx" if "model.onnx" in report.files else min(report.files, default=""),
         labels=labels if len(labels) <= PRINTED_LABELS else [],
         pre=preprocessing,
@@ -59,6 +65,30 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         timms_short_side=resized_short_side(side, preprocessing.crop_pct),
         reference=(REFERENCE_RESIZE, REFERENCE_CROP),
     )
+
+
+def _choices(of_stages: tuple[Any, ...]) -> str:
+    """One word per stage; where its blocks differ, their values with commas between them."""
+    return " ".join(
+        ",".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in of_stages
+    )
+
+
+def _rules(structure: Structure) -> list[tuple[str, str]]:
+    """What a structure's blocks and head do otherwise than AttentiveNAS'; its files say it all."""
+    said = structure.model_dump(mode="json")
+    found = {key.replace("_", " "): said[key] for key in NetworkRules.LEFT_OUT if key in said}
+    if structure.head.kind != "conv_pool_mix":
+        found["head"] = structure.head.kind
+    return [
+        (
+            key,
+            ", ".join(f"{part} {one}" for part, one in value.items())
+            if isinstance(value, dict)
+            else str(value),
+        )
+        for key, value in found.items()
+    ]
 
 
 def stated_licence(card: str) -> list[str]:

@@ -68,7 +68,7 @@ RUN: dict[Key, Run] = {
     ("docs/guide_models.md", "import numpy as np"): Run(),
     (
         "docs/guide_checkpoint.md",
-        "anas import authors CHECKPOINT --data path/to/imagenet/train --out runs/authors",
+        "anas import attentive-nas CHECKPOINT --data path/to/imagenet/train --entries runs/authors",
     ): Run(("CHECKPOINT", "imagenet"), (ONE_MODEL,), then=(EVALUATED,)),
     (
         "docs/guide_checkpoint.md",

@@ -157,8 +157,15 @@ def test_nothing_is_said(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCa
 def test_every_operator_excused_from_counting_is_really_used() -> None:
     """An excuse that no network needs would only hide something later."""
     met = set()
-    for act, pool in (("silu", "avg"), ("relu", "max"), ("hard_swish", "avgmax"), ("silu", "catavgmax")):
-        structure = SPACE.structure.model_dump()
+    further = {"padding": "same", "squeeze_excite": {"gate": "sigmoid"}}
+    for act, pool, rules in (
+        ("silu", "avg", {}),
+        ("relu", "max", {}),
+        ("hard_swish", "avgmax", {}),
+        ("silu", "catavgmax", {}),
+        ("relu6", "avg", further),
+    ):
+        structure = SPACE.structure.model_dump() | rules
         for part in (structure["stem"], structure["head"], *structure["stages"]):
             part["act"] = act
         subnet = Subnet(SPACE.smallest, structure, num_classes=10, global_pool=pool)

@@ -21,6 +21,7 @@ import yaml
 from damage import damaged_bytes, damaged_json, damaged_lines, damaged_safetensors
 from golden_network import hollow_state
 from latency_records import model_of
+from ofa_network import WITH_WEIGHTS, hollow_supernet_state, write_specialised
 from PIL import Image
 from searching_digits import write_predictor
 from supernet_folders import write_old_supernet, write_supernet
@@ -33,6 +34,7 @@ from anas_zoo.data.tar_index import index_tar
 from anas_zoo.entry import Entry, SupernetFolder, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
 from anas_zoo.nets import load_authors_checkpoint, load_supernet
+from anas_zoo.nets.sources import read_ofa_checkpoint, read_ofa_specialised
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import recorded_search
@@ -47,6 +49,7 @@ from anas_zoo.zoo.draft import check_weights, load_subnet
 
 ENTRY = resource_folder("models") / "digits_s"
 SPACE = SearchSpace.load("digits")
+SPECIALISED_FILES = ("net.config", "run.config", "init")
 
 
 @functools.cache
@@ -141,6 +144,20 @@ def _authors() -> bytes:
     buffer = io.BytesIO()
     torch.save({"state_dict": hollow_state()}, buffer)
     return buffer.getvalue()
+
+
+@functools.cache
+def _once_for_all() -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"state_dict": hollow_supernet_state("ofa_mbv3_w1.0")}, buffer)
+    return buffer.getvalue()
+
+
+@functools.cache
+def _specialised(name: str) -> bytes:
+    """A file of a specialised net's folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        return (write_specialised(Path(folder, "net"), WITH_WEIGHTS[0], hollow=True) / name).read_bytes()
 
 
 @functools.cache
@@ -278,6 +295,20 @@ SURFACES: dict[str, Surface] = {
     "authors' file": Surface(
         "s.pth", _authors, damaged_bytes, lambda f: load_authors_checkpoint(f / "s.pth"), 0.02
     ),
+    "once-for-all's supernet": Surface(
+        "s.pth", _once_for_all, damaged_bytes, lambda f: read_ofa_checkpoint(f / "s.pth"), 0.02
+    ),
+    **{
+        f"once-for-all's {name}": Surface(
+            name,
+            functools.partial(_specialised, name),
+            damaged_bytes if name == "init" else damaged_json,
+            read_ofa_specialised,
+            0.05,
+            {other: functools.partial(_specialised, other) for other in SPECIALISED_FILES if other != name},
+        )
+        for name in SPECIALISED_FILES
+    },
     "model.onnx, checked": Surface(
         "model.onnx", _exported, damaged_bytes, lambda f: check_file(f / "model.onnx", TARGET)
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,31 @@ def test_a_present_block_without_a_kernel_size_is_refused() -> None:
     for refusing in (space.macs, space.decode):
         with pytest.raises(SpaceError, match="kernel_size of mb1, block 4 is 0, allowed: 3, 5, 7"):
             refusing(codes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wrong"),
+    [
+        ("kernel_size", [3, [3, 5, 7], 3, 3, 3, 3], "kernel_size of stage 1 has 3 values for 2 blocks"),
+        ("kernel_size", [3, [3, 9], 3, 3, 3, 3], "kernel_size of mb1, block 2 is 9, allowed: 3, 5, 7"),
+        ("expand_ratio", [1, 3, [3, 4.5], 3, 3, 3], "expand_ratio of mb2, block 2 is 4.5, allowed: 3, 4, 6"),
+        ("depth", [1, 5, 2, 2, 2, 2], "depth of mb1 is 5, allowed: 2, 3, 4"),
+    ],
+)
+def test_an_architecture_outside_a_space_of_blocks_is_refused(
+    key: str, value: list[object], wrong: str
+) -> None:
+    space = SearchSpace.load("ofa_mbv3_w1_0")
+    changed: dict[str, Any] = {key: tuple(tuple(v) if isinstance(v, list) else v for v in value)}
+    outside = dataclasses.replace(space.smallest, **changed)
+    with pytest.raises(SpaceError, match=wrong):
+        space.macs([space.largest, outside])
+
+
+def test_a_list_longer_than_one_chunk_keeps_its_order() -> None:
+    space = SearchSpace.load("ofa_mbv3_w1_0")
+    codes = space.sample_codes(np.random.default_rng(0), 5000)
+    assert (space.codes(space.decode(codes)) == codes).all()
 
 
 def test_more_rows_than_one_chunk_keep_their_order() -> None:

@@ -201,3 +201,22 @@ def test_a_small_space_can_be_listed_and_a_large_one_not() -> None:
     assert len({arch.id for arch in digits.decode(codes[:2000])}) == 2000
     with pytest.raises(SpaceError, match="too many to list"):
         SearchSpace.load("attentive_nas").every_code()
+
+
+def test_the_space_that_the_guide_prints_is_one(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "spaces.md").read_text(encoding="utf-8")
+    file = tmp_path / "my_blocks.yaml"
+    file.write_text(guide.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    space = SearchSpace.load(file)
+    arch = Architecture.from_dict(
+        {
+            "resolution": 96,
+            "width": [16, 16, 24, 40, 1280],
+            "depth": [1, 2, 3],
+            "kernel_size": [3, [3, 5], 5],
+            "expand_ratio": [1, [6, 2.5], 3],
+        }
+    )
+    assert space.decode(space.encode([arch])) == [arch]
+    for preset in SearchSpace.presets():
+        assert f"`{preset}`" in guide

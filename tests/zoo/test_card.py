@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from anas_zoo.entry import EntryConfig, EntryReport, Published, read_config, read_report
+from anas_zoo.space import Architecture
 from anas_zoo.zoo import Classifier, model_card
 
 pytest_plugins = ["zoo_fixtures"]
@@ -35,6 +36,20 @@ def test_front_matter_is_what_the_hub_reads(published: Path) -> None:
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "timm", "anas-zoo", "onnx"],
     }
+
+
+def test_choices_of_blocks_stand_together(published: Path) -> None:
+    config, report = read_config(published), read_report(published)
+    data = config.to_dict()
+    data["model_args"]["arch"] |= {"depth": [1, 2, 2], "expand_ratio": [1, [2.3, 4], 3]}
+    arch = Architecture.from_dict(data["model_args"]["arch"])
+    data["anas"] |= {"arch_id": arch.id, "arch": arch.to_dict()}
+    data["model_args"]["structure"] |= {"padding": "same"}
+    card = model_card(EntryConfig.model_validate(data), report)
+    assert "| expand ratio | 1 2.3,4 3 |" in card
+    assert "| padding | same |" in card
+    assert "a network of the AttentiveNAS family" in model_card(config, report)
+    assert "| padding |" not in model_card(config, report)
 
 
 def test_a_licence_the_hub_does_not_know_is_other(published: Path) -> None:

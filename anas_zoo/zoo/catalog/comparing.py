@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from anas_zoo.core.schema import Schema
+from anas_zoo.space import Structure
 from anas_zoo.zoo.catalog.model import CatalogModel
 
 # Shown in this order; what follows from the others, or names the place, is left out.
@@ -30,13 +32,26 @@ class Difference:
     b: Any
 
 
-def compare(a: CatalogModel, b: CatalogModel) -> list[Difference]:
-    """Everything that differs; nothing for two entries with the same content, whatever their names."""
+def compare(
+    a: CatalogModel, b: CatalogModel, structures: tuple[Structure, Structure] | None = None
+) -> list[Difference]:
+    """Everything that differs; nothing for two entries with the same content, whatever their names.
+
+    A catalog knows the ids of structures only; ``structures`` of the two say which of their fields differ.
+    """
     parts = {"architecture": _architecture, "numbers": _numbers, "files": _files}
+    found = []
+    for part, read in parts.items():
+        found += _differences(part, dict(read(a)), dict(read(b)))
+        if part == "architecture" and structures is not None:
+            own, other = (dict(_fields("structure", one)) for one in structures)
+            found += _differences(part, own, other)
+    return found
+
+
+def _differences(part: str, of_a: Mapping[str, Any], of_b: Mapping[str, Any]) -> list[Difference]:
     return [
         Difference(part, what, of_a.get(what), of_b.get(what))
-        for part, read in parts.items()
-        for of_a, of_b in [(dict(read(a)), dict(read(b)))]
         for what in dict.fromkeys([*of_a, *of_b])
         if of_a.get(what) != of_b.get(what)
     ]
@@ -51,6 +66,18 @@ def _architecture(model: CatalogModel) -> Iterator[tuple[str, Any]]:
             continue
         for place, one in enumerate(value):
             yield f"{key}[{_place(key, place, len(value))}]", one
+
+
+def _fields(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every field of a schema and of those in it, by a dotted name."""
+    if isinstance(value, Schema):
+        for key in type(value).model_fields:
+            yield from _fields(f"{name}.{key}", getattr(value, key))
+    elif isinstance(value, tuple) and any(isinstance(one, Schema) for one in value):
+        for place, one in enumerate(value):
+            yield from _fields(f"{name}[{place}]", one)
+    else:
+        yield name, list(value) if isinstance(value, tuple) else value
 
 
 def _place(key: str, place: int, length: int) -> str:

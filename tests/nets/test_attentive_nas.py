@@ -168,7 +168,7 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     [
         (
             torch.nn.Linear(2, 3).state_dict(),
-            "another network, none of AttentiveNAS' tensors; it has 'weight'",
+            "another network than the AttentiveNAS supernet; it has 'weight'",
         ),
         ({}, "another network"),
         ([1, 2], "holds no state dict, but list"),

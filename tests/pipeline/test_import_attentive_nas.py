@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_network import golden_state
+from golden_network import golden_state, hollow_state
 from torchvision.datasets import ImageFolder
 
 from anas_zoo import create_model
@@ -16,9 +16,10 @@ from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputE
 from anas_zoo.core.files import sha256_bytes, write_json
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION
-from anas_zoo.entry import Entry
+from anas_zoo.entry import Entry, SupernetFolder
+from anas_zoo.nets import load_authors_checkpoint, load_supernet
 from anas_zoo.pipeline.authors_labels import class_names, image_roles
-from anas_zoo.pipeline.import_authors import import_authors
+from anas_zoo.pipeline.import_attentive_nas import import_attentive_nas
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import publish, verify
 
@@ -40,15 +41,15 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
     a0 = SearchSpace.load("attentive_nas").smallest
     searched = replace(a0, width=(*a0.width[:-1], 1984))
     write_json(tmp_path / "searched.json", searched.to_dict())
-    imported = import_authors(
+    imported = import_attentive_nas(
         tmp_path / "s.pth",
         data=images,
-        out=tmp_path / "out",
+        entries=tmp_path / "out",
         model=["attentive_nas_a0"],
         arch=[str(tmp_path / "searched.json")],
         calibration_images=5,
     )
-    folders = imported.folders
+    folders = imported.entries
     assert folders == (
         tmp_path / "out" / "attentive_nas_a0",
         tmp_path / "out" / f"attentive_nas_{searched.id}",
@@ -82,18 +83,47 @@ def test_wrong_inputs_are_refused_before_anything_is_written(tmp_path: Path) -> 
     images, out = write_images(tmp_path / "images", 2), tmp_path / "out"
     (tmp_path / "text.pth").write_text("hello", encoding="utf-8")
     with pytest.raises(EntryError, match="did you mean 'attentive_nas_a0'"):
-        import_authors(tmp_path / "text.pth", data=images, out=out, model=["attentivenas_a0"])
+        import_attentive_nas(tmp_path / "text.pth", data=images, entries=out, model=["attentivenas_a0"])
     with pytest.raises(SearchError, match="arch='2da0': give search='DIR', the search that evaluated it"):
-        import_authors(tmp_path / "text.pth", data=images, out=out, arch=["2da0"])
+        import_attentive_nas(tmp_path / "text.pth", data=images, entries=out, arch=["2da0"])
     with pytest.raises(DataError, match="no data source"):
-        import_authors(tmp_path / "text.pth", data=tmp_path / "none", out=out)
+        import_attentive_nas(tmp_path / "text.pth", data=tmp_path / "none", entries=out)
     with pytest.raises(CheckpointError, match=r"text\.pth"):
-        import_authors(tmp_path / "text.pth", data=images, out=out)
+        import_attentive_nas(tmp_path / "text.pth", data=images, entries=out)
     assert not out.exists()
     out.mkdir()
     (out / "mine").touch()
     with pytest.raises(OutputError, match="already holds"):
-        import_authors(tmp_path / "text.pth", data=images, out=out)
+        import_attentive_nas(tmp_path / "text.pth", data=images, entries=out)
+
+
+def test_a_checkpoint_becomes_a_supernet(tmp_path: Path) -> None:
+    torch.save({"state_dict": hollow_state()}, tmp_path / "s.pth")
+    imported = import_attentive_nas(tmp_path / "s.pth", out=tmp_path / "out", preprocessing="reference")
+    assert imported.supernet == tmp_path / "out"
+    assert imported.entries == ()
+    config = SupernetFolder(tmp_path / "out").config
+    assert config.name == "attentive_nas"
+    assert config.search_space().id == SearchSpace.load("attentive_nas").id
+    assert config.weights.licence == "CC-BY-NC-4.0"
+    assert [one.licence for one in config.weights.lineage] == ["CC-BY-NC-4.0"]
+    assert config.preprocessing.mode == "reference"
+    assert config.label_names is not None
+    assert config.label_names[:2] == ("n01440764", "n01443537")
+    theirs, ours = load_authors_checkpoint(tmp_path / "s.pth"), load_supernet(tmp_path / "out")
+    assert all(map(torch.equal, ours.state_dict().values(), theirs.state_dict().values()))
+
+
+def test_what_is_made_has_to_be_said(tmp_path: Path) -> None:
+    file = tmp_path / "s.pth"
+    for options, said in (
+        ({}, "give out='SUPERNET', entries='DIR' or both"),
+        ({"out": tmp_path / "s", "data": "digits"}, "data is for entries; give entries='DIR' too"),
+        ({"entries": tmp_path / "e"}, "entries are calibrated on images; give data='DIR' too"),
+    ):
+        with pytest.raises(EntryError) as caught:
+            import_attentive_nas(file, **options)
+        assert str(caught.value) == said
 
 
 def write_classes(root: Path, names: list[str], each: int) -> Path:
@@ -112,15 +142,15 @@ def test_labelled_images_measure_accuracy_and_the_entry_can_be_published(tmp_pat
     root = write_classes(tmp_path / "images", ["n01440764", "n01443537", "n02086240"], 5)
     unreadable = root / "n01440764" / "0.png"
     unreadable.write_bytes(unreadable.read_bytes()[:-40])
-    imported = import_authors(
+    imported = import_attentive_nas(
         tmp_path / "s.pth",
         data=root,
-        out=tmp_path / "out",
+        entries=tmp_path / "out",
         model=["attentive_nas_a0"],
         preprocessing="reference",
     )
     assert imported.calibration_images == 11  # every fifth of each class is held out
-    (folder,) = imported.folders
+    (folder,) = imported.entries
     entry = Entry.read(folder)
     report, labels = entry.report, entry.config.label_names
     assert labels is not None
