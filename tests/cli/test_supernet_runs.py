@@ -66,17 +66,15 @@ def test_missing_words_are_named(
     assert not out.exists()
 
 
-def test_a_latency_model_of_a_supernets_space_limits_its_search(
-    supernet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_supernet_is_searched_for_this_machine(
+    supernet: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = ["--subnets", "16", "--held-out", "3", "--repeats", "8"]
     model = tmp_path / "here.json"
     succeeded(capsys, "latency", "fit", "--space", supernet, "--out", model, *few)
     record = json.loads(model.read_text())
     assert (record["space"]["name"], record["num_classes"]) == ("digits", 10)
-    images = write_letters(tmp_path / "images", per_class=12)
     shutil.rmtree(images / "O")
-    words = ("--data", images, "--out", tmp_path / "run", "--latency", model, "--max-latency-ms", "1000")
+    words = ("--data", images, "--out", tmp_path / "run", "--latency", model, "--objective", "latency_ms")
     found = json.loads(succeeded(capsys, "search", supernet, *words, *QUICK, "--json"))
-    assert found["answers"][0]["cost"] == "latency_ms"
-    assert found["answers"][0]["evaluation"]["latency_ms"] < 1000
+    assert all(item["latency_ms"] > 0 for item in found["front"])
