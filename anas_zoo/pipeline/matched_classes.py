@@ -89,15 +89,29 @@ def match_classes(
             "sub-folder per class"
         )
     ways = _ways(num_classes, label_names)
-    if (matched := _found(found, ways)) is not None:
-        way, classes = matched
-        _refuse_doubles(source, name, classes, way)
-        return MatchedClasses(by=way.by, label_names=label_names or way.label_names, classes=classes)
     if label_names is None and len(found) == num_classes:
+        # Other sources have an order of their own, which is not that of the names.
         order = tuple(sorted(found)) if isinstance(source, FolderSource) else found
-        numbers = [order.index(label) for label in found]
-        return MatchedClasses(by="their order", label_names=order, classes=tuple(numbers))
-    raise _unmatched(source, name, num_classes, ways, again)
+        ways.append(_Names("their order", _unique(order), order))
+    matched = _found(found, ways)
+    if matched is None:
+        raise _unmatched(source, name, num_classes, ways, again)
+    way, classes = matched
+    _refuse_doubles(source, name, classes, way)
+    return MatchedClasses(by=way.by, label_names=label_names or way.label_names, classes=classes)
+
+
+def class_names(source: ImageSource, num_classes: int) -> tuple[str, ...] | None:
+    """The classes of a network without names, among which all of ``source``'s are; None where none are known.
+
+    They are found as :func:`match_classes` finds them.
+    """
+    try:
+        return match_classes(
+            source, name="the network", num_classes=num_classes, label_names=None, again=Call("train")
+        ).label_names
+    except DataError:
+        return None
 
 
 def classes_by_name(names: Sequence[str], label_names: tuple[str, ...]) -> tuple[int, ...] | None:
@@ -137,10 +151,15 @@ def _ways(num_classes: int, label_names: tuple[str, ...] | None) -> list[_Names]
 def _wordnet_ids(num_classes: int, label_names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """The WordNet id of each class; None where the classes are not ImageNet's."""
     if label_names is None:
-        return tuple(_descriptions()) if num_classes == IMAGENET_CLASSES else None
+        return imagenet_ids() if num_classes == IMAGENET_CLASSES else None
     if all(label in _descriptions() for label in label_names):
         return label_names
-    return tuple(_descriptions()) if label_names == tuple(_descriptions().values()) else None
+    return imagenet_ids() if label_names == tuple(_descriptions().values()) else None
+
+
+def imagenet_ids() -> tuple[str, ...]:
+    """The WordNet ids of ImageNet's 1000 classes, in the order in which networks number them."""
+    return tuple(_descriptions())
 
 
 @cache
