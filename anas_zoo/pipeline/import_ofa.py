@@ -109,23 +109,22 @@ def import_ofa(
 def _recognised(path: Path, published: dict[str, str], licence: str | None) -> Checkpoint:
     """What is known of a file: whether it is one of ``published``, names by git's ids, and its licence."""
     known_as, digest = published.get(git_blob_id(path)), sha256_file(path)
+    file = f"{path.resolve().parent.name}/{INIT}" if path.name == INIT else path.name
     terms: str | None = None
     if known_as is None:
         own, source = (
             licence,
-            f"{path.name}, not one of the once-for-all authors' files, imported by anas-zoo",
+            f"{file}, not one of the once-for-all authors' files, imported by anas-zoo",
         )
     else:
         own, terms = OFA_LICENCE, OFA_TERMS
         source = f"the once-for-all authors' own file {known_as} (by its git blob id), imported by anas-zoo"
     lineage = (
-        ()
-        if own is None
-        else (Ancestor(name=known_as or path.name, sha256=digest, licence=own, terms=terms),)
+        () if own is None else (Ancestor(name=known_as or file, sha256=digest, licence=own, terms=terms),)
     )
     return Checkpoint(
         kind=KIND,
-        file=path.name,
+        file=file,
         sha256=digest,
         source=source,
         licence=None if own is None else licence_of_derived(own, licence),

@@ -144,7 +144,7 @@ def test_labelled_images_measure_a_specialised_net_and_it_can_be_published(tmp_p
     card = (published / "README.md").read_text()
     assert "Whether the weights were trained on these images is not known" in card
     assert "Batch norm has the statistics of the network's own training" in card
-    assert "not one of the once-for-all authors' files" in card
+    assert "net/init, not one of the once-for-all authors' files" in card
     unlabelled = import_ofa(folder, tmp_path / "unlabelled", data=write_images(tmp_path / "loose"))
     assert isinstance(unlabelled, ImportedEntry)
     assert unlabelled.accuracy is None
