@@ -41,11 +41,19 @@ def latency() -> typer.Typer:
 def fit(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .json file to write.")],
     space: Annotated[
-        str, typer.Option("--space", metavar="NAME|FILE", help="A bundled search space, or a .yaml file.")
+        str,
+        typer.Option(
+            "--space",
+            metavar="NAME|FILE",
+            help="A bundled search space, a .yaml file, or a supernet or run whose space is meant.",
+        ),
     ] = "attentive_nas",
     num_classes: Annotated[
-        int, typer.Option("--num-classes", metavar="N", help="Outputs of the classifiers.")
-    ] = 1000,
+        int | None,
+        typer.Option(
+            "--num-classes", metavar="N", help="Outputs of the classifiers. Default: the supernet's, or 1000."
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of onnxruntime.")] = 1,
     subnets: Annotated[
         int, typer.Option("--subnets", metavar="N", help="Subnets to measure and fit on.")
@@ -66,18 +74,19 @@ def fit(
     """
     from anas_zoo.core.errors import OutputError
     from anas_zoo.core.stopping import resumable
+    from anas_zoo.pipeline.init_supernet import open_space
     from anas_zoo.pipeline.latency import fit_latency
     from anas_zoo.profiling.work import WORK
-    from anas_zoo.space import SearchSpace
 
     if out.exists():
         raise OutputError(f"{out} exists already; give another --out, or remove it first")
+    found, classes = open_space(space)
     folder = work or out.with_name(f"{out.stem}-onnx")
     with resumable(lambda: [f"repeat the command: files that were exported to {folder} are used again"]):
         model = fit_latency(
-            SearchSpace.load(space),
+            found,
             folder,
-            num_classes=num_classes,
+            num_classes=classes or 1000 if num_classes is None else num_classes,
             threads=threads,
             subnets=subnets,
             held_out=held_out,

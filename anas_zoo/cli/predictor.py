@@ -24,7 +24,7 @@ SpaceOption = Annotated[
     typer.Option(
         "--space",
         metavar="NAME|FILE",
-        help="Space of the archive: a preset or a .yaml file. Default: as the folder says.",
+        help="Space of the archive: a preset, a .yaml file, or a supernet. Default: as the folder says.",
     ),
 ]
 
@@ -112,15 +112,16 @@ def check(
     Architectures that it was fitted on are counted apart, where its file says which they are.
     """
     from anas_zoo.cli.groups import UsageError
+    from anas_zoo.pipeline.init_supernet import open_space
     from anas_zoo.pipeline.search_folder import find_archive
     from anas_zoo.searching.predictor_file import check_predictor, read_measured
-    from anas_zoo.space import AccuracyPredictor, SearchSpace
+    from anas_zoo.space import AccuracyPredictor
 
     if archive is None and space is None:
         raise UsageError("give an ARCHIVE to compare with, or --space; see: anas predictor check --help")
     if archive is None:
         assert space is not None
-        found = AccuracyPredictor(file, SearchSpace.load(space))
+        found = AccuracyPredictor(file, open_space(space)[0])
         result = _predicted_range(found)
         if as_json:
             print_json(result)

@@ -31,7 +31,10 @@ def search(
         ),
     ] = None,
     space: Annotated[
-        str | None, typer.Option("--space", metavar="NAME|FILE", help="A search space, without any weights.")
+        str | None,
+        typer.Option(
+            "--space", metavar="NAME|FILE", help="A search space, or a supernet's, without any weights."
+        ),
     ] = None,
     predictor: Annotated[
         Path | None,

@@ -20,11 +20,12 @@ from anas_zoo.entry import CARD, Accuracy, Ancestor, Entry, EntryReport, Preproc
 from anas_zoo.entry.licence import AUTHORS_LICENCE, AUTHORS_SOURCE
 from anas_zoo.nets import KeyCoverage, Supernet, calibrate_bn, read_authors_checkpoint
 from anas_zoo.nets.sources.attentive_nas import KIND, WHAT
-from anas_zoo.pipeline.authors_labels import ImageRoles, class_names, image_roles
 from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.export import export_entry
 from anas_zoo.pipeline.extract import find_architecture
+from anas_zoo.pipeline.image_roles import ImageRoles, image_roles
 from anas_zoo.pipeline.import_supernet import Checkpoint, write_supernet
+from anas_zoo.pipeline.matched_classes import class_names
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import Architecture, SearchSpace

@@ -22,10 +22,10 @@ from anas_zoo.entry.licence import OFA_LICENCE, OFA_TERMS, licence_of_derived
 from anas_zoo.nets import KeyCoverage, Subnet
 from anas_zoo.nets.sources import read_ofa_checkpoint, read_ofa_specialised
 from anas_zoo.nets.sources.ofa import INIT, KIND, PUBLISHED_SUPERNETS, git_blob_id, ofa_preprocessing
-from anas_zoo.pipeline.authors_labels import class_names
 from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.export import export_entry
 from anas_zoo.pipeline.import_supernet import Checkpoint, ImportedSupernet, labels_of, write_supernet
+from anas_zoo.pipeline.matched_classes import class_names
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import SearchSpace

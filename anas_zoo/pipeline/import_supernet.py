@@ -11,7 +11,7 @@ from anas_zoo.core.files import output_folder
 from anas_zoo.core.progress import note
 from anas_zoo.entry import Ancestor, Preprocessing
 from anas_zoo.nets import KeyCoverage, Supernet, save_supernet
-from anas_zoo.pipeline.authors_labels import IMAGENET_CLASSES, wordnet_ids
+from anas_zoo.pipeline.matched_classes import IMAGENET_CLASSES, imagenet_ids
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ImportedSupernet:
 
 def labels_of(num_classes: int) -> tuple[str, ...] | None:
     """The labels of a network without any of its own: ImageNet's WordNet ids for its 1000 classes."""
-    return wordnet_ids() if num_classes == IMAGENET_CLASSES else None
+    return imagenet_ids() if num_classes == IMAGENET_CLASSES else None
 
 
 def write_supernet(

@@ -1,4 +1,4 @@
-"""The supernet that a run starts from: where it is, and a copy of it in the run."""
+"""The supernet that a run starts from, or whose space is meant: where it is, and a copy of it in a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from anas_zoo.entry import SupernetFolder, is_supernet
 from anas_zoo.nets import load_supernet
+from anas_zoo.space import SearchSpace
 from anas_zoo.zoo.hub import is_address
 from anas_zoo.zoo.supernets import locate_supernet
 
@@ -24,6 +25,19 @@ def open_supernet(source: str) -> SupernetFolder:
     folder = locate_supernet(source)
     # Of one on the Hub only what a run needs is downloaded, and compared with the manifest by that.
     return SupernetFolder.read(folder, check_hashes=not is_address(source))
+
+
+def open_space(source: str | Path) -> tuple[SearchSpace, int | None]:
+    """The search space that ``source`` means, and of a supernet how many classes it has.
+
+    ``source`` is a preset's name, a YAML file, or what :func:`open_supernet` takes. Raises as that and
+    :meth:`anas_zoo.space.SearchSpace.load` do.
+    """
+    text = str(source)
+    if text not in SearchSpace.presets() and (is_address(text) or Path(source).is_dir()):
+        supernet = open_supernet(text)
+        return supernet.space, supernet.config.num_classes
+    return SearchSpace.load(source), None
 
 
 def copy_supernet(supernet: SupernetFolder, folder: Path) -> None:

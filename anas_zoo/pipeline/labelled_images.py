@@ -13,6 +13,7 @@ from anas_zoo.core.hints import Option
 from anas_zoo.data import ImageSource, balanced_choice
 from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.entry import Entry
+from anas_zoo.pipeline.matched_classes import classes_by_name
 from anas_zoo.pipeline.run_folder import RunFolder
 
 Indices = npt.NDArray[np.int64]
@@ -24,8 +25,9 @@ WHOLE = "all"  # every image of a source
 def classes_in(source: ImageSource, entry: Entry) -> Indices:
     """The network's class of each class of ``source``, by name, (classes of the source,) int64.
 
-    An entry without names takes exactly as many classes as it has, in its order. Raises :class:`DataError`
-    for images that do not fit, and for names that are unknown or ambiguous.
+    ImageNet's classes are known by each of their names. An entry without names takes exactly as many classes
+    as it has, in its order. Raises :class:`DataError` for images that do not fit, and for names that are
+    unknown or ambiguous.
     """
     names, config = source.label_names, entry.config
     if not names:
@@ -43,6 +45,8 @@ def classes_in(source: ImageSource, entry: Entry) -> Indices:
         return np.arange(len(names))
     if names == known:
         return np.arange(len(names))
+    if (classes := classes_by_name(names, known)) is not None:
+        return np.array(classes, dtype=np.int64)
     strange = [name for name in names if name not in known]
     if strange:
         listed = ", ".join(f"{name!r}{nearest(name, known)}" for name in strange[:NAMED])
@@ -51,13 +55,11 @@ def classes_in(source: ImageSource, entry: Entry) -> Indices:
             f"{source.name} has classes that {entry.name} does not know: {listed}{more}; name its folders as "
             f"the labels of the entry, such as {', '.join(map(repr, known[:NAMED]))}"
         )
-    double = [name for name in names if known.count(name) > 1]
-    if double:
-        raise DataError(
-            f"{entry.name} has several classes called {double[0]!r}, so that the images of {source.name} "
-            "cannot be told apart by name"
-        )
-    return np.array([known.index(name) for name in names], dtype=np.int64)
+    double = next(name for name in names if known.count(name) > 1)
+    raise DataError(
+        f"{entry.name} has several classes called {double!r}, so that the images of {source.name} cannot be "
+        "told apart by name"
+    )
 
 
 def choose_images(

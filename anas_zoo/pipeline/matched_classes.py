@@ -18,6 +18,7 @@ from anas_zoo.core.errors import DataError, nearest
 from anas_zoo.core.hints import Call
 from anas_zoo.core.schema import Schema
 from anas_zoo.data import FolderSource, ImageSource
+from anas_zoo.data.class_folders import normalised
 
 IMAGENET_CLASSES = 1000
 NAMED = 3  # classes that an error names
@@ -87,17 +88,45 @@ def match_classes(
             f"{source.name} has no class folders, so its images have no labels; sort them into one "
             "sub-folder per class"
         )
-    ways = list(_ways(num_classes, label_names))
-    for way in ways:
-        classes = tuple(number for label in found if (number := way.find(label)) is not None)
-        if len(classes) == len(found):
-            _refuse_doubles(source, name, classes, way)
-            return MatchedClasses(by=way.by, label_names=label_names or way.label_names, classes=classes)
+    ways = _ways(num_classes, label_names)
     if label_names is None and len(found) == num_classes:
+        # Other sources have an order of their own, which is not that of the names.
         order = tuple(sorted(found)) if isinstance(source, FolderSource) else found
-        numbers = [order.index(label) for label in found]
-        return MatchedClasses(by="their order", label_names=order, classes=tuple(numbers))
-    raise _unmatched(source, name, num_classes, ways, again)
+        ways.append(_Names("their order", _unique(order), order))
+    matched = _found(found, ways)
+    if matched is None:
+        raise _unmatched(source, name, num_classes, ways, again)
+    way, classes = matched
+    _refuse_doubles(source, name, classes, way)
+    return MatchedClasses(by=way.by, label_names=label_names or way.label_names, classes=classes)
+
+
+def class_names(source: ImageSource, num_classes: int) -> tuple[str, ...] | None:
+    """The classes of a network without names, among which all of ``source``'s are; None where none are known.
+
+    They are found as :func:`match_classes` finds them.
+    """
+    try:
+        return match_classes(
+            source, name="the network", num_classes=num_classes, label_names=None, again=Call("train")
+        ).label_names
+    except DataError:
+        return None
+
+
+def classes_by_name(names: Sequence[str], label_names: tuple[str, ...]) -> tuple[int, ...] | None:
+    """The class of each of ``names`` among a network's ``label_names``; None unless one way finds all."""
+    matched = _found(names, _ways(len(label_names), label_names))
+    return None if matched is None else matched[1]
+
+
+def _found(names: Sequence[str], ways: Sequence[_Names]) -> tuple[_Names, tuple[int, ...]] | None:
+    """The first way in which all ``names`` are known, and their numbers."""
+    for way in ways:
+        classes = tuple(number for name in names if (number := way.find(name)) is not None)
+        if len(classes) == len(names):
+            return way, classes
+    return None
 
 
 def _ways(num_classes: int, label_names: tuple[str, ...] | None) -> list[_Names]:
@@ -122,10 +151,15 @@ def _ways(num_classes: int, label_names: tuple[str, ...] | None) -> list[_Names]
 def _wordnet_ids(num_classes: int, label_names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     """The WordNet id of each class; None where the classes are not ImageNet's."""
     if label_names is None:
-        return tuple(_descriptions()) if num_classes == IMAGENET_CLASSES else None
+        return imagenet_ids() if num_classes == IMAGENET_CLASSES else None
     if all(label in _descriptions() for label in label_names):
         return label_names
-    return tuple(_descriptions()) if label_names == tuple(_descriptions().values()) else None
+    return imagenet_ids() if label_names == tuple(_descriptions().values()) else None
+
+
+def imagenet_ids() -> tuple[str, ...]:
+    """The WordNet ids of ImageNet's 1000 classes, in the order in which networks number them."""
+    return tuple(_descriptions())
 
 
 @cache
@@ -141,7 +175,8 @@ def _descriptions() -> Mapping[str, str]:
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.replace("_", " ").casefold().split())
+    """Without case, underscores and doubled spaces, and in one encoding: a Mac writes é as two characters."""
+    return " ".join(normalised(name).replace("_", " ").casefold().split())
 
 
 def _unique(names: Sequence[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import note, silence
 from anas_zoo.entry import SUPERNET
 from anas_zoo.entry.manifest import what_is_meant
-from anas_zoo.pipeline.init_supernet import means_supernet
+from anas_zoo.pipeline.init_supernet import means_supernet, open_space
 from anas_zoo.pipeline.recipe import FROM_A_SUPERNET, Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER
@@ -69,11 +69,12 @@ def search(
 
     Args:
         run: the folder of a run with a trained supernet, or a supernet: a folder, or ``hf-hub:org/name``.
-        space: a search space's name or YAML file, to search without weights or images.
+        space: a search space's name or YAML file, or a supernet whose space is meant, to search without
+            weights or images.
         predictor: an ONNX file; its prediction takes the place of the supernet's accuracy.
         objective: what the front weighs top-1 against, one or several of ``macs`` (the default), ``params``,
             ``size_bytes`` and ``latency_ms``.
-        num_classes: of the classifier, with ``space``; by default 1000.
+        num_classes: of the classifier, with ``space``; by default the supernet's, or 1000.
         data: with a supernet, a source of images (see :func:`anas_zoo.data.open_source`); with a run, where
             its images are now, if they moved; the run remembers it.
         seed: every random choice follows from it.
@@ -103,7 +104,7 @@ def search(
     space, a predictor or a latency model that cannot be used; :class:`CheckpointError` without a trained
     supernet; :class:`EntryError` for one that cannot be had; :class:`DataError` for images that do not fit.
     """
-    found = None if space is None else SearchSpace.load(str(space))
+    found, classes = (None, None) if space is None else open_space(space)
     supernet = run if run is not None and means_supernet(run) else None
     if run is not None and supernet is None:
         _refuse_neither(Path(run))
@@ -152,7 +153,7 @@ def search(
             recipe=changed(SearchRecipe()),
             seed=seed or 0,
             out=folder,
-            num_classes=num_classes or (kept["num_classes"] if kept is not None else 1000),
+            num_classes=num_classes or (kept["num_classes"] if kept is not None else classes or 1000),
             resume=resume,
             budgets=budgets,
             space_text=str(space),

@@ -19,6 +19,7 @@ from anas_zoo.core.errors import ConfigError, OutputError, SearchError
 from anas_zoo.core.files import output_folder, refuse_occupied, write_json
 from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.schema import read_json
+from anas_zoo.pipeline.init_supernet import open_space
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import in_words
 from anas_zoo.searching.archive import EVALUATIONS, FRONT
@@ -152,7 +153,7 @@ def find_archive(path: Path, space_name: str | None) -> FoundArchive:
 
     Raises :class:`SearchError` when there is no archive, its space is unknown, or ``--space`` is another one.
     """
-    space = None if space_name is None else SearchSpace.load(space_name)
+    space = None if space_name is None else open_space(space_name)[0]
     if (path / "run.json").is_file():
         run = Run.open(path)
         if not (run.search_folder / EVALUATIONS).is_file():
@@ -172,7 +173,7 @@ def find_archive(path: Path, space_name: str | None) -> FoundArchive:
         raise SearchError(
             f"nothing beside {file} names its space; give ",
             Option("space"),
-            f": {presets}, or a file",
+            f": {presets}, a file, or the supernet",
         )
     if space is None:
         assert stated is not None

@@ -18,8 +18,9 @@ from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tens
 from anas_zoo.data.chosen_images import CALIBRATION
 from anas_zoo.entry import Entry, SupernetFolder
 from anas_zoo.nets import load_authors_checkpoint, load_supernet
-from anas_zoo.pipeline.authors_labels import class_names, image_roles
+from anas_zoo.pipeline.image_roles import image_roles
 from anas_zoo.pipeline.import_attentive_nas import import_attentive_nas
+from anas_zoo.pipeline.matched_classes import class_names
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import publish, verify
 

@@ -11,7 +11,7 @@ from timm.data import ImageNetInfo
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.hints import Call
 from anas_zoo.data import DigitsSource, FolderSource, with_classes
-from anas_zoo.pipeline.matched_classes import MatchedClasses, match_classes
+from anas_zoo.pipeline.matched_classes import MatchedClasses, classes_by_name, match_classes
 
 AGAIN = Call("train", init="SUPERNET", data="DIR", out="RUN")
 IMAGENET = ImageNetInfo()
@@ -94,6 +94,15 @@ def test_classes_that_match_nothing_are_named_in_one_line(
     source = folder(tmp_path, *names)
     with pytest.raises(DataError, match=message):
         match(source, classes, labels)
+
+
+def test_names_are_found_among_labels_in_one_way_or_not_at_all() -> None:
+    labels = IDS[200:300]
+    assert classes_by_name(["golden retriever", "Labrador_retriever"], labels) == (7, 8)
+    assert classes_by_name(["n02099601"], labels) == (7,)
+    assert classes_by_name(["n02099601", "golden retriever"], labels) is None
+    assert classes_by_name(["tench"], labels) is None
+    assert classes_by_name(["cafe\u0301"], ("bar", "caf\u00e9")) == (1,)
 
 
 def test_images_with_a_networks_classes_are_the_same_images() -> None:

@@ -1,50 +1,16 @@
-"""Labelled images for the authors' checkpoints: which class a folder is, and which images nothing decides on.
-
-Their files name no classes. ImageNet's are known by WordNet id and by description; other networks have the
-classes of the folders in the order in which torchvision's ImageFolder numbers them (10 before 2, B before a).
-"""
+"""Images for entries of a checkpoint: which calibrate batch norm, and which measure accuracy."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from anas_zoo.data import FolderSource, ImageSource, balanced_choice
+from anas_zoo.data import ImageSource, balanced_choice
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
 
 HELD_OUT = "held out of calibration"
 HELD_OUT_SHARE = 5  # without a test part, every fifth image
-IMAGENET_CLASSES = 1000
-_WORDNET = re.compile(r"n\d{8}")
-
-
-def wordnet_ids() -> tuple[str, ...]:
-    """ImageNet's classes in the order in which networks number them."""
-    from timm.data import ImageNetInfo
-
-    return tuple(ImageNetInfo().label_names())
-
-
-def class_names(source: ImageSource, num_classes: int) -> tuple[str, ...] | None:
-    """The network's classes, in its order, among which all of ``source``'s are; None where none are known."""
-    found = source.label_names
-    if num_classes == IMAGENET_CLASSES:
-        from timm.data import ImageNetInfo
-
-        imagenet, ids = ImageNetInfo(), wordnet_ids()
-        if len(found) and set(found) <= set(ids):
-            return ids
-        words = tuple(str(imagenet.index_to_description(index)) for index in range(IMAGENET_CLASSES))
-        if len(found) > 1 and set(found) <= {word for word in words if words.count(word) == 1}:
-            return words
-        if all(map(_WORDNET.fullmatch, found)):
-            return None  # WordNet's, but not the 1000 of the challenge
-    if len(found) != num_classes or len(found) < 2:
-        return None
-    # Other sources have an order of their own, which is not that of the names.
-    return tuple(sorted(found)) if isinstance(source, FolderSource) else found
 
 
 @dataclass(frozen=True)
