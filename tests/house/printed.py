@@ -218,8 +218,12 @@ NOT_RUN: dict[Key, str] = {
     ): "the whole project: continuous integration runs make test, tests/pipeline the demo",
     (
         "README.md",
-        "anas demo --recipe small_images --data path/to/images --out runs/mine --licence CC-BY-4.0",
+        "anas run --data path/to/images --out runs/mine --licence CC-BY-4.0",
     ): ("all stages in one go; the next block of the README runs them one by one, tests/pipeline the demo"),
+    (
+        "README.md",
+        "anas import timm efficientnet_lite0 --resolution 96 --resolution 128 --out lite0",
+    ): "downloads weights; tests/cli imports the same network from a file",
     (
         "docs/pretrained.md",
         "anas import timm efficientnet_lite0 --resolution 96 --resolution 128 --out lite0",
