@@ -27,7 +27,7 @@ from typing import Any, Self
 
 from anas_zoo.core.errors import CheckpointError, OutputError
 from anas_zoo.core.hints import Call
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
 from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, summarise, with_classes, with_preprocessing
 from anas_zoo.entry import SUPERNET_WEIGHTS, Ancestor, Entry, SupernetConfig, SupernetFolder
@@ -42,6 +42,7 @@ from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run,
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
 
+FEW_CLASSES = 0.05  # part of a supernet's classes below which its batch norms may be calibrated badly
 NAMES_OF_THREE = ("s", "m", "l")
 
 
@@ -110,8 +111,15 @@ class Run(RunFolder[Recipe]):
         """Say what the images are; and what becomes of them, or whose classes they are."""
         if self.init is None or self.init.matched is None:
             super().note_images()
-        else:
-            note(f"  {summarise(self._open_images()).line()}; {self.init.matched.describe(self.init.name)}")
+            return
+        matched = self.init.matched
+        note(f"  {summarise(self._open_images()).line()}; {matched.describe(self.init.name)}")
+        found, known = len(matched.classes), len(matched.label_names)
+        if found < known * FEW_CLASSES:
+            warn(
+                f"batch norm is calibrated on images of {found:,} of {known:,} classes: so few kinds "
+                "of images have other statistics than those it was trained on, and all subnets may score low"
+            )
 
     def _begin_with(self, staging: Path) -> None:
         """Copy the supernet."""

@@ -118,7 +118,9 @@ def small_ancestor() -> object:
     return Ancestor(name="older", sha256="2" * 64, licence="CC-BY-NC-4.0")
 
 
-def test_imagenets_classes_are_found_by_wordnet_id(tmp_path: Path) -> None:
+def test_imagenets_classes_are_found_by_wordnet_id(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     supernet = write(tmp_path / "imagenet", drawn(other_space(), 1000))
     data = write_digits(tmp_path / "images", {1: "n02099601", 2: "n01440764"}, per_class=12)
     run = Run.start(tmp_path / "run", pretrained(supernet, data), as_it_is=True)
@@ -127,6 +129,8 @@ def test_imagenets_classes_are_found_by_wordnet_id(tmp_path: Path) -> None:
     assert run.init.matched.by == "WordNet ids"
     assert run.source.label_names == tuple(_descriptions())
     assert set(run.source.labels.tolist()) == {0, 207}
+    run.note_images()
+    assert "calibrated on images of 2 of 1,000 classes" in capsys.readouterr().err
     outcome = search_stage(run, recipe=run.recipe.search.changed(algorithm="random"))
     assert outcome is not None
     assert {type(size) for item in outcome.result.evaluations for size in item.arch.kernel_size} >= {int}
