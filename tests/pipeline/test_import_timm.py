@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from PIL import Image
+from real_weights import LICENCE, NETWORK, write_real_weights
 from safetensors.torch import save_file
+from sklearn.datasets import load_sample_images
+from timm.data import ImageNetInfo
 
 from anas_zoo.core.errors import AnasError
+from anas_zoo.data import eval_transform
 from anas_zoo.entry import SupernetFolder
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline.import_timm import import_timm, preprocessing_of
@@ -70,3 +75,20 @@ def test_nothing_is_written_where_it_cannot_be(checkpoint: Path, tmp_path: Path)
     (out / "mine.txt").write_text("kept")
     with pytest.raises(AnasError, match="already holds 1 item"):
         import_timm(NAME, checkpoint=checkpoint, out=out)
+
+
+@pytest.mark.slow
+def test_real_weights_know_a_palace_and_a_daisy(tmp_path: Path) -> None:
+    write_real_weights(tmp_path / "weights.safetensors")
+    import_timm(NETWORK, checkpoint=tmp_path / "weights.safetensors", out=tmp_path / "net", licence=LICENCE)
+    config = SupernetFolder(tmp_path / "net").config
+    supernet = load_supernet(tmp_path / "net")
+    subnet = supernet.extract(supernet.space.largest)
+    view = eval_transform(config.preprocessing, supernet.space.largest.resolution)
+    images = torch.stack([view(Image.fromarray(image)) for image in load_sample_images().images])
+    with torch.no_grad():
+        found = subnet(images).argmax(1).tolist()
+    assert config.label_names is not None
+    words = [ImageNetInfo().index_to_description(index) for index in found]
+    assert words == ["palace", "daisy"]
+    assert [config.label_names[index] for index in found] == ["n03877845", "n11939491"]
