@@ -24,7 +24,7 @@ OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of th
 FOR_OWN_IMAGES = "small_images"
 FROM_A_SUPERNET = "pretrained"
 # What says how subnets share weights; a fixed network has none.
-OF_SUPERNETS = ("subnets_per_step", "sampling", "opening", "distillation", "sync_batch_norm")
+OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm")
 
 
 def with_changes(

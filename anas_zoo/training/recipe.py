@@ -75,21 +75,6 @@ class DistillationRecipe(Schema):
     clip: float = Field(5.0, gt=0)
 
 
-class OpeningRecipe(Schema):
-    """From which share of all steps on a dimension is elastic; before, every subnet has its largest choice.
-
-    For the first share ``largest`` the largest subnet is trained alone. With 0 everywhere everything is open
-    from the beginning.
-    """
-
-    largest: float = Field(0.0, ge=0, lt=1)
-    resolution: float = Field(0.0, ge=0, lt=1)
-    width: float = Field(0.0, ge=0, lt=1)
-    depth: float = Field(0.0, ge=0, lt=1)
-    kernel_size: float = Field(0.0, ge=0, lt=1)
-    expand_ratio: float = Field(0.0, ge=0, lt=1)
-
-
 class CheckpointRecipe(Schema):
     """When the whole state of a training is written, and how many of these states are kept.
 
@@ -119,7 +104,7 @@ class TrainRecipe(Sparse):
     """One training run."""
 
     # What came after 0.2: trainings of before are known by a text without it.
-    LEFT_OUT: ClassVar = ("classifier_rate_factor", "opening")
+    LEFT_OUT: ClassVar = ("classifier_rate_factor",)
 
     epochs: int = Field(360, ge=1)
     batch_size: int = Field(256, ge=2)  # images per optimizer step, over all processes
@@ -138,7 +123,6 @@ class TrainRecipe(Sparse):
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights stay in fp32
     sync_batch_norm: bool = False  # statistics over all processes' images of a micro-batch
     sampling: SamplingRecipe = SamplingRecipe()
-    opening: OpeningRecipe = OpeningRecipe()
     distillation: DistillationRecipe = DistillationRecipe()
     loader: Literal["memory", "stream"] = "memory"  # memory uses augmentation, stream uses stream
     augmentation: AugmentationRecipe = AugmentationRecipe()

@@ -54,8 +54,7 @@ def test_a_killed_search_of_a_supernet_is_the_same(supernet: Path, images: Path,
 
 def test_a_killed_training_from_a_supernet_is_the_same(supernet: Path, images: Path, tmp_path: Path) -> None:
     command = [*ANAS, "train", "--init", str(supernet), "--data", str(images), "--device", "cpu", *SETTINGS]
-    command += ["--set", "train.epochs=6", "--set", "train.opening={largest: 0.2, depth: 0.4}"]
-    command += ["--set", "train.classifier_rate_factor=3"]
+    command += ["--set", "train.epochs=6", "--set", "train.classifier_rate_factor=3"]
     kill_at_random(command, tmp_path, kills=2, watched="training/checkpoints/step-*", changes=3)
     same_weights(tmp_path / "whole", tmp_path / "cut")
 

@@ -47,9 +47,9 @@ def test_what_is_new_in_a_recipe_is_not_written_while_it_is_not_used() -> None:
     """Runs and checkpoints of version 0.2 are known by a text without it."""
     data = Recipe.load("digits").to_dict()
     assert "init" not in data
-    assert not {"opening", "classifier_rate_factor"} & data["train"].keys()
-    used = Recipe.load("digits", settings=["train.opening.depth=0.5", "train.classifier_rate_factor=2"])
-    assert used.to_dict()["train"]["opening"]["depth"] == 0.5
+    assert "classifier_rate_factor" not in data["train"]
+    used = Recipe.load("digits", settings=["train.classifier_rate_factor=2"])
+    assert used.to_dict()["train"]["classifier_rate_factor"] == 2
     assert Recipe.model_validate(used.to_dict()) == used
 
 
