@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from anas_zoo.searching.gaussian_process import GaussianProcess
 from anas_zoo.searching.problem import Codes, Problem
 
 Floats = npt.NDArray[np.float64]
 
-KERNEL_POINTS = 200  # length scales are fitted on this many; all evaluations count for the predictions
 TREES = 100
 
 Values = Callable[[Floats], Floats]
@@ -35,7 +34,7 @@ class AccuracyModel:
         codes: Codes,
         top1_pct: Floats,
         *,
-        models: Sequence[str] = ("process", "trees"),
+        models: Sequence[str] = ("process",),
     ) -> None:
         self._problem = problem
         states = problem.space.genes.states
@@ -47,7 +46,7 @@ class AccuracyModel:
         x = (raw - self._centre) / self._scale
         self._mean, self._spread = float(top1_pct.mean()), float(top1_pct.std()) or 1.0
         y = (top1_pct - self._mean) / self._spread
-        fits = {"process": _process, "trees": _trees}
+        fits: dict[str, Callable[[Floats, Floats], Values]] = {"process": GaussianProcess, "trees": _trees}
         self._models = [fits[name](x, y) for name in models]
 
     def __call__(self, codes: Codes) -> Floats:
@@ -61,23 +60,6 @@ class AccuracyModel:
         places = (self._problem.space.genes.indices(codes) / self._spans)[:, self._elastic]
         names = [name for name in self._problem.cost_names if name != "size_bytes"]  # it follows parameters
         return np.column_stack([places, *(np.log(np.maximum(costs[name], 1e-9)) for name in names)])
-
-
-def _process(x: Floats, y: Floats) -> Values:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-
-    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF([6.0] * x.shape[1], (0.5, 150.0))
-    kernel += WhiteKernel(0.01, (1e-6, 1.0))
-    chosen = np.random.default_rng(0).permutation(len(x))[:KERNEL_POINTS]
-    with warnings.catch_warnings():
-        # A length scale at its bound is a gene that does not matter: expected, and no failure.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        process = GaussianProcessRegressor(kernel, random_state=0).fit(x[chosen], y[chosen])
-        if len(x) > len(chosen):
-            process = GaussianProcessRegressor(process.kernel_, optimizer=None).fit(x, y)
-    return lambda rows: np.asarray(process.predict(rows))
 
 
 def _trees(x: Floats, y: Floats) -> Values:
