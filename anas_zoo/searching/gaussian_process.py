@@ -40,13 +40,15 @@ class GaussianProcess:
         )
         self._log = found.x
         self._x = x
-        kernel = sum(_parts(self._log, x, x))
+        smooth, linear = _parts(self._log, x, x)
+        kernel = smooth + linear
         kernel[np.diag_indices(len(x))] += np.exp(self._log[-1]) + JITTER
         self._weights = cho_solve(cho_factor(kernel, lower=True), y)
 
     def __call__(self, rows: Floats) -> Floats:
         """The mean at ``rows`` (M, D), (M,)."""
-        return np.asarray(sum(_parts(self._log, rows, self._x)) @ self._weights)
+        smooth, linear = _parts(self._log, rows, self._x)
+        return np.asarray((smooth + linear) @ self._weights)
 
 
 def _parts(log: Floats, x: Floats, other: Floats) -> tuple[Floats, Floats]:
