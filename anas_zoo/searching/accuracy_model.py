@@ -13,9 +13,8 @@ from anas_zoo.searching.problem import Codes, Problem
 Floats = npt.NDArray[np.float64]
 
 TREES = 100
-CHOSEN = (
-    2**0.5
-)  # so that two choices of a gene are 2 apart, as those of two equally often are when standardised
+# So that two choices are as far apart as the two of a standardised gene that has both equally often.
+CHOSEN = 2**0.5
 
 Values = Callable[[Floats], Floats]
 
