@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from anas_zoo.pipeline.train import train
     from anas_zoo.pipeline.validate import validate
     from anas_zoo.pipeline.verify import verify
-    from anas_zoo.zoo import Classifier, create_model, list_models, pull
+    from anas_zoo.zoo import Classifier, create_model, list_models, load_supernet, pull
 
     __version__: str
 
@@ -39,6 +39,7 @@ __all__ = [
     "extract",
     "finetune",
     "list_models",
+    "load_supernet",
     "profile",
     "publish",
     "pull",
@@ -53,6 +54,7 @@ _HOME = {
     "Entry": "anas_zoo.entry",
     "create_model": "anas_zoo.zoo",
     "list_models": "anas_zoo.zoo",
+    "load_supernet": "anas_zoo.zoo",
     "pull": "anas_zoo.zoo",
 }  # of the others: the stage's module
 

@@ -37,10 +37,12 @@ from anas_zoo.cli.show import show
 from anas_zoo.cli.train import train
 from anas_zoo.cli.validate import validate
 from anas_zoo.cli.verify import verify
+from anas_zoo.cli.whole_way import run
 
 # In the order in which `anas --help` shows them: the way of a model, from its making to its use.
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
+    "run": run,
     "train": train,
     "finetune": finetune,
     "search": search,
@@ -59,11 +61,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "serve": serve,
     "bench": bench,
-    "import": import_,
 }
 
 # Commands that have commands themselves, as `anas predictor fit`; shown below the others.
 GROUPS: dict[str, typer.Typer] = {
+    "import": import_,
     "predictor": predictor,
     "latency": latency(),
 }

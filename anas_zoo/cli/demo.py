@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from anas_zoo.pipeline import DemoResult
 
 
+LicenceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--licence",
+        metavar="SPDX",
+        help="Licence of the models, such as Apache-2.0. Asked for before publishing.",
+    ),
+]
+
+
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run's new folder.")] = Path(
         "runs/demo"
@@ -32,14 +42,7 @@ def demo(
     seed: SeedOption = None,
     sampling: SamplingOption = None,
     settings: SetOption = None,
-    licence: Annotated[
-        str | None,
-        typer.Option(
-            "--licence",
-            metavar="SPDX",
-            help="Licence of the models, such as Apache-2.0. Asked for before publishing.",
-        ),
-    ] = None,
+    licence: LicenceOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -63,13 +66,14 @@ def demo(
         licence=licence,
         device=device,
     )
+    print_models(result, as_json=as_json)
+
+
+def print_models(result: DemoResult, *, as_json: bool) -> None:
+    """The models that a run made and how to load the best one, for people or for machines."""
     if as_json:
         print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
-    else:
-        _print(result)
-
-
-def _print(result: DemoResult) -> None:
+        return
     print_table(
         ["name", "top-1 %", "MFLOPs", "params (k)", "latency ms", "ONNX kB", "logit diff", "agree %"],
         [_cells(row) for row in result.rows],

@@ -12,6 +12,8 @@ from anas_zoo.cli.derived import with_options
 from anas_zoo.core.errors import AnasError, nearest
 
 HELP_NAMES = ["-h", "--help"]
+# Commands of earlier versions, and what they are called now.
+_RENAMED = {"authors": "attentive-nas"}
 
 
 class UsageError(AnasError):
@@ -28,7 +30,8 @@ class HintingGroup(TyperGroup):
         command = super().get_command(ctx, cmd_name)
         if command is None and not cmd_name.startswith("-"):
             known = list(self.commands)
-            hint = nearest(cmd_name, known) or f"; commands: {', '.join(known)}"
+            now = _RENAMED.get(cmd_name)
+            hint = nearest(now if now in known else cmd_name, known) or f"; commands: {', '.join(known)}"
             raise UsageError(f"no command {cmd_name!r}{hint}; see: {ctx.command_path} --help")
         return command
 

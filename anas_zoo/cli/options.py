@@ -21,7 +21,7 @@ RecipeOption = Annotated[
         "--recipe",
         metavar="NAME|FILE",
         help="A bundled recipe, or a .yaml file. Default: that of the run in --out; of a new one "
-        "small_images with --data DIR, else digits.",
+        "pretrained with --init, small_images with --data DIR, else digits.",
     ),
 ]
 DataOption = Annotated[
@@ -38,6 +38,14 @@ RunDataOption = Annotated[
         "--data",
         metavar="NAME|DIR",
         help="Where the run's images are now, if they moved; recorded in the run.",
+    ),
+]
+InitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        metavar="SUPERNET",
+        help="A trained supernet to start from: a folder, a run, or hf-hub:org/name. It gets a new head.",
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]

@@ -1,4 +1,4 @@
-"""``anas publish``: a draft becomes an entry, here or on the Hub, if every gate lets it pass."""
+"""``anas publish``: a draft of an entry or a supernet is published, here or on the Hub, past every gate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def publish(
     entry: Annotated[
-        str, typer.Argument(metavar="ENTRY", help="A draft's or an entry's folder; it is not changed.")
+        str,
+        typer.Argument(
+            metavar="ENTRY",
+            help="Folder of a draft, an entry or a supernet (RUN/supernet); it is not changed.",
+        ),
     ],
     to: Annotated[
         str,
@@ -37,7 +41,7 @@ def publish(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a draft as a new folder or on the Hub, if no evidence is missing."""
+    """Publish a draft or a supernet as a new folder or on the Hub, if no evidence is missing."""
     from anas_zoo.pipeline.publish import publish as run
 
     done = run(entry, to, licence=licence, private=private, dry_run=dry_run)
@@ -67,7 +71,7 @@ def _print_plan(plan: Plan, to: str, private: bool) -> None:
 
 def _print_commit(commit: HubCommit) -> None:
     if not commit.changed and not commit.deleted:
-        print_lines(f"nothing to publish: {commit.address} holds exactly this entry")
+        print_lines(f"nothing to publish: {commit.address} already holds exactly this")
     else:
         print_lines(f"published {commit.address}")
         print_lines(*(f"  wrote {name}" for name in commit.changed))

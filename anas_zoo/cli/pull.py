@@ -1,4 +1,4 @@
-"""``anas pull``: an entry from the Hub or from a folder, whole and checked."""
+"""``anas pull``: an entry or a supernet from the Hub or from a folder, whole and checked."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from anas_zoo.core.text import quoted
 def pull(
     source: Annotated[
         str,
-        typer.Argument(metavar="hf://ORG/NAME[@REVISION]|DIR", help="The published entry."),
+        typer.Argument(metavar="hf://ORG/NAME[@REVISION]|DIR", help="The published entry or supernet."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new folder of the copy.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Download an entry through the Hub's cache, compare every file with its manifest, and pin the commit.
+    """Download an entry or a supernet through the Hub's cache, compare every file's hash, and pin the commit.
 
     A pull that was stopped resumes with the missing files; with HF_HUB_OFFLINE=1 all come from the cache.
     """

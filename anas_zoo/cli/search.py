@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from anas_zoo.cli.derived import options_of
-from anas_zoo.cli.options import DeviceOption, JsonOption, RunDataOption, SeedOption
+from anas_zoo.cli.options import DeviceOption, JsonOption, SeedOption
 from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 
 
@@ -23,8 +23,12 @@ from anas_zoo.cli.search_output import print_outcome, print_outcome_json
 )
 def search(
     run: Annotated[
-        Path | None,
-        typer.Argument(metavar="RUN", help="The folder of a run (see: anas train); or give --space."),
+        str | None,
+        typer.Argument(
+            metavar="RUN|SUPERNET",
+            help="The folder of a run (see: anas train), or a supernet: a folder, hf-hub:org/name; or give "
+            "--space.",
+        ),
     ] = None,
     space: Annotated[
         str | None, typer.Option("--space", metavar="NAME|FILE", help="A search space, without any weights.")
@@ -47,11 +51,23 @@ def search(
             "--num-classes", min=1, metavar="N", help="Of the classifier, with --space. Default: 1000."
         ),
     ] = None,
-    data: RunDataOption = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="NAME|DIR",
+            help="With a supernet, the images to search it on. With a run, where its images are now, if they "
+            "moved; recorded in the run.",
+        ),
+    ] = None,
     seed: SeedOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="The search's folder; default RUN/search, SPACE_search."),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="The search's folder; default RUN/search, SPACE_search. With a supernet, the new run's.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the search that is in the folder, if any.")
@@ -60,9 +76,9 @@ def search(
     as_json: JsonOption = False,
     **options: Any,
 ) -> None:
-    """Search the best subnets for any budget, by a run's supernet on the search split or by a predictor.
+    """Search the best subnets for any budget, by a supernet on held-out images or by a predictor.
 
-    Options not given are as in the run's recipe.
+    Options not given are as in the run's recipe. A supernet is searched as it is, by its own labels.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli search RUN ...; see docs/search.md.
     """

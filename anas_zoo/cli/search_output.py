@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anas_zoo.cli.output import print_json, print_lines, print_table
@@ -37,7 +36,7 @@ def print_outcome_json(outcome: SearchOutcome) -> None:
     )
 
 
-def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
+def print_outcome(outcome: SearchOutcome, run: str | None) -> None:
     """The front, the published models and the best under each budget, for people."""
     front = outcome.front
     if not front:
@@ -77,15 +76,14 @@ def print_outcome(outcome: SearchOutcome, run_folder: Path | None) -> None:
     lines.append(f"look at it: {outcome.folder / 'front.html'}, {outcome.folder / 'front.png'}")
     if front and not outcome.answers:
         lines.append(f"  extract one: {_extract(outcome, front[-1])}")
-    if run_folder is None:
+    if run is None:
         lines.append("  RUN: the folder of a run with a supernet of this space (see: anas train)")
         if outcome.baselines and front:  # the authors' space
             imported = Call(
-                "import",
-                "authors",
+                "import attentive-nas",
                 "FILE",
                 data="DIR",
-                out="DIR",
+                entries="DIR",
                 search=outcome.folder,
                 arch=front[-1].arch.id,
             )

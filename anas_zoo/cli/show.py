@@ -1,4 +1,4 @@
-"""``anas show``: everything an entry says about itself, and how to load it."""
+"""``anas show``: everything an entry or a supernet says about itself, and how to load it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 
 
 def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
-    """Show an entry: its architecture, what was measured, its files, and how to load it."""
+    """Show an entry or a supernet: what it is, what was measured, its files, and how to load it."""
     from anas_zoo.cli.entries import summary
-    from anas_zoo.entry import Entry
+    from anas_zoo.entry import Entry, SupernetFolder, kind_of_folder
     from anas_zoo.zoo.catalog import model_of
     from anas_zoo.zoo.shelf import locate
 
-    found = Entry.read(locate(entry))
+    folder = locate(entry)
+    if kind_of_folder(folder) is SupernetFolder:
+        from anas_zoo.cli.supernet_output import show_supernet
+
+        show_supernet(entry, SupernetFolder.read(folder), as_json)
+        return
+    found = Entry.read(folder)
     facts = summary(model_of(found))
     sizes = {name: (found.folder / name).stat().st_size for name in found.files}
     loading = _loading_lines(entry, found)
@@ -60,7 +66,9 @@ def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
         pairs["weights"] = weights.source
     pairs["their licence"] = facts["weights_licence"] or "-"
     calibration = config.anas.calibration
-    if calibration is not None:
+    if calibration is not None and calibration.kind == "trained":
+        pairs["batch norm"] = "statistics of its own training"
+    elif calibration is not None:
         pairs["batch norm"] = f"calibrated on {calibration.images} images at {calibration.resolution} px"
     return pairs
 

@@ -10,6 +10,7 @@ import typer
 from anas_zoo.cli.options import (
     DataOption,
     DeviceOption,
+    InitOption,
     RecipeOption,
     ResumeOption,
     SamplingOption,
@@ -27,10 +28,13 @@ def train(
     seed: SeedOption = None,
     sampling: SamplingOption = None,
     settings: SetOption = None,
+    init: InitOption = None,
     resume: ResumeOption = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Split the images and train the supernet, into the folder of a new run.
+
+    With --init it starts from the weights of a trained supernet, with a new head for the images' classes.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli train ...; see docs/training.md.
     """
@@ -43,6 +47,7 @@ def train(
         seed=seed,
         sampling=sampling,
         set_=settings,
+        init=init,
         resume=resume,
         device=device,
     )

@@ -7,7 +7,7 @@ from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
 from anas_zoo.data.memory import MemoryImages
-from anas_zoo.data.sources import ImageSource, open_source, with_preprocessing
+from anas_zoo.data.sources import ImageSource, open_source, with_classes, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
 from anas_zoo.data.stream import StreamedImages
 from anas_zoo.data.summary import DataSummary, summarise
@@ -39,5 +39,6 @@ __all__ = [
     "make_split",
     "open_source",
     "summarise",
+    "with_classes",
     "with_preprocessing",
 ]

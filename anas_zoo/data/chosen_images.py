@@ -99,7 +99,7 @@ def check_memory(count: int, side: int, bytes_per_value: int) -> None:
 
 
 class ImagesAt:
-    """The images ``indices`` of a source, preprocessed on demand at any resolution and kept."""
+    """The images ``indices`` of a source, preprocessed on demand at any resolution, kept where they fit."""
 
     def __init__(self, source: ImageSource, indices: Sequence[int]) -> None:
         self._source, self._indices = source, indices
@@ -126,7 +126,8 @@ class ImagesAt:
         """(N, 3, R, R) float32."""
         if resolution not in self._made:
             source = self._source
-            self._made[resolution] = eval_tensor(source, self._indices, source.preprocessing, resolution)
+            images = eval_tensor(source, self._indices, source.preprocessing, resolution)
+            _keep(self._made, resolution, images)
         return self._made[resolution]
 
     def batches(self, resolution: int) -> Iterator[Tensor]:
@@ -147,6 +148,16 @@ class ImagesAt:
         """At most ``count`` of these images, balanced over the classes: the same ones every time."""
         chosen = balanced_choice(self._indices, self._source.labels, count, [0, SCORING])
         return ImagesAt(self._source, chosen)
+
+
+def _keep(made: dict[int, Tensor], resolution: int, images: Tensor) -> None:
+    """Add images to those ``made``; where they do not all fit in memory, those made first are dropped.
+
+    Spaces may have 25 resolutions, and a search scores at all of them.
+    """
+    made[resolution] = images
+    while len(made) > 1 and sum(kept.nbytes for kept in made.values()) > MAX_BYTES_IN_MEMORY:
+        del made[next(iter(made))]
 
 
 def _images_in_memory(side: int) -> int:
@@ -177,5 +188,5 @@ class ViewsAt:
             base = self._images(self._largest)
             further = [augment(base, affine, resolution) for affine in self._maps]
             made = torch.cat([self._images(resolution), *further])
-            self._made[resolution] = made.contiguous(memory_format=torch.channels_last)
+            _keep(self._made, resolution, made.contiguous(memory_format=torch.channels_last))
         return self._made[resolution]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -117,6 +118,34 @@ def with_preprocessing(source: ImageSource, preprocessing: Preprocessing) -> Ima
     changed = copy.copy(source)
     changed.preprocessing = preprocessing
     return changed
+
+
+def with_classes(source: ImageSource, label_names: Sequence[str], classes: Sequence[int]) -> ImageSource:
+    """The same images with the classes of a network that has more of them, or has them in another order.
+
+    Args:
+        source: the images; known by the same fingerprint afterwards.
+        label_names: the network's classes.
+        classes: number among them of each class of ``source``.
+    """
+    return _OfOtherClasses(source, tuple(label_names), classes)
+
+
+class _OfOtherClasses:
+    """A source whose labels are numbers of a network's classes; see :func:`with_classes`."""
+
+    def __init__(self, source: ImageSource, label_names: tuple[str, ...], classes: Sequence[int]) -> None:
+        self._source = source
+        self.name, self.title, self.licence = source.name, source.title, source.licence
+        self.label_names, self.preprocessing = label_names, source.preprocessing
+        self.labels: npt.NDArray[np.int64] = np.asarray(classes, dtype=np.int64)[source.labels]
+        self.test_indices = source.test_indices
+
+    def image(self, index: int) -> Image.Image:
+        return self._source.image(index)
+
+    def fingerprint(self) -> str:
+        return self._source.fingerprint()
 
 
 def _cut(name: str) -> tuple[str, str]:

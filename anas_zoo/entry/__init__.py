@@ -1,6 +1,7 @@
 """A published entry as an object: the folder, read once, and every record of its files. Needs no torch."""
 
 from anas_zoo.entry.config import (
+    MAX_CLASSES,
     AnasInfo,
     Ancestor,
     Calibration,
@@ -13,12 +14,15 @@ from anas_zoo.entry.config import (
     hub_licence,
 )
 from anas_zoo.entry.entry import Entry, read_config, read_report, write_report
+from anas_zoo.entry.folder import CheckedFolder
 from anas_zoo.entry.manifest import (
     CARD,
     CONFIG,
     GOLDEN,
     MANIFEST,
     REPORT,
+    SUPERNET,
+    SUPERNET_WEIGHTS,
     WEIGHTS,
     FileDigest,
     Manifest,
@@ -40,6 +44,14 @@ from anas_zoo.entry.report import (
     Published,
     QuantizationInfo,
 )
+from anas_zoo.entry.supernet import (
+    SupernetConfig,
+    SupernetFolder,
+    compose_supernet_config,
+    is_supernet,
+    kind_of_folder,
+    read_supernet_config,
+)
 from anas_zoo.entry.tensors import Golden
 
 __all__ = [
@@ -48,12 +60,16 @@ __all__ = [
     "GOLDEN",
     "IMAGENET",
     "MANIFEST",
+    "MAX_CLASSES",
     "REPORT",
+    "SUPERNET",
+    "SUPERNET_WEIGHTS",
     "WEIGHTS",
     "Accuracy",
     "AnasInfo",
     "Ancestor",
     "Calibration",
+    "CheckedFolder",
     "Cost",
     "Entry",
     "EntryConfig",
@@ -71,15 +87,21 @@ __all__ = [
     "Published",
     "QuantizationInfo",
     "SpaceInfo",
+    "SupernetConfig",
+    "SupernetFolder",
     "WeightsInfo",
     "check_files",
     "check_manifest",
     "compose_config",
+    "compose_supernet_config",
     "entries_nearby",
     "hub_licence",
+    "is_supernet",
+    "kind_of_folder",
     "read_config",
     "read_manifest",
     "read_report",
+    "read_supernet_config",
     "write_manifest",
     "write_report",
 ]

@@ -64,20 +64,24 @@ class SpaceInfo(Schema):
     id: str
 
 
-class Ancestor(Schema):
+class Ancestor(Sparse):
     """Weights that others were made from.
 
     Attributes:
         name: of the entry or the checkpoint.
         sha256: of its file.
         licence: SPDX name of the licence that they are under.
+        terms: how that is known, where the weights' authors do not state it for them.
         permission: who allowed what was made from them to have another licence, and where that can be
             read; without it their licence decides.
     """
 
+    LEFT_OUT: ClassVar = ("terms",)
+
     name: str = Field(min_length=1)
     sha256: Sha256
     licence: str = Field(min_length=1)
+    terms: str | None = Field(None, min_length=1)
     permission: str | None = Field(None, min_length=1)
 
 
@@ -97,20 +101,35 @@ class WeightsInfo(Sparse):
     lineage: tuple[Ancestor, ...] = ()
 
 
-class Calibration(Schema):
-    """What the batch norm statistics were measured on.
+class Calibration(Sparse):
+    """Where the batch norm statistics come from.
 
     Attributes:
+        kind: ``measured`` on images after the training; or ``trained``, left by the training of this very
+            network, as in one that somebody trained alone. Only a measured calibration has the other fields.
         batches: number of batches that the images were passed in.
         images: number of images in them.
         resolution: side of the images in pixels.
         sha256: hash of the preprocessed float32 images in order.
     """
 
-    batches: int = Field(ge=1)
-    images: int = Field(ge=1)
-    resolution: int = Field(ge=1)
-    sha256: Sha256
+    LEFT_OUT: ClassVar = ("kind", "batches", "images", "resolution", "sha256")
+
+    kind: Literal["measured", "trained"] = "measured"
+    batches: int = Field(0, ge=1)
+    images: int = Field(0, ge=1)
+    resolution: int = Field(0, ge=1)
+    sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _measured_on_something(self) -> Self:
+        given = {"batches", "images", "resolution", "sha256"} & self.model_fields_set
+        if self.kind == "trained" and given:
+            raise ValueError(f"a calibration of the kind 'trained' has no {', '.join(sorted(given))}")
+        if self.kind == "measured" and len(given) < 4:
+            missing = {"batches", "images", "resolution", "sha256"} - given
+            raise ValueError(f"missing {', '.join(sorted(missing))}")
+        return self
 
 
 class AnasInfo(Schema):

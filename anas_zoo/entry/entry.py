@@ -6,20 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from anas_zoo.core.errors import EntryError
-from anas_zoo.core.files import sha256_file, write_json
+from anas_zoo.core.files import write_json
 from anas_zoo.core.schema import parse, read_json
-from anas_zoo.entry.config import EntryConfig
-from anas_zoo.entry.manifest import (
-    CONFIG,
-    GOLDEN,
-    MANIFEST,
-    REPORT,
-    WEIGHTS,
-    Manifest,
-    check_manifest,
-    read_manifest,
-    what_is_meant,
-)
+from anas_zoo.entry.config import EntryConfig, WeightsInfo, hub_licence
+from anas_zoo.entry.folder import CheckedFolder
+from anas_zoo.entry.manifest import CONFIG, GOLDEN, REPORT, WEIGHTS, what_is_meant
 from anas_zoo.entry.report import EntryReport
 from anas_zoo.entry.tensors import Golden, read_golden
 
@@ -30,7 +21,7 @@ def read_config(folder: Path) -> EntryConfig:
         raise EntryError(f"{folder}: no such folder; an entry is a folder with a {CONFIG}")
     path = folder / CONFIG
     if not path.exists():
-        raise EntryError(f"{path}: no such file", *what_is_meant(folder))
+        raise EntryError(f"{path}: no such file", *what_is_meant(folder, CONFIG))
     return parse(EntryConfig, read_json(path, error=EntryError), str(path), error=EntryError)
 
 
@@ -45,33 +36,11 @@ def write_report(folder: Path, report: EntryReport) -> None:
     write_json(folder / REPORT, report.to_dict())
 
 
-class Entry:
+class Entry(CheckedFolder):
     """A draft or a published entry: what it is, what was measured, and what it holds.
 
-    A value: what was read once is kept, so a stage that changes the folder continues with :meth:`updated`.
-    ``Entry(folder)`` reads nothing yet, :meth:`read` reads and checks all that is JSON.
-
-    Every part raises :class:`EntryError` that names the file and each problem found in it.
+    A stage that changes the folder continues with :meth:`updated`.
     """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self._sha256: dict[str, str] = {}
-
-    @classmethod
-    def read(cls, folder: str | Path, *, check_hashes: bool = True) -> Entry:
-        """Read and validate ``folder``; a published one (with manifest.json) is compared with its hashes.
-
-        Args:
-            folder: an entry or a draft of one.
-            check_hashes: False skips hashing the files, for lists of many entries.
-        """
-        entry = cls(folder)
-        _ = entry.config
-        if check_hashes and (entry.folder / MANIFEST).exists():
-            entry.check_hashes()
-        _ = entry.report
-        return entry
 
     @cached_property
     def config(self) -> EntryConfig:
@@ -84,16 +53,6 @@ class Entry:
         return read_report(self.folder)
 
     @cached_property
-    def manifest(self) -> Manifest:
-        """manifest.json; a draft has none, which is an error."""
-        return read_manifest(self.folder)
-
-    @cached_property
-    def files(self) -> tuple[str, ...]:
-        """Names of the files in the folder, sorted, without hidden ones."""
-        return tuple(sorted(p.name for p in self.folder.iterdir() if not p.name.startswith(".")))
-
-    @cached_property
     def golden(self) -> Golden:
         """golden.safetensors: images and the logits that they have to give."""
         return read_golden(self.folder / GOLDEN, self.config.arch.resolution, self.config.num_classes)
@@ -104,30 +63,38 @@ class Entry:
         return self.config.anas.name
 
     @property
-    def is_published(self) -> bool:
-        """Whether it has a manifest, and so is complete and fixed."""
-        return MANIFEST in self.files
+    def weights(self) -> WeightsInfo | None:
+        """Where the weights come from; None for an entry without."""
+        return self.config.anas.weights
+
+    @property
+    def own_files(self) -> tuple[str, ...]:
+        """What is published of a draft; it may hold notes and leftovers besides."""
+        return (CONFIG, REPORT, WEIGHTS, GOLDEN, *self.report.files)
 
     @property
     def has_weights(self) -> bool:
         """Whether the weights lie in the folder."""
         return WEIGHTS in self.files
 
-    def sha256(self, name: str) -> str:
-        """Hex hash of a file of the folder, which is read once for it."""
-        if name not in self._sha256:
-            self._sha256[name] = sha256_file(self.folder / name)
-        return self._sha256[name]
-
-    def check_hashes(self) -> Manifest:
-        """Compare every file with the manifest; raises as :func:`check_manifest` does."""
-        return check_manifest(self.folder, self.manifest, self.sha256)
+    def _read_records(self) -> None:
+        _ = self.report
 
     def with_config(self, config: EntryConfig) -> Entry:
         """This entry with another config than its folder holds so far."""
         changed = self.updated()
         changed.__dict__["config"] = config
         return changed
+
+    def with_licence(self, licence: str) -> Entry:
+        """This entry with its weights under ``licence``; its files stay as they are."""
+        config, weights = self.config, self.weights
+        if weights is None:
+            return self
+        weights = weights.model_copy(update={"licence": licence})
+        own = config.anas.model_copy(update={"weights": weights})
+        timms = config.pretrained_cfg.model_copy(update={"license": hub_licence(licence)})
+        return self.with_config(config.model_copy(update={"anas": own, "pretrained_cfg": timms}))
 
     def updated(self, report: EntryReport | None = None, *, written: str | None = None) -> Entry:
         """The entry after a stage changed its folder; nothing else is read again.

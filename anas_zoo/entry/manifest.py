@@ -1,4 +1,4 @@
-"""The files of an entry: their names, what they may be, and manifest.json with size and hash of each."""
+"""The files of an entry or a supernet: names, what they may be, and manifest.json with all hashes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from anas_zoo.entry.config import Sha256
 
 CONFIG, REPORT, CARD, MANIFEST = "config.json", "report.json", "README.md", "manifest.json"
 WEIGHTS, GOLDEN = "model.safetensors", "golden.safetensors"
+SUPERNET, SUPERNET_WEIGHTS = "supernet.json", "supernet.safetensors"
 
 MAX_FILES = 64  # one for each target, and seven others
 
@@ -30,6 +31,7 @@ PICKLES = {
 
 # Where the entries of a run are, those that are published first.
 PLACES = (".", "zoo", "subnets")
+RUN, SUPERNET_PLACE = "run.json", "supernet"  # what says that a folder is one, and where its supernet is
 LISTED = 4
 
 
@@ -42,7 +44,7 @@ class FileDigest(Schema):
 
 def _plain_names(files: dict[str, FileDigest]) -> dict[str, FileDigest]:
     if len(files) > MAX_FILES:
-        raise ValueError(f"{len(files)} files, at most {MAX_FILES} are in an entry")
+        raise ValueError(f"{len(files)} files, at most {MAX_FILES} are allowed")
     bad = [name for name in files if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name)]
     if bad:
         raise ValueError(f"not the plain name of a file in this folder: {', '.join(map(repr, bad))}")
@@ -50,34 +52,32 @@ def _plain_names(files: dict[str, FileDigest]) -> dict[str, FileDigest]:
 
 
 class Manifest(Schema):
-    """manifest.json: every file of the entry but itself. Names are plain: no path leads out of it."""
+    """manifest.json: every file of the folder but itself. Names are plain: no path leads out of it."""
 
     format: Literal[1] = 1
     files: Annotated[dict[str, FileDigest], AfterValidator(_plain_names)]
 
 
 def check_files(folder: Path) -> dict[str, Path]:
-    """The files of an entry by name, after a look at what each of them is; nothing is opened.
+    """The files of an entry or a supernet by name, after a look at what each of them is; nothing is opened.
 
-    Hidden ones (.gitattributes, a download's cache) are not the entry's. Raises :class:`EntryError` naming
+    Hidden ones (.gitattributes, a download's cache) are not part of it. Raises :class:`EntryError` naming
     what is a symbolic link, no regular file, or of a kind that can run code, and for too many files.
     """
     visible = (path for path in folder.iterdir() if not path.name.startswith("."))
     paths = list(itertools.islice(visible, MAX_FILES + 1))
     if len(paths) > MAX_FILES:
-        raise EntryError(f"{folder} holds more than {MAX_FILES} files, the limit of an entry")
+        raise EntryError(f"{folder} holds more than {MAX_FILES} files, which no entry or supernet has")
     for path in paths:
         shown = printable(str(path))
         if path.is_symlink() and not _in_hub_cache(path):
-            raise EntryError(f"{shown} is a symbolic link; an entry holds its files itself, so copy it there")
+            raise EntryError(f"{shown} is a symbolic link; put a copy of the file there instead")
         if not path.is_file():
-            raise EntryError(
-                f"{shown} is not a regular file; an entry is a flat folder of files, so remove it"
-            )
+            raise EntryError(f"{shown} is not a regular file, and only those can be published; remove it")
         if path.suffix.lower() in PICKLES:
             raise EntryError(
-                f"{shown} is of a kind that can run code when it is read (a pickle or the like); an entry "
-                "has none. It was not opened; remove it"
+                f"{shown} is of a kind that can run code when it is read (a pickle or the like), and none "
+                "is published. It was not opened; remove it"
             )
     return {path.name: path for path in sorted(paths)}
 
@@ -96,7 +96,7 @@ def _in_hub_cache(link: Path) -> bool:
 
 
 def is_own_file(path: Path) -> bool:
-    """Whether ``path`` is a file of its entry: no link, except those of the Hub's cache."""
+    """Whether ``path`` is a file of its folder: no link, except those of the Hub's cache."""
     return path.is_file() and (not path.is_symlink() or _in_hub_cache(path))
 
 
@@ -119,9 +119,9 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of ``folder``; raises :class:`EntryError` when it is absent or not one."""
     path = folder / MANIFEST
     if path.is_symlink() and not _in_hub_cache(path):
-        raise EntryError(f"{path} is a symbolic link; an entry holds its files itself, so copy it there")
+        raise EntryError(f"{path} is a symbolic link; put a copy of the file there instead")
     if folder.is_dir() and not path.exists():
-        raise EntryError(f"{path}: no such file", *what_is_meant(folder))
+        raise EntryError(f"{path}: no such file", *what_is_meant(folder, MANIFEST))
     return parse(Manifest, read_json(path, error=EntryError), str(path), error=EntryError)
 
 
@@ -157,7 +157,7 @@ def check_manifest(
         if not same or (sha256(name) if sha256 else sha256_file(found[name])) != digest.sha256:
             problems.append(f"{name} was altered (size or SHA-256 differs)")
     if problems:
-        raise EntryError(f"{folder}: " + "; ".join(problems) + "; get the entry again from its source")
+        raise EntryError(f"{folder}: " + "; ".join(problems) + "; get it again from its source")
     return manifest
 
 
@@ -170,16 +170,35 @@ def entries_nearby(folder: Path) -> list[Path]:
     return []
 
 
-def what_is_meant(folder: Path) -> tuple[Part, ...]:
-    """The end of an error about ``folder``, which lacks an entry's files; nothing where none is near."""
-    if (folder / CONFIG).is_file():
-        if (folder / MANIFEST).exists():
-            return ()
+def what_is_meant(folder: Path, lacks: str) -> tuple[Part, ...]:
+    """The end of an error about ``folder``, which has no file ``lacks``; nothing where nothing is near.
+
+    ``lacks`` is CONFIG, SUPERNET or MANIFEST.
+    """
+    is_entry, is_supernet = ((folder / record).is_file() for record in (CONFIG, SUPERNET))
+    if lacks == MANIFEST and (is_entry or is_supernet):
         return "; this is a draft, so publish it first: ", Call("publish", folder, to="DIR")
+    if lacks == CONFIG and is_supernet:
+        return (
+            f"; {folder} is a supernet, and entries are made of its subnets; search it: ",
+            Call("search", folder, data="DIR", out="RUN"),
+        )
+    if not is_entry and (folder / SUPERNET_WEIGHTS).is_file():
+        return (
+            f"; {folder} has a supernet without its {SUPERNET}, as version 0.2 wrote it, which can be loaded "
+            "and searched but not published",
+        )
+    own = folder / SUPERNET_PLACE
+    has_supernet = (own / SUPERNET_WEIGHTS).is_file()
+    if lacks == SUPERNET:
+        if is_entry:
+            return (f"; {folder} is an entry, a fixed network and not a supernet",)
+        return (f"; the supernet of this run is {quoted(own)}",) if has_supernet else ()
+    beside = f"; its supernet is {quoted(own)}" if has_supernet else ""
     if found := entries_nearby(folder):
         names = ", ".join(quoted(path) for path in found[:LISTED])
         more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-        return (f"; {folder} is not an entry, but these are: {names}{more}",)
-    if (folder / "run.json").is_file():
-        return f"; {folder} is a run without subnets yet; make some: ", Call("extract", folder)
+        return (f"; {folder} is not an entry, but these are: {names}{more}{beside}",)
+    if (folder / RUN).is_file():
+        return f"; {folder} is a run without subnets yet; make some: ", Call("extract", folder), beside
     return ()

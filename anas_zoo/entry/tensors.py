@@ -43,7 +43,7 @@ def tensor_shapes(path: Path, error: type[AnasError]) -> dict[str, str]:
     except (safetensors.SafetensorError, OSError, ValueError) as exc:
         reason = printable(" ".join(str(exc).split()))
         raise error(
-            f"{path}: truncated or no safetensors file ({reason}); get the entry again from its source"
+            f"{path}: truncated or no safetensors file ({reason}); get it again from its source"
         ) from exc
 
 

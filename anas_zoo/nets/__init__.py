@@ -1,9 +1,9 @@
-"""Networks: the supernet, the fixed subnets extracted from it, BN calibration, the authors' files."""
+"""Networks: the supernet, the fixed subnets extracted from it, BN calibration, others' checkpoints."""
 
 from anas_zoo.nets.accuracy import logits_of, top1_pct, top_k_hits
-from anas_zoo.nets.authors import KeyCoverage, load_authors_checkpoint, read_authors_checkpoint
 from anas_zoo.nets.calibration import calibrate_bn
 from anas_zoo.nets.checkpoint import load_supernet, save_supernet
+from anas_zoo.nets.sources import KeyCoverage, load_authors_checkpoint, read_authors_checkpoint
 from anas_zoo.nets.subnet import Subnet
 from anas_zoo.nets.supernet import Supernet
 

@@ -48,13 +48,18 @@ class ElasticConv(nn.Conv2d):
             "7to5"; none where the centre is taken as it is.
     """
 
-    transform: nn.ParameterDict | None = None
+    def __init__(
+        self, in_chs: int, out_chs: int, kernel_size: int, *, groups: int = 1, bias: bool = True
+    ) -> None:
+        super().__init__(in_chs, out_chs, kernel_size, groups=groups, bias=bias)
+        self.transform: nn.ParameterDict | None = None
 
     def make_transform(self, kernel_sizes: tuple[int, ...]) -> None:
         """Learn matrices between ``kernel_sizes``, ascending up to the layer's own; all begin as identity."""
         if len(kernel_sizes) > 1:
             steps = list(itertools.pairwise(kernel_sizes[::-1]))
-            self.transform = nn.ParameterDict({f"{a}to{b}": torch.eye(b * b) for a, b in steps})
+            # As pairs, which stay in this order: the items of a dict are sorted.
+            self.transform = nn.ParameterDict([(f"{a}to{b}", torch.eye(b * b)) for a, b in steps])
 
     def kernels(self, shape: tuple[int, ...]) -> Tensor:
         """The weight that a convolution of ``shape`` has in this one."""

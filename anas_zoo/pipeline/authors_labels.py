@@ -20,14 +20,20 @@ IMAGENET_CLASSES = 1000
 _WORDNET = re.compile(r"n\d{8}")
 
 
+def wordnet_ids() -> tuple[str, ...]:
+    """ImageNet's classes in the order in which networks number them."""
+    from timm.data import ImageNetInfo
+
+    return tuple(ImageNetInfo().label_names())
+
+
 def class_names(source: ImageSource, num_classes: int) -> tuple[str, ...] | None:
     """The network's classes, in its order, among which all of ``source``'s are; None where none are known."""
     found = source.label_names
     if num_classes == IMAGENET_CLASSES:
         from timm.data import ImageNetInfo
 
-        imagenet = ImageNetInfo()
-        ids = tuple(imagenet.label_names())
+        imagenet, ids = ImageNetInfo(), wordnet_ids()
         if len(found) and set(found) <= set(ids):
             return ids
         words = tuple(str(imagenet.index_to_description(index)) for index in range(IMAGENET_CLASSES))

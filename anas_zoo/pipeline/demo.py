@@ -80,14 +80,49 @@ def demo(
 
     Raises as :func:`run_demo` does, and :class:`ConfigError` for a recipe that cannot be.
     """
-    out, chosen = Path(out), default_recipe(data, set_)
+    changes = {"data": data, "seed": seed, "sampling": sampling, "settings": set_}
+    return _whole_way("demo", Path(out), recipe, changes, licence, device)
+
+
+def run(
+    out: str | Path,
+    *,
+    init: str | Path | None = None,
+    recipe: str | Path | None = None,
+    data: str | None = None,
+    seed: int | None = None,
+    sampling: str | None = None,
+    set_: Settings | None = None,
+    licence: str | None = None,
+    device: str = "auto",
+) -> DemoResult:
+    """The whole way for your own images, from a trained supernet's weights or from drawn ones.
+
+    The arguments are those of :func:`demo`, and ``init``, a supernet to start from, as
+    :func:`anas_zoo.pipeline.train.train` takes it. Raises as :func:`demo` does.
+    """
+    changes = {"data": data, "seed": seed, "sampling": sampling, "settings": set_}
+    changes["init"] = None if init is None else str(init)
+    return _whole_way("run", Path(out), recipe, changes, licence, device)
+
+
+def _whole_way(
+    command: str,
+    out: Path,
+    recipe: str | Path | None,
+    changes: dict[str, Any],
+    licence: str | None,
+    device: str,
+) -> DemoResult:
+    chosen = default_recipe(changes["data"], changes["settings"], changes.get("init"))
     about: tuple[Part, ...] = ()
     if recipe is None and chosen != "digits" and not (out / MARKER).is_file():  # digits: without any option
         about = about_recipe(chosen)
-    named = None if recipe is None else str(recipe)
-    wanted = Run.recipe_for(out, named, data=data, seed=seed, sampling=sampling, settings=set_)
-    with resumable_run(out, Call("demo", out=out, licence=licence), "supernet"):
-        return run_demo(out, wanted, Processes(pick_device(device)), licence=licence, about=about)
+    wanted = Run.recipe_for(out, None if recipe is None else str(recipe), **changes)
+    with resumable_run(out, Call(command, out=out, licence=licence), "supernet"):
+        return run_demo(
+            out, wanted, Processes(pick_device(device)), licence=licence, about=about, command=command
+        )
 
 
 def run_demo(
@@ -97,10 +132,12 @@ def run_demo(
     *,
     licence: str | None = None,
     about: Sequence[Part] = (),
+    command: str = "demo",
 ) -> DemoResult:
     """Run every stage that ``folder`` does not hold yet; the training computes where ``processes`` says.
 
-    The entries get ``licence``, by default the recipe's; ``about`` is said once the run is there.
+    The entries get ``licence``, by default the recipe's or that of the supernet it starts from; ``about`` is
+    said once the run is there, and ``command`` is what repeats it.
 
     Raises :class:`OutputError` when the folder holds anything but an unfinished run of the
     same recipe, :class:`EntryError` before publishing without a licence, and the errors of
@@ -123,7 +160,7 @@ def run_demo(
 
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
-    unlicensed = recipe.licence is None and licence is None
+    unlicensed = run.licence is None and licence is None
     if unlicensed:
         note("  no licence is chosen for the models yet: publishing will ask for ", Option("licence"))
     do(1, "train the supernet", run.supernet_folder, lambda: train_stage(run, processes, note_images=False))
@@ -136,7 +173,7 @@ def run_demo(
         raise EntryError(
             f"the models are ready in {run.drafts_folder}, but their weights have no licence; "
             "choose one that the images allow, such as CC-BY-4.0, with: ",
-            Call("demo", out=folder, licence="SPDX"),
+            Call(command, out=folder, licence="SPDX"),
         )
     do(5, "publish", run.zoo_folder, lambda: publish_drafts(run.drafts(), run.zoo_folder, licence))
     do(6, "report", run.summary_file, lambda: _report(run))

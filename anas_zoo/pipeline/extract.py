@@ -196,16 +196,15 @@ def _macs(draft: Path) -> int:
 
 
 def _write(run: Run, folder: Path, name: str, subnet: Subnet) -> None:
-    source = run.source
     write_tested_draft(
         folder,
         subnet,
         run.test_images,
-        source,
+        run.source,
         name=name,
         space=run.space,
-        licence=run.recipe.licence,
-        lineage=f"trained by anas-zoo with the recipe {run.recipe.name!r}, seed {run.recipe.seed}, on "
-        f"{source.title} (licence of the images: {source.licence})",
+        licence=run.licence,
+        lineage=run.provenance,
         source_sha256=sha256_file(run.supernet_file),
+        ancestors=run.lineage,
     )

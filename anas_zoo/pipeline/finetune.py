@@ -17,7 +17,7 @@ from anas_zoo.core.progress import note, silence, stage
 from anas_zoo.core.text import quoted
 from anas_zoo.entry import Entry
 from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
-from anas_zoo.nets.blocks import init_weights
+from anas_zoo.nets.new_classifier import with_new_classifier
 from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Settings
@@ -151,32 +151,6 @@ def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -
         stage("2/2 calibrate, test, profile, export, validate and measure latency")
         _write_draft(run, trained)
     return run.draft_folder
-
-
-def with_new_classifier(
-    trained: Subnet,
-    num_classes: int,
-    *,
-    generator: torch.Generator,
-    drop_rate: float = 0.0,
-    drop_path_rate: float = 0.0,
-) -> Subnet:
-    """The network of ``trained`` with its weights, but for a new classifier of ``num_classes`` outputs.
-
-    The classifier is drawn from ``generator`` (normal, 0.01; zero bias).
-    """
-    with torch.random.fork_rng(devices=[]):  # layers initialise themselves from the global generator
-        subnet = Subnet(
-            trained.arch,
-            trained.structure,
-            num_classes=num_classes,
-            drop_rate=drop_rate,
-            drop_path_rate=drop_path_rate,
-        )
-    init_weights(subnet.classifier, generator)
-    own = {f"classifier.{name}": tensor for name, tensor in subnet.classifier.state_dict().items()}
-    subnet.load_state_dict(trained.state_dict() | own)
-    return subnet
 
 
 def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:

@@ -1,4 +1,4 @@
-"""Stage: a draft with all its evidence -> a published entry, in a folder or on the Hub."""
+"""Stage: a draft with all its evidence -> a published entry or supernet, in a folder or on the Hub."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from anas_zoo import zoo
 from anas_zoo.core.errors import OutputError
 from anas_zoo.core.hints import Option
-from anas_zoo.entry import Entry
+from anas_zoo.entry import CheckedFolder
 from anas_zoo.zoo.hub import HubAddress, HubCommit, is_address
 from anas_zoo.zoo.publishing import Plan
 from anas_zoo.zoo.shelf import locate
@@ -20,8 +20,8 @@ class Publication:
     """What :func:`publish` did; one of these is not None.
 
     Attributes:
-        folder: the new entry's folder.
-        commit: the Hub's commit that holds the entry.
+        folder: the new folder.
+        commit: the Hub's commit that holds it.
         plan: what would be published, of a dry run.
     """
 
@@ -38,17 +38,17 @@ class Publication:
 
 
 def publish(
-    entry: str | Path | Entry,
+    entry: str | Path | CheckedFolder,
     to: str | Path,
     *,
     licence: str | None = None,
     private: bool = False,
     dry_run: bool = False,
 ) -> Publication:
-    """Publish a draft, or an entry once more, if every gate lets it pass; it is left as it is.
+    """Publish a draft, or an entry or a supernet once more, if every gate lets it pass; it is left as it is.
 
     Args:
-        entry: a draft's folder, or an entry as everywhere.
+        entry: a draft's folder, an entry as everywhere, or a supernet's folder.
         to: a new folder, or ``hf://org/name[@branch]``, which gets one commit.
         licence: SPDX name of the weights' licence, of a draft that has none yet or is to get another one.
         private: make the Hub's repository a private one.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from anas_zoo.core.errors import ConfigError, nearest
 from anas_zoo.core.hints import Option, Part
 from anas_zoo.core.plain_data import PlainDataError, parse_yaml
-from anas_zoo.core.schema import Schema, parse, read_yaml
+from anas_zoo.core.schema import Schema, Sparse, parse, read_yaml
 from anas_zoo.data import SplitRecipe
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.training import EvaluationRecipe, TrainRecipe
@@ -22,8 +22,9 @@ Settings: TypeAlias = Sequence[str] | Mapping[str, Any]
 RECIPES = Path(__file__).parent / "recipes"
 OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
 FOR_OWN_IMAGES = "small_images"
+FROM_A_SUPERNET = "pretrained"
 # What says how subnets share weights; a fixed network has none.
-OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm")
+OF_SUPERNETS = ("subnets_per_step", "sampling", "opening", "distillation", "sync_batch_norm")
 
 
 def with_changes(
@@ -64,20 +65,23 @@ def with_changes(
     return found
 
 
-def default_recipe(data: str | None, settings: Settings | None = None) -> str:
-    """Name of the recipe where none was asked for: one that was made for the images.
+def default_recipe(data: str | None, settings: Settings | None = None, init: str | None = None) -> str:
+    """Name of the recipe where none was asked for: one that was made for the weights or the images.
 
     Args:
         data: the source of images that was asked for, if any.
         settings: further changes as text, such as ``data=DIR``.
+        init: the supernet that was asked for, if any.
     """
-    wanted = with_changes({}, {"data": data}, settings).get("data")
-    if wanted is None:
+    wanted = with_changes({}, {"data": data, "init": init}, settings)
+    if wanted.get("init") is not None:
+        return FROM_A_SUPERNET
+    if wanted.get("data") is None:
         return OF_A_SOURCE[0]
-    return wanted if wanted in OF_A_SOURCE else FOR_OWN_IMAGES
+    return wanted["data"] if wanted["data"] in OF_A_SOURCE else FOR_OWN_IMAGES
 
 
-class RunRecipe(Schema):
+class RunRecipe(Sparse):
     """What the recipes of all kinds of runs have in common.
 
     Attributes:
@@ -103,25 +107,44 @@ class RunRecipe(Schema):
             )
         return self.data
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, every default filled in."""
-        return self.model_dump(mode="json")
-
 
 class Recipe(RunRecipe):
     """One run from images to entries.
 
     Attributes:
         name: the entries are called name_s, name_m, name_l.
-        space: a preset's name or a YAML file of a search space.
+        space: a preset's name or a YAML file of a search space; None with ``init``, whose space it is.
+        init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. With a
+            space instead they are drawn; a recipe without either waits for its user's supernet.
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
     """
 
+    LEFT_OUT: ClassVar = ("space", "init")  # it has one of them
+
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    space: str
+    space: str | None = Field(None, min_length=1)
     licence: str | None = Field(None, min_length=1)
     search: SearchRecipe
+    init: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_space(self) -> Self:
+        if self.space is not None and self.init is not None:
+            raise ValueError(
+                f"the space is that of init, {self.init}: leave out space ({self.space}), or init"
+            )
+        return self
+
+    def own_space(self) -> str:
+        """The search space by name or file. Raises :class:`ConfigError` if none is named."""
+        if self.space is None:
+            raise ConfigError(
+                "this recipe has no search space of its own; give ",
+                Option("init", "SUPERNET"),
+                ", a trained supernet to start from, or a space in the recipe",
+            )
+        return self.space
 
     @classmethod
     def load(cls, source: str | Path, **changes: Any) -> Recipe:
@@ -155,12 +178,15 @@ class Recipe(RunRecipe):
         seed: int | None = None,
         sampling: str | None = None,
         settings: Settings | None = None,
+        init: str | None = None,
     ) -> Recipe:
-        """This recipe with other images, seed or strategy of ``train.sampling``, where they are not None.
+        """This recipe with other images, seed, supernet or strategy of ``train.sampling``, where not None.
 
         ``settings`` are further changes as text, such as ``train.epochs=10``. Raises :class:`ConfigError`.
         """
-        plain = _changed(self.to_dict(), data=data, seed=seed, sampling=sampling, settings=settings)
+        plain = _changed(
+            self.to_dict(), data=data, seed=seed, sampling=sampling, settings=settings, init=init
+        )
         return parse(Recipe, plain, f"recipe {self.name}")
 
     @staticmethod
@@ -172,6 +198,7 @@ class Recipe(RunRecipe):
 _ABOUT: dict[str, tuple[Part, ...]] = {
     "digits": ("on the digits of scikit-learn; for your own images give ", Option("data", "DIR")),
     "glyphs": ("on characters drawn from matplotlib's fonts",),
+    "pretrained": ("for a new head and a few epochs of all weights",),
     "small_images": ("for pictures of 32 to 64 pixels; larger ones are resized",),
 }
 
@@ -190,9 +217,11 @@ def _changed(
     seed: int | None = None,
     sampling: str | None = None,
     settings: Settings | None = None,
+    init: str | None = None,
 ) -> dict[str, Any]:
     """Plain data of a recipe with the changes of a command line."""
-    return with_changes(recipe, {"data": data, "seed": seed, "train.sampling.strategy": sampling}, settings)
+    changes = {"data": data, "seed": seed, "init": init, "train.sampling.strategy": sampling}
+    return with_changes(recipe, changes, settings)
 
 
 class FinetuneEvaluationRecipe(EvaluationRecipe):

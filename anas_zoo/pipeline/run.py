@@ -2,8 +2,9 @@
 
     RUN/run.json                    the recipe, every default filled in; where its files lie
         split.json                  which image is in which part
+        init/                       a copy of the supernet that the training starts from, if it does
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
-        supernet/                   supernet.safetensors, metrics.jsonl, training.png
+        supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
@@ -18,19 +19,24 @@ last evaluation.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, model_validator
-
-from anas_zoo.core.errors import CheckpointError, EntryError, OutputError
+from anas_zoo.core.errors import CheckpointError, OutputError
 from anas_zoo.core.hints import Call
-from anas_zoo.core.schema import Schema, parse
-from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, with_preprocessing
-from anas_zoo.entry import CONFIG, WEIGHTS, Ancestor, Entry, Preprocessing, SpaceInfo
-from anas_zoo.entry.licence import licence_of_derived, no_weights
-from anas_zoo.nets import Supernet, load_supernet
+from anas_zoo.core.progress import note
+from anas_zoo.core.schema import parse
+from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, summarise, with_classes, with_preprocessing
+from anas_zoo.entry import SUPERNET_WEIGHTS, Ancestor, Entry, SupernetConfig, SupernetFolder
+from anas_zoo.entry.licence import licence_of_derived
+from anas_zoo.entry.manifest import SUPERNET_PLACE
+from anas_zoo.nets import Supernet, load_supernet, save_supernet
+from anas_zoo.pipeline.init_supernet import copy_supernet, open_supernet
+from anas_zoo.pipeline.matched_classes import match_classes
+from anas_zoo.pipeline.origin import Origin, SupernetOrigin
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run, places_of
 from anas_zoo.searching import SearchRecipe
@@ -44,29 +50,137 @@ class Run(RunFolder[Recipe]):
 
     kind = "supernet"
 
-    def __init__(self, folder: Path, recipe: Recipe, places: Places | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        places: Places | None = None,
+        init: SupernetOrigin | None = None,
+    ) -> None:
         super().__init__(folder, recipe, places)
-        self.supernet_folder = folder / "supernet"
-        self.supernet_file = self.supernet_folder / "supernet.safetensors"
+        self.init = init
+        self._init_supernet: SupernetFolder | None = None
+        self.supernet_folder = folder / SUPERNET_PLACE
+        self.supernet_file = self.supernet_folder / SUPERNET_WEIGHTS
         self.search_folder = folder / "search"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
 
     @classmethod
-    def start(cls, folder: Path, recipe: Recipe) -> Run:
+    def start(cls, folder: Path, recipe: Recipe, *, as_it_is: bool = False) -> Run:
         """A new run in ``folder``, or the unfinished one of the same recipe that is there.
 
         One of another recipe that failed before it made anything gives way. Where the recipe names the same
-        images at another place, that is remembered.
+        images at another place, that is remembered. The supernet that a recipe starts from is copied when the
+        run begins, and not needed again. ``as_it_is``: that is the trained one, with its own classes.
 
-        Raises :class:`OutputError` when the folder holds anything else, a finished run included.
+        Raises :class:`OutputError` when the folder holds anything else, a finished run included;
+        :class:`EntryError` for a supernet that cannot be had or has no licence yet; :class:`DataError` for
+        images whose classes are not among those of a supernet that is taken as it is.
         """
-        return cls(folder, recipe)._started()
+        if recipe.init is None:
+            return cls(folder, recipe)._started()
+        if (folder / MARKER).is_file():
+            there = cls.open(folder)
+            if there._has_begun() and there.recipe.init == recipe.init:
+                return cls(folder, recipe, init=there.init)._started()
+        supernet = open_supernet(recipe.init)
+        run = cls(folder, recipe, init=SupernetOrigin.of(supernet))
+        run._init_supernet = supernet
+        _ = run.licence  # a recipe's that cannot be shows before anything is read
+        if as_it_is:
+            run.recipe = recipe.model_copy(update={"name": _entry_name(supernet.name)})
+            run._match_classes(supernet)
+        return run._started()
+
+    def _match_classes(self, supernet: SupernetFolder) -> None:
+        """Find the images' classes among the supernet's, which is taken as it is from now on."""
+        config, init = supernet.config, self.init
+        assert init is not None
+        matched = match_classes(
+            self._open_images(),
+            name=supernet.name,
+            num_classes=config.num_classes,
+            label_names=config.label_names,
+            again=Call("train", init=self.recipe.init, data=self.recipe.data, out="RUN"),
+        )
+        self.init = init.model_copy(update={"matched": matched})
+
+    def note_images(self) -> None:
+        """Say what the images are; and what becomes of them, or whose classes they are."""
+        if self.init is None or self.init.matched is None:
+            super().note_images()
+        else:
+            note(f"  {summarise(self._open_images()).line()}; {self.init.matched.describe(self.init.name)}")
+
+    def _begin_with(self, staging: Path) -> None:
+        """Copy the supernet."""
+        if self._init_supernet is not None:
+            copy_supernet(self._init_supernet, staging / self.init_folder.name)
 
     @classmethod
     def _read(cls, folder: Path, marker: dict[str, Any]) -> Self:
         recipe = parse(Recipe, marker.get("recipe"), f"{folder / MARKER}: recipe", error=OutputError)
-        return cls(folder, recipe, places_of(marker, folder))
+        init = None
+        if recipe.init is not None:
+            where = f"{folder / MARKER}: init"
+            init = parse(SupernetOrigin, marker.get("init"), where, error=OutputError)
+        return cls(folder, recipe, places_of(marker, folder), init)
+
+    def _identity(self) -> dict[str, Any]:
+        own = {} if self.init is None else {"init": self.init.model_dump(mode="json")}
+        return super()._identity() | own
+
+    @property
+    def as_it_is(self) -> bool:
+        """Whether the supernet is one that was trained elsewhere, taken as it is."""
+        return self.init is not None and self.init.matched is not None
+
+    @property
+    def init_folder(self) -> Path:
+        """Where the copy of the supernet is that the run starts from, if it does."""
+        return self.supernet_folder if self.as_it_is else self.folder / "init"
+
+    @property
+    def init_supernet(self) -> SupernetFolder:
+        """The supernet that the run starts from. Only of a run with an :attr:`init`."""
+        if self._init_supernet is None:
+            self._init_supernet = SupernetFolder.read(self.init_folder)
+        return self._init_supernet
+
+    @property
+    def beginning(self) -> frozenset[str]:
+        """What is in the folder from the run's beginning."""
+        return super().beginning | ({self.init_folder.name} if self.init is not None else set())
+
+    @property
+    def licence(self) -> str | None:
+        """SPDX name of the licence of the trained weights; None until one is chosen.
+
+        Raises :class:`EntryError` where the supernet's does not let them have the recipe's.
+        """
+        own = self.recipe.licence
+        return own if self.init is None else licence_of_derived(self.init.licence, own)
+
+    @property
+    def lineage(self) -> tuple[Ancestor, ...]:
+        """The published weights that those of the subnets are made from, the oldest first."""
+        return () if self.init is None else self.init.lineage
+
+    @property
+    def provenance(self) -> str:
+        """In words, where the weights of the subnets come from."""
+        recipe, init, source = self.recipe, self.init, self.source
+        images = f"{source.title} (licence of the images: {source.licence})"
+        if init is None:
+            return f"trained by anas-zoo with the recipe {recipe.name!r}, seed {recipe.seed}, on {images}"
+        origin = f"{init.name} (weights sha256 {init.weights_sha256})"
+        if self.as_it_is:
+            return f"the supernet {origin}; batch norm calibrated by anas-zoo on {images}"
+        return (
+            f"trained by anas-zoo from the supernet {origin} with the recipe {recipe.name!r}, "
+            f"seed {recipe.seed}, on {images}"
+        )
 
     def _result(self) -> Path | None:
         return self.zoo_folder if self.summary_file.exists() else None
@@ -86,7 +200,9 @@ class Run(RunFolder[Recipe]):
             changes: that :meth:`Recipe.changed` takes.
         """
         if not (folder / MARKER).is_file():
-            chosen = source or default_recipe(changes.get("data"), changes.get("settings"))
+            chosen = source or default_recipe(
+                changes.get("data"), changes.get("settings"), changes.get("init")
+            )
             return Recipe.load(chosen, **changes)
         there = cls.open(folder)
         if source is None:
@@ -94,7 +210,8 @@ class Run(RunFolder[Recipe]):
         if not there._has_begun():  # it may give way to another
             return Recipe.load(source, **changes)
         recipe = there.recipe
-        kept = {"data": recipe.data, "seed": recipe.seed, "sampling": recipe.train.sampling.strategy}
+        kept = {"data": recipe.data, "seed": recipe.seed, "init": recipe.init}
+        kept |= {"sampling": recipe.train.sampling.strategy}
         return Recipe.load(source, **(kept | {key: v for key, v in changes.items() if v is not None}))
 
     @cached_property
@@ -109,8 +226,24 @@ class Run(RunFolder[Recipe]):
 
     @cached_property
     def space(self) -> SearchSpace:
-        """The recipe's search space."""
-        return SearchSpace.load(self.located.space)
+        """The recipe's search space, or that of the supernet that it starts from."""
+        if self.init is not None:
+            return self.init_supernet.space
+        return SearchSpace.load(self.located.own_space())
+
+    @cached_property
+    def source(self) -> ImageSource:
+        """The recipe's images; from a supernet on preprocessed as its are, but transparent parts on white.
+
+        Where the supernet is taken as it is, their classes are its.
+        """
+        images = self._open_images()
+        if self.init is None:
+            return images
+        preprocessing = self.init_supernet.config.preprocessing
+        images = with_preprocessing(images, preprocessing.model_copy(update={"transparency": "white"}))
+        matched = self.init.matched
+        return images if matched is None else with_classes(images, matched.label_names, matched.classes)
 
     @cached_property
     def supernet(self) -> Supernet:
@@ -120,7 +253,27 @@ class Run(RunFolder[Recipe]):
                 f"{self.folder} has no trained supernet; train it: ",
                 Call("train", out=self.folder, resume=True),
             )
-        return load_supernet(self.supernet_file)
+        return load_supernet(self.supernet_folder)
+
+    def write_supernet(
+        self, folder: Path, supernet: Supernet, trained: Mapping[str, Any] | None = None
+    ) -> SupernetConfig:
+        """Write a supernet of this run into ``folder``, which becomes ``RUN/supernet``.
+
+        ``trained`` says in plain data how its weights came about. Returns the record.
+        """
+        return save_supernet(
+            folder,
+            supernet,
+            name=self.recipe.name,
+            licence=self.licence,
+            source=self.provenance,
+            source_sha256=None if self.init is None else self.init.weights_sha256,
+            lineage=self.lineage,
+            preprocessing=self.source.preprocessing,
+            label_names=self.source.label_names,
+            trained=trained,
+        )
 
     @property
     def calibration_images(self) -> ImagesAt:
@@ -147,65 +300,9 @@ class Run(RunFolder[Recipe]):
         return [f"{self.recipe.name}_{suffix}" for suffix in suffixes]
 
 
-class Origin(Schema):
-    """The entry that a fine-tuning starts from, as its run remembers it."""
-
-    name: str
-    arch_id: str
-    weights_sha256: str
-    licence: str
-    space: SpaceInfo
-    resolution: int = Field(ge=1)
-    preprocessing: Preprocessing
-    ancestors: tuple[Ancestor, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_version_0_1(cls, data: Any) -> Any:
-        """Fine-tunings begun with 0.1 have the resolution among the preprocessing."""
-        old = data.get("preprocessing") if isinstance(data, dict) else None
-        if not isinstance(old, dict) or "resolution" not in old:
-            return data
-        kept = {key: value for key, value in old.items() if key != "resolution"}
-        return data | {
-            "resolution": old["resolution"],
-            "preprocessing": {"transparency": "dropped"} | kept,
-        }
-
-    @property
-    def lineage(self) -> tuple[Ancestor, ...]:
-        """What becomes of the entry's weights is made from all these, the oldest first."""
-        own = Ancestor(name=self.name, sha256=self.weights_sha256, licence=self.licence)
-        return (*self.ancestors, own)
-
-    @classmethod
-    def of(cls, entry: Entry) -> Origin:
-        """What to remember of ``entry``.
-
-        Raises :class:`NoWeightsError` for weights that are not distributed, :class:`EntryError` when their
-        file is missing.
-        """
-        own = entry.config.anas
-        if own.weights is None:
-            raise no_weights(entry.config)
-        if own.weights.licence is None:
-            raise EntryError(
-                f"{entry.folder} has no licence yet, which decides under which one its descendants may be; "
-                "publish it first: ",
-                Call("publish", entry.folder, to="DIR", licence="SPDX"),
-            )
-        if not entry.has_weights:
-            raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
-        return cls(
-            name=entry.name,
-            arch_id=own.arch_id,
-            weights_sha256=own.weights.sha256,
-            licence=own.weights.licence,
-            space=own.space,
-            resolution=entry.config.arch.resolution,
-            preprocessing=own.preprocessing,
-            ancestors=own.weights.lineage,
-        )
+def _entry_name(name: str) -> str:
+    """The name of a supernet as that of a recipe, which entries are called by."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 class FinetuneRun(RunFolder[FinetuneRecipe]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +117,11 @@ class RunFolder(Generic[R]):
         raise NotImplementedError
 
     @property
+    def beginning(self) -> frozenset[str]:
+        """What is in the folder from the run's beginning."""
+        return frozenset({MARKER, self.split_file.name})
+
+    @property
     def resolution(self) -> int:
         """The largest side in pixels of the networks' inputs."""
         raise NotImplementedError
@@ -138,18 +144,25 @@ class RunFolder(Generic[R]):
         refuse_occupied(self.folder)
         # A wrong space shows before the images are read, and wrong images before anything is written.
         _ = self.resolution
-        split = make_split(self.source, self.recipe.split, seed=self.recipe.seed)
-        split = without_unreadable(self.source, split, limit=self.recipe.train.max_unreadable_images)
+        images = self._open_images()
+        split = make_split(images, self.recipe.split, seed=self.recipe.seed)
+        split = without_unreadable(images, split, limit=self.recipe.train.max_unreadable_images)
         marker = {"format": 1, "kind": self.kind, "began_in": str(Path.cwd()), **self._identity()}
         with output_folder(self.folder) as staging:
             write_json(staging / MARKER, marker)
             write_json(staging / self.split_file.name, split.model_dump(mode="json"))
+            self._begin_with(staging)
         return self
+
+    def _begin_with(self, staging: Path) -> None:
+        """Put into the new folder what else the run has from its beginning: :attr:`beginning`."""
 
     def _resume_as(self, wanted: Self) -> None:
         """Check that this unfinished run is the one that is wanted, its images perhaps at another place."""
         there, here = self._identity(), wanted._identity()
         here["recipe"] |= {"data": there["recipe"]["data"]}
+        if "init" in there["recipe"] and "init" in here["recipe"]:  # what that is, its record says
+            here["recipe"] |= {"init": there["recipe"]["init"]}
         instead = ("give another ", Option("out"), f", or remove it first: rm -r {quoted(self.folder)}")
         if there != here:
             changed = in_words(there.pop("recipe") | there, here.pop("recipe") | here)
@@ -168,7 +181,7 @@ class RunFolder(Generic[R]):
         """Say what the images are and how training changes them, in one line."""
         train = self.recipe.train
         views = train.stream if train.loader == "stream" else train.augmentation
-        note(f"  {summarise(self.source).line()}; {views.describe()}")
+        note(f"  {summarise(self._open_images()).line()}; {views.describe()}")
 
     @cached_property
     def source(self) -> ImageSource:
@@ -196,10 +209,11 @@ class RunFolder(Generic[R]):
     @cached_property
     def split(self) -> Split:
         """The recorded split. Raises :class:`DataError` when the images are no longer those of it."""
-        if not self.has_images(self.source):
+        images = self._open_images()
+        if not self.has_images(images):
             raise DataError(
-                f"the images of {self.source.name} have changed since {self.split_file} was made "
-                f"({self._difference(self.source)}); put back what was there, give those of the split as ",
+                f"the images of {images.name} have changed since {self.split_file} was made "
+                f"({self._difference(images)}); put back what was there, give those of the split as ",
                 Option("data"),
                 ", or start a new run with another ",
                 Option("out"),
@@ -245,13 +259,14 @@ class RunFolder(Generic[R]):
         return "their names, sizes or classes differ" if now == then else f"{now:,} now, {then:,} then"
 
     def _has_begun(self) -> bool:
-        """Whether there is more in the folder than marker and split."""
-        return any(path.name not in (MARKER, self.split_file.name) for path in self.folder.iterdir())
+        """Whether there is more in the folder than what a run has from its beginning."""
+        return any(path.name not in self.beginning for path in self.folder.iterdir())
 
     def _abandon(self) -> None:
         """Remove the folder of a run that has not begun."""
-        for path in (self.folder / MARKER, self.split_file):
-            path.unlink(missing_ok=True)
+        # The marker is last: without it nobody knows whose the rest is.
+        for path in sorted((self.folder / name for name in self.beginning), key=lambda p: p.name == MARKER):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         self.folder.rmdir()
 
     def training_images(self, count: int) -> ImagesAt:

@@ -8,8 +8,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from anas_zoo.core.errors import SearchError, nearest
 from anas_zoo.core.hints import Call, Option
-from anas_zoo.core.progress import silence
+from anas_zoo.core.progress import note, silence
+from anas_zoo.entry import SUPERNET
+from anas_zoo.entry.manifest import what_is_meant
+from anas_zoo.pipeline.init_supernet import means_supernet
+from anas_zoo.pipeline.recipe import FROM_A_SUPERNET, Recipe
 from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.run_folder import MARKER
 from anas_zoo.pipeline.search_folder import BEGUN_WITH, recorded_search
 from anas_zoo.pipeline.search_stage import SearchOutcome, search_stage, search_with_predictor
 from anas_zoo.searching import Limits, SearchRecipe
@@ -53,22 +58,26 @@ def search(
     images_forwarded: int | None = None,
     images: int | None = None,
 ) -> SearchOutcome | None:
-    """Search the best subnets for any budget, by a run's supernet on the search split or by a predictor.
+    """Search the best subnets for any budget, by a supernet on held-out images or by a predictor.
 
     Give ``run``, or ``space`` and ``predictor``. What is not given is as the run's recipe says; of a search
     that resumes, as it was begun with. Started by torchrun, every process calls this; the first one searches
     and writes, the others evaluate for it and return None.
 
+    A supernet that was trained elsewhere is searched as it is, on your images: that begins a run in ``out``,
+    in which they are split and their classes are found among the supernet's by name.
+
     Args:
-        run: the folder of a run with a trained supernet.
+        run: the folder of a run with a trained supernet, or a supernet: a folder, or ``hf-hub:org/name``.
         space: a search space's name or YAML file, to search without weights or images.
         predictor: an ONNX file; its prediction takes the place of the supernet's accuracy.
         objective: what the front weighs top-1 against, one or several of ``macs`` (the default), ``params``,
             ``size_bytes`` and ``latency_ms``.
         num_classes: of the classifier, with ``space``; by default 1000.
-        data: where the run's images are now, if they moved; the run remembers it.
+        data: with a supernet, a source of images (see :func:`anas_zoo.data.open_source`); with a run, where
+            its images are now, if they moved; the run remembers it.
         seed: every random choice follows from it.
-        out: the search's folder; by default ``RUN/search`` or ``SPACE_search``.
+        out: the search's folder; by default ``RUN/search`` or ``SPACE_search``. Of a supernet, the run's.
         resume: resume the search that is in the folder, if any.
         device: ``auto``, ``cpu`` or ``cuda``.
         algorithm: ``surrogate`` (the default), ``evolution``, ``nsga2`` (the default with ``predictor``) or
@@ -91,9 +100,15 @@ def search(
 
     Raises :class:`SearchError` when nothing is within the limits, when the folder holds another search, or
     when evaluations keep failing; :class:`OutputError` when the folder is taken; :class:`ConfigError` for a
-    space, a predictor or a latency model that cannot be used; :class:`CheckpointError` without a supernet.
+    space, a predictor or a latency model that cannot be used; :class:`CheckpointError` without a trained
+    supernet; :class:`EntryError` for one that cannot be had; :class:`DataError` for images that do not fit.
     """
     found = None if space is None else SearchSpace.load(str(space))
+    supernet = run if run is not None and means_supernet(run) else None
+    if run is not None and supernet is None:
+        _refuse_neither(Path(run))
+    if supernet is not None:
+        run, out = _run_of_supernet(supernet, data, out), None
     folder = _folder(run, found, out)
     kept = recorded_search(folder) if resume else None
     files = _files(kept, folder, {"latency": latency, "predictor": predictor})
@@ -145,6 +160,11 @@ def search(
     with join_processes(device) as processes:
         if not processes.first:
             silence()
+        if supernet is not None:
+            if processes.first:
+                _begin_run(Path(run), str(supernet), data, seed)
+            processes.wait()  # the first process makes the folder
+            data = None  # it is the run's
         opened = Run.open(Path(run), data, remember=processes.first)
         return search_stage(
             opened,
@@ -156,6 +176,50 @@ def search(
             predictor=files["predictor"],
             processes=processes,
         )
+
+
+def _refuse_neither(folder: Path) -> None:
+    """Raise :class:`SearchError` for what is not the folder of a run, nor in one, nor a supernet's."""
+    if not any((place / MARKER).is_file() for place in (folder, *folder.resolve().parents[:2])):
+        raise SearchError(
+            f"{folder} is neither the folder of a run (it has no {MARKER}) nor a supernet (no {SUPERNET})",
+            *what_is_meant(folder, SUPERNET),
+        )
+
+
+def _run_of_supernet(supernet: str | Path, data: str | None, out: str | Path | None) -> Path:
+    """The folder of the run in which a supernet is searched; raises :class:`SearchError` for what lacks."""
+    if out is None:
+        raise SearchError(
+            f"{supernet} is a supernet, whose search begins a run; name its folder: ", Option("out", "RUN")
+        )
+    if data is None and not (Path(out) / MARKER).is_file():
+        raise SearchError(
+            f"{supernet} is a supernet, which is searched on your images; give ",
+            Option("data", "DIR"),
+            ", a folder with one sub-folder of images per class",
+        )
+    return Path(out)
+
+
+def _begin_run(folder: Path, supernet: str, data: str | None, seed: int | None) -> None:
+    """Begin the run of a supernet that is taken as it is, or check that the one in ``folder`` is of it."""
+    if (folder / MARKER).is_file():
+        there = Run.open(folder)
+        if not there.as_it_is:
+            raise SearchError(
+                f"{folder} holds a run that trained its own supernet; search that: ",
+                Call("search", folder),
+                ", or give another ",
+                Option("out"),
+            )
+        run = Run.start(folder, there.recipe.changed(data=data, init=supernet), as_it_is=True)
+    else:
+        recipe = Recipe.load(FROM_A_SUPERNET, data=data, init=supernet, seed=seed)
+        run = Run.start(folder, recipe, as_it_is=True)
+    run.note_images()
+    parts = run.split
+    note(f"  {len(parts.train)} calibration, {len(parts.search)} search, {len(parts.test)} test images")
 
 
 def _folder(run: str | Path | None, space: SearchSpace | None, out: str | Path | None) -> Path:
@@ -197,6 +261,8 @@ def _check_subject(
             raise SearchError(
                 "nothing to search: give the folder of a run, ",
                 Call("search", "RUN"),
+                ", a supernet and your images, ",
+                Call("search", "SUPERNET", data="DIR", out="RUN"),
                 ", or a space and a predictor, ",
                 Call("search", space="attentive_nas", predictor="FILE"),
             )

@@ -41,9 +41,9 @@ from anas_zoo.searching.archive import EVALUATIONS, FRONT
 from anas_zoo.searching.front import Answer, Baseline, answers_of
 from anas_zoo.searching.objectives import OBJECTIVES
 from anas_zoo.searching.runner import records_of
-from anas_zoo.space import Architecture, SearchSpace
+from anas_zoo.space import SearchSpace
 from anas_zoo.training import Processes
-from anas_zoo.zoo.config_only import load_published
+from anas_zoo.zoo.published import load_published
 
 SEARCH = 2  # tells the uses of a run's seed apart
 
@@ -284,9 +284,9 @@ def _score_baselines(problem: Problem, evaluator: Evaluator, result: SearchResul
     What the search has evaluated already is not evaluated again.
     """
     published = load_published()
-    if problem.space.id != SearchSpace.load(published.space).id:
+    if problem.space.id != SearchSpace.load(published.space_of(published.models[0])).id:
         return []
-    archs = {model.name: Architecture.from_dict(model.arch) for model in published.models}
+    archs = {model.name: model.architecture for model in published.models}
     known = {e.arch: e for e in result.evaluations}
     missing = [arch for arch in archs.values() if arch not in known]
     for start in range(0, len(missing), evaluator.at_once):

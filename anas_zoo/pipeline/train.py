@@ -18,7 +18,8 @@ from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, silence
 from anas_zoo.core.text import quoted
 from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
-from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.nets import Supernet, load_supernet
+from anas_zoo.nets.new_classifier import supernet_with_new_classifier
 from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, resumable_run
@@ -61,28 +62,35 @@ def train(
     seed: int | None = None,
     sampling: str | None = None,
     set_: Settings | None = None,
+    init: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
 ) -> Trained:
     """Split the images and train the supernet, into the folder of a new run.
 
+    With ``init`` it is a trained supernet whose classifier is replaced by a new one for the images' classes.
+
     Started by torchrun, every process calls this and the first one writes.
 
     Args:
         out: the run's folder.
-        recipe: a bundled recipe's name or a YAML file; by default the one for the images.
+        recipe: a bundled recipe's name or a YAML file; by default the one for the images, with ``init``
+            ``pretrained``.
         data: a source of images (see :func:`anas_zoo.data.open_source`); by default the recipe's.
         seed: every random choice follows from it.
         sampling: strategy by which subnets are drawn, such as ``bestup``.
         set_: other values of the recipe, such as ``{"train.epochs": 10}`` or ``["train.epochs=10"]``.
+        init: a supernet to start from: a folder, a run, or ``hf-hub:org/name``. It is copied into the run.
         resume: continue from the latest checkpoint of the training in ``out``, if there is one.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises :class:`ConfigError` for a recipe that cannot be, :class:`DataError` for images that cannot be read
-    or split, :class:`OutputError` when ``out`` is taken, and :class:`TrainingError`.
+    or split, :class:`EntryError` for a supernet that cannot be had, :class:`OutputError` when ``out`` is
+    taken, and :class:`TrainingError`.
     """
     out = Path(out)
     changes: dict[str, Any] = {"data": data, "seed": seed, "sampling": sampling, "settings": set_}
+    changes["init"] = None if init is None else str(init)
     again = Call("train", out=out, resume=True)
     about: tuple[Part, ...] = ()
     with resumable_run(out, again, "supernet"), join_processes(device) as processes:
@@ -94,7 +102,7 @@ def train(
             if resume and (out / MARKER).is_file():
                 wanted = Run.recipe_for(out, None if recipe is None else str(recipe), **changes)
             else:
-                name = recipe or default_recipe(data, set_)
+                name = recipe or default_recipe(data, set_, changes["init"])
                 wanted = Recipe.load(name, **changes)
                 about = () if recipe else about_recipe(str(name))
             Share(wanted.train.batch_size, processes.count, 0, wanted.train.accumulation).check()
@@ -164,25 +172,27 @@ def train_stage(
     recipe, split = run.recipe, run.split
     run.use_threads()
     data = open_train_data(run, processes, resolution=run.space.largest.resolution)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    supernet = Supernet(run.space, len(run.source.label_names), generator=generator)
+    supernet = _untrained(run)
     supernet.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if recipe.train.sync_batch_norm and processes.count > 1:
         supernet.share_batch_statistics(processes.differentiable_mean)
     sampler, predictor = make_sampler(run.space, run.located.train)
     split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
+    identity: dict[str, Any] = {
+        "seed": recipe.seed,
+        "space": run.space.to_dict(),
+        "split_sha256": split_sha256,
+        "train": recipe.train.model_dump(mode="json"),
+    }
+    if run.init is not None:
+        identity["init"] = run.init.model_dump(mode="json")
     trainer = Trainer(
         SupernetStep(supernet, recipe.train, sampler, processes, predictor),
         data,
         recipe.train,
         seed=recipe.seed,
         folder=run.training_folder,
-        identity={
-            "seed": recipe.seed,
-            "space": run.space.to_dict(),
-            "split_sha256": split_sha256,
-            "train": recipe.train.model_dump(mode="json"),
-        },
+        identity=identity,
         processes=processes,
         evaluate=_evaluator(run, supernet),
     )
@@ -197,14 +207,34 @@ def train_stage(
         shutil.copyfile(run.training_folder / METRICS, staging / METRICS)
         with skipped_without_extra("training.png"):
             draw_training(staging / "training.png", read_metrics(run.training_folder), title=recipe.name)
-        save_supernet(
-            staging / run.supernet_file.name,
-            supernet,
-            {
-                "recipe_sha256": sha256_bytes(canonical_json(recipe.to_dict()).encode()),
-                "split_sha256": split_sha256,
-            },
-        )
+        run.write_supernet(staging, supernet, _how_trained(run, split_sha256))
+
+
+def _how_trained(run: Run, split_sha256: str) -> dict[str, Any]:
+    """What supernet.json says of the training."""
+    recipe, evaluated = (
+        run.recipe,
+        [r for r in read_metrics(run.training_folder) if r["kind"] == "evaluation"],
+    )
+    return {
+        "recipe": recipe.name,
+        "recipe_sha256": sha256_bytes(canonical_json(recipe.to_dict()).encode()),
+        "split_sha256": split_sha256,
+        "images": len(run.split.train),
+        "epochs": recipe.train.epochs,
+        "sampling": recipe.train.sampling.strategy,
+        "search_split_top1_pct": dict(evaluated[-1]["top1_pct"]) if evaluated else None,
+    }
+
+
+def _untrained(run: Run) -> Supernet:
+    """The supernet as the training begins: drawn, or that of the run's ``init`` with a new classifier."""
+    generator = torch.Generator().manual_seed(run.recipe.seed)
+    num_classes = len(run.source.label_names)
+    if run.init is None:
+        return Supernet(run.space, num_classes, generator=generator)
+    trained = load_supernet(run.init_supernet)
+    return supernet_with_new_classifier(trained, num_classes, generator=generator)
 
 
 def _evaluator(run: Run, supernet: Supernet) -> Callable[[], Mapping[str, float]]:

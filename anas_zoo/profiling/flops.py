@@ -36,12 +36,12 @@ ZERO_MACS = {
     "aten::avg_pool2d": "sums and one scale per output, of shortcuts; not a convolution in the paper's count",
     "aten::hardsigmoid": "element-wise activation of the squeeze-and-excite gate",
     "aten::hardswish_": "element-wise activation",
-    "aten::hardtanh_": "element-wise activation: ReLU6",
+    "aten::hardtanh_": "element-wise activation, which ReLU6 is",
     "aten::mul": "element-wise scaling by a gate, products that are not summed",
-    "aten::pad": "zeros around a map before a convolution that counts them",
+    "aten::pad": "zeros around an image",
     "aten::sigmoid": "element-wise activation of the squeeze-and-excite gate",
     "aten::silu_": "element-wise activation",
-    "aten::sub": "differences of sides, for that padding",
+    "aten::sub": "differences of sides, for the padding that they need",
 }
 
 
@@ -79,9 +79,7 @@ def profile_flops(subnet: Subnet, resolution: int) -> Cost:
         macs_by_kind=macs_by_kind(layers),
         params=params,
         params_folded=sum(layer.folded_params for layer in layers),
-        params_authors=params_as_authors_count(subnet.structure, arch, subnet.num_classes)
-        if subnet.structure.shortcut == "always"
-        else None,
+        params_authors=_as_authors_count(subnet),
         fvcore_total=sum(counts.values()),
         fvcore_by_operator=dict(sorted(counts.items())),
         resolution=resolution,
@@ -123,3 +121,10 @@ def _fvcore_quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=FutureWarning)
         warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
         yield
+
+
+def _as_authors_count(subnet: Subnet) -> int | None:
+    """Parameters with the shortcut convolutions that AttentiveNAS' extraction keeps; None without such."""
+    if subnet.structure.shortcut != "always":
+        return None
+    return params_as_authors_count(subnet.structure, subnet.arch, subnet.num_classes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from anas_zoo.core.schema import Schema
+from anas_zoo.core.schema import Schema, Sparse
 from anas_zoo.data import AugmentationRecipe, StreamRecipe
 
 Strategy = Literal["bestup", "worstup", "uniform", "spos", "fairnas", "ofa"]
@@ -75,6 +75,21 @@ class DistillationRecipe(Schema):
     clip: float = Field(5.0, gt=0)
 
 
+class OpeningRecipe(Schema):
+    """From which share of all steps on a dimension is elastic; before, every subnet has its largest choice.
+
+    For the first share ``largest`` the largest subnet is trained alone. With 0 everywhere everything is open
+    from the beginning.
+    """
+
+    largest: float = Field(0.0, ge=0, lt=1)
+    resolution: float = Field(0.0, ge=0, lt=1)
+    width: float = Field(0.0, ge=0, lt=1)
+    depth: float = Field(0.0, ge=0, lt=1)
+    kernel_size: float = Field(0.0, ge=0, lt=1)
+    expand_ratio: float = Field(0.0, ge=0, lt=1)
+
+
 class CheckpointRecipe(Schema):
     """When the whole state of a training is written, and how many of these states are kept.
 
@@ -100,14 +115,18 @@ class EvaluationRecipe(Schema):
     calibration_images: int = Field(256, ge=2)
 
 
-class TrainRecipe(Schema):
+class TrainRecipe(Sparse):
     """One training run."""
+
+    # What came after 0.2: trainings of before are known by a text without it.
+    LEFT_OUT: ClassVar = ("classifier_rate_factor", "opening")
 
     epochs: int = Field(360, ge=1)
     batch_size: int = Field(256, ge=2)  # images per optimizer step, over all processes
     accumulation: int = Field(1, ge=1)  # micro-batches per step in each process; batch norm sees one of them
     subnets_per_step: int = Field(4, ge=1)  # the sandwich: largest, K - 2 sampled, smallest
     learning_rate: float = Field(0.1, gt=0)
+    classifier_rate_factor: float = Field(1.0, gt=0)  # of the classifier's rate: a new one may learn faster
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-5, ge=0)  # not on batch norms and biases
     warmup_epochs: float = Field(5.0, ge=0)
@@ -119,6 +138,7 @@ class TrainRecipe(Schema):
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, weights stay in fp32
     sync_batch_norm: bool = False  # statistics over all processes' images of a micro-batch
     sampling: SamplingRecipe = SamplingRecipe()
+    opening: OpeningRecipe = OpeningRecipe()
     distillation: DistillationRecipe = DistillationRecipe()
     loader: Literal["memory", "stream"] = "memory"  # memory uses augmentation, stream uses stream
     augmentation: AugmentationRecipe = AugmentationRecipe()

@@ -14,11 +14,13 @@ import numpy.typing as npt
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.data.batches import FAIR_ROUND, SUBNETS
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
+from anas_zoo.space.genes import ABSENT
 from anas_zoo.training.prior import FlopsPrior
-from anas_zoo.training.recipe import OfaPhases, SamplingRecipe, TrainRecipe
+from anas_zoo.training.recipe import OfaPhases, OpeningRecipe, SamplingRecipe, TrainRecipe
 
 Codes = npt.NDArray[np.int64]
 Kind = Literal["largest", "sampled", "smallest"]
+PARTS = ("resolution", "width", "depth", "kernel_size", "expand_ratio")  # of a code, in its order
 MAX_TARGETS = 20  # FLOPs bins tried for one draw, where they yield too few candidates
 Quality = Callable[[Sequence[Architecture]], Sequence[float]]  # higher is better
 
@@ -221,11 +223,54 @@ class ShrinkingSampler(Sampler):
         return codes
 
 
+class OpeningSampler(Sampler):
+    """Another strategy, whose draws have the largest choice of every dimension that is not open yet.
+
+    First the largest subnet is trained alone, for as long as ``opening`` says; then the dimensions open.
+    """
+
+    def __init__(self, inner: Sampler, space: SearchSpace, opening: OpeningRecipe) -> None:
+        self._inner, self._space, self._opening = inner, space, opening
+        self._largest = space.encode([space.largest])[0]
+
+    def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
+        """The largest alone, or the other strategy's draws where they are open."""
+        opening, done = self._opening, moment.step / moment.total
+        if done < opening.largest:
+            return [Draw(self._space.largest, "largest")]
+        places = dict(zip(PARTS, (slice(0, 1), *self._space.genes.parts), strict=True))
+        closed = [place for name, place in places.items() if done < getattr(opening, name)]
+        draws = self._inner.draw(moment, quality)
+        if not closed:
+            return draws
+        codes = self._space.encode([draw.arch for draw in draws])
+        codes = np.where(codes == ABSENT, self._largest, codes)  # of blocks that a closed depth brings back
+        for place in closed:
+            codes[:, place] = self._largest[place]
+        archs = self._space.decode(codes)
+        return [Draw(arch, draw.kind) for arch, draw in zip(archs, draws, strict=True)]
+
+    def counters(self) -> dict[str, int]:
+        """Those of the other strategy."""
+        return self._inner.counters()
+
+    def restore(self, counters: dict[str, int]) -> None:
+        """Continue these counts."""
+        self._inner.restore(counters)
+
+
 def make_sampler(space: SearchSpace, recipe: TrainRecipe) -> tuple[Sampler, AccuracyPredictor | None]:
     """The strategy that the recipe names, and the predictor that it asks for quality, if any.
 
     Raises :class:`ConfigError` for a predictor that cannot be used.
     """
+    sampler, predictor = _strategy(space, recipe)
+    if recipe.opening != OpeningRecipe():
+        sampler = OpeningSampler(sampler, space, recipe.opening)
+    return sampler, predictor
+
+
+def _strategy(space: SearchSpace, recipe: TrainRecipe) -> tuple[Sampler, AccuracyPredictor | None]:
     sampling, subnets = recipe.sampling, recipe.subnets_per_step
     if sampling.strategy == "uniform":
         return UniformSampler(space, subnets), None

@@ -144,7 +144,7 @@ class Trainer:
         recipe, moment = self._recipe, self._moment()
         rate = recipe.learning_rate * learning_rate_factor(moment.step / self._per_epoch, recipe)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_factor"]
         self._optimizer.zero_grad(set_to_none=True)
         report = self._step(batches, self._numbers, moment)
         nn.utils.clip_grad_value_(self._step.model.parameters(), recipe.clip_value)
@@ -252,15 +252,31 @@ def learning_rate_factor(epoch: float, recipe: TrainRecipe) -> float:
 
 
 def make_optimizer(model: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; weight decay on convolution and linear weights only."""
+    """SGD with Nesterov momentum; weight decay on convolution and linear weights only.
+
+    Each group has a ``rate_factor``, of the classifier's parameters that of the recipe.
+    """
     # Kernel transforms begin as the identity, and nothing says that they should shrink.
     transforms = {id(p) for name, p in model.named_parameters() if ".transform." in name}
-    decayed = [p for p in model.parameters() if p.ndim > 1 and id(p) not in transforms]
-    others = [p for p in model.parameters() if p.ndim <= 1 or id(p) in transforms]
+    groups = []
+    for factor, parameters in _by_rate(model, recipe).items():
+        decayed = [p for p in parameters if p.ndim > 1 and id(p) not in transforms]
+        others = [p for p in parameters if p.ndim <= 1 or id(p) in transforms]
+        groups.append({"params": decayed, "weight_decay": recipe.weight_decay, "rate_factor": factor})
+        groups.append({"params": others, "weight_decay": 0.0, "rate_factor": factor})
     return torch.optim.SGD(
-        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        groups,
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,
         foreach=True,
     )
+
+
+def _by_rate(model: nn.Module, recipe: TrainRecipe) -> dict[float, list[nn.Parameter]]:
+    """The parameters by what their learning rate is multiplied with."""
+    found: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        factor = recipe.classifier_rate_factor if name.startswith("classifier.") else 1.0
+        found.setdefault(factor, []).append(parameter)
+    return found

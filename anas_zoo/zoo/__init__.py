@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from anas_zoo.zoo.hub import Pulled, pull
     from anas_zoo.zoo.loading import create_model
     from anas_zoo.zoo.predict import Classifier, Prediction
-    from anas_zoo.zoo.publishing import Plan, plan_publication, publish, publish_to_hub
+    from anas_zoo.zoo.publishing import Plan, complete, plan_publication, publish, publish_to_hub
+    from anas_zoo.zoo.supernets import load_supernet, locate_supernet
     from anas_zoo.zoo.verifying import Verification, verify
 
 __all__ = [
@@ -23,11 +24,14 @@ __all__ = [
     "Pulled",
     "Verification",
     "build_config",
+    "complete",
     "create_model",
     "entry_folder",
     "list_models",
     "load_subnet",
+    "load_supernet",
     "locate",
+    "locate_supernet",
     "model_card",
     "plan_publication",
     "publish",
@@ -44,8 +48,11 @@ _LAZY = {
     "Pulled": "hub",
     "Verification": "verifying",
     "build_config": "draft",
+    "complete": "publishing",
     "create_model": "loading",
     "load_subnet": "draft",
+    "load_supernet": "supernets",
+    "locate_supernet": "supernets",
     "model_card": "card",
     "plan_publication": "publishing",
     "publish": "publishing",

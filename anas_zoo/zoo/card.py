@@ -12,7 +12,7 @@ from anas_zoo.core.pages import render_markdown
 from anas_zoo.core.resources import install_command
 from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.entry import EntryConfig, EntryReport, hub_licence
-from anas_zoo.entry.licence import IMPORT_COMMAND
+from anas_zoo.entry.licence import import_way
 from anas_zoo.space import Structure
 from anas_zoo.space.structure import NetworkRules
 from anas_zoo.zoo.cost_table import cost_rows
@@ -55,7 +55,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         files=file_table(report.files),
         latencies=latency_table(report.files),
         install=install_command(),
-        import_command=IMPORT_COMMAND,
+        way=import_way(config.anas.name, config.anas.space.name),
         first_file="model.onnx" if "model.onnx" in report.files else min(report.files, default=""),
         labels=labels if len(labels) <= PRINTED_LABELS else [],
         pre=preprocessing,
@@ -97,15 +97,17 @@ def stated_licence(card: str) -> list[str]:
     return sorted(line.rstrip() for line in head if line.startswith("license"))
 
 
+def licence_lines(licence: str | None) -> dict[str, Any]:
+    """What a card's front matter says of a licence; one that the Hub does not know is its "other"."""
+    stated = hub_licence(licence or "")
+    if stated in HUB_LICENCES:
+        return {"license": stated}
+    return {"license": "other", "license_name": stated} if stated else {}
+
+
 def _front_matter(config: EntryConfig, report: EntryReport) -> str:
     weights = config.anas.weights
-    stated = config.pretrained_cfg.license or (hub_licence(weights.licence or "") if weights else None)
-    data: dict[str, Any] = {}
-    if stated in HUB_LICENCES:
-        data["license"] = stated
-    elif stated:
-        data |= {"license": "other", "license_name": stated}
-    data |= {
+    data = licence_lines(config.pretrained_cfg.license or (weights.licence if weights else None)) | {
         "library_name": "timm",
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "timm", "anas-zoo", *(["onnx"] if report.files else [])],

@@ -1,17 +1,17 @@
-"""The shelf's config-only entries, made from published.yaml: ``python -m anas_zoo.zoo.config_only models/``.
+"""The shelf's config-only entries, of networks that others published.
 
-The authors' networks are known exactly, but their weights are CC BY-NC 4.0 and not distributed here.
+Made by ``python -m anas_zoo.zoo.config_only models/`` from what :mod:`anas_zoo.zoo.published` knows. The
+networks are known exactly, but their weights are not distributed here.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from pydantic import Field
-
 from anas_zoo.core.files import atomic_write, write_json
-from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.core.tables import Markdown, markdown_table
 from anas_zoo.entry import (
     CARD,
@@ -27,62 +27,38 @@ from anas_zoo.entry import (
     compose_config,
     write_manifest,
 )
-from anas_zoo.entry.config import ArchDict
-from anas_zoo.space import Architecture, SearchSpace, count_by_walking
+from anas_zoo.nets.sources.ofa import ofa_preprocessing
+from anas_zoo.space import SearchSpace, count_by_walking
 from anas_zoo.zoo.card import model_card
+from anas_zoo.zoo.published import FAMILIES, PublishedFamily, PublishedModel, load_published
 
 NUM_CLASSES = 1000
+_PREPROCESSING: dict[PublishedFamily, Callable[[int], Preprocessing]] = {
+    "attentive_nas": lambda resolution: Preprocessing(transparency="dropped"),
+    "ofa": ofa_preprocessing,
+}
 
 
-class Paper(Schema):
-    """Where figures were published."""
-
-    source: str
-
-
-class PublishedModel(Schema):
-    """One network and its top-1 according to each paper that published it; the first paper named it."""
-
-    name: str
-    arch: ArchDict
-    top1_pct: dict[str, float] = Field(min_length=1)
-
-
-class PublishedModels(Schema):
-    """published.yaml."""
-
-    space: str
-    licence: str
-    dataset: str
-    preprocessing: str
-    papers: dict[str, Paper]
-    models: tuple[PublishedModel, ...]
-
-
-def load_published() -> PublishedModels:
-    """The networks that the authors published, in the order of the papers."""
-    path = Path(__file__).with_name("published.yaml")
-    return parse(PublishedModels, read_yaml(path), str(path))
-
-
-def _entry(known: PublishedModels, model: PublishedModel) -> tuple[EntryConfig, EntryReport]:
-    space = SearchSpace.load(known.space)
-    arch = Architecture.from_dict(model.arch)
-    space.validate(arch)
+def _entry(family: PublishedFamily, model: PublishedModel) -> tuple[EntryConfig, EntryReport]:
+    known = load_published(family)
+    space = SearchSpace.load(known.space_of(model))
+    arch = model.architecture
+    # Once-for-all's were fine-tuned at a resolution of their own, up to 260; all else is of the space.
+    space.validate(arch if family != "ofa" else replace(arch, resolution=space.largest.resolution))
     config = compose_config(
         name=model.name,
         arch=arch,
         structure=space.structure,
         space=SpaceInfo(name=space.name, id=space.id),
         num_classes=NUM_CLASSES,
-        preprocessing=Preprocessing(transparency="dropped"),
+        preprocessing=_PREPROCESSING[family](arch.resolution),
         licence=known.licence,
     )
     figures = [
         Published(
             top1_pct=top1_pct,
             dataset=known.dataset,
-            source=known.papers[paper].source,
+            source=", ".join(filter(None, [known.papers[paper].source, model.published_as])),
             weights=paper,
             preprocessing=known.preprocessing,
         )
@@ -149,9 +125,10 @@ def write_shelf(folder: Path) -> list[Path]:
 
     Other entries are left alone. Returns the folders written; the same input gives the same bytes.
     """
-    known, written = load_published(), []
-    for model in known.models:
-        config, report = _entry(known, model)
+    written = []
+    known = [(family, model) for family in FAMILIES for model in load_published(family).models]
+    for family, model in known:
+        config, report = _entry(family, model)
         target = folder / model.name
         write_json(target / CONFIG, config.to_dict())
         write_json(target / REPORT, report.to_dict())

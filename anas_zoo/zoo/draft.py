@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from anas_zoo.core.errors import CheckpointError, EntryError
+from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import atomic_write, output_folder, sha256_bytes, write_json
 from anas_zoo.entry import (
     CONFIG,
@@ -25,17 +25,9 @@ from anas_zoo.entry import (
     compose_config,
     write_report,
 )
-from anas_zoo.entry.tensors import tensor_shapes
 from anas_zoo.nets import Subnet
+from anas_zoo.nets.checkpoint import check_tensors, weights_bytes
 from anas_zoo.space import SearchSpace
-
-LISTED = 5  # tensors that an error names
-
-
-def weights_bytes(subnet: Subnet) -> bytes:
-    """The content of model.safetensors; the same weights give the same bytes."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in subnet.state_dict().items()}
-    return save(state, {"format": "pt"})
 
 
 def build_config(
@@ -130,22 +122,9 @@ def check_weights(entry: Entry) -> Path:
     unknown or of wrong shape; :class:`EntryError` when its hash is not the one of the config.
     """
     path, config = entry.folder / WEIGHTS, entry.config
-    found = tensor_shapes(path, CheckpointError)
     with torch.device("meta"):
         network = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
-    wanted = {
-        name: f"{'F32' if tensor.is_floating_point() else 'I64'} {tuple(tensor.shape)}"
-        for name, tensor in network.state_dict().items()
-    }
-    wrong = [
-        f"{name} {found.get(name, 'is missing')} instead of {wanted.get(name, 'nothing')}"
-        for name in {**wanted, **found}
-        if found.get(name) != wanted.get(name)
-    ]
-    if wrong:
-        more = f" and {len(wrong) - LISTED} more" if len(wrong) > LISTED else ""
-        listed = ", ".join(wrong[:LISTED])
-        raise CheckpointError(f"{path} does not fit architecture {config.anas.arch_id}: {listed}{more}")
+    check_tensors(path, network, f"architecture {config.anas.arch_id}")
     if config.anas.weights is None or config.anas.weights.sha256 != entry.sha256(WEIGHTS):
         raise EntryError(f"{path} is not the file that {CONFIG} names (SHA-256 differs); get the entry again")
     return path

@@ -1,4 +1,4 @@
-"""From a draft to a published entry: every gate first, then card and manifest, then one rename."""
+"""From a draft to a published entry or supernet: every gate, then card and manifest, then one rename."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ from anas_zoo.core.hints import Call, Option
 from anas_zoo.entry import (
     CARD,
     CONFIG,
-    GOLDEN,
     MANIFEST,
-    REPORT,
-    WEIGHTS,
+    SUPERNET,
+    CheckedFolder,
     Entry,
-    EntryReport,
+    SupernetFolder,
     check_files,
-    read_config,
+    kind_of_folder,
     write_manifest,
     write_report,
 )
@@ -44,6 +43,8 @@ from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card, stated_licence
 from anas_zoo.zoo.draft import load_subnet
 from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
+from anas_zoo.zoo.supernet_card import supernet_card
+from anas_zoo.zoo.supernets import load_supernet, try_subnets
 from anas_zoo.zoo.verifying import check_onnx_files, check_torch
 
 NO_LICENCE = {"", "unknown", "none", "unlicensed", "tbd", "todo"}
@@ -54,14 +55,14 @@ def publish(draft: str | Path, to: str | Path, *, licence: str | None = None) ->
 
     Args:
         draft: a folder with config.json, report.json, model.safetensors, golden.safetensors and at least
-            one validated .onnx file. It is left as it is.
-        to: the folder that becomes the entry; it must not hold anything yet.
+            one validated .onnx file; or one with supernet.json and supernet.safetensors. It is left as it is.
+        to: the folder that becomes the entry or the supernet; it must not hold anything yet.
         licence: SPDX name of the weights' licence, of a draft that has none yet or is to get another one.
 
     Returns ``to``. Raises :class:`EntryError` that names the gate which refused, and then leaves nothing
     behind; :class:`OutputError` when ``to`` is taken.
     """
-    entry, to = under_licence(Entry.read(draft), licence), Path(to)
+    entry, to = under_licence(_read(draft), licence), Path(to)
     _refuse_taken(to, entry)
     check_gates(entry)
     with output_folder(to, "to") as staging:
@@ -69,10 +70,14 @@ def publish(draft: str | Path, to: str | Path, *, licence: str | None = None) ->
     return to
 
 
-def _refuse_taken(to: Path, entry: Entry) -> None:
-    own = entry.config.anas.weights
-    if own is not None and (to / MANIFEST).is_file() and (to / CONFIG).is_file():
-        there = read_config(to).anas
+def _read(folder: str | Path) -> CheckedFolder:
+    return kind_of_folder(Path(folder)).read(folder)
+
+
+def _refuse_taken(to: Path, entry: CheckedFolder) -> None:
+    own, record = entry.weights, entry.own_files[0]
+    if own is not None and (to / MANIFEST).is_file() and (to / record).is_file():
+        there = type(entry)(to)
         if there.weights is not None and there.weights.sha256 == own.sha256:
             raise OutputError(
                 f"{to} already holds {there.name}, published with these weights; check it: ",
@@ -83,14 +88,14 @@ def _refuse_taken(to: Path, entry: Entry) -> None:
     refuse_occupied(to, "to")
 
 
-def _names(entry: Entry) -> list[str]:
+def _names(entry: CheckedFolder) -> list[str]:
     """What is published of ``entry`` and nothing else: a draft may hold notes and leftovers."""
-    if entry.is_published:  # keeps its bytes, so that it stays the same entry everywhere
+    if entry.is_published:  # keeps its bytes, so that it stays the same everywhere
         return [MANIFEST, *entry.manifest.files]
-    return [CONFIG, REPORT, WEIGHTS, GOLDEN, *entry.report.files]
+    return list(entry.own_files)
 
 
-def _fill(staging: Path, entry: Entry) -> None:
+def _fill(staging: Path, entry: CheckedFolder) -> None:
     """Put what is published of ``entry`` into the empty folder ``staging``, once the gates let it pass."""
     for name in _names(entry):
         with disk_errors(staging / name):
@@ -99,16 +104,31 @@ def _fill(staging: Path, entry: Entry) -> None:
             raise EntryError(f"{entry.folder / name} was changed while it was published; publish it again")
     if entry.is_published:
         return
-    report = entry.report
-    if entry.config != read_config(staging):  # a licence was chosen just now
-        report = _relicensed(staging, entry)
-    atomic_write(staging / CARD, model_card(entry.config, report))
-    write_manifest(staging)
+    if entry.weights != type(entry)(staging).weights:  # a licence was chosen just now
+        _relicense(staging, entry)
+    complete(staging)
 
 
-def _relicensed(staging: Path, entry: Entry) -> EntryReport:
-    """Write the licence of ``entry`` into config.json and every ONNX file of ``staging``, a copy of it."""
-    weights = entry.config.anas.weights
+def complete(folder: Path) -> None:
+    """Write card and manifest of the draft in ``folder``, which is complete and fixed with them."""
+    atomic_write(folder / CARD, _card(kind_of_folder(folder)(folder)))
+    write_manifest(folder)
+
+
+def _card(entry: CheckedFolder) -> str:
+    if isinstance(entry, SupernetFolder):
+        return supernet_card(entry.config)
+    assert isinstance(entry, Entry)
+    return model_card(entry.config, entry.report)
+
+
+def _relicense(staging: Path, entry: CheckedFolder) -> None:
+    """Write the licence of ``entry`` into its record and every ONNX file of ``staging``, a copy of it."""
+    if isinstance(entry, SupernetFolder):
+        write_json(staging / SUPERNET, entry.config.to_dict())
+        return
+    assert isinstance(entry, Entry)
+    weights = entry.weights
     assert weights is not None
     assert weights.licence is not None
     write_json(staging / CONFIG, entry.config.to_dict())
@@ -120,22 +140,20 @@ def _relicensed(staging: Path, entry: Entry) -> EntryReport:
         content = model.SerializeToString(deterministic=True)
         atomic_write(staging / name, content)
         files[name] = info.model_copy(update={"size_bytes": len(content), "sha256": sha256_bytes(content)})
-    report = entry.report.model_copy(update={"files": files})
-    write_report(staging, report)
-    return report
+    write_report(staging, entry.report.model_copy(update={"files": files}))
 
 
 @contextlib.contextmanager
-def staged(source: str | Path, licence: str | None = None) -> Iterator[Entry]:
-    """The entry as it would be published, after every gate, in a temporary folder.
+def staged(source: str | Path, licence: str | None = None) -> Iterator[CheckedFolder]:
+    """The entry or the supernet as it would be published, after every gate, in a temporary folder.
 
     Raises :class:`EntryError` that names the gate which refused.
     """
-    entry = under_licence(Entry.read(source), licence)
+    entry = under_licence(_read(source), licence)
     check_gates(entry)
     with tempfile.TemporaryDirectory(prefix="anas-publish-") as temporary:
         _fill(Path(temporary), entry)
-        yield Entry(temporary)
+        yield type(entry)(temporary)
 
 
 @dataclass(frozen=True)
@@ -143,7 +161,7 @@ class Plan:
     """What publishing would write.
 
     Attributes:
-        name: the entry's name.
+        name: of the entry or the supernet.
         licence: of the weights.
         files: size in bytes of every file.
         card: the text of README.md.
@@ -173,10 +191,10 @@ def plan_publication(source: str | Path, *, licence: str | None = None) -> Plan:
 def publish_to_hub(
     source: str | Path, to: str, *, private: bool = False, licence: str | None = None
 ) -> HubCommit:
-    """Publish a draft or an entry on the Hub, in one commit or not at all.
+    """Publish a draft, an entry or a supernet on the Hub, in one commit or not at all.
 
     Args:
-        source: the folder of a draft, or of an entry that is published already.
+        source: the folder of a draft, or of what is published already.
         to: ``hf://org/name[@branch]``; the repository and the branch are made when they do not exist.
         private: make the repository a private one.
         licence: as :func:`publish` takes it.
@@ -187,20 +205,27 @@ def publish_to_hub(
     address = HubAddress.parse(to)
     check_destination(address)  # before the gates, which take a while
     with staged(source, licence) as entry:
-        message = f"Publish {entry.name} (architecture {entry.config.anas.arch_id}, {_licence_of(entry)})"
+        message = f"Publish {entry.name} ({_what(entry)}, {_licence_of(entry)})"
         return push(entry.folder, address, private=private, message=message)
 
 
-def _licence_of(entry: Entry) -> str:
-    weights = entry.config.anas.weights
+def _what(entry: CheckedFolder) -> str:
+    if isinstance(entry, SupernetFolder):
+        return f"supernet of the space {entry.space.id}"
+    assert isinstance(entry, Entry)
+    return f"architecture {entry.config.anas.arch_id}"
+
+
+def _licence_of(entry: CheckedFolder) -> str:
+    weights = entry.weights
     return (weights.licence or "") if weights is not None else ""
 
 
-def check_gates(entry: Entry) -> None:
+def check_gates(entry: CheckedFolder) -> None:
     """Refuse a draft without complete and matching evidence; the weights are loaded once, each file run once.
 
     Raises :class:`EntryError` beginning with the gate's name: files, consistency, licence, calibration, cost,
-    accuracy, weights, golden, parity.
+    accuracy, weights, golden, parity; for a supernet files, licence, weights, subnets.
     """
 
     def passed(gate: str, step: Callable[[], T]) -> T:
@@ -210,6 +235,12 @@ def check_gates(entry: Entry) -> None:
             raise EntryError(f"gate {gate!r} of {entry.folder}: ", *exc.parts) from exc
 
     passed("files", lambda: check_files(entry.folder))
+    if isinstance(entry, SupernetFolder):
+        passed("licence", lambda: _licence(entry))
+        supernet = passed("weights", lambda: load_supernet(entry))
+        passed("subnets", lambda: try_subnets(supernet, entry.folder))
+        return
+    assert isinstance(entry, Entry)
     for name, gate in _GATES.items():
         passed(name, lambda gate=gate: gate(entry))  # type: ignore[misc]
     subnet = passed("weights", lambda: load_subnet(entry))
@@ -262,8 +293,8 @@ def _consistency(entry: Entry) -> None:
         raise EntryError("; ".join(problems))
 
 
-def _licence(entry: Entry) -> None:
-    weights = entry.config.anas.weights
+def _licence(entry: CheckedFolder) -> None:
+    weights = entry.weights
     if weights is None:
         raise EntryError("config.json states no weights; an entry without weights is not published")
     if (weights.licence or "").strip().lower() in NO_LICENCE:
@@ -280,8 +311,9 @@ def _licence(entry: Entry) -> None:
         raise EntryError("; ".join(broken))
     if CARD in entry.files and entry.is_published:
         stated = stated_licence((entry.folder / CARD).read_text(encoding="utf-8", errors="replace"))
-        if stated != stated_licence(model_card(entry.config, entry.report)):
-            raise EntryError(f"{CARD} states another licence than {CONFIG}; publish the draft again")
+        if stated != stated_licence(_card(entry)):
+            record = entry.own_files[0]
+            raise EntryError(f"{CARD} states another licence than {record}; publish the draft again")
 
 
 def _calibration(entry: Entry) -> None:

@@ -11,7 +11,7 @@ from anas_zoo.core.errors import NotOnShelfError, nearest
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note
 from anas_zoo.core.resources import resource_folder, shelf_aliases
-from anas_zoo.entry import CONFIG, WEIGHTS, Entry
+from anas_zoo.entry import CONFIG, WEIGHTS, CheckedFolder
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.hub import HubAddress
@@ -84,21 +84,21 @@ def resolve(source: str | Path) -> Path | HubAddress:
     return entry_folder(resolve_name(text) or text)
 
 
-def locate(source: str | Path | Entry) -> Path:
-    """The folder of the entry that ``source`` names, as every stage and every command finds it.
+def locate(source: str | Path | CheckedFolder) -> Path:
+    """The folder of what ``source`` names, as every stage and every command finds it.
 
     Another name of the shelf's architecture, or its id, leads to the shelf's entry, which is noted. An entry
     of the Hub is downloaded into the Hub's cache where it is not there yet, and compared with its manifest.
 
     Args:
-        source: what :func:`resolve` reads, or an entry, which stands for its folder.
+        source: what :func:`resolve` reads, or an entry or a supernet, which stands for its folder.
 
     Raises as :func:`resolve` and :func:`anas_zoo.zoo.hub.snapshot` do, and :class:`NotOnShelfError` for a
     file.
     """
     from anas_zoo.zoo.hub import snapshot
 
-    if isinstance(source, Entry):
+    if isinstance(source, CheckedFolder):
         return source.folder
     found = resolve(source)
     if not isinstance(found, Path):

@@ -1,8 +1,8 @@
-"""Verify a published entry: hashes, schemas and golden logits."""
+"""Verify a published entry or supernet: hashes, schemas, and golden logits or those of two subnets."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anas_zoo.core.errors import EntryError
-from anas_zoo.entry import GOLDEN, WEIGHTS, Entry, Parity
+from anas_zoo.entry import GOLDEN, WEIGHTS, Entry, Parity, SupernetFolder, kind_of_folder
 from anas_zoo.zoo.predict import exported_file, run_onnx
+from anas_zoo.zoo.supernets import load_supernet, try_subnets
 
 if TYPE_CHECKING:
     from anas_zoo.nets import Subnet
@@ -30,11 +31,13 @@ class Verification:
     """What :func:`verify` found right.
 
     Attributes:
-        name: the entry's name.
+        name: of the entry or the supernet.
         files: number of files whose hashes agree with the manifest.
-        golden_images: number of golden images; 0 for an entry without weights.
+        golden_images: number of golden images; 0 for an entry without weights and for a supernet.
         torch_max_abs_diff: largest difference of torch's logits from the golden ones.
         onnx_max_abs_diff: the same of each exported file in onnxruntime.
+        subnet_max_abs_logit: of a supernet, the largest absolute logit of the smallest and the largest subnet
+            on random images, all of which are finite.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Verification:
     golden_images: int
     torch_max_abs_diff: float | None
     onnx_max_abs_diff: dict[str, float]
+    subnet_max_abs_logit: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for machines."""
@@ -113,14 +117,20 @@ def check_onnx_files(entry: Entry, subnet: Subnet) -> dict[str, float]:
 def verify(folder: str | Path) -> Verification:
     """Check a published entry: every file's hash, the schemas, the golden logits in torch and onnxruntime.
 
+    Of a supernet: every hash, that every tensor fits its space and is finite, and that its smallest and its
+    largest subnet give finite logits.
+
     Raises :class:`EntryError` (or :class:`CheckpointError`) that names the file that is
     not what was published.
     """
     from anas_zoo.zoo.draft import load_subnet
 
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise EntryError(f"{folder}: no such folder; give a published entry or supernet")
+    if kind_of_folder(folder) is SupernetFolder:
+        return _verify_supernet(SupernetFolder(folder))
     entry = Entry(folder)
-    if not entry.folder.is_dir():
-        raise EntryError(f"{folder}: no such folder; give a published entry")
     files = len(entry.check_hashes().files)
     if entry.report.name != entry.name or entry.report.arch_id != entry.config.anas.arch_id:
         raise EntryError(f"{folder}: report.json is about another model than config.json")
@@ -133,3 +143,9 @@ def verify(folder: str | Path) -> Verification:
     largest = check_torch(entry, subnet)
     differences = check_onnx_files(entry, subnet)
     return Verification(entry.name, files, len(entry.golden.images), largest, differences)
+
+
+def _verify_supernet(found: SupernetFolder) -> Verification:
+    files = len(found.check_hashes().files)
+    logits = try_subnets(load_supernet(found), found.folder)
+    return Verification(found.name, files, 0, None, {}, logits)

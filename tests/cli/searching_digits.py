@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from onnx import TensorProto, helper, save
 
-from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.nets import Supernet
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.space import SearchSpace
 
@@ -19,7 +19,7 @@ def make_run(folder: Path) -> Path:
     """With a supernet that nobody trained: searching it is as much work."""
     run = Run.start(folder, Recipe.load("digits", settings=SETTINGS))
     supernet = Supernet(run.space, 10, generator=torch.Generator().manual_seed(0))
-    save_supernet(run.supernet_file, supernet, {})
+    run.write_supernet(run.supernet_folder, supernet)
     return folder
 
 

@@ -24,8 +24,8 @@ PNG = "image.png"
             "(did you mean 'train.evaluation.images' or 'search.images'?)",
         ),
         (
-            ["import", "authors", PNG, "--data", ".", "--out", "out"],
-            "it is truncated or another kind of file (a PNG image); give the authors'",
+            ["import", "attentive-nas", PNG, "--data", ".", "--entries", "out"],
+            "it is truncated or another kind of file (a PNG image); give the AttentiveNAS",
         ),
         (
             ["finetune", "digits_s", "--data", "digits", "--recipe", PNG, "--out", "out"],
@@ -59,8 +59,8 @@ def test_a_mistake_is_answered_in_one_line(
         (["list", "--max-latency-ms", "3ms"], "'--max-latency-ms': give a number, without a unit; see:"),
         (["search", "run", "--evaluations", "1e3"], "'--evaluations': give a whole number; see:"),
         (
-            ["import", "author", "x", "--data", ".", "--out", "o"],
-            "'kind': 'author' is not one of 'authors';",
+            ["import", "attentive_nas", "x", "--data", ".", "--entries", "o"],
+            "no command 'attentive_nas' (did you mean 'attentive-nas'?); see: anas import --help",
         ),
     ],
 )

@@ -14,7 +14,7 @@ from letters import write_letters
 
 from anas_zoo.core.errors import OutputError
 from anas_zoo.entry import Entry
-from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.nets import Supernet
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
@@ -53,7 +53,7 @@ def with_supernet(project: Path) -> Path:
     """The run of the project, with a supernet that nobody trained."""
     run = Run.start(Path("run"), Recipe.load("mine.yaml", data="images"))
     supernet = Supernet(run.space, 4, generator=torch.Generator().manual_seed(0))
-    save_supernet(run.supernet_file, supernet, {})
+    run.write_supernet(run.supernet_folder, supernet)
     return project / "run"
 
 

@@ -285,6 +285,6 @@ def test_extraction_from_another_searchs_folder(
     predicted = tmp_path / "predicted"
     predictor = write_predictor(tmp_path / "p.onnx", "attentive_nas")
     command = ("search", "--space", "attentive_nas", "--predictor", predictor, "--out", predicted)
-    assert "import authors" in succeeded(capsys, *command, "--evaluations", "100")
+    assert "import attentive-nas" in succeeded(capsys, *command, "--evaluations", "100")
     said = refused(capsys, "extract", other, "--search", predicted, "--arch", "abcd")
     assert "is a search of the space 'attentive_nas', 'digits' is needed" in said

@@ -95,12 +95,12 @@ def test_wrong_inputs_are_one_line(
         capsys, "train", "--recipe", recipe, "--data", images, "--out", out
     )
     assert not out.exists()
-    assert "not the folder of a run" in refused(capsys, "search", tmp_path)
+    assert "is neither the folder of a run" in refused(capsys, "search", tmp_path)
     assert "not the folder of a run" in refused(capsys, "extract", tmp_path)
     assert "no .onnx file" in refused(capsys, "bench", "attentive_nas_a0")
     assert "is published" in refused(capsys, "export", "attentive_nas_a0")
     assert "none.pth" in refused(
-        capsys, "import", "authors", tmp_path / "none.pth", "--data", images, "--out", out
+        capsys, "import", "attentive-nas", tmp_path / "none.pth", "--data", images, "--entries", out
     )
     assert not out.exists()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,25 @@ def test_images_that_do_not_fit_in_memory_come_in_parts(monkeypatch: pytest.Monk
     some = large.that_fit(8)
     assert some.labels.bincount().tolist() == [30] * 10
     assert torch.equal(some(8), large.that_fit(8)(8))
+
+
+def test_resolutions_that_do_not_all_fit_in_memory_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, made = ImagesAt(DigitsSource(), range(20)), list[int]()
+    real = chosen_images.eval_tensor
+
+    def counted(*args: Any) -> torch.Tensor:
+        made.append(args[3])
+        return real(*args)
+
+    monkeypatch.setattr(chosen_images, "eval_tensor", counted)
+    monkeypatch.setattr(chosen_images, "MAX_BYTES_IN_MEMORY", 20 * 3 * 4 * (8**2 + 10**2))
+    first = images(8)
+    assert images(8) is first
+    images(10)
+    assert images(8) is first
+    images(12)
+    assert torch.equal(images(8), first)
+    assert made == [8, 10, 12, 8]
 
 
 def test_images_to_calibrate_on_are_read_once_and_are_those_that_can_be_read(

@@ -11,7 +11,8 @@ import pytest
 from anas_zoo.core import files
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.entry import Entry, entry, manifest
+from anas_zoo.entry import Entry, manifest
+from anas_zoo.entry import folder as folder_module
 
 SHELF = resource_folder("models") / "digits_s"
 
@@ -28,7 +29,7 @@ def test_every_part_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         hashed.append(path.name)
         return files.sha256_file(path)
 
-    for module in (entry, manifest):
+    for module in (folder_module, manifest):
         monkeypatch.setattr(module, "sha256_file", counted)
     found = Entry.read(folder)
     parts = (found.config, found.report, found.golden, found.manifest, found.files)

@@ -68,7 +68,7 @@ RUN: dict[Key, Run] = {
     ("docs/guide_models.md", "import numpy as np"): Run(),
     (
         "docs/guide_checkpoint.md",
-        "anas import authors CHECKPOINT --data path/to/imagenet/train --out runs/authors",
+        "anas import attentive-nas CHECKPOINT --data path/to/imagenet/train --entries runs/authors",
     ): Run(("CHECKPOINT", "imagenet"), (ONE_MODEL,), then=(EVALUATED,)),
     (
         "docs/guide_checkpoint.md",
@@ -135,6 +135,24 @@ RUN: dict[Key, Run] = {
             ("RUN/subnets/NAME", "runs/mine/subnets/mine_0"),
         ),
     ),
+    ("docs/pretrained.md", "anas run --init lite0 --data path/to/images --out runs/mine"): Run(
+        ("lite0",), (QUICK_TRAIN,), ("runs/mine/zoo/mine_l/manifest.json",)
+    ),
+    ("docs/pretrained.md", "anas train --init lite0 --data path/to/images --out runs/tuned"): Run(
+        ("lite0",), (QUICK_TRAIN,), ("zoo/mine_0/manifest.json",)
+    ),
+    (
+        "docs/pretrained.md",
+        "anas search SUPERNET --data path/to/images --max-mflops 300 --out runs/found",
+    ): Run(
+        ("SUPERNET",),
+        (("--max-mflops 300 --out", "--max-mflops 300 --evaluations 6 --out"),),
+        ("runs/found/subnets/digits_0/report.json",),
+    ),
+    ("docs/pretrained.md", "import anas_zoo"): Run(
+        ("lite0", "SUPERNET"),
+        (('{"train.epochs": 8}', '{"train.epochs": 2, "train.batch_size": 16}'),),
+    ),
     ("docs/search.md", "anas search RUN --max-mflops 5 --max-mflops 10"): Run(
         ("runs/mine", "predictor.onnx", "here.json"),
         (
@@ -166,7 +184,11 @@ ELSEWHERE: dict[Key, str] = {
             "anas verify digits_s",
             "anas pull hf://you/digits_s@main --out digits_s_main",
             "HF_HUB_OFFLINE=1 anas pull hf://you/digits_s --out digits_s_offline",
+            "anas publish runs/demo/supernet --to hf://you/digits_supernet --licence CC-BY-4.0",
+            "anas pull hf-hub:you/digits_supernet --out digits_supernet",
+            "anas verify digits_supernet",
             "import anas_zoo",
+            "from anas_zoo import load_supernet",
         )
     },
     ("docs/guide_models.md", "anas index hf://org --out hub-gallery"): HUB,
@@ -198,6 +220,18 @@ NOT_RUN: dict[Key, str] = {
         "README.md",
         "anas demo --recipe small_images --data path/to/images --out runs/mine --licence CC-BY-4.0",
     ): ("all stages in one go; the next block of the README runs them one by one, tests/pipeline the demo"),
+    (
+        "docs/pretrained.md",
+        "anas import timm efficientnet_lite0 --resolution 96 --resolution 128 --out lite0",
+    ): "downloads weights; tests/cli imports the same network from a file",
+    (
+        "docs/pretrained.md",
+        "anas import ofa CHECKPOINT --out ofa_w12",
+    ): "needs the authors' files; tests/cli imports files of the same form",
+    (
+        "docs/pretrained.md",
+        "anas pull hf-hub:you/digits_supernet --out digits_supernet",
+    ): "docs/hub.md prints it too, and there it runs",
     ("docs/cheap_evaluations.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --recipe glyphs --out runs/glyphs"): GLYPHS,
     ("docs/training.md", "anas train --out runs/glyphs --resume"): GLYPHS,

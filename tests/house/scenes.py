@@ -14,9 +14,10 @@ from letters import write_letters
 from PIL import Image
 from searching_digits import write_predictor
 from sklearn.datasets import load_digits
+from supernet_folders import fresh_supernet, write_supernet
 
 from anas_zoo.cli import main
-from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.nets import Supernet
 from anas_zoo.pipeline import Recipe, Run
 
 # Settings with which a training and a search take seconds; they change no command's meaning.
@@ -43,7 +44,7 @@ def _run(checkout: Path, name: str, recipe: str, data: str | None, classes: int)
     settings = shlex.split(f"{TRAIN} {SEARCH}")[1::2]
     run = Run.start(checkout / name, Recipe.load(recipe, data=data, settings=settings))
     supernet = Supernet(run.space, classes, generator=torch.Generator().manual_seed(0))
-    save_supernet(run.supernet_file, supernet, {})
+    run.write_supernet(run.supernet_folder, supernet)
 
 
 def _mine(checkout: Path) -> None:
@@ -95,6 +96,22 @@ def _imagenet(checkout: Path) -> None:
             images[number % 8].save(folder / "0.png")
 
 
+def _supernet_folder(checkout: Path, name: str) -> None:
+    """A supernet that nobody trained, with the classes of the images among others."""
+    if not (checkout / "path").exists():
+        _images(checkout)
+    labels = [*"0123456", *"7AL", "O"]
+    write_supernet(checkout / name, fresh_supernet(classes=len(labels)), label_names=labels, lineage=[])
+
+
+def _lite0(checkout: Path) -> None:
+    _supernet_folder(checkout, "lite0")
+
+
+def _supernet(checkout: Path) -> None:
+    _supernet_folder(checkout, "SUPERNET")
+
+
 SCENES: dict[str, Callable[[Path], None]] = {
     "images": _images,
     "three.png": _three,
@@ -104,5 +121,7 @@ SCENES: dict[str, Callable[[Path], None]] = {
     "predictor.onnx": _predictor,
     "CHECKPOINT": _checkpoint,
     "here.json": _latency,
+    "lite0": _lite0,
+    "SUPERNET": _supernet,
     "imagenet": _imagenet,
 }

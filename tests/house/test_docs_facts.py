@@ -22,8 +22,9 @@ from test_printed_commands import FILES, FOREIGN, OPTION, PACKAGE, options, prob
 from anas_zoo.core import errors, images, plain_data
 from anas_zoo.data import tar_index
 from anas_zoo.entry import manifest, tensors
+from anas_zoo.entry.config import MAX_CLASSES
 from anas_zoo.exporting import list_targets
-from anas_zoo.nets import authors
+from anas_zoo.nets.sources import torch_file
 from anas_zoo.pipeline import Recipe
 from anas_zoo.space import architecture
 from anas_zoo.zoo import list_models
@@ -162,10 +163,10 @@ def facts() -> list[tuple[str, object]]:
             r"aliases that mean more than ([\d ]+) values",
             f"{plain_data.MAX_NODES:,}".replace(",", " "),
         ),
-        (r"classes over ([\d ]+) \|", f"{authors.MAX_CLASSES:,}".replace(",", " ")),
+        (r"classes over ([\d ]+) \|", f"{MAX_CLASSES:,}".replace(",", " ")),
         (r"depth over (\d+)", architecture.MAX_PARTS),
         (r"over (\d+) golden images", tensors.MAX_GOLDEN),
-        (r"overlapping zips; over (\d+) GB", authors.MAX_BYTES // 2**30),
+        (r"overlapping zips; over (\d+) GB", torch_file.MAX_BYTES // 2**30),
         (r"images \| over (\d+) million", images.MAX_PIXELS // 10**6),
         (r"labels over (\d+) MB", tar_index.MAX_LABEL_BYTES // 2**20),
     ]

@@ -59,7 +59,7 @@ def problems_of(text: str) -> list[str]:
             found.append(f"no command 'anas {match[1]}'")
             continue
         rest = match[2].split("anas ")[0]
-        second = re.match(r" ([a-z]+)\b", rest)
+        second = re.match(r" ([a-z]+(?:-[a-z]+)*)\b", rest)
         if match[1] in app.GROUPS and second and (*words, second[1]) in options():
             words = (*words, second[1])
         found += [

@@ -17,6 +17,7 @@ from typing import Any
 from huggingface_hub import file_download
 from huggingface_hub.utils import _http
 
+import anas_zoo
 from anas_zoo.cli import app, main
 from anas_zoo.zoo.hub import HubAddress, client
 from anas_zoo.zoo.hub import push as client_push
@@ -40,6 +41,12 @@ def push(folder: Path, address: str) -> None:
     print(client_push(folder, HubAddress.parse(address), message="pushed").commit)
 
 
+def load(source: str) -> None:
+    "Load a supernet as `anas_zoo.load_supernet` does."
+    supernet = anas_zoo.load_supernet(source)
+    print(supernet.space.name, supernet.num_classes)
+
+
 def run(args: list[str]) -> dict[str, object]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -49,7 +56,7 @@ def run(args: list[str]) -> dict[str, object]:
 
 if __name__ == "__main__":
     quicken()
-    app.COMMANDS["push"] = push
+    app.COMMANDS |= {"push": push, "load": load}
     answers = sys.stdout
     for line in sys.stdin:
         print(json.dumps(run(json.loads(line))), file=answers, flush=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hub_program import ROOT, SHELF, Program, content_of, environment
 from hub_server import Hub
+from supernet_folders import write_supernet
 
 pytest_plugins = ["hub_fixtures"]
 
@@ -27,6 +28,7 @@ def test_everything_that_is_printed_works(hub: Hub, tmp_path: Path) -> None:
     assert len(COMMANDS) > 5
     assert COMMANDS[0] == LOGIN  # asks on the terminal; the token is in the environment here
     shutil.copytree(SHELF, tmp_path / "runs" / "demo" / "zoo" / "digits_s")
+    write_supernet(tmp_path / "runs" / "demo" / "supernet", licence=None, lineage=[])
     home = tmp_path / "home"
     with (
         Program(environment(hub, home), home, tmp_path) as online,

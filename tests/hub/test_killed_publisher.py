@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from hub_program import ROOT, Program, content_of, environment, repository, visible
 from hub_server import Fault, Hub, Kind
+from supernet_folders import fresh_supernet, write_supernet
 
 from anas_zoo.entry import write_manifest
+from anas_zoo.zoo import complete
 
 pytest_plugins = ["hub_fixtures"]
 
@@ -68,3 +70,19 @@ def test_killed(
     assert program.push(entry, address).code == 0
     assert visible(hub, address) == content_of(entry)
     assert len(repository(hub, address).history()) == 3
+
+
+@pytest.mark.slow
+def test_killed_with_the_weights_of_a_supernet(
+    hub: Hub, program: Program, address: str, tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        write_supernet(tmp_path / str(seed), fresh_supernet(seed))
+        complete(tmp_path / str(seed))
+    program.push(tmp_path / "0", address)
+    before = visible(hub, address)
+    command = ["-c", PUSH, str(tmp_path / "1"), address]
+    killed_at(Fault("PUT /upload/", "hold-after"), hub, command, tmp_path / "home")
+    assert visible(hub, address) == before == content_of(tmp_path / "0")
+    assert program.push(tmp_path / "1", address).code == 0
+    assert visible(hub, address) == content_of(tmp_path / "1")

@@ -38,7 +38,7 @@ def test_an_entry_is_one_commit_and_again_none(hub: Hub, program: Program, addre
     hub.seen.clear()
     again = program.run("publish", entry, "--to", address)
     assert again.code == 0
-    assert again.out.startswith(f"nothing to publish: {address}@main holds exactly this entry\n")
+    assert again.out.startswith(f"nothing to publish: {address}@main already holds exactly this\n")
     assert done["commit"] in again.out
     assert len(repo.history()) == 2
     assert not [line for line in hub.lines() if line.startswith(("POST", "PUT"))]

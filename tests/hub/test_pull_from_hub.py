@@ -112,7 +112,7 @@ def test_an_entry_whose_manifest_names_other_files(
     del files["manifest.json"]
     repo.branches["main"] = repo._add(repo.head.oid, "no entry", files)
     said = program.run("pull", address, "--out", tmp_path / "out").refusal
-    assert "there is no manifest.json; is it an entry of anas-zoo?" in said
+    assert "there is no manifest.json; is it an entry or a supernet of anas-zoo?" in said
 
 
 def test_what_is_not_there(program: Program, address: str, entry: Path, tmp_path: Path) -> None:

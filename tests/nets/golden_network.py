@@ -21,7 +21,7 @@ FACTS: list[dict[str, Any]] = json.loads((_FOLDER / "attentivenas.json").read_te
 SHAPES: dict[str, list[int]] = dict(json.loads((_FOLDER / "authors_state_dict.json").read_text()))
 
 
-def _draw(name: str, shape: list[int]) -> Tensor:
+def draw(name: str, shape: list[int]) -> Tensor:
     """The golden tensor of that name, in float64 and then cast (see tests/golden/README.md)."""
     kind = name.rsplit(".", 1)[-1]
     if kind == "num_batches_tracked":
@@ -41,7 +41,7 @@ def _draw(name: str, shape: list[int]) -> Tensor:
 @functools.cache
 def golden_state() -> dict[str, Tensor]:
     """The authors' state dict with the golden weights; do not change it."""
-    return {name: _draw(name, shape) for name, shape in SHAPES.items()}
+    return {name: draw(name, shape) for name, shape in SHAPES.items()}
 
 
 def hollow_state() -> dict[str, Any]:

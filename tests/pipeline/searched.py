@@ -12,7 +12,7 @@ from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.searching import Evaluation, pareto_front
 from anas_zoo.searching.front import Baseline, answers_of
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.zoo.config_only import load_published
+from anas_zoo.zoo.published import load_published
 
 HOSTILE = "</script><script>alert(1)</script><!-- $a$ & <b>\"'\u2028 %{x} {{title}}"
 

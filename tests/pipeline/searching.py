@@ -11,7 +11,7 @@ import torch
 from killing import join_as
 from tiny_recipe import TINY, tiny_recipe
 
-from anas_zoo.nets import Supernet, save_supernet
+from anas_zoo.nets import Supernet
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.search_stage import search_stage
 from anas_zoo.searching import Archive
@@ -28,7 +28,7 @@ def make_run(folder: Path, **search: Any) -> Run:
     """A run with a supernet that nobody trained: searching it is as much work."""
     run = Run.start(folder, recipe(**search))
     supernet = Supernet(run.space, 10, generator=torch.Generator().manual_seed(0))
-    save_supernet(run.supernet_file, supernet, {})
+    run.write_supernet(run.supernet_folder, supernet)
     return run
 
 

@@ -24,9 +24,10 @@ from anas_zoo.data.chosen_images import CALIBRATION, SCORING
 from anas_zoo.entry import IMAGENET, Entry, Preprocessing
 from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.nets import Subnet
+from anas_zoo.nets.new_classifier import with_new_classifier
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.deploy import table_row
-from anas_zoo.pipeline.finetune import finetune_stage, with_new_classifier
+from anas_zoo.pipeline.finetune import finetune_stage
 from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun

@@ -38,6 +38,21 @@ def test_the_recipe_without_a_recipe_is_one_for_the_images(
     assert default_recipe(data, settings) == name
 
 
+def test_the_recipe_for_a_supernet_is_chosen_with_one() -> None:
+    assert default_recipe("path/to/images", None, "SUPERNET") == "pretrained"
+    assert default_recipe("digits", ["init=SUPERNET"]) == "pretrained"
+
+
+def test_what_is_new_in_a_recipe_is_not_written_while_it_is_not_used() -> None:
+    """Runs and checkpoints of version 0.2 are known by a text without it."""
+    data = Recipe.load("digits").to_dict()
+    assert "init" not in data
+    assert not {"opening", "classifier_rate_factor"} & data["train"].keys()
+    used = Recipe.load("digits", settings=["train.opening.depth=0.5", "train.classifier_rate_factor=2"])
+    assert used.to_dict()["train"]["opening"]["depth"] == 0.5
+    assert Recipe.model_validate(used.to_dict()) == used
+
+
 def test_no_preset_chooses_a_licence_for_images_that_are_not_its_own() -> None:
     for name in Recipe.presets():
         assert Recipe.load(name, data="path/to/images").licence is None

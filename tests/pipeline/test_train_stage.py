@@ -7,6 +7,7 @@ import pytest
 import torch
 from letters import write_letters
 from PIL import Image
+from supernet_folders import write_old_supernet
 from tiny_recipe import tiny_recipe
 
 from anas_zoo.core.errors import CheckpointError, DataError
@@ -14,12 +15,13 @@ from anas_zoo.core.files import write_json
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, balanced_choice
 from anas_zoo.data.chosen_images import CALIBRATION
-from anas_zoo.entry import Entry
+from anas_zoo.entry import Entry, SupernetFolder
 from anas_zoo.nets import load_supernet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.train import train_stage
 from anas_zoo.training import read_metrics
+from anas_zoo.zoo import publish
 
 TRAIN = {
     "epochs": 2,
@@ -42,6 +44,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_trained_run_holds_weights_metrics_and_a_picture(run: Run) -> None:
     assert sorted(path.name for path in run.supernet_folder.iterdir()) == [
         "metrics.jsonl",
+        "supernet.json",
         "supernet.safetensors",
         "training.png",
     ]
@@ -54,6 +57,32 @@ def test_a_trained_run_holds_weights_metrics_and_a_picture(run: Run) -> None:
     colours = picture.convert("RGB").getcolors(maxcolors=1 << 20)
     assert colours is not None
     assert len(colours) > 50, "not an empty frame"
+
+
+def test_the_supernet_of_a_run_is_a_draft_of_its_own(run: Run, tmp_path: Path) -> None:
+    found = SupernetFolder.read(run.supernet_folder)
+    config = found.config
+    assert (config.name, config.num_classes, config.label_names) == ("digits", 10, run.source.label_names)
+    assert config.space == run.space.to_dict()
+    assert config.preprocessing == run.source.preprocessing
+    assert (config.weights.licence, config.weights.lineage) == ("Apache-2.0", ())
+    assert config.weights.source.startswith("trained by anas-zoo with the recipe 'digits', seed 0, on ")
+    assert config.weights.sha256 == found.sha256("supernet.safetensors")
+    last = [r for r in read_metrics(run.supernet_folder) if r["kind"] == "evaluation"][-1]
+    assert config.trained["search_split_top1_pct"] == last["top1_pct"]
+    assert (config.trained["epochs"], config.trained["images"]) == (2, len(run.split.train))
+    published = publish(run.supernet_folder, tmp_path / "digits")
+    weights, again = run.supernet.state_dict(), load_supernet(published).state_dict()
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
+    assert {path.name for path in published.iterdir()}.isdisjoint({"metrics.jsonl", "training.png"})
+
+
+def test_a_run_of_version_0_2_has_its_supernet(run: Run, tmp_path: Path) -> None:
+    old = Run.open(Path(shutil.copytree(run.folder, tmp_path / "run")))
+    shutil.rmtree(old.supernet_folder)
+    supernet = write_old_supernet(old.supernet_folder)
+    assert torch.equal(old.supernet.classifier.weight, supernet.classifier.weight)
+    assert extract_more(old, [old.space.smallest])
 
 
 @pytest.mark.slow
@@ -126,5 +155,5 @@ def test_weights_do_not_depend_on_how_often_one_looks(run: Run, tmp_path: Path) 
     recipe = tiny_recipe(train=TRAIN | {"evaluation": {"every_epochs": 2}, "log_every_steps": 2})
     other = Run.start(tmp_path / "run", recipe)
     train_stage(other)
-    first, second = (load_supernet(one.supernet_file).state_dict() for one in (run, other))
+    first, second = (load_supernet(one.supernet_folder).state_dict() for one in (run, other))
     assert all(torch.equal(first[name], second[name]) for name in first)

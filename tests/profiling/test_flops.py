@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import torch
 from golden_network import FACTS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_spaces import space_configs
 from torch import Tensor, nn
 
 from anas_zoo.core.errors import ProfileError
@@ -15,7 +18,7 @@ from anas_zoo.entry import Cost
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.profiling import profile_flops
 from anas_zoo.profiling.flops import ZERO_MACS, _trace
-from anas_zoo.space import Architecture, SearchSpace, count_by_walking
+from anas_zoo.space import Architecture, SearchSpace, SpaceConfig, count_by_walking
 
 SPACE = SearchSpace.load("digits")
 
@@ -23,6 +26,15 @@ SPACE = SearchSpace.load("digits")
 def subnet_of(arch: Architecture, num_classes: int = 10) -> Subnet:
     generator = torch.Generator().manual_seed(0)
     return Supernet(SPACE, num_classes, generator=generator).extract(arch)
+
+
+@settings(max_examples=15, deadline=None)
+@given(config=space_configs(), seed=st.integers(0, 2**32 - 1))
+def test_every_structure_is_counted(config: SpaceConfig, seed: int) -> None:
+    space = SearchSpace(config)
+    arch = space.sample(np.random.default_rng(seed))
+    cost = profile_flops(Subnet(arch, space.structure, num_classes=3), arch.resolution)
+    assert (cost.macs, cost.params) == count_by_walking(space.structure, arch, 3)
 
 
 class CumulativeSum(nn.Module):
@@ -158,5 +170,12 @@ def test_every_operator_excused_from_counting_is_really_used() -> None:
             part["act"] = act
         subnet = Subnet(SPACE.smallest, structure, num_classes=10, global_pool=pool)
         met |= set(_trace(subnet, 12)[1])
+    structure = SPACE.structure.model_dump()
+    structure |= {
+        "padding": "same",
+        "squeeze_excite": {"gate": "sigmoid"},
+        "stem": structure["stem"] | {"act": "relu6"},
+    }
+    met |= set(_trace(Subnet(SPACE.smallest, structure, num_classes=10), 12)[1])
     assert met == set(ZERO_MACS)
     assert all(len(reason) > 10 for reason in ZERO_MACS.values())

@@ -10,8 +10,8 @@ import random
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,20 @@ import yaml
 from damage import damaged_bytes, damaged_json, damaged_lines, damaged_safetensors
 from golden_network import hollow_state
 from latency_records import model_of
+from ofa_network import WITH_WEIGHTS, hollow_supernet_state, write_specialised
 from PIL import Image
 from searching_digits import write_predictor
+from supernet_folders import write_old_supernet, write_supernet
 
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
-from anas_zoo.entry import Entry, read_config, read_manifest, read_report
+from anas_zoo.entry import Entry, SupernetFolder, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
-from anas_zoo.nets import Supernet, load_authors_checkpoint
-from anas_zoo.nets.checkpoint import load_supernet, save_supernet
+from anas_zoo.nets import load_authors_checkpoint, load_supernet
+from anas_zoo.nets.sources import read_ofa_checkpoint, read_ofa_specialised
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import recorded_search
@@ -47,6 +49,7 @@ from anas_zoo.zoo.draft import check_weights, load_subnet
 
 ENTRY = resource_folder("models") / "digits_s"
 SPACE = SearchSpace.load("digits")
+SPECIALISED_FILES = ("net.config", "run.config", "init")
 
 
 @functools.cache
@@ -72,7 +75,7 @@ class Surface:
         damage: changes it.
         read: reads the folder's file; it may raise what the package or the client raises on purpose.
         share: of the inputs of a fuzz run, for readers that take long.
-        beside: other files of the folder, as they are.
+        beside: other files of the folder, whole.
     """
 
     file: str
@@ -80,11 +83,15 @@ class Surface:
     damage: Callable[[bytes, random.Random], bytes]
     read: Callable[[Path], object]
     share: float = 1.0
-    beside: tuple[str, ...] = ()
+    beside: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
 
 def _entry_file(name: str) -> Callable[[], bytes]:
     return lambda: (ENTRY / name).read_bytes()
+
+
+def _beside(*names: str) -> dict[str, Callable[[], bytes]]:
+    return {name: _entry_file(name) for name in names}
 
 
 TARGET = Target.load("ort-cpu-fp32")
@@ -114,11 +121,22 @@ def _space(path: Path) -> object:
 
 
 @functools.cache
-def _supernet() -> bytes:
+def _supernet(name: str, write: Callable[[Path], object] = write_supernet) -> bytes:
+    """A file of a supernet's folder."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "s.safetensors")
-        save_supernet(path, Supernet(SPACE, 10, generator=torch.Generator().manual_seed(0)))
-        return path.read_bytes()
+        write(Path(folder))
+        return Path(folder, name).read_bytes()
+
+
+def _supernet_file(name: str) -> Callable[[], bytes]:
+    return lambda: _supernet(name)
+
+
+class _OfAnyHash(SupernetFolder):
+    """A supernet whose record any file of weights fits by its hash."""
+
+    def sha256(self, name: str) -> str:
+        return self.config.weights.sha256
 
 
 @functools.cache
@@ -126,6 +144,20 @@ def _authors() -> bytes:
     buffer = io.BytesIO()
     torch.save({"state_dict": hollow_state()}, buffer)
     return buffer.getvalue()
+
+
+@functools.cache
+def _once_for_all() -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"state_dict": hollow_supernet_state("ofa_mbv3_w1.0")}, buffer)
+    return buffer.getvalue()
+
+
+@functools.cache
+def _specialised(name: str) -> bytes:
+    """A file of a specialised net's folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        return (write_specialised(Path(folder, "net"), WITH_WEIGHTS[0], hollow=True) / name).read_bytes()
 
 
 @functools.cache
@@ -172,6 +204,14 @@ RECORD = {
     "round": 0,
 }
 LINES = b"".join(json.dumps(line).encode() + b"\n" for line in (RECORD, RECORD | {"error": "x"}, RECORD))
+FROM_A_SUPERNET = Recipe.load("pretrained", init="SUPERNET", data="digits")
+ORIGIN = {
+    "name": "a",
+    "weights_sha256": "0" * 64,
+    "licence": "MIT",
+    "ancestors": [{"name": "b", "sha256": "1" * 64, "licence": "MIT"}],
+    "matched": {"by": "their order", "label_names": ["x", "y", "z"], "classes": [2, 0]},
+}
 RECIPE = Recipe.load("digits").to_dict()
 SPLIT = {"source": "a", "source_sha256": "0" * 64, "seed": 1, "images": 9, "search": [1, 2], "test": [3]}
 SEARCH = {"settings": {"seed": 1}, "seed": 1, "space": SPACE.to_dict(), "begun_with": {"evaluations": 10}}
@@ -187,7 +227,7 @@ SURFACES: dict[str, Surface] = {
     "report.json": Surface("report.json", _entry_file("report.json"), damaged_json, read_report),
     "manifest.json": Surface("manifest.json", _entry_file("manifest.json"), damaged_json, read_manifest),
     "report.json -> card": Surface(
-        "report.json", _entry_file("report.json"), damaged_json, _card, beside=("config.json",)
+        "report.json", _entry_file("report.json"), damaged_json, _card, beside=_beside("config.json")
     ),
     "target.yaml": Surface(
         "ort-cpu-fp32.yaml",
@@ -202,6 +242,9 @@ SURFACES: dict[str, Surface] = {
     ),
     "run.json": Surface(
         "run.json", _json({"recipe": Recipe.load("digits").to_dict()}), damaged_json, Run.open
+    ),
+    "run.json of a run from a supernet": Surface(
+        "run.json", _json({"recipe": FROM_A_SUPERNET.to_dict(), "init": ORIGIN}), damaged_json, Run.open
     ),
     "search.json": Surface("search.json", _json(SEARCH), damaged_json, recorded_search),
     "evaluations.jsonl": Surface(
@@ -231,12 +274,41 @@ SURFACES: dict[str, Surface] = {
         damaged_safetensors,
         lambda f: Entry(f).with_config(read_config(ENTRY)).golden,
     ),
+    "supernet.json": Surface(
+        "supernet.json", _supernet_file("supernet.json"), damaged_json, SupernetFolder.read
+    ),
     "supernet.safetensors": Surface(
-        "s.safetensors", _supernet, damaged_safetensors, lambda f: load_supernet(f / "s.safetensors"), 0.3
+        "supernet.safetensors",
+        _supernet_file("supernet.safetensors"),
+        damaged_safetensors,
+        lambda f: load_supernet(_OfAnyHash(f)),
+        0.3,
+        {"supernet.json": _supernet_file("supernet.json")},
+    ),
+    "supernet.safetensors of version 0.2": Surface(
+        "supernet.safetensors",
+        lambda: _supernet("supernet.safetensors", write_old_supernet),
+        damaged_safetensors,
+        load_supernet,
+        0.3,
     ),
     "authors' file": Surface(
         "s.pth", _authors, damaged_bytes, lambda f: load_authors_checkpoint(f / "s.pth"), 0.02
     ),
+    "once-for-all's supernet": Surface(
+        "s.pth", _once_for_all, damaged_bytes, lambda f: read_ofa_checkpoint(f / "s.pth"), 0.02
+    ),
+    **{
+        f"once-for-all's {name}": Surface(
+            name,
+            functools.partial(_specialised, name),
+            damaged_bytes if name == "init" else damaged_json,
+            read_ofa_specialised,
+            0.05,
+            {other: functools.partial(_specialised, other) for other in SPECIALISED_FILES if other != name},
+        )
+        for name in SPECIALISED_FILES
+    },
     "model.onnx, checked": Surface(
         "model.onnx", _exported, damaged_bytes, lambda f: check_file(f / "model.onnx", TARGET)
     ),
@@ -269,6 +341,6 @@ SURFACES: dict[str, Surface] = {
         damaged_json,
         lambda f: client().Classifier(f),
         0.5,
-        ("config.json", "model.onnx"),
+        _beside("config.json", "model.onnx"),
     ),
 }

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 from pathlib import Path
 from types import FrameType
 
 import pytest
-from surfaces import ENTRY, SURFACES, Surface, client
+from surfaces import SURFACES, Surface, client
 
 from anas_zoo.core.errors import AnasError
 
@@ -60,8 +59,8 @@ def test_a_damaged_file_is_read_or_refused(name: str, count: int, tmp_path: Path
     surface, rng, valid = SURFACES[name], random.Random(f"{name} {count}"), SURFACES[name].seed()
     folder = tmp_path / "outside" / "folder"
     folder.mkdir(parents=True)
-    for beside in surface.beside:
-        shutil.copyfile(ENTRY / beside, folder / beside)
+    for beside, content in surface.beside.items():
+        (folder / beside).write_bytes(content())
     before = signal.signal(signal.SIGALRM, _too_long)
     try:
         assert outcome(surface, valid, folder) == (ACCEPTED, False)

@@ -83,4 +83,4 @@ def run(folder: Path, point: str) -> None:
         die_in_metrics(int(number))
     supernet, trainer = make_trainer(folder, tiny(checkpoints=CHECKPOINTS), wrap=wrap)
     trainer.run()
-    save_supernet(folder / "supernet.safetensors", supernet)
+    save_supernet(folder, supernet, name="tiny", licence=None, source="a test")

@@ -55,8 +55,8 @@ def test_killed_and_resumed_is_bit_identical(tmp_path: Path, uninterrupted: Path
         assert run(tmp_path, point) == -signal.SIGKILL
         assert not (tmp_path / "supernet.safetensors").exists()
     assert run(tmp_path) == 0
-    found = load_supernet(tmp_path / "supernet.safetensors").state_dict()
-    assert same(found, load_supernet(uninterrupted / "supernet.safetensors").state_dict())
+    found = load_supernet(tmp_path).state_dict()
+    assert same(found, load_supernet(uninterrupted).state_dict())
     assert metrics(tmp_path) == metrics(uninterrupted)
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == sorted(path.name for path in (uninterrupted / "checkpoints").iterdir()), (

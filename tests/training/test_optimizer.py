@@ -17,6 +17,20 @@ def test_schedule_warms_up_and_ends_at_zero() -> None:
     assert learning_rate_factor(10, recipe) == pytest.approx(0.0)
 
 
+def test_a_classifier_has_a_rate_of_its_own() -> None:
+    supernet = Supernet(SearchSpace.load("digits"), 10)
+    plain = make_optimizer(supernet, TrainRecipe())
+    optimizer = make_optimizer(supernet, TrainRecipe(classifier_rate_factor=4))
+    own = {id(p) for p in supernet.classifier.parameters()}
+    assert len(optimizer.param_groups) == 4
+    for group in optimizer.param_groups:
+        is_own = {id(p) in own for p in group["params"]}
+        assert is_own == {group["rate_factor"] == 4}
+        assert (group["weight_decay"] > 0) == (group["params"][0].ndim > 1)
+    assert [group["rate_factor"] for group in plain.param_groups] == [1, 1]
+    assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(supernet.parameters()))
+
+
 def test_batch_norms_and_biases_are_not_decayed() -> None:
     optimizer = make_optimizer(Supernet(SearchSpace.load("digits"), 10), TrainRecipe())
     decayed, others = optimizer.param_groups

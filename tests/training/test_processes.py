@@ -31,7 +31,7 @@ def run(folder: Path, count: int, **changes: Any) -> dict[str, torch.Tensor]:
     port = free_port()
     calls = [(folder, rank, count, port, changes) for rank in range(count)]
     assert exit_codes(CONTEXT, together.run, *calls) == [0] * count
-    return load_supernet(folder / "supernet.safetensors").state_dict()
+    return load_supernet(folder).state_dict()
 
 
 def exchanges(folder: Path, count: int) -> list[int]:
@@ -90,7 +90,7 @@ def test_the_command_under_torchrun(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("trained") == 1, "one process speaks"
         assert done.stderr.count("top-1 on the search split") == 1
-    two, one = (load_supernet(tmp_path / o / "supernet" / "supernet.safetensors") for o in ("two", "one"))
+    two, one = (load_supernet(tmp_path / o / "supernet") for o in ("two", "one"))
     for (name, first), second in zip(one.state_dict().items(), two.state_dict().values(), strict=True):
         assert torch.allclose(first, second, atol=2e-3, rtol=1e-2), name
 

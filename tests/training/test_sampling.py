@@ -181,3 +181,46 @@ def test_a_recipe_that_does_not_fit_together_is_refused() -> None:
         recipe("bestup", quality="predictor")
     with pytest.raises(ConfigError, match=r"add up to 1, they give 1\.25"):
         recipe("ofa", ofa_phases={"full": 0.5})
+
+
+OPENING = {"largest": 0.25, "depth": 0.5, "expand_ratio": 0.625, "resolution": 0.75}
+
+
+@pytest.mark.parametrize("space", [SPACE, SearchSpace.load("ofa_mbv3_w1_0")], ids=lambda space: space.name)
+def test_dimensions_open_when_the_recipe_says(space: SearchSpace) -> None:
+    data = {"subnets_per_step": 5, "sampling": {"strategy": "uniform"}}
+    sampler, _ = make_sampler(space, TrainRecipe.model_validate(data | {"opening": OPENING}))
+    plain, _ = make_sampler(space, TrainRecipe.model_validate(data))
+    largest = space.largest
+    for step in range(40):
+        draws, done = sampler.draw(moment(step, total=40), refuse), step / 40
+        if done < 0.25:
+            assert draws == [Draw(largest, "largest")]
+            continue
+        assert [draw.kind for draw in draws] == ["largest", *["sampled"] * 3, "smallest"]
+        archs = [draw.arch for draw in draws]
+        for arch in archs:
+            space.validate(arch)
+        assert (len({arch.depth for arch in archs}) > 1) == (done >= 0.5)
+        assert len({arch.kernel_size for arch in archs}) > 1
+        if done < 0.625:
+            ratios = {ratio for arch in archs for stage in arch.expand_ratio for ratio in _of_stage(stage)}
+            assert ratios == {ratio for stage in largest.expand_ratio for ratio in _of_stage(stage)}
+        assert ({arch.resolution for arch in archs} == {largest.resolution}) == (done < 0.75)
+        if done >= 0.75:
+            assert draws == plain.draw(moment(step, total=40), refuse)
+
+
+def _of_stage(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def test_an_opening_keeps_the_counts_of_its_strategy() -> None:
+    data = recipe("bestup").model_dump() | {"opening": {"depth": 0.5}}
+    sampler, _ = make_sampler(SPACE, TrainRecipe.model_validate(data))
+    sampler.draw(moment(), by_depth)
+    counts = sampler.counters()
+    assert counts["tried"] > 0
+    again, _ = make_sampler(SPACE, TrainRecipe.model_validate(data))
+    again.restore(counts)
+    assert again.counters() == counts

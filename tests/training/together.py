@@ -32,5 +32,5 @@ def run(folder: Path, rank: int, count: int, port: int, changes: dict[str, Any])
         supernet, trainer = make_trainer(folder, tiny(**changes), processes=processes)
         trainer.run()
         if processes.first:
-            save_supernet(folder / "supernet.safetensors", supernet)
+            save_supernet(folder, supernet, name="tiny", licence=None, source="a test")
     (folder / f"exchanges-{rank}.json").write_text(json.dumps(sizes))

@@ -9,7 +9,8 @@ import pytest
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import Entry
 from anas_zoo.zoo import list_models, verify
-from anas_zoo.zoo.config_only import load_published, shelf_readme, write_shelf
+from anas_zoo.zoo.config_only import shelf_readme, write_shelf
+from anas_zoo.zoo.published import load_published
 
 pytest_plugins = ["zoo_fixtures"]
 
@@ -37,7 +38,7 @@ def test_what_the_command_writes(tmp_path: Path, published: Path) -> None:
         card = (tmp_path / name / "README.md").read_text()
         assert card.startswith("---\nlicense: cc-by-nc-4.0\nlibrary_name: timm\n")
         assert "published by the authors, not measured here" in card
-        assert "anas import authors CHECKPOINT --data DIR --out DIR" in card
+        assert "anas import attentive-nas CHECKPOINT --data DIR --entries DIR" in card
     write_shelf(tmp_path)
     assert first == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     verify(tmp_path / "digits_s")

@@ -16,8 +16,8 @@ from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.entry import Entry, read_config, read_report
 from anas_zoo.nets import Subnet
 from anas_zoo.zoo import build_config, create_model, entry_folder, list_models, load_subnet, write_draft
-from anas_zoo.zoo.config_only import load_published
 from anas_zoo.zoo.predict import run_onnx
+from anas_zoo.zoo.published import load_published
 from anas_zoo.zoo.shelf import locate, resolve
 
 pytest_plugins = ["zoo_fixtures"]
@@ -131,7 +131,7 @@ def test_the_generic_entry_point() -> None:
 
 
 def test_weights_that_are_not_distributed() -> None:
-    how = "anas import authors CHECKPOINT --data DIR --out DIR"
+    how = "anas import attentive-nas CHECKPOINT --data DIR --entries DIR"
     with pytest.raises(NoWeightsError, match=rf"^attentive_nas_a0 .*cc-by-nc-4\.0.*{how}"):
         create_model("attentive_nas_a0", pretrained=True)
 

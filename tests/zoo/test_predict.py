@@ -155,7 +155,7 @@ def test_an_unreadable_image_is_named(published: Path, tmp_path: Path, kind: str
 
 
 def test_entries_that_cannot_predict(entry: Path, draft: Path) -> None:
-    with pytest.raises(NoWeightsError, match="anas import authors"):
+    with pytest.raises(NoWeightsError, match="anas import attentive-nas"):
         Classifier(resource_folder("models") / "attentive_nas_a0")
     with pytest.raises(EntryError, match=r"no exported file 'model\.int8\.onnx'; it has model\.onnx"):
         Classifier(entry, file="model.int8.onnx")

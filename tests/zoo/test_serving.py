@@ -156,7 +156,7 @@ def test_an_entry_that_cannot_be_run_is_one_line(
 
 
 def test_an_entry_without_weights_says_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(NoWeightsError, match="anas import authors CHECKPOINT"):
+    with pytest.raises(NoWeightsError, match="anas import attentive-nas CHECKPOINT"):
         write_site(tmp_path / "site", {"entry": SHELF / "attentive_nas_a0"})
 
 

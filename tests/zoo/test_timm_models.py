@@ -49,7 +49,7 @@ def _small(**kwargs: Any) -> Any:
 
 def test_every_entry_of_the_shelf_is_registered() -> None:
     registered = timm.list_models(module="timm_models")
-    assert registered == sorted([*list_models(), *shelf_aliases(), "attentive_nas"])
+    assert sorted(registered) == sorted([*list_models(), *shelf_aliases(), "attentive_nas"])
     assert timm.list_models(module="timm_models", pretrained=True) == list_models(pretrained=True)
 
 
@@ -82,7 +82,7 @@ def test_without_an_architecture_it_says_what_to_type() -> None:
 
 
 def test_weights_that_are_not_there() -> None:
-    how = r"anas import authors CHECKPOINT --data DIR --out DIR"
+    how = r"anas import attentive-nas CHECKPOINT --data DIR --entries DIR"
     for name in ("attentive_nas_a0", "alphanet_a0", f"local-dir:{MODELS / 'attentive_nas_a0'}"):
         with pytest.raises(NoWeightsError, match=rf"^attentive_nas_a0 has no weights.*cc-by-nc-4\.0.*{how}"):
             timm.create_model(name, pretrained=True)

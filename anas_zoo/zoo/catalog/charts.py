@@ -24,6 +24,7 @@ MEASURED = "measured here"
 COLOURS = ("#8a52b5", "#0f8a6a", "#b0762a")  # of published series, in turn
 STYLES = {MEASURED: ("#1f6fb2", "circle"), BASELINES: ("#c2502f", "square-open")}
 MACS_TITLE = "MFLOPs (multiply-adds)"
+MOST_NAMED = 20  # models of a series with their names beside them; more would cover one another
 HEIGHT_PX = 440
 
 
@@ -201,7 +202,7 @@ def _figure(points: Sequence[_Point], machine: str | None) -> Any:
             x=mflops[-1],
             y=[point.top1_pct for point in own],
             name=_label(series),
-            mode="markers+text",
+            mode="markers+text" if len(own) <= MOST_NAMED else "markers",
             text=[_label(short[point.name]) for point in own],
             hovertext=says,
             hoverinfo="text",

@@ -13,7 +13,7 @@ from pathlib import Path
 from anas_zoo.core.files import atomic_write
 from anas_zoo.core.pages import render_page
 from anas_zoo.core.text import quoted
-from anas_zoo.entry.licence import IMPORT_COMMAND
+from anas_zoo.entry.licence import import_way
 from anas_zoo.zoo.catalog.charts import Baselines, chart_pages, load_baselines
 from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.catalog.model import CatalogModel
@@ -158,7 +158,8 @@ def _loading(model: CatalogModel, source: str) -> list[tuple[str, list[str]]]:
         if model.name in list_models():
             lines = ["import anas_zoo, timm", f"model = timm.create_model({json.dumps(model.name)})"]
             ways.append(("The network without weights", lines))
-        return [*ways, ("With the authors' weights, from their checkpoint", [IMPORT_COMMAND])]
+        way = import_way(model.name, model.space)
+        return [*ways, (f"With the authors' weights, from {way.give}", [way.command])]
     lines = ["import anas_zoo", f"model = anas_zoo.create_model({json.dumps(address)}, pretrained=True)"]
     ways.append(("Python, with torch and timm", lines))
     if source.startswith(HUB):

@@ -7,8 +7,8 @@ from functools import cache
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.resources import shelf_aliases
 from anas_zoo.entry import EntryConfig, read_config
-from anas_zoo.space import Architecture, SearchSpace, Structure
-from anas_zoo.zoo.config_only import load_published
+from anas_zoo.space import SearchSpace, Structure
+from anas_zoo.zoo.published import FAMILIES, load_published
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
 Content = tuple[str, str]  # ids of architecture and structure
@@ -28,16 +28,17 @@ def _structure_id(structure: Structure) -> str:
 def known_names() -> dict[Content, tuple[str, ...]]:
     """Names of architectures that come with the package: published ones, and the ends of the spaces."""
     names: dict[Content, list[str]] = {}
-    published, aliases = load_published(), shelf_aliases()
-    structure = _structure_id(SearchSpace.load(published.space).structure)
-    for model in published.models:
-        found = names.setdefault((Architecture.from_dict(model.arch).id, structure), [])
-        found.append(model.name)
-        found += [alias for alias, name in aliases.items() if name == model.name]
-    for preset in SearchSpace.presets():
-        space = SearchSpace.load(preset)
+    aliases = shelf_aliases()
+    spaces = {preset: SearchSpace.load(preset) for preset in SearchSpace.presets()}
+    structures = {preset: _structure_id(space.structure) for preset, space in spaces.items()}
+    for published in map(load_published, FAMILIES):
+        for model in published.models:
+            found = names.setdefault((model.architecture.id, structures[published.space_of(model)]), [])
+            found.append(model.name)
+            found += [alias for alias, name in aliases.items() if name == model.name]
+    for preset, space in spaces.items():
         for end, arch in (("smallest", space.smallest), ("largest", space.largest)):
-            found = names.setdefault((arch.id, _structure_id(space.structure)), [])
+            found = names.setdefault((arch.id, structures[preset]), [])
             found.append(f"{end} of {preset}")
     return {content: tuple(found) for content, found in names.items()}
 

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: entries given to it in one commit, and taken from it against their manifest."""
+"""The Hugging Face Hub: folders given to it in one commit, and taken from it against their manifest."""
 
 from __future__ import annotations
 

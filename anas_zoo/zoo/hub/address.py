@@ -1,4 +1,4 @@
-"""Address of an entry on the Hub: ``hf://org/name[@revision]``, or timm's form, ``hf-hub:``."""
+"""Address of a repository on the Hub: ``hf://org/name[@revision]``, or timm's form, ``hf-hub:``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An entry from the Hub, in the Hub's own cache or as a new folder; every file compared with its manifest.
+"""An entry or a supernet from the Hub, in the Hub's cache or as a new folder; every file is hashed.
 
 The Hub's client compares sizes only, so a file is hashed here before anything uses it.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from anas_zoo.core.errors import EntryError, HubError, HubNotFoundError
 from anas_zoo.core.files import disk_errors, output_folder, refuse_occupied, write_json
 from anas_zoo.core.progress import note
-from anas_zoo.entry import MANIFEST, Entry, check_manifest, read_manifest
+from anas_zoo.entry import CONFIG, MANIFEST, SUPERNET, check_manifest, kind_of_folder, read_manifest
 from anas_zoo.zoo.hub.address import HubAddress, is_address
 from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, not_cached, patiently
 
@@ -22,13 +22,13 @@ SOURCE = ".anas-source.json"  # hidden, so no part of the entry and not in its m
 
 
 def snapshot(address: HubAddress, names: Collection[str] | None = None) -> Path:
-    """The folder of the Hub's cache with an entry's files, all of one commit, which is the folder's name.
+    """The folder of the Hub's cache with a repository's files, all of one commit, which is the folder's name.
 
     What the cache lacks is downloaded, and everything asked for is compared with the manifest; what is not
     right is downloaded once more. With HF_HUB_OFFLINE the cache is all there is.
 
     Args:
-        address: of the entry.
+        address: of the repository.
         names: which of the manifest's files; None for all of them.
 
     Raises :class:`EntryError` that names the file that is missing or not the one of the manifest, and
@@ -48,13 +48,13 @@ def snapshot(address: HubAddress, names: Collection[str] | None = None) -> Path:
 def _checked(address: HubAddress, names: Collection[str] | None, *, again: bool = False) -> Path:
     folder = patiently(lambda: _download(address, [MANIFEST], again))
     if not (folder / MANIFEST).is_file():
-        raise HubNotFoundError(f"{address}: there is no {MANIFEST}; is it an entry of anas-zoo?")
+        raise HubNotFoundError(
+            f"{address}: there is no {MANIFEST}; is it an entry or a supernet of anas-zoo?"
+        )
     listed = read_manifest(folder).files
     wanted = sorted(listed if names is None else names)
     if unlisted := [name for name in wanted if name not in listed]:
-        raise EntryError(
-            f"{address}: {MANIFEST} does not list {', '.join(unlisted)}, so this is not an entry"
-        )
+        raise EntryError(f"{address}: {MANIFEST} does not list {', '.join(unlisted)}{_kind_of(listed)}")
     absent = [name for name in wanted if not (folder / name).is_file()]
     if absent and is_offline():
         raise not_cached(address, ", ".join(absent))
@@ -65,6 +65,12 @@ def _checked(address: HubAddress, names: Collection[str] | None, *, again: bool 
     except EntryError as exc:
         raise EntryError(f"{address}: ", *exc.parts) from exc
     return folder
+
+
+def _kind_of(listed: Collection[str]) -> str:
+    """What a manifest is of, where it was expected to be of something else."""
+    kinds = {CONFIG: "an entry, not a supernet", SUPERNET: "a supernet, not an entry"}
+    return "".join(f"; this is {kind}" for record, kind in kinds.items() if record in listed)
 
 
 def _download(address: HubAddress, names: list[str], again: bool) -> Path:
@@ -90,7 +96,7 @@ class Pulled:
     """The result of :func:`pull`.
 
     Attributes:
-        name: the entry's name.
+        name: of the entry or the supernet.
         folder: the copy.
         source: where it comes from, as it was asked for.
         commit: the Hub's commit that every file is of; None for one that came from a folder.
@@ -111,14 +117,14 @@ class Pulled:
 
 
 def pull(source: str | Path, out: str | Path) -> Pulled:
-    """Copy the entry at ``source`` to the new folder ``out``.
+    """Copy the entry or the supernet at ``source`` to the new folder ``out``.
 
     Every file is compared with the manifest's SHA-256 before ``out`` appears. Files that are in the Hub's
     cache already are not downloaded again, so a pull that was stopped resumes with what is missing. Where
-    the entry came from, and at which commit, is written beside it as ``.anas-source.json``.
+    it came from, and at which commit, is written beside it as ``.anas-source.json``.
 
     Args:
-        source: ``hf://org/name[@revision]`` or the folder of a published entry.
+        source: ``hf://org/name[@revision]`` or the folder of what is published.
         out: the new folder; it must not hold anything yet.
 
     Raises :class:`EntryError` that names the file that is missing or altered,
@@ -136,14 +142,16 @@ def pull(source: str | Path, out: str | Path) -> Pulled:
     else:
         folder, commit = Path(source), None
         if not folder.is_dir():
-            raise EntryError(f"{folder}: no such folder; give a published entry or hf://org/name")
+            raise EntryError(
+                f"{folder}: no such folder; give a published entry or supernet, or hf://org/name"
+            )
         check_manifest(folder)
     with output_folder(out) as staging:
         for name in (MANIFEST, *read_manifest(folder).files):
             with disk_errors(staging / name):
                 shutil.copyfile(folder / name, staging / name)
         manifest = check_manifest(staging)
-        entry = Entry.read(staging, check_hashes=False)
+        entry = kind_of_folder(staging).read(staging, check_hashes=False)
         write_json(staging / SOURCE, record | {"commit": commit})
     sizes = [digest.bytes for digest in manifest.files.values()]
     return Pulled(entry.name, out, str(source), commit, len(sizes), sum(sizes))

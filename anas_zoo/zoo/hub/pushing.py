@@ -1,4 +1,4 @@
-"""A checked entry to the Hub, in one commit on top of the state that was looked at.
+"""A checked entry or supernet to the Hub, in one commit on top of the state that was looked at.
 
 ``create_commit`` sends one request that changes the branch, and only if the branch still is at the commit
 that is named as its parent. So whatever happens on the way, the repository is as it was or complete; and
@@ -17,7 +17,7 @@ from anas_zoo.core.errors import HubError, HubNotFoundError, HubOfflineError, Hu
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.hints import Option
 from anas_zoo.core.progress import note
-from anas_zoo.entry import MANIFEST, read_manifest
+from anas_zoo.entry import MANIFEST, SUPERNET, read_manifest
 from anas_zoo.zoo.hub.address import HubAddress
 from anas_zoo.zoo.hub.client import endpoint, hub_api, hub_errors, is_offline, patiently
 from anas_zoo.zoo.hub.pulling import snapshot
@@ -32,11 +32,11 @@ Names: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True)
 class HubCommit:
-    """An entry on the Hub.
+    """An entry or a supernet on the Hub.
 
     Attributes:
         address: the repository and its branch, as hf://org/name@branch.
-        commit: 40 digits of the commit that holds the entry.
+        commit: 40 digits of the commit that holds it.
         url: the commit's page.
         changed: names of the files that the commit brought or replaced; none if it was all there.
         deleted: names of the files that it removed.
@@ -62,7 +62,7 @@ class _Remote:
     files: Mapping[str, RepoFile]
 
     def lacks(self, folder: Path) -> Names:
-        """Names of the entry's files that are not there, or with another content."""
+        """Names of the folder's files that are not there, or with another content."""
         names = sorted((MANIFEST, *read_manifest(folder).files))
         return tuple(name for name in names if not _same(folder / name, self.files.get(name)))
 
@@ -81,16 +81,16 @@ def check_destination(address: HubAddress) -> None:
 
 
 def push(folder: Path, address: HubAddress, *, private: bool = False, message: str) -> HubCommit:
-    """Make the branch hold the entry in ``folder``, whose files were checked before.
+    """Make the branch hold the entry or the supernet in ``folder``, whose files were checked before.
 
     Args:
-        folder: a published entry; it must not change meanwhile.
+        folder: of what is published; it must not change meanwhile.
         address: the repository, which is made if it does not exist, and the branch (default main).
         private: make the repository a private one; an existing public one is then refused.
         message: of the commit.
 
-    A file that an earlier entry had and this one has not is removed in the same commit; files that belong
-    to no entry stay. When everything is there already, there is no commit. What fails because the Hub is busy
+    A file that an earlier version had and this one has not is removed in the same commit; files that belong
+    to none stay. When everything is there already, there is no commit. What fails because the Hub is busy
     or the connection breaks is tried again, beginning with a look at the branch.
 
     Raises :class:`HubConflictError` when somebody else committed meanwhile, and other kinds of
@@ -162,20 +162,28 @@ def _same(path: Path, there: RepoFile | None) -> bool:
 
 
 def _stale(folder: Path, branch: HubAddress, remote: _Remote) -> Names:
-    """Files of the entry that is there, which the new one has no more.
+    """Files of the version that is there, which the new one has no more.
 
-    Raises :class:`HubError` when the repository holds something that is not an entry: it is not overwritten.
+    Raises :class:`HubError` when the repository holds something else, such as a supernet where an entry is to
+    be: it is not overwritten.
     """
     if MANIFEST not in remote.files:
         other = sorted(name for name in remote.files if not name.startswith(".") and name != "README.md")
         if other:
             raise HubError(
                 f"{branch} holds {', '.join(other[:3])}{' and more' if len(other) > 3 else ''} but no "
-                f"{MANIFEST}, so it is not an entry and is not overwritten; give another repository or branch"
+                f"{MANIFEST}, so it is not an entry or a supernet and is not overwritten; "
+                "give another repository or branch"
             )
         return ()
     before = read_manifest(snapshot(branch.at(remote.commit), names=())).files
     now = read_manifest(folder).files
+    if (SUPERNET in before) != (SUPERNET in now):
+        kinds = ("a supernet", "an entry") if SUPERNET in before else ("an entry", "a supernet")
+        raise HubError(
+            f"{branch} holds {kinds[0]}, which is not overwritten by {kinds[1]}; "
+            "give another repository or branch"
+        )
     return tuple(sorted(name for name in before if name in remote.files and name not in now))
 
 
