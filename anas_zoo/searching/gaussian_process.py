@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 Floats = npt.NDArray[np.float64]
 
-FITTED_ON = 200  # rows that the kernel is fitted on; all count for the predictions
+FITTED_ON = 400  # rows that the kernel is fitted on; all count for the predictions
 JITTER = 1e-10  # added to the diagonal, so that rounding leaves it positive definite
 AMPLITUDE, AMPLITUDES = 1.0, (1e-2, 1e3)  # where the fit begins, and its bounds
 LENGTH, LENGTHS = 6.0, (0.5, 150.0)  # in standard deviations of an input
