@@ -1,5 +1,7 @@
 """Architectures per second of the cost model on one thread, against a plain walk in the same run.
 
+Seconds are those of the processor, so that other programs do not count.
+
 python benchmarks/cost_model.py [--out benchmarks/results]
 """
 
@@ -26,9 +28,9 @@ def _rate(work: Callable[[], object], count: int, runs: int) -> tuple[float, flo
     """(median, slowest) architectures per second over ``runs``."""
     rates = []
     for _ in range(runs):
-        start = time.perf_counter()
+        start = time.thread_time()
         work()
-        rates.append(count / (time.perf_counter() - start))
+        rates.append(count / (time.thread_time() - start))
     return statistics.median(rates), min(rates)
 
 
@@ -71,7 +73,7 @@ def main() -> None:
         "A code of `attentive_nas` has 31 genes; one of `ofa_mbv3_w1_2`, where each block chooses, has 57.",
         "An architecture keeps its packed form, so the slowest run of a list is the first, which packs it.",
         "",
-        f"One thread, {args.runs} runs of each, on {describe_machine()}.",
+        f"One thread and its processor's time, {args.runs} runs of each, on {describe_machine()}.",
     ]
     lines += ["Made by `python benchmarks/cost_model.py`.", "", markdown_table(heads, rows)]
     write(args.out / "cost_model.md", lines)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from anas_zoo.searching.gaussian_process import GaussianProcess
 from anas_zoo.searching.problem import Codes, Problem
 
 Floats = npt.NDArray[np.float64]
 
-KERNEL_POINTS = 200  # length scales are fitted on this many; all evaluations count for the predictions
 TREES = 100
+# So that two choices are as far apart as the two of a standardised gene that has both equally often.
+CHOSEN = 2**0.5
 
 Values = Callable[[Floats], Floats]
 
 
 class AccuracyModel:
-    """The mean of a Gaussian process and a forest of extremely randomised trees, or one (``models``).
+    """A Gaussian process, a forest of extremely randomised trees, or the mean of both (``models``).
 
-    The process has a length scale of its own per gene (automatic relevance determination, Rasmussen and
-    Williams 2006, section 5.1), which finds the few dimensions that matter; the forest (Geurts et al. 2006)
-    follows what is not smooth. What each does alone is in benchmarks/results/search_efficiency.md. Both see
-    the place of each choice among its gene's and the logarithm of each cost.
+    The process has a length scale for each of its inputs, which finds the few that matter. They are the place
+    of each choice among its gene's, whether it is that choice, for what does not rise from the first to the
+    last, and the logarithm of each cost. The forest (Geurts et al. 2006) does without the second. What each
+    is worth is in benchmarks/results/search_efficiency.md.
 
     It is fitted on evaluated ``codes`` (N, genes) and their ``top1_pct`` (N,).
     """
@@ -35,49 +36,43 @@ class AccuracyModel:
         codes: Codes,
         top1_pct: Floats,
         *,
-        models: Sequence[str] = ("process", "trees"),
+        models: Sequence[str] = ("process",),
     ) -> None:
         self._problem = problem
         states = problem.space.genes.states
         self._elastic = [gene for gene, values in enumerate(states) if len(values) > 1]
-        self._spans = np.array([max(len(values) - 1, 1) for values in states], dtype=np.float64)
-        raw = self._raw(codes)
+        self._last = np.array([max(len(values) - 1, 1) for values in states], dtype=np.float64)
+        # The gene and the state of each column of choices.
+        columns = [(gene, state) for gene in self._elastic for state in range(len(states[gene]))]
+        self._genes, self._states = np.array(columns, dtype=np.int64).reshape(-1, 2).T
+        self._names = [name for name in problem.cost_names if name != "size_bytes"]  # it follows parameters
+        places, costs, choices = self._inputs(codes)
+        raw = np.column_stack([places, costs])
         self._centre, self._scale = raw.mean(axis=0), raw.std(axis=0)
         self._scale[self._scale == 0] = 1.0
-        x = (raw - self._centre) / self._scale
         self._mean, self._spread = float(top1_pct.mean()), float(top1_pct.std()) or 1.0
-        y = (top1_pct - self._mean) / self._spread
-        fits = {"process": _process, "trees": _trees}
-        self._models = [fits[name](x, y) for name in models]
+        x, y = self._standardised(places, costs), (top1_pct - self._mean) / self._spread
+        self._process = GaussianProcess(np.column_stack([x, choices]), y) if "process" in models else None
+        self._trees = _trees(x, y) if "trees" in models else None
 
     def __call__(self, codes: Codes) -> Floats:
         """Predicted top-1 in percent, (N,)."""
-        x = (self._raw(codes) - self._centre) / self._scale
-        mean = np.mean([model(x) for model in self._models], axis=0)
-        return np.asarray(mean * self._spread + self._mean, dtype=np.float64)
+        places, costs, choices = self._inputs(codes)
+        x = self._standardised(places, costs)
+        found = [] if self._process is None else [self._process(np.column_stack([x, choices]))]
+        found += [] if self._trees is None else [self._trees(x)]
+        return np.asarray(np.mean(found, axis=0) * self._spread + self._mean, dtype=np.float64)
 
-    def _raw(self, codes: Codes) -> Floats:
-        costs = self._problem.costs(codes)
-        places = (self._problem.space.genes.indices(codes) / self._spans)[:, self._elastic]
-        names = [name for name in self._problem.cost_names if name != "size_bytes"]  # it follows parameters
-        return np.column_stack([places, *(np.log(np.maximum(costs[name], 1e-9)) for name in names)])
+    def _inputs(self, codes: Codes) -> tuple[Floats, Floats, Floats]:
+        """Places of the choices from 0 to 1, logarithms of the costs, and which choice it is; (N, …) each."""
+        indices, costs = self._problem.space.genes.indices(codes), self._problem.costs(codes)
+        logs = np.column_stack([np.log(np.maximum(costs[name], 1e-9)) for name in self._names])
+        choices = CHOSEN * (indices[:, self._genes] == self._states)
+        return (indices / self._last)[:, self._elastic], logs, choices
 
-
-def _process(x: Floats, y: Floats) -> Values:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-
-    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * RBF([6.0] * x.shape[1], (0.5, 150.0))
-    kernel += WhiteKernel(0.01, (1e-6, 1.0))
-    chosen = np.random.default_rng(0).permutation(len(x))[:KERNEL_POINTS]
-    with warnings.catch_warnings():
-        # A length scale at its bound is a gene that does not matter: expected, and no failure.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        process = GaussianProcessRegressor(kernel, random_state=0).fit(x[chosen], y[chosen])
-        if len(x) > len(chosen):
-            process = GaussianProcessRegressor(process.kernel_, optimizer=None).fit(x, y)
-    return lambda rows: np.asarray(process.predict(rows))
+    def _standardised(self, places: Floats, costs: Floats) -> Floats:
+        scaled: Floats = (np.column_stack([places, costs]) - self._centre) / self._scale
+        return scaled
 
 
 def _trees(x: Floats, y: Floats) -> Values:

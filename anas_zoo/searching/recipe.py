@@ -55,7 +55,7 @@ class SurrogateRecipe(Schema):
     batch: int = Field(16, ge=1)
     population: int = Field(200, ge=4)
     generations: int = Field(20, ge=1)
-    models: tuple[Literal["process", "trees"], ...] = Field(("process", "trees"), min_length=1)
+    models: tuple[Literal["process", "trees"], ...] = Field(("process",), min_length=1)
 
 
 class SearchRecipe(Schema):

@@ -13,7 +13,7 @@ import timm
 import torch
 import yaml
 from safetensors.torch import load_file
-from tiny_recipe import tiny_recipe
+from tiny_recipe import TINY, tiny_recipe
 
 import anas_zoo
 from anas_zoo.core.resources import resource_folder
@@ -76,12 +76,13 @@ SPACE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole run of two epochs and ten evaluations."""
+    """A whole run of six epochs, so that margins are wide enough for int8, and ten evaluations."""
     folder = tmp_path_factory.mktemp("structure")
     space = folder / "blocks.yaml"
     space.write_text(yaml.safe_dump(SPACE))
     search = {"evaluations": 10, "surrogate": {"initial": 6, "batch": 4}, "calibration_images": 128}
-    run_demo(folder / "run", tiny_recipe(space=str(space), search=search))
+    train = TINY["train"] | {"epochs": 6}
+    run_demo(folder / "run", tiny_recipe(space=str(space), search=search, train=train))
     return folder / "run"
 
 
