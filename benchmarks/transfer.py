@@ -383,7 +383,7 @@ def report(args: argparse.Namespace, cells: dict[str, list[dict[str, Any]]]) -> 
         f"{len(seconds)} seeds, each with a split of its own ({first['points'][0]['images']} test images), "
         f"one thread. The elastic network took {statistics.fmean(seconds):.0f} s of the processor "
         f"({', '.join(f'{name} {value:.0f}' for name, value in stages.items())}); each of the others trained "
-        'for the same seconds. The plain networks had the search split to train on as well. "at N": tested at '
+        'for the same seconds. The plain networks trained on the search split as well. "at N": tested at '
         "N pixels, without training again.",
         "",
         f"Latency: onnxruntime, one thread, one run, the first seed's networks, on {describe_machine()}.",

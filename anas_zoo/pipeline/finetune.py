@@ -156,16 +156,8 @@ def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -
 
 def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
     """The trained network on the device of ``processes``, not calibrated."""
-    recipe, given = run.recipe, load_subnet(entry)
-    subnet = with_new_classifier(
-        given,
-        len(run.source.label_names),
-        generator=torch.Generator().manual_seed(recipe.seed),
-        drop_rate=recipe.train.drop_rate,
-        drop_path_rate=recipe.train.drop_path_rate,
-    )
-    if Entry(entry).config.label_names == run.source.label_names:  # nothing is new about it
-        subnet.classifier.load_state_dict(given.classifier.state_dict())
+    recipe = run.recipe
+    subnet = starting_network(run, entry)
     subnet.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     Trainer(
         FixedStep(subnet, recipe.train, processes),
@@ -182,6 +174,21 @@ def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
         processes=processes,
         evaluate=_evaluator(run, subnet),
     ).run()
+    return subnet
+
+
+def starting_network(run: FinetuneRun, entry: Path) -> Subnet:
+    """The entry's network, with a new classifier unless the images' classes are its own."""
+    recipe, given = run.recipe, load_subnet(entry)
+    subnet = with_new_classifier(
+        given,
+        len(run.source.label_names),
+        generator=torch.Generator().manual_seed(recipe.seed),
+        drop_rate=recipe.train.drop_rate,
+        drop_path_rate=recipe.train.drop_path_rate,
+    )
+    if Entry(entry).config.label_names == run.source.label_names:  # nothing is new about it
+        subnet.classifier.load_state_dict(given.classifier.state_dict())
     return subnet
 
 

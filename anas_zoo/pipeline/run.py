@@ -29,7 +29,7 @@ from anas_zoo.core.errors import CheckpointError, OutputError
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
-from anas_zoo.data import ImagesAt, ImageSource, ViewsAt, summarise, with_classes, with_preprocessing
+from anas_zoo.data import ImagesAt, ImageSource, Split, ViewsAt, summarise, with_classes, with_preprocessing
 from anas_zoo.entry import SUPERNET_WEIGHTS, Ancestor, Entry, SupernetConfig, SupernetFolder
 from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.entry.manifest import SUPERNET_PLACE
@@ -326,15 +326,28 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
         self.name = recipe.name or f"{origin.name}_finetuned"
         self.licence = licence_of_derived(origin.licence, recipe.licence)
         self.draft_folder = self.drafts_folder / self.name
+        self._drafted_by: RunFolder[Any] | None = None
 
     @classmethod
     def start(cls, folder: Path, recipe: FinetuneRecipe, entry: Entry) -> FinetuneRun:
         """A new run in ``folder``, or the unfinished one of the same recipe and entry that is there.
 
+        A draft of a run of the same images is tested on the images that that run holds back.
+
         Raises :class:`OutputError` when the folder holds anything else, a finished run included,
         :class:`DataError` for images of a single class, and as :meth:`Origin.of` does.
         """
-        return cls(folder, recipe, Origin.of(entry))._started()
+        run = cls(folder, recipe, Origin.of(entry))
+        run._drafted_by = run_of_draft(entry.folder)
+        return run._started()
+
+    def _new_split(self, images: ImageSource) -> Split:
+        """That of the run which drafted the entry on the same images: it was trained on some of them."""
+        before = self._drafted_by
+        if before is None or not before.has_images(images):
+            return super()._new_split(images)
+        note(f"  the images are split as in {before.folder}, which {self.origin.name} was drafted by")
+        return before.recorded_split
 
     @classmethod
     def _read(cls, folder: Path, marker: dict[str, Any]) -> Self:

@@ -145,7 +145,7 @@ class RunFolder(Generic[R]):
         # A wrong space shows before the images are read, and wrong images before anything is written.
         _ = self.resolution
         images = self._open_images()
-        split = make_split(images, self.recipe.split, seed=self.recipe.seed)
+        split = self._new_split(images)
         split = without_unreadable(images, split, limit=self.recipe.train.max_unreadable_images)
         marker = {"format": 1, "kind": self.kind, "began_in": str(Path.cwd()), **self._identity()}
         with output_folder(self.folder) as staging:
@@ -176,6 +176,10 @@ class RunFolder(Generic[R]):
         # The text of the beginning means the place of the beginning, in whatever folder it is typed.
         if wanted.recipe.data is not None and wanted.recipe.data != self.recipe.data:
             self.move_images(wanted.recipe.data)
+
+    def _new_split(self, images: ImageSource) -> Split:
+        """The split of a run that begins, for ``images``."""
+        return make_split(images, self.recipe.split, seed=self.recipe.seed)
 
     def note_images(self) -> None:
         """Say what the images are and how training changes them, in one line."""

@@ -59,8 +59,8 @@ def names(page: Page) -> list[str]:
 
 def test_the_page_draws_sorts_filters_and_opens_cards(browser: Browser, shelf: Path) -> None:
     with opened(browser, file_url(shelf)) as page:
-        expect(page.locator("#chart0 .scatterlayer .trace")).to_have_count(3)
-        expect(page.locator("#chart0 .scatterlayer .point")).to_have_count(7 + 2 + 6 + 7)
+        expect(page.locator("#chart0 .scatterlayer .trace")).to_have_count(4)
+        expect(page.locator("#chart0 .scatterlayer .point")).to_have_count(7 + 2 + 6 + 7 + 34)
         page.locator("#chart0").get_by_text("latency", exact=True).click()
         expect(page.locator("#chart0 .xtitle")).to_contain_text("ms for one image, one thread (median)")
 

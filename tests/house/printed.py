@@ -37,6 +37,14 @@ USED: tuple[Key, Run] = (
     ("docs/guide_data.md", "anas predict zoo/letters IMAGE..."),
     Run(stand_ins=(IMAGE,), leaves=("gallery/index.json",)),
 )
+KEPT: tuple[Key, Run] = (
+    (
+        "docs/pretrained.md",
+        "anas finetune runs/tuned/subnets/mine_0 --data path/to/images --set train.learning_rate=0.02 "
+        "--out runs/small",
+    ),
+    Run(stand_ins=(QUICK_FINETUNE,), leaves=("runs/small/subnets/mine_0_finetuned/report.json",)),
+)
 CHECKED: tuple[Key, Run] = (
     ("docs/predictors.md", "anas predictor check glyphs.onnx runs/glyphs-2"),
     Run(stand_ins=(("runs/glyphs-2", "runs/digits"),)),
@@ -139,7 +147,7 @@ RUN: dict[Key, Run] = {
         ("lite0",), (QUICK_TRAIN,), ("runs/mine/zoo/mine_l/manifest.json",)
     ),
     ("docs/pretrained.md", "anas train --init lite0 --data path/to/images --out runs/tuned"): Run(
-        ("lite0",), (QUICK_TRAIN,), ("zoo/mine_0/manifest.json",)
+        ("lite0",), (QUICK_TRAIN,), ("zoo/mine_0/manifest.json",), then=(KEPT,)
     ),
     (
         "docs/pretrained.md",

@@ -21,12 +21,16 @@ from anas_zoo.nets import calibrate_bn, load_supernet, logits_of, top1_pct
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.demo import run as whole_way
 from anas_zoo.pipeline.extract import extract_more
+from anas_zoo.pipeline.finetune import starting_network
 from anas_zoo.pipeline.matched_classes import _descriptions
+from anas_zoo.pipeline.recipe import FinetuneRecipe
+from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.search_stage import search_stage
 from anas_zoo.pipeline.train import train_stage
 from anas_zoo.space import Architecture
 from anas_zoo.training.checkpoint import CheckpointFolder
+from anas_zoo.zoo import load_subnet
 
 SEARCH = {"algorithm": "random", "evaluations": 4, "device": "cpu"}
 THREE = {3: "3", 8: "8", 5: "5"}
@@ -266,6 +270,32 @@ def test_a_supernet_of_another_structure_goes_the_whole_way(tmp_path: Path) -> N
     assert found.config.model_args.structure == entry.config.model_args.structure
     assert found.config.anas.weights is not None
     assert [one.name for one in found.config.anas.weights.lineage] == ["digits", entry.name]
+
+
+def test_a_draft_is_fine_tuned_on_its_own_images_with_their_split_and_its_classifier(
+    supernet: Path, three: Path, tmp_path: Path
+) -> None:
+    run = Run.start(tmp_path / "run", pretrained(supernet, three), as_it_is=True)
+    (name,) = extract_more(run, [run.space.smallest])
+    draft = run.drafts_folder / name
+    labels = Entry.read(draft).config.label_names
+    again = FinetuneRun.start(tmp_path / "again", FinetuneRecipe(data=str(three), seed=7), Entry.read(draft))
+    assert again.split == run.split
+    assert again.source.label_names != labels  # three of the ten
+    new = starting_network(again, draft).state_dict()
+    assert new["classifier.weight"].shape[0] == 3
+
+    trained = Run.start(tmp_path / "trained", pretrained(supernet, three, *small_supernets.QUICK))
+    train_stage(trained)
+    (name,) = extract_more(trained, [trained.space.smallest])
+    entry = Entry.read(trained.drafts_folder / name)
+    more = FinetuneRun.start(tmp_path / "more", FinetuneRecipe(data=str(three), seed=7), entry)
+    kept, own = starting_network(more, entry.folder).state_dict(), load_subnet(entry).state_dict()
+    assert all(torch.equal(kept[key], own[key]) for key in own)
+
+    others = write_digits(tmp_path / "others", THREE, per_class=20)
+    elsewhere = FinetuneRun.start(tmp_path / "else", FinetuneRecipe(data=str(others), seed=7), entry)
+    assert len(elsewhere.split.test) != len(run.split.test)
 
 
 def test_a_recipe_has_a_space_or_a_supernet(supernet: Path, three: Path, tmp_path: Path) -> None:
