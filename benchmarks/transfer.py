@@ -347,6 +347,12 @@ def _classes(weights: Path) -> int:
         return int(file.get_slice("classifier.weight").get_shape()[0])
 
 
+def in_words(top1_pct: list[float]) -> tuple[str, str]:
+    """Mean and standard deviation, and each of them."""
+    spread = f" ± {statistics.stdev(top1_pct):.1f}" if len(top1_pct) > 1 else ""
+    return f"{statistics.fmean(top1_pct):.1f}{spread}", " ".join(f"{value:.1f}" for value in top1_pct)
+
+
 def report(args: argparse.Namespace, cells: dict[str, list[dict[str, Any]]]) -> None:
     """The table and the picture."""
     from anas_zoo.profiling.machine import describe_machine
@@ -363,16 +369,11 @@ def report(args: argparse.Namespace, cells: dict[str, list[dict[str, Any]]]) -> 
             spread = statistics.stdev(top1) if len(top1) > 1 else 0.0
             ms = latency_ms[method][name]
             drawn.setdefault(method, []).append((macs, ms, statistics.fmean(top1), spread))
-            rows.append(
-                (
-                    TITLES[method] if number == 0 else "",
-                    name,
-                    f"{macs:.1f}",
-                    f"{ms:.2f}",
-                    f"{statistics.fmean(top1):.1f} ± {spread:.1f}",
-                    " ".join(f"{value:.1f}" for value in top1),
-                )
-            )
+            title = TITLES[method] if number == 0 else ""
+            rows.append((title, name, f"{macs:.1f}", f"{ms:.2f}", *in_words(top1)))
+            if "before_pct" in point:
+                before = in_words([p["before_pct"] for p in same])
+                rows.append(("", f"{name}, before its fine-tuning", f"{macs:.1f}", f"{ms:.2f}", *before))
     heads = ("network", "point", "MFLOPs (multiply-adds)", "latency, ms", "test top-1 %", "of each seed")
     first = cells["elastic"][0]
     seconds = [sum(cell["seconds"].values()) for cell in cells["elastic"]]
@@ -450,12 +451,25 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--methods", nargs="+", choices=CELLS, default=CELLS, help="elastic is always one")
+    parser.add_argument("--report", action="store_true", help="of the cells that are there; make none")
     parser.add_argument("--cell")
     args = parser.parse_args()
     work: Path = args.out
     if args.cell:
         write_json(work / f"cell_{args.cell}.json", make_cell(args, args.cell))
         return
+    if not args.report:
+        make_cells(args)
+    made = {m: [work / f"cell_{m}_{seed}.json" for seed in range(args.seeds)] for m in args.methods}
+    found = {
+        m: [json.loads(cell.read_text()) for cell in cells if cell.exists()] for m, cells in made.items()
+    }
+    report(args, {method: cells for method, cells in found.items() if cells})
+
+
+def make_cells(args: argparse.Namespace) -> None:
+    """Unpack what is needed, and make what is not there yet."""
+    work: Path = args.out
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "images").is_dir():
         unpack_images(args.stamps, work / "images")
@@ -477,8 +491,6 @@ def main() -> None:
         names = [f"{method}_{seed}" for seed in seeds for method in methods]
         cells = {name: work / f"cell_{name}.json" for name in names}
         run_cells(__file__, cells, args.jobs)
-    found = {m: [json.loads((work / f"cell_{m}_{s}.json").read_text()) for s in seeds] for m in args.methods}
-    report(args, found)
 
 
 if __name__ == "__main__":
