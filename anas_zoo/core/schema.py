@@ -45,10 +45,7 @@ class Sparse(Schema):
             key: value
             for key, value in data.items()
             if key not in self.LEFT_OUT
-            or not (
-                value in (None, (), [], {})
-                or getattr(self, key) == fields[key].get_default(call_default_factory=True)
-            )
+            or not (value in (None, (), [], {}) or getattr(self, key) == fields[key].default)
         }
 
     def to_dict(self) -> dict[str, Any]:
