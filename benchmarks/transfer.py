@@ -48,9 +48,11 @@ from anas_zoo.pipeline import Run
 SMALL = "mobilenetv3_small_050"
 SIDES = (96, 112, 128)
 BUDGETS = {"1/4": 31.5, "1/2": 63.0}  # MFLOPs, of the largest's 125.4
-SPLIT = {"search_fraction": 0.15, "test_fraction": 0.2}  # the default recipe's
-TUNING: dict[str, Any] = {"train.learning_rate": 0.02, "train.warmup_epochs": 0.5, "split": SPLIT}
-TUNING |= {"train.evaluation.every_epochs": 100}
+TUNING: dict[str, Any] = {
+    "train.learning_rate": 0.02,
+    "train.warmup_epochs": 0.5,
+    "train.evaluation.every_epochs": 100,
+}
 FEWEST = 9  # images of a category
 LONGEST = 320  # side to which images are reduced, as many are of 2000 pixels
 CELLS = ("elastic", "plain", "scratch", "small")
@@ -391,7 +393,8 @@ def report(args: argparse.Namespace, cells: dict[str, list[dict[str, Any]]]) -> 
         "N pixels, without training again.",
         "",
         f"Latency: onnxruntime, one thread, one run, the first seed's networks, on {describe_machine()}.",
-        f"Made by `python benchmarks/transfer.py --epochs {args.epochs} --evaluations {args.evaluations}`; "
+        f"Made by `python benchmarks/transfer.py --epochs {args.epochs} --evaluations {args.evaluations} "
+        f"--tuning-epochs {args.tuning_epochs}`; "
         "the script says where the images and weights come from.",
         "",
         markdown_table(heads, rows),

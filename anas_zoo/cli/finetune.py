@@ -48,6 +48,9 @@ def finetune(
 ) -> None:
     """Give an entry a new head, train all of it on other images, and make a draft of a new entry.
 
+    The head stays where the images' classes are the entry's. A draft of a run is fine-tuned on the images of
+    that run with its split.
+
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli finetune ...; see docs/training.md.
     """
     from anas_zoo.core.progress import Bar
