@@ -11,8 +11,8 @@ from anas_zoo.zoo.evidence_tables import class_name
 MOST_CLASSES = 100  # more are a table of the most frequent confusions
 NUMBERED = 20  # up to so many classes the squares are large enough for numbers
 LARGE_PX, SMALL_PX = 34, 13  # side of a square with its number, and without
-NAME_PX, NAME_LETTERS = 116, 16  # room for names, and how much of one is shown
-FAINTEST = 0.12  # opacity of one image among very many, which is still seen
+NAME_LETTERS, LETTER_PX, EDGE_PX = 16, 7, 16  # how much of a name is shown, and the room for it
+FAINTEST = 0.25  # opacity of one image among very many, which is still seen
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,9 @@ def heat_map(accuracy: Accuracy, labels: Sequence[str] | None) -> HeatMap | None
         return None
     numbered = len(classes) <= NUMBERED
     step = LARGE_PX if numbered else SMALL_PX
-    place = {label: NAME_PX + number * step for number, label in enumerate(classes)}
     names = [class_name(labels, label) for label in classes]
+    start = EDGE_PX + LETTER_PX * max(len(_short(name)) for name in names)
+    place = {label: start + number * step for number, label in enumerate(classes)}
     squares = []
     for label, row in accuracy.confusion.items():
         images = sum(row.values())
@@ -87,9 +88,9 @@ def heat_map(accuracy: Accuracy, labels: Sequence[str] | None) -> HeatMap | None
                 )
             )
     return HeatMap(
-        side=NAME_PX + len(classes) * step + 1,
+        side=start + len(classes) * step + 1,
         step=step,
-        start=NAME_PX,
+        start=start,
         names=[
             (_short(name), name, place[label] + step / 2) for name, label in zip(names, classes, strict=True)
         ],
