@@ -262,4 +262,3 @@ def _ended(running: dict[str, subprocess.Popen[bytes]]) -> Iterator[None]:
             process.kill()
         for process in running.values():
             process.wait()
-
