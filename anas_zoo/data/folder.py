@@ -12,6 +12,7 @@ from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
 from anas_zoo.core.progress import note
+from anas_zoo.core.text import printable
 from anas_zoo.data.class_folders import LOOSE, Listing, describe, is_hidden, is_image, list_images, normalised
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.entry import IMAGENET
@@ -65,6 +66,10 @@ class FolderSource:
     def file(self, index: int) -> Path:
         """Where image ``index`` lies."""
         return self._root / self._files[index]
+
+    def file_name(self, index: int) -> str:
+        """The same within the folder."""
+        return printable(self._files[index])
 
     def fingerprint(self) -> str:
         """Hash of the files' relative names, sizes and labels (contents are not read)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,20 @@ class ImageSource(Protocol):
     def fingerprint(self) -> str:
         """Hash by which a split recognises the collection it was made for."""
         ...
+
+
+@runtime_checkable
+class FromFiles(Protocol):
+    """A source whose images are files of their own, or one around such a source."""
+
+    def file_name(self, index: int) -> str | None:
+        """The file of image ``index`` within its source's folder; None where it is no file of its own."""
+        ...
+
+
+def file_of(source: ImageSource, index: int) -> str | None:
+    """The file of an image within its source's folder; None for one that is no file of its own."""
+    return source.file_name(index) if isinstance(source, FromFiles) else None
 
 
 def open_source(name: str | Path) -> ImageSource:
@@ -143,6 +157,9 @@ class _OfOtherClasses:
 
     def image(self, index: int) -> Image.Image:
         return self._source.image(index)
+
+    def file_name(self, index: int) -> str | None:
+        return file_of(self._source, index)
 
     def fingerprint(self) -> str:
         return self._source.fingerprint()

@@ -1,5 +1,6 @@
 """A published entry as an object: the folder, read once, and every record of its files. Needs no torch."""
 
+from anas_zoo.entry.accuracy import Accuracy, ClassAccuracy, Mistake
 from anas_zoo.entry.config import (
     MAX_CLASSES,
     AnasInfo,
@@ -34,7 +35,6 @@ from anas_zoo.entry.manifest import (
 )
 from anas_zoo.entry.preprocessing import IMAGENET, Preprocessing
 from anas_zoo.entry.report import (
-    Accuracy,
     Cost,
     EntryReport,
     FileInfo,
@@ -70,6 +70,7 @@ __all__ = [
     "Ancestor",
     "Calibration",
     "CheckedFolder",
+    "ClassAccuracy",
     "Cost",
     "Entry",
     "EntryConfig",
@@ -79,6 +80,7 @@ __all__ = [
     "Golden",
     "Latency",
     "Manifest",
+    "Mistake",
     "ModelArgs",
     "OnnxMacs",
     "Parity",

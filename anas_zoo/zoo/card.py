@@ -16,7 +16,15 @@ from anas_zoo.entry.licence import import_way
 from anas_zoo.space import Structure
 from anas_zoo.space.structure import NetworkRules
 from anas_zoo.zoo.cost_table import cost_rows
-from anas_zoo.zoo.evidence_tables import Table, file_table, latency_table, measured_table, published_table
+from anas_zoo.zoo.evidence_tables import (
+    Table,
+    class_table,
+    confusion_table,
+    file_table,
+    latency_table,
+    measured_table,
+    published_table,
+)
 
 # The Hub refuses a card whose licence it does not know; any other one goes by the name "other".
 HUB_LICENCES = {
@@ -51,6 +59,8 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         costs=_cost_table(report),
         table=lambda table: Markdown(markdown_table(*table)),
         measured=measured_table,
+        by_class=class_table(report.accuracy, config.label_names) if report.accuracy else None,
+        confused=confusion_table(report.accuracy, config.label_names) if report.accuracy else None,
         published=published_table,
         files=file_table(report.files),
         latencies=latency_table(report.files),
