@@ -116,14 +116,17 @@ class Recipe(RunRecipe):
         space: a preset's name or a YAML file of a search space; None with ``init``, whose space it is.
         init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. With a
             space instead they are drawn; a recipe without either waits for its user's supernet.
+        crop_pct: side of the centre crop over the resized short side, where subnets are measured; None for
+            the images' own: 1, so that nothing is cut off the short side. With ``init`` it is the supernet's.
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
     """
 
-    LEFT_OUT: ClassVar = ("space", "init")  # it has one of them
+    LEFT_OUT: ClassVar = ("space", "init", "crop_pct")  # it has one of the first two
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str | None = Field(None, min_length=1)
+    crop_pct: float | None = Field(None, gt=0, le=1)
     licence: str | None = Field(None, min_length=1)
     search: SearchRecipe
     init: str | None = Field(None, min_length=1)
@@ -134,6 +137,8 @@ class Recipe(RunRecipe):
             raise ValueError(
                 f"the space is that of init, {self.init}: leave out space ({self.space}), or init"
             )
+        if self.crop_pct is not None and self.init is not None:
+            raise ValueError(f"the preprocessing is that of init, {self.init}: leave out crop_pct, or init")
         return self
 
     def own_space(self) -> str:

@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_whole_stages_and_the_run_resumes(
         assert rest == ""
         made = {path.name for path in out.iterdir()} - {"training"}  # that one grows while training
         stages = ["supernet", "search"]
-        assert made == {"run.json", "split.json", *stages[: number - 1]}
+        assert made == {"run.json", "split.json", "images.json", *stages[: number - 1]}
     process = start(recipe, out)
     output, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
@@ -152,5 +152,5 @@ def test_a_full_disk_stops_with_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "no space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    assert {path.name for path in out.iterdir()} - {"training"} == {"run.json", "split.json"}
+    assert {path.name for path in out.iterdir()} - {"training"} == {"run.json", "split.json", "images.json"}
     assert not list(out.rglob(".*")), "nothing half-written"

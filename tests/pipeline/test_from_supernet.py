@@ -195,9 +195,14 @@ def test_a_run_that_made_nothing_gives_way(supernet: Path, three: Path, tmp_path
     other = write(tmp_path / "other", drawn(seed=3), label_names=[str(digit) for digit in range(10)])
     run = Run.start(out, pretrained(other, three))
     assert not run.as_it_is
-    assert sorted(path.name for path in out.iterdir()) == ["init", "run.json", "split.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["images.json", "init", "run.json", "split.json"]
     Run.start(out, pretrained(supernet, three), as_it_is=True)
-    assert sorted(path.name for path in out.iterdir()) == ["run.json", "split.json", "supernet"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "images.json",
+        "run.json",
+        "split.json",
+        "supernet",
+    ]
 
 
 def test_a_copy_that_was_changed_is_not_trained_on(supernet: Path, three: Path, tmp_path: Path) -> None:
