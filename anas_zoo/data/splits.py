@@ -231,6 +231,8 @@ def _refuse_one_class(source: ImageSource) -> None:
 
 def _members(labels: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.int64]]]:
     """(label, ascending positions) of each class that is there; one sort for all of them."""
+    if not len(labels):
+        return []
     order = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[order], return_index=True)
     return list(zip(present.tolist(), np.split(order, starts[1:]), strict=True))

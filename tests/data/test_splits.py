@@ -245,6 +245,9 @@ def test_a_class_of_copies_alone_is_refused() -> None:
     )
     with pytest.raises(DataError, match=message):
         make_split(source, SplitRecipe(), seed=0, copies=((0, 6), (7, 8)))
+    source = labelled([2, 2], test=1)
+    with pytest.raises(DataError, match="0 images of class 'a', 0 images of class 'b'; "):
+        make_split(source, SplitRecipe(), seed=0, copies=(tuple(range(6)),))
 
 
 def test_a_folders_split_names_its_files(tmp_path: Path) -> None:
