@@ -72,16 +72,13 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
 
     Raises :class:`DataError` for more of them than ``limit``, and when they are a whole part.
     """
-    held_out, found, transparent = (*split.search, *split.test), dict[int, str](), 0
+    held_out, found = (*split.search, *split.test), dict[int, str]()
     for index in track(held_out, f"read {len(held_out)} held-out images"):
         try:
-            transparent += source.image(index).mode == "RGBA"
+            source.image(index).close()
         except DataError as exc:
             found[index] = str(exc)
             check_unreadable(list(found.values()), limit, "held-out images")
-    if transparent:
-        how = "laid on white" if source.preprocessing.transparency == "white" else "read without transparency"
-        note(f"{transparent} of {len(held_out)} held-out images have transparent parts; images are {how}")
     if not found:
         return split
     parts = {
@@ -92,11 +89,17 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
         if not part:
             raise DataError(f"no image of the {name} part can be read; the last: {list(found.values())[-1]}")
     note_unreadable(list(found.values()), len(held_out), "held-out images")
-    unreadable = tuple(
+    new = [
         Unreadable(index=index, file=file_of(source, index), reason=printable(why))
-        for index, why in sorted(found.items())
-    )
-    changed = {"unreadable": unreadable, "others_sha256": _others_sha256(source, unreadable)}
+        for index, why in found.items()
+    ]
+    unreadable = tuple(sorted((*split.unreadable, *new), key=lambda image: image.index))
+    changed = {
+        "unreadable": unreadable,
+        "others_sha256": _others_sha256(source, unreadable),
+        "search_files": None,
+        "test_files": None,
+    }
     return Split.model_validate(split.model_dump() | parts | changed)
 
 

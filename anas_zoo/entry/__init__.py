@@ -33,7 +33,7 @@ from anas_zoo.entry.manifest import (
     read_manifest,
     write_manifest,
 )
-from anas_zoo.entry.preprocessing import IMAGENET, Preprocessing
+from anas_zoo.entry.preprocessing import IMAGENET, WHOLE_IMAGE, Preprocessing
 from anas_zoo.entry.report import (
     Cost,
     EntryReport,
@@ -65,6 +65,7 @@ __all__ = [
     "SUPERNET",
     "SUPERNET_WEIGHTS",
     "WEIGHTS",
+    "WHOLE_IMAGE",
     "Accuracy",
     "AnasInfo",
     "Ancestor",

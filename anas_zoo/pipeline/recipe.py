@@ -151,6 +151,8 @@ class Recipe(RunRecipe):
         space: a preset's name or a YAML file of a search space; None with ``init``, whose space it is.
         init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. With a
             space instead they are drawn; a recipe without either waits for its user's supernet.
+        crop_pct: side of the centre crop over the resized short side, where subnets are measured; None for
+            the images' own: 1, so that nothing is cut off the short side. With ``init`` it is the supernet's.
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
         minutes: that the whole run may take on this machine: it measures what its parts take and divides
@@ -161,10 +163,11 @@ class Recipe(RunRecipe):
     """
 
     # It has one of the first two; the others came after 0.2.
-    LEFT_OUT: ClassVar = ("space", "init", "minutes", "resolution", "winners", "yardstick")
+    LEFT_OUT: ClassVar = ("space", "init", "crop_pct", "minutes", "resolution", "winners", "yardstick")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str | None = Field(None, min_length=1)
+    crop_pct: float | None = Field(None, gt=0, le=1)
     licence: str | None = Field(None, min_length=1)
     search: SearchRecipe
     init: str | None = Field(None, min_length=1)
@@ -179,6 +182,8 @@ class Recipe(RunRecipe):
             raise ValueError(
                 f"the space is that of init, {self.init}: leave out space ({self.space}), or init"
             )
+        if self.crop_pct is not None and self.init is not None:
+            raise ValueError(f"the preprocessing is that of init, {self.init}: leave out crop_pct, or init")
         return self
 
     def own_space(self) -> str:

@@ -19,7 +19,7 @@ import anas_zoo
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import list_targets
-from anas_zoo.pipeline import run_demo
+from anas_zoo.pipeline import run_stages
 from anas_zoo.pipeline.export import export
 from anas_zoo.pipeline.validate import validate
 from anas_zoo.zoo import publish, verify
@@ -84,7 +84,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     space.write_text(yaml.safe_dump(SPACE))
     search = {"evaluations": 10, "surrogate": {"initial": 6, "batch": 4}, "calibration_images": 128}
     train = TINY["train"] | {"epochs": 6}
-    run_demo(folder / "run", tiny_recipe(space=str(space), search=search, train=train))
+    run_stages(folder / "run", tiny_recipe(space=str(space), search=search, train=train))
     return folder / "run"
 
 
