@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,7 @@ from anas_zoo.core.plain_data import PlainDataError, parse_yaml
 from anas_zoo.core.schema import Schema, Sparse, parse, read_yaml
 from anas_zoo.data import SplitRecipe
 from anas_zoo.searching import SearchRecipe
-from anas_zoo.training import EvaluationRecipe, TrainRecipe
+from anas_zoo.training import DistillationRecipe, EvaluationRecipe, TrainRecipe
 
 Settings: TypeAlias = Sequence[str] | Mapping[str, Any]
 
@@ -108,6 +108,41 @@ class RunRecipe(Sparse):
         return self.data
 
 
+class WinnersRecipe(Schema):
+    """How the subnets that a search chose are trained on, each as a fixed network.
+
+    The largest is trained first and then teaches the others. Images, batches and augmentation are those of
+    the supernet's training.
+
+    Attributes:
+        epochs: of the training of each; a run of so many minutes finds its own.
+        learning_rate: highest of the schedule.
+        weight_decay: of convolutions and linear layers.
+        warmup_epochs: over which the rate rises.
+        start: from the supernet's weights, or from drawn ones (``scratch``).
+        distillation: whether the largest teaches the others; without, they learn from the labels alone.
+    """
+
+    epochs: int = Field(30, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_epochs: float = Field(2.0, ge=0)
+    start: Literal["supernet", "scratch"] = "supernet"
+    distillation: bool = True
+
+    @model_validator(mode="after")
+    def _warms_up_first(self) -> Self:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs} must be under epochs {self.epochs}")
+        return self
+
+    def training(self, supernet: TrainRecipe) -> TrainRecipe:
+        """The training of one of them, where that of the supernet is ``supernet``."""
+        own = self.model_dump(include={"epochs", "learning_rate", "weight_decay", "warmup_epochs"})
+        own["distillation"] = DistillationRecipe(loss="kl" if self.distillation else "none")
+        return supernet.model_copy(update=own)
+
+
 class Recipe(RunRecipe):
     """One run from images to entries.
 
@@ -120,9 +155,15 @@ class Recipe(RunRecipe):
             the images' own: 1, so that nothing is cut off the short side. With ``init`` it is the supernet's.
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
+        minutes: that the whole run may take on this machine: it measures what its parts take and divides
+            them, instead of the epochs and evaluations of the recipe. None: as many of those as it says.
+        resolution: only these of the space's resolutions, in pixels.
+        winners: how what the search chose is trained on; None where it is extracted as it is.
+        yardstick: whether a plain network is trained beside, on the same images.
     """
 
-    LEFT_OUT: ClassVar = ("space", "init", "crop_pct")  # it has one of the first two
+    # It has one of the first two; the others came after 0.2.
+    LEFT_OUT: ClassVar = ("space", "init", "crop_pct", "minutes", "resolution", "winners", "yardstick")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str | None = Field(None, min_length=1)
@@ -130,6 +171,10 @@ class Recipe(RunRecipe):
     licence: str | None = Field(None, min_length=1)
     search: SearchRecipe
     init: str | None = Field(None, min_length=1)
+    minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
+    resolution: tuple[int, ...] | None = Field(None, min_length=1)
+    winners: WinnersRecipe | None = None
+    yardstick: bool = False
 
     @model_validator(mode="after")
     def _one_space(self) -> Self:

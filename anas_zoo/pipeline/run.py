@@ -7,8 +7,11 @@
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
         supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
+        latency.json                a model of this machine's latency, where the search weighs that
+        winners/                    winners.json; of each its training: grows
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
+        minutes.json                what the parts of a run of so many minutes took, and what was decided by it
         summary.json, front.png     what came out
 
 The folder of a fine-tuning has run.json, split.json, images.json, training/ and subnets/NAME, the draft of
@@ -77,6 +80,7 @@ class Run(RunFolder[Recipe]):
         self.supernet_folder = folder / SUPERNET_PLACE
         self.supernet_file = self.supernet_folder / SUPERNET_WEIGHTS
         self.search_folder = folder / "search"
+        self.winners_folder = folder / "winners"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
 
@@ -261,7 +265,8 @@ class Run(RunFolder[Recipe]):
         """The recipe's search space, or that of the supernet that it starts from."""
         if self.init is not None:
             return self.init_supernet.space
-        return SearchSpace.load(self.located.own_space())
+        space = SearchSpace.load(self.located.own_space())
+        return space if self.recipe.resolution is None else space.at(self.recipe.resolution)
 
     @cached_property
     def source(self) -> ImageSource:

@@ -131,12 +131,14 @@ def _refuse_begun(run: Run, again: Call) -> None:
         )
 
 
-def open_train_data(run: RunFolder[Any], processes: Processes, *, resolution: int) -> TrainData:
-    """The training split as ``run``'s recipe serves it, for networks of up to ``resolution``.
+def open_train_data(
+    run: RunFolder[Any], processes: Processes, *, resolution: int, recipe: TrainRecipe | None = None
+) -> TrainData:
+    """The training split as ``recipe``, by default ``run``'s, serves it for networks of up to ``resolution``.
 
     Raises :class:`DataError` for images that cannot be served.
     """
-    recipe: TrainRecipe = run.recipe.train
+    recipe = recipe or run.recipe.train
     source, train = run.source, run.split.train
     share = Share(recipe.batch_size, processes.count, processes.rank, recipe.accumulation)
     if recipe.loader == "stream":
