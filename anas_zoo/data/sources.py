@@ -60,6 +60,20 @@ class ImageSource(Protocol):
 
 
 @runtime_checkable
+class FromFiles(Protocol):
+    """A source whose images are files of their own, or one around such a source."""
+
+    def file_name(self, index: int) -> str | None:
+        """The file of image ``index`` within its source's folder; None where it is no file of its own."""
+        ...
+
+
+def file_of(source: ImageSource, index: int) -> str | None:
+    """The file of an image within its source's folder; None for one that is no file of its own."""
+    return source.file_name(index) if isinstance(source, FromFiles) else None
+
+
+@runtime_checkable
 class StoredSource(ImageSource, Protocol):
     """A source whose images are files, wherever these lie."""
 
@@ -165,6 +179,9 @@ class _OfOtherClasses:
 
     def image(self, index: int) -> Image.Image:
         return self._source.image(index)
+
+    def file_name(self, index: int) -> str | None:
+        return file_of(self._source, index)
 
     def fingerprint(self) -> str:
         return self._source.fingerprint()

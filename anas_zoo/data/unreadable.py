@@ -14,7 +14,7 @@ from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.progress import note, track
 from anas_zoo.core.text import printable
 from anas_zoo.data.folder import FolderSource
-from anas_zoo.data.sources import ImageSource
+from anas_zoo.data.sources import ImageSource, file_of
 from anas_zoo.data.splits import Split, Unreadable
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
             raise DataError(f"no image of the {name} part can be read; the last: {list(found.values())[-1]}")
     note_unreadable(list(found.values()), len(held_out), "held-out images")
     new = [
-        Unreadable(index=index, file=_file(source, index), reason=printable(why))
+        Unreadable(index=index, file=file_of(source, index), reason=printable(why))
         for index, why in found.items()
     ]
     unreadable = tuple(sorted((*split.unreadable, *new), key=lambda image: image.index))
@@ -120,7 +120,7 @@ class _Renumbered:
 
     def __init__(self, source: ImageSource, split: Split) -> None:
         self._source, self._fingerprint = source, split.source_sha256
-        there = {_file(source, index) for index in range(len(source.labels))}
+        there = {file_of(source, index) for index in range(len(source.labels))}
         self._gone = {image.index: image for image in split.unreadable if image.file not in there}
         self._numbers = np.full(split.images, -1, dtype=np.int64)
         kept = [index for index in range(split.images) if index not in self._gone]
@@ -139,15 +139,13 @@ class _Renumbered:
             raise DataError(f"{self._gone[index].file}: no such file; it was unreadable when the run began")
         return self._source.image(int(self._numbers[index]))
 
+    def file_name(self, index: int) -> str | None:
+        if index in self._gone:
+            return self._gone[index].file
+        return file_of(self._source, int(self._numbers[index]))
+
     def fingerprint(self) -> str:
         return self._fingerprint
-
-
-def _file(source: ImageSource, index: int) -> str | None:
-    """The image's file within a folder; None for images that are no files of their own."""
-    if not isinstance(source, FolderSource):
-        return None
-    return source.file_name(index)
 
 
 def _others_sha256(source: ImageSource, unreadable: Collection[Unreadable]) -> str | None:
@@ -158,6 +156,6 @@ def _others_sha256(source: ImageSource, unreadable: Collection[Unreadable]) -> s
     rows = [
         [file, source.file(index).stat().st_size, source.label_names[label]]
         for index, label in enumerate(source.labels.tolist())
-        if (file := _file(source, index)) not in left_out
+        if (file := file_of(source, index)) not in left_out
     ]
     return sha256_bytes(canonical_json(rows).encode())

@@ -1,5 +1,6 @@
 """A published entry as an object: the folder, read once, and every record of its files. Needs no torch."""
 
+from anas_zoo.entry.accuracy import Accuracy, ClassAccuracy, Mistake
 from anas_zoo.entry.config import (
     MAX_CLASSES,
     AnasInfo,
@@ -34,7 +35,6 @@ from anas_zoo.entry.manifest import (
 )
 from anas_zoo.entry.preprocessing import IMAGENET, WHOLE_IMAGE, Preprocessing
 from anas_zoo.entry.report import (
-    Accuracy,
     Cost,
     EntryReport,
     FileInfo,
@@ -71,6 +71,7 @@ __all__ = [
     "Ancestor",
     "Calibration",
     "CheckedFolder",
+    "ClassAccuracy",
     "Cost",
     "Entry",
     "EntryConfig",
@@ -80,6 +81,7 @@ __all__ = [
     "Golden",
     "Latency",
     "Manifest",
+    "Mistake",
     "ModelArgs",
     "OnnxMacs",
     "Parity",

@@ -133,10 +133,6 @@ def pool_shortcut(x: Tensor, stride: int) -> Tensor:
 class Block(nn.Module):
     """What blocks of all kinds have: a branch and, most of them, a shortcut that it is added to."""
 
-    has_shortcut: bool
-    drop_path: nn.Module
-    shortcut: nn.Module
-
     def make_shortcut(self, plan: BlockPlan, drop_path_rate: float) -> None:
         """Make the shortcut; after the branch, as initial weights are drawn in the order of the layers."""
         self.has_shortcut = plan.shortcut != "none"

@@ -38,6 +38,7 @@ class Finetuned:
         licence: SPDX name of the licence of its weights.
         name: of the new entry.
         top1_pct: on the test split, in torch.
+        images: of the test split.
         onnx_top1_pct: of the exported file on the same images.
         macs: multiply-adds.
         params: parameters.
@@ -51,6 +52,7 @@ class Finetuned:
     licence: str
     name: str
     top1_pct: float
+    images: int
     onnx_top1_pct: float | None
     macs: int
     params: int

@@ -89,6 +89,12 @@ def calibrated_on(subnet: Subnet, run: RunFolder[Any], images: int, batch_size: 
     return subnet
 
 
+def search_split_top1_pct(run: RunFolder[Any], subnet: Subnet) -> float:
+    """Accuracy of a calibrated network on all images of the search split."""
+    images = run.scoring_images(None)
+    return top1_pct(logits_of(subnet, images(subnet.arch.resolution)), images.labels)
+
+
 def innermost(subnet: Subnet, device: torch.device) -> Subnet:
     """``subnet`` itself on ``device`` with channels innermost, as training runs fastest."""
     return subnet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

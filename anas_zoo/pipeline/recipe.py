@@ -21,7 +21,7 @@ Settings: TypeAlias = Sequence[str] | Mapping[str, Any]
 
 RECIPES = Path(__file__).parent / "recipes"
 OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
-FOR_OWN_IMAGES = "small_images"
+FOR_OWN_IMAGES = "own_images"
 FROM_A_SUPERNET = "pretrained"
 # What says how subnets share weights; a fixed network has none.
 OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm")
@@ -229,13 +229,20 @@ class Recipe(RunRecipe):
         sampling: str | None = None,
         settings: Settings | None = None,
         init: str | None = None,
+        minutes: float | None = None,
     ) -> Recipe:
-        """This recipe with other images, seed, supernet or strategy of ``train.sampling``, where not None.
+        """This recipe with other images, seed, supernet, minutes or ``train.sampling``, where not None.
 
         ``settings`` are further changes as text, such as ``train.epochs=10``. Raises :class:`ConfigError`.
         """
         plain = _changed(
-            self.to_dict(), data=data, seed=seed, sampling=sampling, settings=settings, init=init
+            self.to_dict(),
+            data=data,
+            seed=seed,
+            sampling=sampling,
+            settings=settings,
+            init=init,
+            minutes=minutes,
         )
         return parse(Recipe, plain, f"recipe {self.name}")
 
@@ -249,7 +256,7 @@ _ABOUT: dict[str, tuple[Part, ...]] = {
     "digits": ("on the digits of scikit-learn; for your own images give ", Option("data", "DIR")),
     "glyphs": ("on characters drawn from matplotlib's fonts",),
     "pretrained": ("for a new head and a few epochs of all weights",),
-    "small_images": ("for pictures of 32 to 64 pixels; larger ones are resized",),
+    "own_images": ("which fits the search space to the images",),
 }
 
 
@@ -268,9 +275,11 @@ def _changed(
     sampling: str | None = None,
     settings: Settings | None = None,
     init: str | None = None,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Plain data of a recipe with the changes of a command line."""
-    changes = {"data": data, "seed": seed, "init": init, "train.sampling.strategy": sampling}
+    changes = {"data": data, "seed": seed, "init": init, "minutes": minutes}
+    changes["train.sampling.strategy"] = sampling
     return with_changes(recipe, changes, settings)
 
 

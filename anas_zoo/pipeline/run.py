@@ -4,6 +4,7 @@
         split.json                  which image is in which part
         images.json                 what was seen of the images when the run began
         init/                       a copy of the supernet that the training starts from, if it does
+        yardstick/                  the plain network beside the run: training/, and its draft
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
         supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
@@ -11,7 +12,7 @@
         winners/                    winners.json; of each its training: grows
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
-        minutes.json                what the parts of a run of so many minutes took, and what was decided by it
+        minutes.json                of a run of so many minutes: what its parts took, what was decided by it
         summary.json, front.png     what came out
 
 The folder of a fine-tuning has run.json, split.json, images.json, training/ and subnets/NAME, the draft of
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from anas_zoo.core.errors import CheckpointError, OutputError
+from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
@@ -48,6 +50,7 @@ from anas_zoo.entry import (
 from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.entry.manifest import SUPERNET_PLACE
 from anas_zoo.nets import Supernet, load_supernet, save_supernet
+from anas_zoo.pipeline.fitting import fit_to_images
 from anas_zoo.pipeline.init_supernet import copy_supernet, open_supernet
 from anas_zoo.pipeline.matched_classes import match_classes
 from anas_zoo.pipeline.origin import Origin, SupernetOrigin
@@ -80,7 +83,11 @@ class Run(RunFolder[Recipe]):
         self.supernet_folder = folder / SUPERNET_PLACE
         self.supernet_file = self.supernet_folder / SUPERNET_WEIGHTS
         self.search_folder = folder / "search"
+        self.yardstick_folder = folder / "yardstick"
+        self.yardstick_draft = self.yardstick_folder / f"{recipe.name}_plain"
         self.winners_folder = folder / "winners"
+        self.minutes_file = folder / "minutes.json"
+        self.latency_file = folder / "latency.json"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
 
@@ -97,7 +104,7 @@ class Run(RunFolder[Recipe]):
         images whose classes are not among those of a supernet that is taken as it is.
         """
         if recipe.init is None:
-            return cls(folder, recipe)._started()
+            return cls._fitted(folder, recipe)._started()
         if (folder / MARKER).is_file():
             there = cls.open(folder)
             if there._has_begun() and there.recipe.init == recipe.init:
@@ -110,6 +117,17 @@ class Run(RunFolder[Recipe]):
             run.recipe = recipe.model_copy(update={"name": _entry_name(supernet.name)})
             run._match_classes(supernet)
         return run._started()
+
+    @classmethod
+    def _fitted(cls, folder: Path, recipe: Recipe) -> Run:
+        """The run of a recipe that starts from drawn weights, with a space for its images if it names none."""
+        run = cls(folder, recipe)
+        if recipe.space is not None or recipe.data is None:
+            return run
+        fitted = cls(folder, fit_to_images(recipe, run.inspection))
+        fitted._images = run._images
+        fitted.inspection = run.inspection  # seen already
+        return fitted
 
     def _match_classes(self, supernet: SupernetFolder) -> None:
         """Find the images' classes among the supernet's, which is taken as it is from now on."""
@@ -225,6 +243,16 @@ class Run(RunFolder[Recipe]):
     def resolution(self) -> int:
         """The largest side in pixels of the networks' inputs."""
         return self.space.largest.resolution
+
+    @property
+    def yardstick_resolution(self) -> int:
+        """The side in pixels of the images that the plain network beside the run reads: the largest."""
+        return self.resolution
+
+    @property
+    def split_sha256(self) -> str:
+        """Hash of which image is in which part."""
+        return sha256_bytes(canonical_json(self.split.model_dump(mode="json")).encode())
 
     @classmethod
     def recipe_for(cls, folder: Path, source: str | None, **changes: Any) -> Recipe:

@@ -18,13 +18,19 @@ from anas_zoo.core.errors import OutputError, TrainingError
 from anas_zoo.core.files import sha256_file, write_json
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.core.schema import Schema, parse, read_json
-from anas_zoo.nets import Subnet, logits_of, top1_pct
-from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, train_fixed
+from anas_zoo.nets import Subnet
+from anas_zoo.pipeline.fixed_training import (
+    calibrated_on,
+    innermost,
+    search_split_top1_pct,
+    train_fixed,
+)
 from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.searching import Evaluation
+from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
+from anas_zoo.searching.archive import EVALUATIONS
 from anas_zoo.space import Architecture
 from anas_zoo.training import Processes, TrainRecipe, read_metrics
 from anas_zoo.training.step import FixedStep
@@ -80,19 +86,32 @@ def train_winners(
     winners = Winners.of(run)
     assert winners is not None
     *others, largest = winners.winners
-    _say(run, largest, "")
+    _say(largest, "")
     trained_winner(run, largest.name, processes)
     at_once = _at_once(len(others), processes)
     if at_once < 2:
         for winner in others:
-            _say(run, winner, f", taught by {largest.name}")
+            _say(winner, f", taught by {largest.name}")
             trained_winner(run, winner.name, processes)
         return
     with Bar("train the others", total=sum(_steps(run, winner) for winner in others)) as bar:
         _train_apart(run, others, at_once, bar)
 
 
-def _say(run: Run, winner: Winner, how: str) -> None:
+def chosen_winners(run: Run) -> list[Evaluation]:
+    """The subnets of the finished search that are trained on, from small to large, spread over the front."""
+    found = read_evaluations(run.search_folder / EVALUATIONS)
+    recipe = run.recipe.search
+    return pick_subnets(found, min(recipe.subnets, len(found)), recipe.objectives)
+
+
+def winners_are_trained(run: Run) -> bool:
+    """Whether all of them are chosen and trained to their end."""
+    winners = Winners.of(run)
+    return winners is not None and all(_is_trained(run, winner) for winner in winners.winners)
+
+
+def _say(winner: Winner, how: str) -> None:
     note(f"  {winner.name}: {winner.train.epochs} epochs{how}")
 
 
@@ -183,10 +202,9 @@ def trained_winner(run: Run, name: str, processes: Processes = HERE) -> Subnet:
     subnet = calibrated_on(subnet, run, search.calibration_images, search.calibration_batch_size)
     if recipe.start == "scratch":
         return subnet
-    images = run.scoring_images(None)
     as_found = innermost(make_evaluator(run).calibrated(arch), processes.device)
-    scores = [top1_pct(logits_of(one, images(arch.resolution)), images.labels) for one in (subnet, as_found)]
-    return subnet if scores[0] >= scores[1] else as_found
+    better = search_split_top1_pct(run, subnet) >= search_split_top1_pct(run, as_found)
+    return subnet if better else as_found
 
 
 def _steps(run: Run, winner: Winner) -> int:
@@ -217,7 +235,7 @@ def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, bar: Bar) ->
         while waiting or running:
             while waiting and len(running) < at_once:
                 winner = waiting.pop(0)
-                _say(run, winner, ", taught by the largest")
+                _say(winner, ", taught by the largest")
                 running[winner.name] = _start(run, winner.name, threads)
             time.sleep(LOOK_SECONDS)
             for name, process in list(running.items()):

@@ -149,3 +149,8 @@ class Structure(NetworkRules):
     stem: StemStructure
     stages: tuple[StageStructure, ...] = Field(min_length=1, max_length=32)
     head: HeadStructure
+
+    @property
+    def block_kinds(self) -> tuple[BlockKind, ...]:
+        """The kinds of its blocks, each once, from input to output."""
+        return tuple(dict.fromkeys(stage.block for stage in self.stages))

@@ -19,7 +19,6 @@ from anas_zoo.data import open_source
 from anas_zoo.entry import Entry, SupernetFolder
 from anas_zoo.nets import calibrate_bn, load_supernet, logits_of, top1_pct
 from anas_zoo.pipeline import Recipe, Run
-from anas_zoo.pipeline.demo import run as whole_way
 from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.finetune import starting_network
 from anas_zoo.pipeline.matched_classes import _descriptions
@@ -28,6 +27,7 @@ from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.search_stage import search_stage
 from anas_zoo.pipeline.train import train_stage
+from anas_zoo.pipeline.whole_way import run as whole_way
 from anas_zoo.space import Architecture
 from anas_zoo.training.checkpoint import CheckpointFolder
 from anas_zoo.zoo import load_subnet
