@@ -129,7 +129,7 @@ class Run(RunFolder[Recipe]):
 
     @classmethod
     def _fitted(cls, folder: Path, recipe: Recipe) -> Run:
-        """The run of a recipe that starts from drawn weights, with a space for its images if it has none."""
+        """The run of a recipe that starts from drawn weights, in a space for its images if it names none."""
         run = cls(folder, recipe)
         if recipe.space is not None or recipe.data is None:
             return run

@@ -18,10 +18,11 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.advice import advise, with_front
+from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
-from anas_zoo.pipeline.minutes import Minutes
+from anas_zoo.pipeline.minutes import YARDSTICK, Minutes
 from anas_zoo.pipeline.minutes import Part as Spending
 from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
@@ -162,18 +163,12 @@ def run_stages(
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
     licensed = licence is not None or run.licence is not None
     stages = _Stages(minutes)
-    if run.recipe.yardstick:
-        stages.add(
-            "train a plain network, the yardstick",
-            "yardstick",
-            run.yardstick_draft,
-            lambda: train_yardstick(run, minutes, processes),
-        )
     stages.add(
-        "train the supernet",
+        "train the supernet" + (", and a plain network beside it" if run.recipe.yardstick else ""),
         "supernet",
         run.supernet_folder,
-        lambda: train_stage(run, processes, note_images=False, minutes=minutes),
+        lambda: _train(run, processes, minutes),
+        lambda: run.supernet_folder.exists() and (run.yardstick_draft.exists() or not run.recipe.yardstick),
     )
     searched = run.search_folder / FRONT  # the last thing that a search writes
     stages.add(
@@ -262,6 +257,21 @@ class _Stages:
                 work()
             seconds[title] = round(time.perf_counter() - began, 1)
         return seconds
+
+
+def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
+    """Train the supernet and, where there is a core for it at the same time, the plain network."""
+    seconds = None if run.recipe.minutes is None else YARDSTICK * 60 * run.recipe.minutes
+    wanted = run.recipe.yardstick and not run.yardstick_draft.exists()
+    with beside(run) as running:
+        if wanted and run.recipe.threads == 1 and free_cores(processes) > 1:
+            running.start("the plain network", 1, "yardstick", "" if seconds is None else f"{seconds:.1f}")
+            wanted = False
+        if not run.supernet_folder.exists():
+            train_stage(run, processes, note_images=False, minutes=minutes)
+        running.wait()
+    if wanted:
+        train_yardstick(run, seconds, processes)
 
 
 def _drafts(run: Run) -> dict[str, Path]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic import Field
 
-from anas_zoo.core.errors import OutputError, TrainingError
+from anas_zoo.core.errors import OutputError
 from anas_zoo.core.files import sha256_file, write_json
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.nets import Subnet
+from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.fixed_training import (
     calibrated_on,
     innermost,
@@ -88,7 +85,7 @@ def train_winners(
     *others, largest = winners.winners
     _say(largest, "")
     trained_winner(run, largest.name, processes)
-    at_once = _at_once(len(others), processes)
+    at_once = min(len(others), free_cores(processes))
     if at_once < 2:
         for winner in others:
             _say(winner, f", taught by {largest.name}")
@@ -115,13 +112,6 @@ def _say(winner: Winner, how: str) -> None:
     note(f"  {winner.name}: {winner.train.epochs} epochs{how}")
 
 
-def _at_once(count: int, processes: Processes) -> int:
-    """How many of ``count`` networks are trained at a time: one, or one on each core."""
-    if processes.device.type != "cpu" or processes.count > 1:
-        return 1
-    return min(count, torch.get_num_threads() if torch.get_num_threads() > 1 else os.cpu_count() or 1)
-
-
 def _planned(
     run: Run, chosen: Sequence[Evaluation], minutes: Minutes | None, processes: Processes
 ) -> tuple[Winner, ...]:
@@ -134,7 +124,7 @@ def _planned(
     seconds = minutes.seconds_for("winners")
     epoch_s = [_epoch_seconds(run, arch, recipe, processes) for _, arch in pairs]
     weights = [math.sqrt(one) for one in epoch_s]
-    at_once = max(1, _at_once(len(pairs) - 1, processes))
+    at_once = max(1, min(len(pairs) - 1, free_cores(processes)))
     # The largest is trained alone, the others side by side.
     unit = seconds / (weights[-1] + sum(weights[:-1]) / at_once)
     return tuple(
@@ -223,60 +213,17 @@ def _is_trained(run: Run, winner: Winner) -> bool:
 
 
 def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, bar: Bar) -> None:
-    """Train each in a process of its own, ``at_once`` at a time, those that take longest first.
-
-    A process ends when this one does, however that ends: it watches its standard input.
-    """
+    """Train each in a process of its own, ``at_once`` at a time, those that take longest first."""
     waiting = [winner for winner in reversed(winners) if not _is_trained(run, winner)]
-    threads = max(1, (os.cpu_count() or 1) // at_once)
-    running: dict[str, subprocess.Popen[bytes]] = {}
     shown = 0
-    with _ended(running):
-        while waiting or running:
+    with beside(run) as running:
+        while waiting or len(running):
             while waiting and len(running) < at_once:
                 winner = waiting.pop(0)
                 _say(winner, ", taught by the largest")
-                running[winner.name] = _start(run, winner.name, threads)
+                running.start(winner.name, 1, "winner", winner.name)
             time.sleep(LOOK_SECONDS)
-            for name, process in list(running.items()):
-                if process.poll() is not None:
-                    del running[name]
-                    _check(name, process)
+            running.look()
             done = sum(_done(run, winner) for winner in winners)
             bar.advance(done - shown)
             shown = done
-
-
-def _start(run: Run, name: str, threads: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "anas_zoo.pipeline.winner_process", str(run.folder), name, str(threads)]
-    # It finds this package as this process did; and Ctrl-C is for the process that reports.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    environment["OMP_NUM_THREADS"] = str(threads)
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
-    )
-
-
-def _check(name: str, process: subprocess.Popen[bytes]) -> None:
-    error: IO[bytes] | None = process.stderr
-    said = b"" if error is None else error.read()
-    if process.returncode:
-        last = (said.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-        raise TrainingError(f"training {name} failed: {last}")
-
-
-@contextmanager
-def _ended(running: dict[str, subprocess.Popen[bytes]]) -> Iterator[None]:
-    """End the processes that are left when the block ends."""
-    try:
-        yield
-    finally:
-        for process in running.values():
-            process.kill()
-        for process in running.values():
-            process.wait()

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 
-from anas_zoo.core.files import output_folder
+from anas_zoo.core.errors import OutputError
+from anas_zoo.core.files import output_folder, write_json
 from anas_zoo.core.progress import note
+from anas_zoo.core.schema import parse, read_json
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, train_fixed
-from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
+from anas_zoo.pipeline.minutes import epochs_within, seconds_per_step
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE, open_train_data
@@ -47,14 +49,14 @@ def plain_space(resolution: int) -> SearchSpace:
     return SearchSpace.from_dict(data)
 
 
-def train_yardstick(run: Run, minutes: Minutes | None, processes: Processes = HERE) -> None:
+def train_yardstick(run: Run, seconds: float | None, processes: Processes = HERE) -> None:
     """Train the plain network into ``RUN/yardstick`` and make a draft of it, tested; both stay.
 
-    It learns from drawn weights, by the training of the run's winners, for its share of the ``minutes``.
+    It learns from drawn weights, by the training of the run's winners, for so many ``seconds``.
     """
     run.use_threads()
     subnet = _untrained(run, processes)
-    recipe = _recipe(run, subnet, minutes, processes)
+    recipe = _recipe(run, subnet, seconds, processes)
     folder = run.yardstick_folder
     note(f"  plain network of {subnet.arch.resolution} pixels: {recipe.epochs} epochs")
     batch_size = run.recipe.search.calibration_batch_size
@@ -93,17 +95,18 @@ def _untrained(run: Run, processes: Processes) -> Subnet:
     return innermost(subnet, processes.device)
 
 
-def _recipe(run: Run, subnet: Subnet, minutes: Minutes | None, processes: Processes) -> TrainRecipe:
-    """Its training: that of the winners, as many epochs as its share of the time has."""
+def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processes) -> TrainRecipe:
+    """Its training: that of the winners, as many epochs as there is time for; decided once."""
     assert run.recipe.winners is not None
     recipe = run.recipe.winners.training(run.recipe.train)
-    if minutes is None:
+    if seconds is None:
         return recipe
-
-    def measured() -> dict[str, float]:
+    file = run.yardstick_folder / "training.json"
+    if not file.is_file():
         data = open_train_data(run, processes, resolution=subnet.arch.resolution, recipe=recipe)
         step_s = seconds_per_step(FixedStep(subnet, recipe, processes), data, run.recipe.seed)
-        return {"epoch_s": step_s * data.steps_per_epoch(), "seconds": minutes.seconds_for("yardstick")}
-
-    found = minutes.decided("yardstick", measured)
-    return epochs_within(recipe, epochs=found["seconds"] / found["epoch_s"], epoch_s=found["epoch_s"])
+        epoch_s = step_s * data.steps_per_epoch()
+        run.yardstick_folder.mkdir(exist_ok=True)
+        decided = epochs_within(recipe, epochs=seconds / epoch_s, epoch_s=epoch_s)
+        write_json(file, decided.model_dump(mode="json"))
+    return parse(TrainRecipe, read_json(file, error=OutputError), str(file), error=OutputError)

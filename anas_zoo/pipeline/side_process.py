@@ -1,6 +1,6 @@
-"""A process that trains one of a run's winners; :mod:`anas_zoo.pipeline.winners` starts it.
+"""A process that trains one fixed network of a run beside others; :mod:`anas_zoo.pipeline.beside` starts it.
 
-Run as ``python -m anas_zoo.pipeline.winner_process RUN NAME THREADS``.
+Run as ``python -m anas_zoo.pipeline.side_process RUN THREADS winner NAME``, or ``… yardstick SECONDS``.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import silence
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.winners import trained_winner
+from anas_zoo.pipeline.yardstick import train_yardstick
 
 
-def main(folder: str, name: str, threads: str) -> int:
+def main(folder: str, threads: str, what: str, which: str) -> int:
     """Train; the exit status."""
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     silence()
-    run = Run.open(Path(folder))
-    torch.set_num_threads(int(threads))
     try:
-        trained_winner(run, name)
+        run = Run.open(Path(folder))
+        run.use_threads()
+        torch.set_num_threads(int(threads))
+        if what == "winner":
+            trained_winner(run, which)
+        else:
+            train_yardstick(run, float(which) if which else None)
     except AnasError as exc:
         print(exc, file=sys.stderr)
         return 1
