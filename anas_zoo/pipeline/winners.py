@@ -69,12 +69,13 @@ def train_winners(
 ) -> None:
     """Train the subnets ``chosen``, from small to large, into ``RUN/winners``; what is there already stays.
 
-    The largest is trained here, the others afterwards with it as teacher, on a CPU several at a time in
-    processes of their own. With ``minutes`` each gets its share of what is left, by the square root of what
-    one of its epochs takes: large subnets need more time, small ones more epochs.
+    On a CPU several are trained at a time, in processes of their own; where the largest teaches the others it
+    is trained first. With ``minutes`` each gets its share of what is left, by the square root of what one of
+    its epochs takes: large subnets need more time, small ones more epochs.
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does, and :class:`TrainingError` for a process that fails.
     """
+    assert run.recipe.winners is not None
     run.use_threads()
     if Winners.of(run) is None:
         run.winners_folder.mkdir(exist_ok=True)
@@ -83,16 +84,20 @@ def train_winners(
     winners = Winners.of(run)
     assert winners is not None
     *others, largest = winners.winners
-    _say(largest, "")
-    trained_winner(run, largest.name, processes)
+    taught = f", taught by {largest.name}" if run.recipe.winners.distillation else ""
+    if taught:
+        _say(largest, "")
+        trained_winner(run, largest.name, processes)
+    else:
+        others.append(largest)
     at_once = min(len(others), free_cores(processes))
     if at_once < 2:
         for winner in others:
-            _say(winner, f", taught by {largest.name}")
+            _say(winner, taught)
             trained_winner(run, winner.name, processes)
         return
-    with Bar("train the others", total=sum(_steps(run, winner) for winner in others)) as bar:
-        _train_apart(run, others, at_once, bar)
+    with Bar("train the subnets", total=sum(_steps(run, winner) for winner in others)) as bar:
+        _train_apart(run, others, at_once, taught, bar)
 
 
 def chosen_winners(run: Run) -> list[Evaluation]:
@@ -124,9 +129,10 @@ def _planned(
     seconds = minutes.seconds_for("winners")
     epoch_s = [_epoch_seconds(run, arch, recipe, processes) for _, arch in pairs]
     weights = [math.sqrt(one) for one in epoch_s]
-    at_once = max(1, min(len(pairs) - 1, free_cores(processes)))
-    # The largest is trained alone, the others side by side.
-    unit = seconds / (weights[-1] + sum(weights[:-1]) / at_once)
+    at_once = min(len(pairs), free_cores(processes))
+    # A teacher is trained alone, the others side by side.
+    alone = weights[-1] if run.recipe.winners.distillation else 0.0
+    unit = seconds / (alone + (sum(weights) - alone) / at_once)
     return tuple(
         Winner(
             name=name,
@@ -212,7 +218,7 @@ def _is_trained(run: Run, winner: Winner) -> bool:
     return _done(run, winner) >= _steps(run, winner)
 
 
-def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, bar: Bar) -> None:
+def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, taught: str, bar: Bar) -> None:
     """Train each in a process of its own, ``at_once`` at a time, those that take longest first."""
     waiting = [winner for winner in reversed(winners) if not _is_trained(run, winner)]
     shown = 0
@@ -220,7 +226,7 @@ def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, bar: Bar) ->
         while waiting or len(running):
             while waiting and len(running) < at_once:
                 winner = waiting.pop(0)
-                _say(winner, ", taught by the largest")
+                _say(winner, taught)
                 running.start(winner.name, 1, "winner", winner.name)
             time.sleep(LOOK_SECONDS)
             running.look()
