@@ -16,6 +16,7 @@ from anas_zoo.cli.options import (
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
 from anas_zoo.core.hints import as_command_line
+from anas_zoo.core.intervals import with_interval
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
@@ -59,13 +60,14 @@ def print_models(result: RunResult, *, as_json: bool) -> None:
     )
     best = max(zip(result.rows, result.entries, strict=False), key=lambda pair: pair[0]["top1_pct"])[1]
     print_lines(
-        "top-1: test split; MFLOPs: multiply-adds; latency: one image, median, onnxruntime, 1 thread;",
+        "top-1: test split, with its 95 % interval; MFLOPs: multiply-adds; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
         "",
         *(as_command_line(parts) for parts in result.advice),
         "",
         "time      " + ", ".join(f"{title} {value:.0f} s" for title, value in result.seconds.items()),
         f"picture   {result.picture}",
+        f"mistakes  {result.picture.parent / 'wrong'}",
         f"models    {result.entries[0].parent}",
         *(() if result.publish is None else (f"publish   {as_command_line([result.publish])}",)),
         "",
@@ -76,7 +78,7 @@ def print_models(result: RunResult, *, as_json: bool) -> None:
 def _cells(row: dict[str, Any]) -> list[str]:
     return [
         row["name"],
-        f"{row['top1_pct']:.2f}",
+        with_interval(row["top1_pct"], row.get("images"), unit=""),
         f"{row['latency_ms']:.3f}",
         f"{row['macs'] / 1e6:.3f}",
         f"{row['params'] / 1e3:.1f}",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from anas_zoo.core.hints import Call, Part
+from anas_zoo.core.intervals import Z_95
 
 Row = dict[str, Any]
-Z = 1.96  # of a 95 % interval
 
 
 def with_front(rows: Sequence[Row]) -> list[Row]:
@@ -34,7 +34,7 @@ def difference_interval(one_pct: float, other_pct: float, images: int) -> tuple[
     They are taken as independent, which is wider than the truth for two models on the same images.
     """
     shares = [one_pct / 100, other_pct / 100]
-    error = 100 * Z * math.sqrt(sum(share * (1 - share) for share in shares) / images)
+    error = 100 * Z_95 * math.sqrt(sum(share * (1 - share) for share in shares) / images)
     difference = one_pct - other_pct
     return difference - error, difference + error
 

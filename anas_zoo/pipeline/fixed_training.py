@@ -27,6 +27,7 @@ def train_fixed(
     calibration_batch_size: int,
     teacher: Subnet | None = None,
     processes: Processes = HERE,
+    watched: bool = True,
 ) -> None:
     """Train ``subnet`` in place on the run's training split; afterwards it has to be calibrated.
 
@@ -42,6 +43,7 @@ def train_fixed(
         calibration_batch_size: images per batch of the calibrations before scoring.
         teacher: whose predictions it learns beside the labels; calibrated, on the same device.
         processes: that train together.
+        watched: whether it is scored on the search split while it is trained.
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
@@ -59,7 +61,7 @@ def train_fixed(
             "train": recipe.model_dump(mode="json"),
         },
         processes=processes,
-        evaluate=_evaluator(run, subnet, recipe, calibration_batch_size),
+        evaluate=_evaluator(run, subnet, recipe, calibration_batch_size) if watched else None,
     ).run()
 
 

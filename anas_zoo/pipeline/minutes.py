@@ -18,15 +18,16 @@ from anas_zoo.training import TrainRecipe
 from anas_zoo.training.sampling import Moment
 from anas_zoo.training.trainer import Step
 
-Part = Literal["supernet", "search", "winners", "models"]
+Part = Literal["augmentation", "supernet", "search", "winners", "models"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # The supernet has to rank subnets and to lend them its weights, no more: being trained as fixed networks is
 # what makes them good (benchmarks/results/own_images.md). Exporting, checking and timing are "models".
 SHARES: dict[Part, float] = {
-    "supernet": 0.25,
-    "search": 0.15,
-    "winners": 0.5,
-    "models": 0.1,
+    "augmentation": 0.05,
+    "supernet": 0.2,
+    "search": 0.12,
+    "winners": 0.55,
+    "models": 0.08,
 }
 YARDSTICK = 0.1  # of all minutes at most, for a plain network beside the run
 MEASURED_STEPS = 8

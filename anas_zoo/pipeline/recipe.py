@@ -160,10 +160,21 @@ class Recipe(RunRecipe):
         resolution: only these of the space's resolutions, in pixels.
         winners: how what the search chose is trained on; None where it is extracted as it is.
         yardstick: whether a plain network is trained beside, on the same images.
+        try_augmentations: whether short trials decide which augmentation is used: that of ``train``, the same
+            with flips, or none.
     """
 
     # It has one of the first two; the others came after 0.2.
-    LEFT_OUT: ClassVar = ("space", "init", "crop_pct", "minutes", "resolution", "winners", "yardstick")
+    LEFT_OUT: ClassVar = (
+        "space",
+        "init",
+        "crop_pct",
+        "minutes",
+        "resolution",
+        "winners",
+        "yardstick",
+        "try_augmentations",
+    )
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str | None = Field(None, min_length=1)
@@ -175,6 +186,7 @@ class Recipe(RunRecipe):
     resolution: tuple[int, ...] | None = Field(None, min_length=1)
     winners: WinnersRecipe | None = None
     yardstick: bool = False
+    try_augmentations: bool = False
 
     @model_validator(mode="after")
     def _one_space(self) -> Self:

@@ -12,6 +12,7 @@
         winners/                    winners.json; of each its training: grows
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
+        augmentation.json           trials of augmentations, and which one is used
         minutes.json                of a run of so many minutes: what its parts took, what was decided by it
         summary.json, front.png     what came out
 
@@ -65,8 +66,10 @@ from anas_zoo.pipeline.matched_classes import match_classes
 from anas_zoo.pipeline.origin import Origin, SupernetOrigin
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run, places_of
+from anas_zoo.pipeline.tried_augmentations import AugmentationTrials
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
+from anas_zoo.training import TrainRecipe
 
 FEW_CLASSES = 0.05  # part of a supernet's classes below which its batch norms may be calibrated badly
 NAMES_OF_THREE = ("s", "m", "l")
@@ -96,6 +99,7 @@ class Run(RunFolder[Recipe]):
         self.yardstick_draft = self.yardstick_folder / f"{recipe.name}_plain"
         self.winners_folder = folder / "winners"
         self.minutes_file = folder / "minutes.json"
+        self.augmentation_file = folder / "augmentation.json"
         self.latency_file = folder / "latency.json"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
@@ -261,6 +265,15 @@ class Run(RunFolder[Recipe]):
         return self.space.largest.resolution
 
     @property
+    def training(self) -> TrainRecipe:
+        """How the supernet is trained: by the recipe, with the augmentation that trials have chosen."""
+        recipe = self.recipe.train
+        if not self.augmentation_file.is_file():
+            return recipe
+        tried = AugmentationTrials.read(self.augmentation_file)
+        return recipe.model_copy(update={"augmentation": tried.augmentation})
+
+    @property
     def yardstick_resolution(self) -> int:
         """The side in pixels of the images that the plain network beside the run reads: the largest."""
         return self.resolution
@@ -376,7 +389,7 @@ class Run(RunFolder[Recipe]):
         return ViewsAt(
             self.scoring_images(recipe.images),
             self.resolution,
-            self.recipe.train.augmentation,
+            self.training.augmentation,
             recipe.views,
             self.recipe.seed,
         )

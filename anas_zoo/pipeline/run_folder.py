@@ -34,6 +34,7 @@ from anas_zoo.data.sources import path_of_source, source_seen_from
 from anas_zoo.data.splits import check_classes, with_file_names
 from anas_zoo.data.unreadable import numbered_as, without_unreadable
 from anas_zoo.pipeline.recipe import RunRecipe
+from anas_zoo.training import TrainRecipe
 from anas_zoo.training.checkpoint import latest_step
 
 Kind = Literal["supernet", "finetune"]
@@ -211,7 +212,7 @@ class RunFolder(Generic[R]):
 
     def note_images(self) -> None:
         """Say what the images are, how training changes them, and what may be wrong with them."""
-        train = self.recipe.train
+        train = self.training
         views = train.stream if train.loader == "stream" else train.augmentation
         self._note_images(views.describe())
 
@@ -353,6 +354,11 @@ class RunFolder(Generic[R]):
         ):
             raise OutputError(f"{path}: not a list of names of drafts in this folder")
         return order
+
+    @property
+    def training(self) -> TrainRecipe:
+        """How is trained: as the recipe says."""
+        return self.recipe.train
 
     def use_threads(self) -> None:
         """Set torch's threads as the recipe says; results depend on their number in the last digits."""

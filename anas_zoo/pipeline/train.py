@@ -139,7 +139,7 @@ def open_train_data(
 
     Raises :class:`DataError` for images that cannot be served.
     """
-    recipe = recipe or run.recipe.train
+    recipe = recipe or run.training
     source, train = run.source, run.split.train
     share = Share(recipe.batch_size, processes.count, processes.rank, recipe.accumulation)
     if recipe.loader == "stream":
@@ -178,7 +178,7 @@ def train_stage(
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
-    recipe, split, train = run.recipe, run.split, run.recipe.train
+    recipe, split, train = run.recipe, run.split, run.training
     run.use_threads()
     data = open_train_data(run, processes, resolution=run.space.largest.resolution)
     supernet = _untrained(run)
@@ -188,7 +188,7 @@ def train_stage(
     sampler, predictor = make_sampler(run.space, run.located.train)
     step = SupernetStep(supernet, train, sampler, processes, predictor)
     if minutes is not None:
-        train = _within(minutes, step, data, recipe)
+        train = _within(minutes, step, data, train, recipe.seed)
     split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
     identity: dict[str, Any] = {
         "seed": recipe.seed,
@@ -222,15 +222,17 @@ def train_stage(
         run.write_supernet(staging, supernet, _how_trained(run, train, split_sha256))
 
 
-def _within(minutes: Minutes, step: SupernetStep, data: TrainData, recipe: Recipe) -> TrainRecipe:
-    """The recipe's training with as many epochs as its share of the time has."""
+def _within(
+    minutes: Minutes, step: SupernetStep, data: TrainData, recipe: TrainRecipe, seed: int
+) -> TrainRecipe:
+    """The training ``recipe`` with as many epochs as its share of the time has."""
 
     def measured() -> dict[str, float]:
-        epoch_s = seconds_per_step(step, data, recipe.seed) * data.steps_per_epoch()
+        epoch_s = seconds_per_step(step, data, seed) * data.steps_per_epoch()
         return {"epoch_s": epoch_s, "seconds": minutes.seconds_for("supernet")}
 
     found = minutes.decided("supernet", measured)
-    train = epochs_within(recipe.train, epochs=found["seconds"] / found["epoch_s"], epoch_s=found["epoch_s"])
+    train = epochs_within(recipe, epochs=found["seconds"] / found["epoch_s"], epoch_s=found["epoch_s"])
     note(f"  supernet: {train.epochs} epochs")
     return train
 

@@ -18,7 +18,9 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.advice import advise, with_front
+from anas_zoo.pipeline.augmentation_trials import try_augmentations
 from anas_zoo.pipeline.beside import beside, free_cores
+from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
@@ -163,6 +165,15 @@ def run_stages(
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
     licensed = licence is not None or run.licence is not None
     stages = _Stages(minutes)
+    if run.recipe.try_augmentations:
+        stages.add(
+            "try augmentations",
+            "augmentation",
+            run.augmentation_file,
+            lambda: try_augmentations(
+                run, None if minutes is None else minutes.seconds_for("augmentation"), processes
+            ),
+        )
     stages.add(
         "train the supernet" + (", and a plain network beside it" if run.recipe.yardstick else ""),
         "supernet",
@@ -307,8 +318,25 @@ def _deploy(run: Run) -> None:
     time_drafts(drafts)
 
 
+def _draw_mistakes(run: Run, name: str, entry: Entry) -> None:
+    """``RUN/wrong/NAME.png``: it shows the user's images, so it is in no entry."""
+    if entry.report.accuracy is not None:
+        (run.folder / "wrong").mkdir(exist_ok=True)
+        draw_contact_sheet(
+            run.folder / "wrong" / f"{name}.png",
+            entry.report.accuracy,
+            run.source,
+            run.source.label_names,
+            name=name,
+            transparency=run.source.preprocessing.transparency,
+        )
+
+
 def _report(run: Run) -> None:
-    rows = with_front([table_row(draft) for draft in _drafts(run).values()])
+    drafts = _drafts(run)
+    rows = with_front([table_row(draft) for draft in drafts.values()])
+    for name, draft in drafts.items():
+        _draw_mistakes(run, name, Entry(draft))
     records = read_records(run.search_folder / EVALUATIONS)
     evaluations = [record for record in records if isinstance(record, Evaluation)]
     view = SearchView(

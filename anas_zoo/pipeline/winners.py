@@ -121,7 +121,7 @@ def _planned(
     run: Run, chosen: Sequence[Evaluation], minutes: Minutes | None, processes: Processes
 ) -> tuple[Winner, ...]:
     assert run.recipe.winners is not None
-    recipe = run.recipe.winners.training(run.recipe.train)
+    recipe = run.recipe.winners.training(run.training)
     names = run.entry_names(len(chosen))
     pairs = [(name, evaluation.arch) for name, evaluation in zip(names, chosen, strict=True)]
     if minutes is None:

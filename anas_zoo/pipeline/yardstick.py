@@ -55,7 +55,7 @@ def train_yardstick(run: Run, seconds: float | None, processes: Processes = HERE
     It learns from drawn weights, by the training of the run's winners, for so many ``seconds``.
     """
     run.use_threads()
-    subnet = _untrained(run, processes)
+    subnet = drawn_plain_network(run, processes)
     recipe = _recipe(run, subnet, seconds, processes)
     folder = run.yardstick_folder
     note(f"  plain network of {subnet.arch.resolution} pixels: {recipe.epochs} epochs")
@@ -87,7 +87,8 @@ def train_yardstick(run: Run, seconds: float | None, processes: Processes = HERE
         )
 
 
-def _untrained(run: Run, processes: Processes) -> Subnet:
+def drawn_plain_network(run: Run, processes: Processes) -> Subnet:
+    """The plain network for the run's images with drawn weights, on the device of ``processes``."""
     space = plain_space(run.yardstick_resolution)
     with torch.random.fork_rng(devices=[]):  # a fixed network is drawn from the global generator
         torch.default_generator.manual_seed(run.recipe.seed)
@@ -98,7 +99,7 @@ def _untrained(run: Run, processes: Processes) -> Subnet:
 def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processes) -> TrainRecipe:
     """Its training: that of the winners, as many epochs as there is time for; decided once."""
     assert run.recipe.winners is not None
-    recipe = run.recipe.winners.training(run.recipe.train)
+    recipe = run.recipe.winners.training(run.training)
     if seconds is None:
         return recipe
     file = run.yardstick_folder / "training.json"

@@ -50,7 +50,7 @@ class Trainer:
         seed: every random choice follows from it.
         folder: of this training: ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``.
         identity: what a later call must have in common to continue this training.
-        evaluate: accuracy in percent of named subnets; called in the first process only.
+        evaluate: accuracy in percent of named subnets; called in the first process only. None: not watched.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Trainer:
         folder: Path,
         identity: Mapping[str, Any],
         processes: Processes,
-        evaluate: Callable[[], Mapping[str, float]],
+        evaluate: Callable[[], Mapping[str, float]] | None,
     ) -> None:
         self._step, self._data, self._recipe, self._seed = step, data, recipe, seed
         self._folder, self._processes, self._evaluate = folder, processes, evaluate
@@ -135,7 +135,7 @@ class Trainer:
         seed = self._moment().seed
         for batches in itertools.islice(self._data.epoch(seed, 0), DRY_STEPS):
             self._one_step(batches)
-        if self._processes.first:
+        if self._processes.first and self._evaluate is not None:
             self._evaluate()
         self._step.sampler.restore(dict.fromkeys(self._step.sampler.counters(), 0))
 
@@ -199,7 +199,7 @@ class Trainer:
 
     def _watch(self, done: int, writer: MetricsWriter | None) -> bool:
         """Evaluate; returns whether this is the best so far. Only the first process knows."""
-        if writer is None:
+        if writer is None or self._evaluate is None:
             return False
         found = dict(self._evaluate())
         mean = sum(found.values()) / len(found)
