@@ -76,7 +76,7 @@ class Cell:
 
 def command_of_run(data: str, minutes: float, seed: int, out: Path) -> list[str]:
     """What a user types."""
-    options = {"data": data, "minutes": f"{minutes:g}", "seed": seed, "licence": "CC0-1.0", "out": out}
+    options = {"data": data, "minutes": f"{minutes:g}", "seed": seed, "licence": "Apache-2.0", "out": out}
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     return [sys.executable, "-m", "anas_zoo.cli", "run", *words]
 

