@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from anas_zoo.pipeline.train import train
     from anas_zoo.pipeline.validate import validate
     from anas_zoo.pipeline.verify import verify
+    from anas_zoo.pipeline.whole_way import run
     from anas_zoo.zoo import Classifier, create_model, list_models, load_supernet, pull
 
     __version__: str
@@ -43,6 +44,7 @@ __all__ = [
     "profile",
     "publish",
     "pull",
+    "run",
     "search",
     "train",
     "validate",
@@ -56,6 +58,7 @@ _HOME = {
     "list_models": "anas_zoo.zoo",
     "load_supernet": "anas_zoo.zoo",
     "pull": "anas_zoo.zoo",
+    "run": "anas_zoo.pipeline.whole_way",
 }  # of the others: the stage's module
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from hypothesis import strategies as st
 
 from anas_zoo.space import SpaceConfig
 from anas_zoo.space.config import HeadConfig, StageConfig, StemConfig
-from anas_zoo.space.structure import SqueezeExciteStructure
+from anas_zoo.space.structure import BlockKind, SqueezeExciteStructure
 
 ACTS = st.sampled_from(["silu", "relu", "relu6", "hard_swish"])
+BLOCKS: tuple[BlockKind, ...] = get_args(BlockKind)
 KERNEL_SIZES = st.sampled_from([(3,), (5,), (3, 5), (3, 7), (1, 3), (3, 5, 7)])
 RATIOS = st.sets(st.sampled_from([1.5, 2, 2.25, 2.3, 3, 4, 6]), min_size=1, max_size=3).map(
     lambda s: tuple(sorted(s))
@@ -29,16 +30,21 @@ def _alike_or_not(one: st.SearchStrategy[T], depth: int) -> st.SearchStrategy[T 
 
 @st.composite
 def _stage(draw: st.DrawFn, index: int) -> StageConfig:
-    depth, expands = draw(_choices(1, 4)), draw(st.booleans())
+    depth, block = draw(_choices(1, 4)), draw(st.sampled_from(BLOCKS))
+    always_expands = block == "inverted" and draw(st.booleans())
     kernel_sizes = _alike_or_not(KERNEL_SIZES, depth[-1])
-    ratios = [st.just((1,)), _choices(2, 7), RATIOS] + [_choices(1, 4)] * expands
+    ratios: list[st.SearchStrategy[tuple[float, ...]]] = [st.just((1,))]
+    if block != "plain":
+        ratios += [_choices(2, 7), RATIOS] + [_choices(1, 4)] * (always_expands or block == "fused")
     expand_ratios = _alike_or_not(st.one_of(ratios), depth[-1])
+    se = st.just(False) if block == "plain" else st.booleans()
     return StageConfig(
         name=f"s{index}",
+        block=block,
         stride=draw(st.sampled_from([1, 2])),
-        se=draw(_alike_or_not(st.booleans(), depth[-1])),
+        se=draw(_alike_or_not(se, depth[-1])),
         act=draw(ACTS),
-        always_expands=expands,
+        always_expands=always_expands,
         width=draw(_choices(1, 48)),
         depth=depth,
         kernel_size=draw(kernel_sizes),

@@ -1,4 +1,4 @@
-"""``anas demo``: the whole way from images to published models."""
+"""``anas demo``: ``anas run`` on the digits; and what both of them print."""
 
 from __future__ import annotations
 
@@ -8,29 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anas_zoo.cli.options import (
-    DataOption,
     DeviceOption,
     JsonOption,
     RecipeOption,
-    SamplingOption,
     SeedOption,
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.hints import as_command_line
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
-    from anas_zoo.pipeline import DemoResult
-
-
-LicenceOption = Annotated[
-    str | None,
-    typer.Option(
-        "--licence",
-        metavar="SPDX",
-        help="Licence of the models, such as Apache-2.0. Asked for before publishing.",
-    ),
-]
+    from anas_zoo.pipeline.whole_way import RunResult
 
 
 def demo(
@@ -38,54 +27,47 @@ def demo(
         "runs/demo"
     ),
     recipe: RecipeOption = None,
-    data: DataOption = None,
     seed: SeedOption = None,
-    sampling: SamplingOption = None,
     settings: SetOption = None,
-    licence: LicenceOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Train a supernet, search it, and publish verified models: every stage in one go.
+    """Do what anas run does, on scikit-learn's handwritten digits: nothing is downloaded.
 
-    A run that was stopped resumes when the command is repeated, or with --out alone: at its first unfinished
-    stage, a training from its latest checkpoint.
+    A run that was stopped resumes when the command is repeated.
     """
     from anas_zoo.core.progress import Bar
 
     with Bar("load torch"):
-        from anas_zoo.pipeline.demo import demo as run
+        from anas_zoo.pipeline.whole_way import run
 
-    result = run(
-        out,
-        recipe=recipe,
-        data=data,
-        seed=seed,
-        sampling=sampling,
-        set_=settings,
-        licence=licence,
-        device=device,
-    )
+    data = None if recipe is not None or (out / "run.json").is_file() else "digits"
+    result = run(out, data=data, recipe=recipe, seed=seed, set_=settings, device=device)
     print_models(result, as_json=as_json)
 
 
-def print_models(result: DemoResult, *, as_json: bool) -> None:
-    """The models that a run made and how to load the best one, for people or for machines."""
+def print_models(result: RunResult, *, as_json: bool) -> None:
+    """The models that a run made, which to take and how to load it, for people or for machines."""
     if as_json:
-        print_json({"entries": result.rows, "picture": str(result.picture), "seconds": result.seconds})
+        advice = [as_command_line(parts) for parts in result.advice]
+        found = {"entries": result.rows, "advice": advice, "picture": str(result.picture)}
+        print_json(found | {"seconds": result.seconds})
         return
     print_table(
-        ["name", "top-1 %", "MFLOPs", "params (k)", "latency ms", "ONNX kB", "logit diff", "agree %"],
+        ["name", "top-1 %", "latency ms", "MFLOPs", "params (k)", "ONNX kB", "logit diff", "agree %"],
         [_cells(row) for row in result.rows],
     )
-    best = max(zip(result.rows, result.entries, strict=True), key=lambda pair: pair[0]["top1_pct"])[1]
+    best = max(zip(result.rows, result.entries, strict=False), key=lambda pair: pair[0]["top1_pct"])[1]
     print_lines(
         "top-1: test split; MFLOPs: multiply-adds; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
         "",
+        *(as_command_line(parts) for parts in result.advice),
+        "",
         "time      " + ", ".join(f"{title} {value:.0f} s" for title, value in result.seconds.items()),
         f"picture   {result.picture}",
         f"models    {result.entries[0].parent}",
+        *(() if result.publish is None else (f"publish   {as_command_line([result.publish])}",)),
         "",
         *load_lines(best),
     )
@@ -95,9 +77,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         row["name"],
         f"{row['top1_pct']:.2f}",
+        f"{row['latency_ms']:.3f}",
         f"{row['macs'] / 1e6:.3f}",
         f"{row['params'] / 1e3:.1f}",
-        f"{row['latency_ms']:.3f}",
         f"{row['size_bytes'] / 1e3:.0f}",
         f"{row['max_abs_logit_diff']:.1e}",
         f"{row['top1_agreement_pct']:.1f}",

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 def summary(model: CatalogModel) -> dict[str, Any]:
     """The numbers of an entry as plain data.
 
-    ``top1_kind`` says whether ``top1_pct`` was measured here or published by others, ``latency_ms`` is the
+    ``top1_kind`` says whether ``top1_pct`` was measured here or published by others, ``top1_interval_pct`` is
+    the 95 % interval of what was measured, ``latency_ms`` is the
     median of one image on one thread; None stands for what is unknown.
     """
     quickest = model.quickest
@@ -23,6 +24,7 @@ def summary(model: CatalogModel) -> dict[str, Any]:
         "macs": model.macs,
         "params": model.params,
         "top1_pct": model.top1_pct,
+        "top1_interval_pct": None if model.accuracy is None else list(model.accuracy.top1_interval_pct),
         "top1_kind": model.top1_kind,
         "top1_data": model.data,
         "latency_ms": None if quickest is None else quickest[1].p50_ms,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -45,9 +46,15 @@ def evaluate(
     keep: Annotated[
         bool, typer.Option("--keep", help="Record the result in a draft's report and card.")
     ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet", metavar="FILE", help="A new .png: the images that it is most sure of and wrong about."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure an entry's accuracy on labelled images: top-1, and top-5 with more than 5 classes.
+    """Measure an entry's accuracy on labelled images: top-1, and top-5 with more than 5 classes; by class.
 
     Classes are matched by name. The draft of a run is measured on the run's test split by default.
     (validate: a draft's exported files against torch; verify: a published entry against its own manifest.)
@@ -67,6 +74,7 @@ def evaluate(
         file=file,
         device=device,
         keep=keep,
+        sheet=sheet,
     )
     if as_json:
         print_json(found.to_dict())
@@ -75,26 +83,38 @@ def evaluate(
 
 
 def _print(found: Evaluated) -> None:
-    with_top5 = found.accuracies[0].top5_pct is not None
-    head = ["preprocessing", "top-1 %", *(["top-5 %"] if with_top5 else []), "images", "split", "data"]
-    print_table(
-        head,
-        [
-            [
-                a.preprocessing,
-                f"{a.top1_pct:.2f}",
-                *([] if a.top5_pct is None else [f"{a.top5_pct:.2f}"]),
-                str(a.images),
-                a.split,
-                a.source,
-            ]
-            for a in found.accuracies
-        ],
-    )
+    from anas_zoo.zoo.evidence_tables import class_name, class_tables, measured_table
+
+    heads, rows = measured_table(found.accuracies)
+    print_table([heads[-1], *heads[:-1]], [[row[-1], *row[:-1]] for row in rows])
     own = found.preprocessing
+    first = next((a for a in found.accuracies if a.preprocessing == own.mode), found.accuracies[0])
+    for title, (columns, cells) in class_tables(first, found.label_names).items():
+        print_lines("", title)
+        print_table(columns, cells)
+    if first.mistakes:
+        print_lines("", "the surest mistakes")
+        names = [
+            [class_name(found.label_names, number) for number in (one.label, one.predicted)]
+            for one in first.mistakes
+        ]
+        print_table(
+            ["is", "taken for", "sure %", "image"],
+            [
+                [*pair, f"{one.confidence_pct:.1f}", found.images[one.image]]
+                for pair, one in zip(names, first.mistakes, strict=True)
+            ],
+        )
+    print_lines(
+        "",
+        "in brackets: the 95 % interval for that many images",
+        "calibration error: how far confidence and accuracy are apart on average",
+    )
     print_lines(
         f"{found.entry}, {found.runtime}; its own preprocessing is {own.mode}; native is with "
         f"{own.interpolation}, crop {own.crop_pct:g}"
     )
+    if found.sheet is not None:
+        print_lines(f"contact sheet {found.sheet}")
     if found.accuracies[0].split in ("all", "train"):
         print_lines("images that the network was trained on may be among these; --split says which to take")

@@ -43,6 +43,13 @@ def extract(
 
     drafts = take_out(run, max_mflops=max_mflops, arch=arch, search=search, data=data).drafts
     print_lines(
-        *(f"extracted {draft}" for draft in drafts),
+        *(f"extracted {draft}{_tested(draft)}" for draft in drafts),
         f"  next, with each: anas export {quoted(drafts[0])}; then anas validate, anas publish --to DIR",
     )
+
+
+def _tested(draft: Path) -> str:
+    from anas_zoo.entry import read_report
+
+    found = read_report(draft).accuracy
+    return "" if found is None else f": top-1 {found.top1} on {found.images} {found.split} images"

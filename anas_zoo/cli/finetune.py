@@ -17,6 +17,7 @@ from anas_zoo.cli.options import (
     SetOption,
 )
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.intervals import with_interval
 from anas_zoo.core.text import quoted
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _print(found: Finetuned) -> None:
         [
             [
                 found.name,
-                f"{found.top1_pct:.2f}",
+                with_interval(found.top1_pct, found.images, unit=""),
                 f"{found.macs / 1e6:.3f}",
                 f"{found.latency_ms:.3f}",
                 f"{found.size_bytes / 1e3:.0f}",
@@ -94,7 +95,7 @@ def _print(found: Finetuned) -> None:
         ],
     )
     print_lines(
-        "top-1: test split; latency: one image, median, onnxruntime, 1 thread;",
+        "top-1: test split, with its 95 % interval; latency: one image, median, onnxruntime, 1 thread;",
         "logit diff and agreement: the ONNX file on disk against torch, on all test images",
         f"fine-tuned {found.draft}",
         f"  publish it, under {found.licence} or with another --licence: "

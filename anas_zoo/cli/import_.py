@@ -100,12 +100,12 @@ def attentive_nas(
     folders = [*([imported.supernet] if imported.supernet is not None else []), *imported.entries]
     print_lines(imported.coverage.describe(), *(f"imported {folder}" for folder in folders))
     rows = [
-        [name, a.preprocessing, f"{a.top1_pct:.2f}", str(a.images), a.split]
+        [name, a.preprocessing, a.top1, str(a.images), a.split]
         for name, found in imported.accuracies.items()
         for a in found
     ]
     if rows:
-        print_table(["entry", "preprocessing", "top-1 %", "images", "split"], rows)
+        print_table(["entry", "preprocessing", "top-1", "images", "split"], rows)
     print_lines(f"  look at one: {as_command_line([Call('show', folders[0])])}")
 
 
@@ -153,7 +153,7 @@ def ofa(
     accuracy = imported.accuracy if isinstance(imported, ImportedEntry) else None
     if accuracy is not None:
         images = f"{accuracy.images} images of {accuracy.source} ({accuracy.split})"
-        print_lines(f"  top-1 {accuracy.top1_pct:.2f} % on {images}")
+        print_lines(f"  top-1 {accuracy.top1} on {images}")
     if imported.licence is None:
         print_lines("  no licence is known: give one with --licence here, or when it is published")
     print_lines(f"  look at it: {as_command_line([Call('show', imported.folder)])}")

@@ -9,6 +9,7 @@ import typer
 
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.intervals import with_interval
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.catalog import CatalogModel
@@ -117,7 +118,7 @@ def _row(model: CatalogModel) -> list[str]:
         f"{model.macs / 1e6:.2f}",
         f"{model.params / 1e6:.3f}",
         str(model.num_classes),
-        "-" if model.top1_pct is None else f"{model.top1_pct:.2f}",
+        "-" if model.top1_pct is None else with_interval(model.top1_pct, model.top1_images, unit=""),
         "-" if quickest is None else f"{quickest[1].p50_ms:.3g}",
         "yes" if model.has_weights else "no",
         model.licence or "-",
@@ -127,6 +128,8 @@ def _row(model: CatalogModel) -> list[str]:
 
 def _legend(models: list[CatalogModel]) -> list[str]:
     lines = ["px: side of the input. MFLOPs: millions of multiply-adds at that size."]
+    if any(model.top1_images is not None for model in models):
+        lines.append("top-1 in brackets: the 95 % interval for the number of images that were measured.")
     machines = sorted({model.quickest[1].machine for model in models if model.quickest is not None})
     if machines:
         lines.append(f"ms: median for one image, one thread, on {' or '.join(machines)}.")

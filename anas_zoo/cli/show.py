@@ -17,6 +17,7 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     from anas_zoo.cli.entries import summary
     from anas_zoo.entry import Entry, SupernetFolder, kind_of_folder
     from anas_zoo.zoo.catalog import model_of
+    from anas_zoo.zoo.evidence_tables import accuracy_data
     from anas_zoo.zoo.shelf import locate
 
     folder = locate(entry)
@@ -30,12 +31,14 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     sizes = {name: (found.folder / name).stat().st_size for name in found.files}
     loading = _loading_lines(entry, found)
     if as_json:
+        measured = found.report.accuracy
         print_json(
             {
                 "folder": str(found.folder),
                 "summary": facts,
                 "config": found.config.to_dict(),
                 "report": found.report.to_dict(),
+                "accuracy": None if measured is None else accuracy_data(measured, found.config.label_names),
                 "files": sizes,
                 "loading": loading,
             }
@@ -45,7 +48,7 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
     print_pairs("network", _network(found, facts))
     print_pairs("input", _input(found))
     print_pairs("numbers", _numbers(facts, found.report))
-    _print_evidence(found.report)
+    _print_evidence(found.report, found.config.label_names)
     print_pairs("files", {name: f"{size:,} bytes" for name, size in sizes.items()})
     print_lines("", "to load it", *(f"  {line}" for line in loading))
 
@@ -100,7 +103,9 @@ def _numbers(facts: dict[str, Any], report: EntryReport) -> dict[str, str]:
     }
     if report.accuracy is not None:
         own = report.accuracy
-        pairs["top-1"] = f"{own.top1_pct:.2f} % measured on {own.images} images of {own.source} ({own.split})"
+        pairs["top-1"] = f"{own.top1}, measured on {own.images} images of {own.source} ({own.split})"
+        if own.ece_pct is not None:
+            pairs["calibration error"] = f"{own.ece_pct:.2f} %, expected, over 15 bins of confidence"
     elif report.published is not None:
         other = report.published
         pairs["top-1"] = (
@@ -111,14 +116,14 @@ def _numbers(facts: dict[str, Any], report: EntryReport) -> dict[str, str]:
     return pairs
 
 
-def _print_evidence(report: EntryReport) -> None:
-    """Every further accuracy, every count of the cost, every exported file."""
+def _print_evidence(report: EntryReport, labels: tuple[str, ...] | None) -> None:
+    """Accuracy by class, every further accuracy, every count of the cost, every exported file."""
     from anas_zoo.zoo import evidence_tables
     from anas_zoo.zoo.cost_table import cost_rows
 
     cost = [] if report.cost is None else cost_rows(report.cost)
     heads, files = evidence_tables.file_table(report.files)
-    tables = {
+    tables = ({} if report.accuracy is None else evidence_tables.class_tables(report.accuracy, labels)) | {
         "further accuracies, measured": evidence_tables.measured_table(report.further_accuracy),
         "further accuracies, published, not measured here": evidence_tables.published_table(
             report.also_published

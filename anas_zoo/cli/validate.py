@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anas_zoo.cli.options import EntryArgument, JsonOption, RunDataOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
+from anas_zoo.core.intervals import with_interval
 
 
 def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOption = False) -> None:
@@ -29,7 +30,7 @@ def validate(entry: EntryArgument, data: RunDataOption = None, as_json: JsonOpti
                 " ".join(map(str, report.batch_sizes)),
                 f"{report.max_abs_logit_diff:.1e}",
                 f"{report.top1_agreement_pct:.2f}",
-                "-" if report.top1_pct is None else f"{report.top1_pct:.2f}",
+                "-" if report.top1_pct is None else with_interval(report.top1_pct, report.images, unit=""),
                 "-" if report.optimization_gap_pct is None else f"{report.optimization_gap_pct:.1g}",
                 report.runtime or "-",
             ]

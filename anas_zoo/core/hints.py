@@ -15,7 +15,7 @@ from typing import TypeAlias
 FUNCTIONS = frozenset(
     [
         *("evaluate", "export", "extract", "finetune", "profile", "publish"),
-        *("pull", "search", "train", "validate", "verify"),
+        *("pull", "run", "search", "train", "validate", "verify"),
     ]
 )
 Value: TypeAlias = "str | os.PathLike[str] | int | float | Iterable[str]"

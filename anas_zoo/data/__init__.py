@@ -6,22 +6,22 @@ from anas_zoo.data.chosen_images import ImagesAt, ViewsAt, balanced_choice, eval
 from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource
+from anas_zoo.data.inspection import Inspection, inspect
 from anas_zoo.data.memory import MemoryImages
 from anas_zoo.data.sources import ImageSource, open_source, with_classes, with_preprocessing
 from anas_zoo.data.splits import Split, SplitRecipe, make_split
 from anas_zoo.data.stream import StreamedImages
-from anas_zoo.data.summary import DataSummary, summarise
 from anas_zoo.data.wds import WdsSource
 
 __all__ = [
     "AugmentationRecipe",
     "Batch",
-    "DataSummary",
     "DigitsSource",
     "FolderSource",
     "HfDatasetSource",
     "ImageSource",
     "ImagesAt",
+    "Inspection",
     "MemoryImages",
     "Share",
     "Split",
@@ -36,9 +36,9 @@ __all__ = [
     "draw_affine",
     "eval_tensor",
     "eval_transform",
+    "inspect",
     "make_split",
     "open_source",
-    "summarise",
     "with_classes",
     "with_preprocessing",
 ]

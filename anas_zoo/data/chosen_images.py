@@ -106,6 +106,11 @@ class ImagesAt:
         self._made: dict[int, Tensor] = {}
         self.labels = torch.from_numpy(source.labels[list(indices)])
 
+    @property
+    def indices(self) -> Sequence[int]:
+        """Their numbers in the source."""
+        return self._indices
+
     @classmethod
     def readable(
         cls, source: ImageSource, indices: Sequence[int], resolution: int, what: str = "calibration images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,12 @@ from PIL import Image
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
+from anas_zoo.core.outside import refuse_irregular
 from anas_zoo.core.progress import note
+from anas_zoo.core.text import printable
 from anas_zoo.data.class_folders import LOOSE, Listing, describe, is_hidden, is_image, list_images, normalised
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
-from anas_zoo.entry import IMAGENET
+from anas_zoo.entry import WHOLE_IMAGE
 
 NAMED = 3  # classes that an error names
 
@@ -33,7 +36,7 @@ class FolderSource:
     """
 
     licence = "unknown"
-    preprocessing = IMAGENET
+    preprocessing = WHOLE_IMAGE
 
     def __init__(self, root: Path) -> None:
         self.name = str(root)
@@ -66,12 +69,27 @@ class FolderSource:
         """Where image ``index`` lies."""
         return self._root / self._files[index]
 
+    def file_name(self, index: int) -> str:
+        """The name of the file of image ``index`` within the folder, with "/" between, as it can be shown."""
+        return printable(self._files[index])
+
+    def stored_bytes(self) -> npt.NDArray[np.int64]:
+        """Size of each image's file in bytes, (N,) int64."""
+        return np.array([(self._root / file).stat().st_size for file in self._files], dtype=np.int64)
+
+    def stored_file(self, index: int) -> BinaryIO:
+        """The file of image ``index``, opened. Raises :class:`DataError` if it cannot be."""
+        path = self.file(index)
+        refuse_irregular(path, DataError)  # a pipe may have taken its place
+        try:
+            return path.open("rb")
+        except OSError as exc:
+            raise DataError(f"{path}: cannot be opened ({exc.strerror})") from exc
+
     def fingerprint(self) -> str:
         """Hash of the files' relative names, sizes and labels (contents are not read)."""
-        rows = [
-            [file, (self._root / file).stat().st_size, label]
-            for file, label in zip(self._files, self.labels.tolist(), strict=True)
-        ]
+        sizes, labels = self.stored_bytes().tolist(), self.labels.tolist()
+        rows = [list(row) for row in zip(self._files, sizes, labels, strict=True)]
         return sha256_bytes(canonical_json(rows).encode())
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import install_command
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts
-from anas_zoo.entry import IMAGENET
+from anas_zoo.entry import WHOLE_IMAGE
 
 # Names that are preferred where the types of the columns leave a choice.
 IMAGE_COLUMNS = ("image", "img")
@@ -38,7 +39,7 @@ class HfDatasetSource:
     class is in the test part only.
     """
 
-    preprocessing = IMAGENET
+    preprocessing = WHOLE_IMAGE
 
     def __init__(self, dataset: str) -> None:
         self.name = f"hfds/{dataset}"
@@ -75,28 +76,42 @@ class HfDatasetSource:
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the dataset and the index."""
-        count = len(self._stored[0])
-        part, row = (0, index) if index < count else (1, index - count)
-        what = f"{self.name}: image {index} ({self._parts[part]}, row {row})"
+        with self.stored_file(index) as file:
+            return read_image(file, name=self._what(index))
+
+    def stored_bytes(self) -> npt.NDArray[np.int64]:
+        """Size of each image in bytes, (N,) int64; -1 for one that is a file of its own."""
+        return np.concatenate([_image_bytes(part, self._image_column) for part in self._stored])
+
+    def stored_file(self, index: int) -> BinaryIO:
+        """Image ``index`` as it is stored. Raises :class:`DataError` naming the dataset and the index."""
+        part, row = self._place(index)
         stored = self._stored[part][row][self._image_column] or {}
         if stored.get("bytes"):
-            return read_image(stored["bytes"], name=what)
+            return io.BytesIO(stored["bytes"])
         if not stored.get("path"):
-            raise DataError(f"{what}: cannot be opened (the row holds no image)")
+            raise DataError(f"{self._what(index)}: cannot be opened (the row holds no image)")
         try:
-            with Path(stored["path"]).open("rb") as file:
-                return read_image(file, name=what)
+            return Path(stored["path"]).open("rb")
         except OSError as exc:
-            raise DataError(f"{what}: cannot be opened ({exc.strerror})") from exc
+            raise DataError(f"{self._what(index)}: cannot be opened ({exc.strerror})") from exc
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """(part, row in it) of image ``index``."""
+        count = len(self._stored[0])
+        return (0, index) if index < count else (1, index - count)
+
+    def _what(self, index: int) -> str:
+        part, row = self._place(index)
+        return f"{self.name}: image {index} ({self._parts[part]}, row {row})"
 
     def fingerprint(self) -> str:
         """Hash of the parts, the class names, the labels, and the sizes of the images that are stored inside.
 
         The hash that ``datasets`` itself gives depends on where its cache lies.
         """
-        sizes = [_image_bytes(part, self._image_column) for part in self._stored]
-        head = canonical_json([self._parts, [len(part) for part in sizes], list(self.label_names)])
-        return sha256_bytes(head.encode() + np.concatenate(sizes).tobytes() + self.labels.tobytes())
+        head = canonical_json([self._parts, [len(part) for part in self._stored], list(self.label_names)])
+        return sha256_bytes(head.encode() + self.stored_bytes().tobytes() + self.labels.tobytes())
 
 
 def place_and_config(dataset: str, within: Path = Path()) -> tuple[str, str]:

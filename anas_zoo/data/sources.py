@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
 from anas_zoo.data.hf_datasets import HfDatasetSource, place_and_config
 from anas_zoo.data.wds import WdsSource
-from anas_zoo.entry import Preprocessing
+from anas_zoo.entry import IMAGENET, WHOLE_IMAGE, Preprocessing
 
 BUILT_IN = ("digits", "glyphs")
 # What is before the first slash of a name, and what that means.
@@ -56,6 +56,33 @@ class ImageSource(Protocol):
 
     def fingerprint(self) -> str:
         """Hash by which a split recognises the collection it was made for."""
+        ...
+
+
+@runtime_checkable
+class FromFiles(Protocol):
+    """A source whose images are files of their own, or one around such a source."""
+
+    def file_name(self, index: int) -> str | None:
+        """The file of image ``index`` within its source's folder; None where it is no file of its own."""
+        ...
+
+
+def file_of(source: ImageSource, index: int) -> str | None:
+    """The file of an image within its source's folder; None for one that is no file of its own."""
+    return source.file_name(index) if isinstance(source, FromFiles) else None
+
+
+@runtime_checkable
+class StoredSource(ImageSource, Protocol):
+    """A source whose images are files, wherever these lie."""
+
+    def stored_bytes(self) -> npt.NDArray[np.int64]:
+        """Size of each image's file in bytes, (N,) int64; -1 where that takes opening it."""
+        ...
+
+    def stored_file(self, index: int) -> BinaryIO:
+        """The file of image ``index``, opened for reading. Raises :class:`DataError` if it cannot be."""
         ...
 
 
@@ -120,6 +147,15 @@ def with_preprocessing(source: ImageSource, preprocessing: Preprocessing) -> Ima
     return changed
 
 
+def cropped_as_imagenet(source: ImageSource) -> ImageSource:
+    """The same images without their borders, as networks for ImageNet are evaluated.
+
+    All images that were no built-in ones were shown so, until versions after 0.2. Those with a preprocessing
+    of their own keep it.
+    """
+    return with_preprocessing(source, IMAGENET) if source.preprocessing == WHOLE_IMAGE else source
+
+
 def with_classes(source: ImageSource, label_names: Sequence[str], classes: Sequence[int]) -> ImageSource:
     """The same images with the classes of a network that has more of them, or has them in another order.
 
@@ -143,6 +179,9 @@ class _OfOtherClasses:
 
     def image(self, index: int) -> Image.Image:
         return self._source.image(index)
+
+    def file_name(self, index: int) -> str | None:
+        return file_of(self._source, index)
 
     def fingerprint(self) -> str:
         return self._source.fingerprint()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +14,7 @@ from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.progress import note, track
 from anas_zoo.core.text import printable
 from anas_zoo.data.folder import FolderSource
-from anas_zoo.data.sources import ImageSource
+from anas_zoo.data.sources import ImageSource, file_of
 from anas_zoo.data.splits import Split, Unreadable
 
 T = TypeVar("T")
@@ -74,16 +72,13 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
 
     Raises :class:`DataError` for more of them than ``limit``, and when they are a whole part.
     """
-    held_out, found, transparent = (*split.search, *split.test), dict[int, str](), 0
+    held_out, found = (*split.search, *split.test), dict[int, str]()
     for index in track(held_out, f"read {len(held_out)} held-out images"):
         try:
-            transparent += source.image(index).mode == "RGBA"
+            source.image(index).close()
         except DataError as exc:
             found[index] = str(exc)
             check_unreadable(list(found.values()), limit, "held-out images")
-    if transparent:
-        how = "laid on white" if source.preprocessing.transparency == "white" else "read without transparency"
-        note(f"{transparent} of {len(held_out)} held-out images have transparent parts; images are {how}")
     if not found:
         return split
     parts = {
@@ -94,11 +89,17 @@ def without_unreadable(source: ImageSource, split: Split, *, limit: int) -> Spli
         if not part:
             raise DataError(f"no image of the {name} part can be read; the last: {list(found.values())[-1]}")
     note_unreadable(list(found.values()), len(held_out), "held-out images")
-    unreadable = tuple(
-        Unreadable(index=index, file=_file(source, index), reason=printable(why))
-        for index, why in sorted(found.items())
-    )
-    changed = {"unreadable": unreadable, "others_sha256": _others_sha256(source, unreadable)}
+    new = [
+        Unreadable(index=index, file=file_of(source, index), reason=printable(why))
+        for index, why in found.items()
+    ]
+    unreadable = tuple(sorted((*split.unreadable, *new), key=lambda image: image.index))
+    changed = {
+        "unreadable": unreadable,
+        "others_sha256": _others_sha256(source, unreadable),
+        "search_files": None,
+        "test_files": None,
+    }
     return Split.model_validate(split.model_dump() | parts | changed)
 
 
@@ -119,7 +120,7 @@ class _Renumbered:
 
     def __init__(self, source: ImageSource, split: Split) -> None:
         self._source, self._fingerprint = source, split.source_sha256
-        there = {_file(source, index) for index in range(len(source.labels))}
+        there = {file_of(source, index) for index in range(len(source.labels))}
         self._gone = {image.index: image for image in split.unreadable if image.file not in there}
         self._numbers = np.full(split.images, -1, dtype=np.int64)
         kept = [index for index in range(split.images) if index not in self._gone]
@@ -138,15 +139,13 @@ class _Renumbered:
             raise DataError(f"{self._gone[index].file}: no such file; it was unreadable when the run began")
         return self._source.image(int(self._numbers[index]))
 
+    def file_name(self, index: int) -> str | None:
+        if index in self._gone:
+            return self._gone[index].file
+        return file_of(self._source, int(self._numbers[index]))
+
     def fingerprint(self) -> str:
         return self._fingerprint
-
-
-def _file(source: ImageSource, index: int) -> str | None:
-    """The image's file within a folder; None for images that are no files of their own."""
-    if not isinstance(source, FolderSource):
-        return None
-    return printable(Path(os.path.relpath(source.file(index), source.name)).as_posix())
 
 
 def _others_sha256(source: ImageSource, unreadable: Collection[Unreadable]) -> str | None:
@@ -157,6 +156,6 @@ def _others_sha256(source: ImageSource, unreadable: Collection[Unreadable]) -> s
     rows = [
         [file, source.file(index).stat().st_size, source.label_names[label]]
         for index, label in enumerate(source.labels.tolist())
-        if (file := _file(source, index)) not in left_out
+        if (file := file_of(source, index)) not in left_out
     ]
     return sha256_bytes(canonical_json(rows).encode())

@@ -7,9 +7,11 @@ a training run could not resume exactly where it stopped. So they are indexed he
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +24,7 @@ from anas_zoo.core.progress import note, track
 from anas_zoo.data.class_folders import is_hidden
 from anas_zoo.data.part_names import HELD_OUT, TRAIN, by_part, note_parts, part_called, part_in
 from anas_zoo.data.tar_index import index_tar, name_at
-from anas_zoo.entry import IMAGENET
+from anas_zoo.entry import WHOLE_IMAGE
 
 CLASS_NAMES = ("classnames.txt", "classes.txt")
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -47,7 +49,7 @@ class WdsSource:
     """
 
     licence = "unknown"
-    preprocessing = IMAGENET
+    preprocessing = WHOLE_IMAGE
 
     def __init__(self, path: str) -> None:
         self.name = f"wds/{path}"
@@ -71,20 +73,33 @@ class WdsSource:
 
     def image(self, index: int) -> Image.Image:
         """Image ``index`` in RGB. Raises :class:`DataError` naming the shard and the file within it."""
-        shard, offset, size = self._shards[self._shard[index]], int(self._offsets[index]), self._sizes[index]
-        try:
-            with shard.open("rb", buffering=0) as file:
-                file.seek(offset)
-                content = file.read(size)
-        except OSError as exc:
-            raise DataError(f"{shard}: cannot be read ({exc.strerror})") from exc
-        if len(content) != size:
-            raise DataError(f"{shard}: has changed since it was indexed; start again")
+        content = self._content(index)
         try:
             return read_image(content)
         except DataError:
             # Fails once more, under its name; a million names would be too many to hold.
-            return read_image(content, name=f"{shard}: {name_at(shard, offset)}")
+            shard = self._shards[self._shard[index]]
+            return read_image(content, name=f"{shard}: {name_at(shard, int(self._offsets[index]))}")
+
+    def stored_bytes(self) -> npt.NDArray[np.int64]:
+        """Size of each image in bytes, (N,) int64."""
+        return np.asarray(self._sizes, dtype=np.int64)
+
+    def stored_file(self, index: int) -> BinaryIO:
+        """Image ``index`` as it is stored. Raises :class:`DataError` naming a shard that has changed."""
+        return io.BytesIO(self._content(index))
+
+    def _content(self, index: int) -> bytes:
+        shard, offset, size = self._shards[self._shard[index]], int(self._offsets[index]), self._sizes[index]
+        try:
+            with shard.open("rb", buffering=0) as file:
+                file.seek(offset)
+                content: bytes = file.read(size)
+        except OSError as exc:
+            raise DataError(f"{shard}: cannot be read ({exc.strerror})") from exc
+        if len(content) != size:
+            raise DataError(f"{shard}: has changed since it was indexed; start again")
+        return content
 
     def fingerprint(self) -> str:
         """Hash of the shards' names and sizes, and of every image's place, size and label."""

@@ -1,5 +1,6 @@
 """A published entry as an object: the folder, read once, and every record of its files. Needs no torch."""
 
+from anas_zoo.entry.accuracy import Accuracy, ClassAccuracy, Mistake
 from anas_zoo.entry.config import (
     MAX_CLASSES,
     AnasInfo,
@@ -32,9 +33,8 @@ from anas_zoo.entry.manifest import (
     read_manifest,
     write_manifest,
 )
-from anas_zoo.entry.preprocessing import IMAGENET, Preprocessing
+from anas_zoo.entry.preprocessing import IMAGENET, WHOLE_IMAGE, Preprocessing
 from anas_zoo.entry.report import (
-    Accuracy,
     Cost,
     EntryReport,
     FileInfo,
@@ -65,11 +65,13 @@ __all__ = [
     "SUPERNET",
     "SUPERNET_WEIGHTS",
     "WEIGHTS",
+    "WHOLE_IMAGE",
     "Accuracy",
     "AnasInfo",
     "Ancestor",
     "Calibration",
     "CheckedFolder",
+    "ClassAccuracy",
     "Cost",
     "Entry",
     "EntryConfig",
@@ -79,6 +81,7 @@ __all__ = [
     "Golden",
     "Latency",
     "Manifest",
+    "Mistake",
     "ModelArgs",
     "OnnxMacs",
     "Parity",

@@ -79,3 +79,5 @@ class Preprocessing(Schema):
 
 
 IMAGENET = Preprocessing()
+# Of images whose borders nobody has looked at: what matters in them may reach to the edge.
+WHOLE_IMAGE = Preprocessing(crop_pct=1.0)

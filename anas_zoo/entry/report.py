@@ -6,33 +6,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from anas_zoo.core.geometry import InputForm, Mode
+from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.schema import Schema, Sparse
+from anas_zoo.entry.accuracy import Accuracy, Percent
 from anas_zoo.entry.config import Name, Sha256
 from anas_zoo.space import LayerKind
 
-Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Count = Annotated[int, Field(ge=0)]
-
-
-class Accuracy(Sparse):
-    """Top-1, and top-5 where it was asked for, of the weights in torch.
-
-    Attributes:
-        source: which images, for people.
-        split: the part of them.
-        images: how many.
-        preprocessing: the mode in which they were prepared.
-    """
-
-    LEFT_OUT: ClassVar = ("top5_pct",)
-
-    source: str
-    split: str
-    images: int = Field(ge=1)
-    top1_pct: Percent
-    top5_pct: Percent | None = None
-    preprocessing: Mode = "native"
 
 
 class Published(Schema):

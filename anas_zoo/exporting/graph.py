@@ -1,7 +1,7 @@
 """A fixed network as an ONNX graph, written layer by layer in the operators that runtimes have kernels for.
 
 torch's own exporter traces in seconds what is known beforehand, needs opset 18, and leaves chains of shape
-arithmetic; these networks are a closed family of seven kinds of layers, so the graph is written from the
+arithmetic; these networks are a closed family of eight kinds of layers, so the graph is written from the
 layers themselves. Tests hold it equal to torch and to torch's exporter.
 """
 
@@ -18,7 +18,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.nets import Subnet
-from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, SameConv2d, Shortcut, SqueezeExcite
+from anas_zoo.nets.blocks import (
+    Block,
+    ConvNormAct,
+    FusedResidual,
+    InvertedResidual,
+    PlainBlock,
+    SameConv2d,
+    Shortcut,
+    SqueezeExcite,
+    spatial_conv,
+)
 from anas_zoo.space.plan import conv_side, same_padding
 
 INPUT, OUTPUT = "image", "logits"
@@ -115,9 +125,9 @@ class _Writer:
         side = _strided(resolution, network.stem.conv)
         for number, stage in enumerate(network.stages):
             for index, block in enumerate(cast(nn.Sequential, stage)):
-                assert isinstance(block, InvertedResidual)
+                assert isinstance(block, Block)
                 x = self.block(x, block, side, f"stages.{number}.{index}")
-                side = _strided(side, block.depthwise.conv)
+                side = _strided(side, spatial_conv(block))
         x = self.conv_act(x, network.head, "head", side)
         if network.global_pool.pool_type != "avg":
             kind = network.global_pool.pool_type
@@ -132,14 +142,24 @@ class _Writer:
             self.op("Cast", [x], "logits.cast", to=TensorProto.FLOAT)
         self.nodes[-1].output[0] = OUTPUT
 
-    def block(self, x: str, block: InvertedResidual, side: int, name: str) -> str:
+    def block(self, x: str, block: Block, side: int, name: str) -> str:
         branch = x
-        if isinstance(block.expand, ConvNormAct):
-            branch = self.conv_act(branch, block.expand, f"{name}.expand", side)
-        branch = self.conv_act(branch, block.depthwise, f"{name}.depthwise", side)
+        if isinstance(block, InvertedResidual):
+            if isinstance(block.expand, ConvNormAct):
+                branch = self.conv_act(branch, block.expand, f"{name}.expand", side)
+            branch = self.conv_act(branch, block.depthwise, f"{name}.depthwise", side)
+        else:
+            assert isinstance(block, FusedResidual | PlainBlock)
+            branch = self.conv_act(branch, block.dense, f"{name}.dense", side)
+        if isinstance(block, PlainBlock):
+            sum_ = self.add_shortcut(x, branch, block, side, name)
+            return self.activation(sum_, block.act, f"{name}.dense.act")
         if isinstance(block.se, SqueezeExcite):
             branch = self.squeeze_excite(branch, block.se, f"{name}.se")
         branch = self.conv_act(branch, block.project, f"{name}.project", side)
+        return self.add_shortcut(x, branch, block, side, name)
+
+    def add_shortcut(self, x: str, branch: str, block: Block, side: int, name: str) -> str:
         if not block.has_shortcut:
             return branch
         shortcut = x

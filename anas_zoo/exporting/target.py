@@ -17,7 +17,7 @@ NAME = r"^[a-z0-9][a-z0-9-]*$"
 OLDEST_OPSET = 17
 
 # What quantization can leave in float: a kind of layer wherever it is, or all of a stage ("stages.0").
-KINDS = ("stem", "expand", "depthwise", "se", "project", "shortcut", "head", "mix", "classifier")
+KINDS = ("stem", "expand", "depthwise", "dense", "se", "project", "shortcut", "head", "mix", "classifier")
 Part = Annotated[str, Field(pattern=rf"^({'|'.join(KINDS)}|stages\.\d+)$")]
 
 

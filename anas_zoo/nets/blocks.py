@@ -130,8 +130,25 @@ def pool_shortcut(x: Tensor, stride: int) -> Tensor:
     return F.avg_pool2d(x, stride, stride, padding)
 
 
-class InvertedResidual(nn.Module):
-    """Inverted residual block, without an activation after its shortcut is added; some have no shortcut."""
+class Block(nn.Module):
+    """What blocks of all kinds have: a branch and, most of them, a shortcut that it is added to."""
+
+    def make_shortcut(self, plan: BlockPlan, drop_path_rate: float) -> None:
+        """Make the shortcut; after the branch, as initial weights are drawn in the order of the layers."""
+        self.has_shortcut = plan.shortcut != "none"
+        self.drop_path = DropPath(drop_path_rate) if drop_path_rate and self.has_shortcut else nn.Identity()
+        same_shape = plan.shortcut in ("identity", "none")
+        self.shortcut = nn.Identity() if same_shape else Shortcut(plan.in_chs, plan.out_chs, plan.stride)
+
+    def add_shortcut(self, x: Tensor, branch: Tensor) -> Tensor:
+        """The block's input and the result of its branch -> their sum, or the branch alone."""
+        if not self.has_shortcut:
+            return branch
+        return self.shortcut(x) + self.drop_path(branch)  # type: ignore[no-any-return]
+
+
+class InvertedResidual(Block):
+    """Inverted residual block, without an activation after its shortcut is added."""
 
     def __init__(
         self, plan: BlockPlan, drop_path_rate: float = 0.0, rules: NetworkRules = DEFAULT_RULES
@@ -144,17 +161,60 @@ class InvertedResidual(nn.Module):
         )
         self.se = SqueezeExcite(mid, plan.se_chs, rules.squeeze_excite) if plan.se_chs else nn.Identity()
         self.project = ConvNormAct(mid, plan.out_chs, rules=rules)
-        self.has_shortcut = plan.shortcut != "none"
-        self.drop_path = DropPath(drop_path_rate) if drop_path_rate and self.has_shortcut else nn.Identity()
-        plain = plan.shortcut in ("identity", "none")
-        self.shortcut = nn.Identity() if plain else Shortcut(plan.in_chs, plan.out_chs, plan.stride)
+        self.make_shortcut(plan, drop_path_rate)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_chs, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
-        branch = self.project(self.se(self.depthwise(self.expand(x))))
-        if not self.has_shortcut:
-            return branch  # type: ignore[no-any-return]
-        return self.shortcut(x) + self.drop_path(branch)  # type: ignore[no-any-return]
+        return self.add_shortcut(x, self.project(self.se(self.depthwise(self.expand(x)))))
+
+
+class FusedResidual(Block):
+    """An inverted residual block with one k×k convolution for its expanding and its depthwise one."""
+
+    def __init__(
+        self, plan: BlockPlan, drop_path_rate: float = 0.0, rules: NetworkRules = DEFAULT_RULES
+    ) -> None:
+        super().__init__()
+        mid = plan.mid_chs
+        self.dense = ConvNormAct(
+            plan.in_chs, mid, plan.kernel_size, stride=plan.stride, act=plan.act, rules=rules
+        )
+        self.se = SqueezeExcite(mid, plan.se_chs, rules.squeeze_excite) if plan.se_chs else nn.Identity()
+        self.project = ConvNormAct(mid, plan.out_chs, rules=rules)
+        self.make_shortcut(plan, drop_path_rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_chs, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        return self.add_shortcut(x, self.project(self.se(self.dense(x))))
+
+
+class PlainBlock(Block):
+    """One k×k convolution. The shortcut is added before the activation, so that runtimes fuse all three."""
+
+    def __init__(
+        self, plan: BlockPlan, drop_path_rate: float = 0.0, rules: NetworkRules = DEFAULT_RULES
+    ) -> None:
+        super().__init__()
+        self.dense = ConvNormAct(plan.in_chs, plan.out_chs, plan.kernel_size, stride=plan.stride, rules=rules)
+        self.make_shortcut(plan, drop_path_rate)
+        self.act = activation(plan.act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_chs, H, W) -> (N, out_chs, ⌈H/stride⌉, ⌈W/stride⌉)."""
+        return self.act(self.add_shortcut(x, self.dense(x)))  # type: ignore[no-any-return]
+
+
+def make_block(plan: BlockPlan, drop_path_rate: float, rules: NetworkRules) -> Block:
+    """The block of a plan's kind."""
+    kinds = {"inverted": InvertedResidual, "fused": FusedResidual, "plain": PlainBlock}
+    return kinds[plan.kind](plan, drop_path_rate, rules)
+
+
+def spatial_conv(block: Block) -> nn.Conv2d:
+    """The convolution of a block that has its kernel and its stride."""
+    layer = block.depthwise if isinstance(block, InvertedResidual) else block.dense
+    assert isinstance(layer, ConvNormAct)
+    return layer.conv
 
 
 def init_weights(module: nn.Module, generator: torch.Generator | None = None) -> None:

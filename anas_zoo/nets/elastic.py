@@ -1,7 +1,7 @@
 """Elastic layers: full-size weights, used through slices that the caller names. No layer keeps a choice.
 
 Sharing rule (AttentiveNAS' supernet): a smaller tensor is the leading slice of the largest one in both
-channel axes, and a smaller depthwise kernel is the centre of the largest one. In a space with kernel
+channel axes, and a smaller k×k kernel is the centre of the largest one. In a space with kernel
 transform (once-for-all, arXiv:1908.09791) it is the centre of the next larger one times a learned matrix.
 """
 
@@ -164,11 +164,10 @@ class ElasticShortcut(nn.Module):
 
 
 class ElasticBlock(nn.Module):
-    """An inverted residual block that holds the weights of every block plan at its place.
+    """A block that holds the weights of every block plan at its place; all of them are of one kind.
 
-    ``largest`` has the most channels of every kind; ``projects_shortcut``: some architecture's shortcut
-    changes
-    the width here; ``transformed``: the kernel sizes between which the depthwise layer learns a transform.
+    ``largest`` has the most channels of every part; ``projects_shortcut``: some architecture's shortcut
+    changes the width here; ``transformed``: the kernel sizes between which the k×k layer learns a transform.
     """
 
     def __init__(
@@ -181,11 +180,16 @@ class ElasticBlock(nn.Module):
     ) -> None:
         super().__init__()
         mid = largest.mid_chs
-        self.expand = ElasticConvNorm(rules, largest.in_chs, mid) if largest.expands else None
-        self.depthwise = ElasticConvNorm(rules, mid, mid, largest.kernel_size, groups=mid)
-        self.depthwise.conv.make_transform(transformed)
+        self.expand: ElasticConvNorm | None = None
+        if largest.kind == "inverted":
+            if largest.expands:
+                self.expand = ElasticConvNorm(rules, largest.in_chs, mid)
+            spatial = self.depthwise = ElasticConvNorm(rules, mid, mid, largest.kernel_size, groups=mid)
+        else:
+            spatial = self.dense = ElasticConvNorm(rules, largest.in_chs, mid, largest.kernel_size)
+        spatial.conv.make_transform(transformed)
         self.se = ElasticSqueezeExcite(rules.squeeze_excite, mid, largest.se_chs) if largest.se_chs else None
-        self.project = ElasticConvNorm(rules, mid, largest.out_chs)
+        self.project = None if largest.kind == "plain" else ElasticConvNorm(rules, mid, largest.out_chs)
         self.shortcut = ElasticShortcut(largest.in_chs, largest.out_chs) if projects_shortcut else None
 
     def forward(self, x: Tensor, plan: BlockPlan, keep: Tensor | None = None) -> Tensor:
@@ -193,13 +197,19 @@ class ElasticBlock(nn.Module):
         branch = x
         if self.expand is not None:
             branch = activate(self.expand(branch, plan.mid_chs), plan.act)
-        branch = self.depthwise(branch, plan.mid_chs, plan.kernel_size, plan.stride)
+        spatial = self.depthwise if plan.kind == "inverted" else self.dense
+        branch = spatial(branch, plan.mid_chs, plan.kernel_size, plan.stride)
+        if self.project is None:  # plain: activated behind the shortcut
+            return activate(self._add_shortcut(x, branch, plan, keep), plan.act)
         branch = activate(branch, plan.act)
         if self.se is not None:
             branch = self.se(branch, plan.se_chs)
         branch = self.project(branch, plan.out_chs)
+        return self._add_shortcut(x, branch, plan, keep)
+
+    def _add_shortcut(self, x: Tensor, branch: Tensor, plan: BlockPlan, keep: Tensor | None) -> Tensor:
         if plan.shortcut == "none":
-            return branch  # type: ignore[no-any-return]
+            return branch
         if keep is not None:
             branch = branch * keep
         if plan.stride > 1:
@@ -208,7 +218,7 @@ class ElasticBlock(nn.Module):
             if self.shortcut is None:
                 raise RuntimeError("block has no shortcut projection for this plan")
             x = self.shortcut(x, plan.out_chs)
-        return x + branch  # type: ignore[no-any-return]
+        return x + branch
 
 
 def random_keep(x: Tensor, rate: float, generator: torch.Generator | None) -> Tensor:

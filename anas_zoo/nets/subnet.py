@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from anas_zoo.core.errors import SpaceError
 from anas_zoo.core.schema import parse
 from anas_zoo.entry import Calibration
-from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, activation, init_weights
+from anas_zoo.nets.blocks import ConvNormAct, activation, init_weights, make_block
 from anas_zoo.nets.variants import ActLayer, dilate, replace_activations, set_batch_norm
 from anas_zoo.space import Architecture, NetworkPlan, SearchSpace, Structure, plan_network
 from anas_zoo.space.genes import check_fits
@@ -137,7 +137,7 @@ class Subnet(nn.Module):
         rates = drop_path_rates(self.arch.depth, drop_path_rate)
         self.stages = nn.Sequential(
             *(
-                nn.Sequential(*(InvertedResidual(b, r, structure) for b, r in zip(blocks, rs, strict=True)))
+                nn.Sequential(*(make_block(b, r, structure) for b, r in zip(blocks, rs, strict=True)))
                 for blocks, rs in zip(plan.stages, rates, strict=True)
             )
         )

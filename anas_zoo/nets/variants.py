@@ -9,7 +9,7 @@ from timm.layers import create_act_layer
 from torch import nn
 
 from anas_zoo.core.errors import ConfigError
-from anas_zoo.nets.blocks import ConvNormAct, InvertedResidual, Shortcut
+from anas_zoo.nets.blocks import Block, ConvNormAct, PlainBlock, Shortcut, spatial_conv
 
 ActLayer: TypeAlias = str | type[nn.Module]
 
@@ -19,7 +19,7 @@ def replace_activations(network: nn.Module, act_layer: ActLayer) -> None:
     if not isinstance(network.get_submodule("mix_act"), nn.Identity):
         network.register_module("mix_act", create_act_layer(act_layer, inplace=True))
     for layer in network.modules():
-        if isinstance(layer, ConvNormAct) and not isinstance(layer.act, nn.Identity):
+        if isinstance(layer, ConvNormAct | PlainBlock) and not isinstance(layer.act, nn.Identity):
             layer.act = create_act_layer(act_layer, inplace=True)
 
 
@@ -39,10 +39,10 @@ def dilate(stages: Iterable[nn.Module], stem_stride: int, output_stride: int) ->
 
     Raises :class:`ConfigError` for an output stride that the network does not have.
     """
-    blocks = [cast(InvertedResidual, block) for stage in stages for block in cast(nn.Sequential, stage)]
+    blocks = [cast(Block, block) for stage in stages for block in cast(nn.Sequential, stage)]
     reached = [stem_stride]
     for block in blocks:
-        reached.append(reached[-1] * block.depthwise.conv.stride[0])
+        reached.append(reached[-1] * spatial_conv(block).stride[0])
     larger = [2**power for power in range(6) if 2**power > reached[-1]]  # timm's default is 32
     possible = sorted({*reached, *larger})
     if output_stride not in possible:
@@ -51,7 +51,7 @@ def dilate(stages: Iterable[nn.Module], stem_stride: int, output_stride: int) ->
         )
     dilation = 1
     for block, total in zip(blocks, reached[1:], strict=True):
-        conv, dropped = block.depthwise.conv, 1
+        conv, dropped = spatial_conv(block), 1
         if conv.stride[0] > 1 and total > output_stride:
             dropped = conv.stride[0]
             conv.stride = (1, 1)

@@ -109,6 +109,7 @@ def table_row(folder: Path) -> dict[str, Any]:
     return {
         "name": report.name,
         "top1_pct": report.accuracy.top1_pct,
+        "images": report.accuracy.images,
         "onnx_top1_pct": file.parity.top1_pct,
         "macs": report.cost.macs,
         "params": report.cost.params,

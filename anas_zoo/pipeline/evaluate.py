@@ -1,8 +1,8 @@
-"""Stage: an entry and labelled images -> its top-1 and top-5, in one or both modes of preprocessing."""
+"""Stage: an entry and labelled images -> how accurate it is and what it mistakes, in one or both modes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,19 +13,22 @@ import torch
 from PIL import Image
 
 from anas_zoo.core.errors import DataError, EntryError
+from anas_zoo.core.files import refuse_occupied
 from anas_zoo.core.geometry import Mode
 from anas_zoo.core.hints import Option
 from anas_zoo.core.images import opaque
-from anas_zoo.core.progress import track
+from anas_zoo.core.progress import note, track
 from anas_zoo.data import ImageSource, eval_transform, open_source
 from anas_zoo.data.unreadable import note_unreadable
 from anas_zoo.entry import CONFIG, WEIGHTS, Accuracy, Entry, EntryReport, Preprocessing
 from anas_zoo.entry.licence import no_weights
-from anas_zoo.nets import top_k_hits
+from anas_zoo.nets import Predictions
+from anas_zoo.pipeline.contact_sheet import draw_contact_sheet, image_name
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.training import pick_device
 from anas_zoo.zoo import Classifier, load_subnet
+from anas_zoo.zoo.evidence_tables import accuracy_data
 from anas_zoo.zoo.predict import preprocess
 from anas_zoo.zoo.shelf import locate
 
@@ -49,12 +52,18 @@ class Evaluated:
         preprocessing: what its config records.
         runtime: "torch", or the name of the file that onnxruntime ran.
         accuracies: one for each mode that was asked for.
+        label_names: the network's classes; None where they have no names.
+        images: how each image among the mistakes is called: its file, or its number.
+        sheet: the contact sheet that was asked for; None without, and where nothing was mistaken.
     """
 
     entry: str
     preprocessing: Preprocessing
     runtime: str
     accuracies: tuple[Accuracy, ...]
+    label_names: tuple[str, ...] | None
+    images: Mapping[int, str]
+    sheet: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for machines."""
@@ -62,8 +71,15 @@ class Evaluated:
             "entry": self.entry,
             "recorded_preprocessing": self.preprocessing.model_dump(mode="json"),
             "runtime": self.runtime,
-            "accuracies": [accuracy.model_dump(mode="json") for accuracy in self.accuracies],
+            "accuracies": [self._data(accuracy) for accuracy in self.accuracies],
+            "sheet": None if self.sheet is None else str(self.sheet),
         }
+
+    def _data(self, accuracy: Accuracy) -> dict[str, Any]:
+        data = accuracy_data(accuracy, self.label_names)
+        for one in data["mistakes"]:
+            one["file"] = self.images[one["image"]]
+        return data
 
 
 def evaluate(
@@ -77,8 +93,9 @@ def evaluate(
     file: str | None = None,
     device: str = "auto",
     keep: bool = False,
+    sheet: str | Path | None = None,
 ) -> Evaluated:
-    """Measure the accuracy of an entry on labelled images: top-1, and top-5 of more than 5 classes.
+    """Measure the accuracy of an entry on labelled images: top-1, top-5 of more than 5 classes, by class.
 
     Classes are matched by name. An image that cannot be read is left out and reported.
 
@@ -93,15 +110,19 @@ def evaluate(
         file: which one of the exported files; by default model.onnx.
         device: of torch: ``auto``, ``cpu`` or ``cuda``.
         keep: note the result in the report, and so in the card, of a draft.
+        sheet: a new .png file for the images that it is most sure of and wrong about.
 
     Raises :class:`DataError` for images that do not fit the entry and for more than ten that cannot be read,
-    :class:`EntryError` for an entry that cannot be measured or whose report is fixed,
+    :class:`EntryError` for an entry that cannot be measured or whose report is fixed, :class:`OutputError`
+    where ``sheet`` is there already,
     :class:`NoWeightsError` for one without its weights.
     """
     folder = locate(entry)
     entry = Entry.read(folder)
     if keep:
         _refuse_fixed(entry, runtime)
+    if sheet is not None:
+        refuse_occupied(Path(sheet), "sheet")
     run = run_of_draft(folder)
     if data is None and run is None:
         raise DataError(
@@ -132,7 +153,24 @@ def evaluate(
         chosen = [index for index in chosen if index not in unreadable]
     if keep:
         entry.updated(_noted(entry.report, accuracies))
-    return Evaluated(entry.name, recorded, network.name, tuple(accuracies))
+    labels = entry.config.label_names
+    drawn = None
+    if sheet is not None:
+        drawn = Path(sheet)
+        own = next((one for one in accuracies if one.preprocessing == recorded.mode), accuracies[0])
+        how = recorded.transparency
+        if not draw_contact_sheet(drawn, own, source, labels, name=entry.name, transparency=how):
+            note(f"no {drawn}: nothing was mistaken")
+            drawn = None
+    return Evaluated(
+        entry.name,
+        recorded,
+        network.name,
+        tuple(accuracies),
+        labels,
+        {one.image: image_name(source, one.image) for found in accuracies for one in found.mistakes},
+        drawn,
+    )
 
 
 def accuracies_on(
@@ -159,18 +197,17 @@ def _measured(
     """The accuracy, and which images were left out as they cannot be read, with the reasons."""
     recorded = entry.config.anas.preprocessing
     prepare = _as_it_is(recorded) if network.raw else _preparation(entry, mode, runtime)
-    top1, top5, unreadable = _count(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
-    images = len(chosen) - len(unreadable)
-    if not images:
+    found, unreadable = _predict(network, prepare, source, chosen, classes, f"{mode}: {network.name}")
+    if not found:
         last = list(unreadable.values())[-1]
         raise DataError(f"none of the {len(chosen)} images can be read; the last: {last}")
-    accuracy = Accuracy(
+    accuracy = Predictions.joined(found).accuracy(
+        [index for index in chosen if index not in unreadable],
+        num_classes=entry.config.num_classes,
         source=source.title,
         split=split,
-        images=images,
-        top1_pct=100.0 * top1 / images,
-        top5_pct=100.0 * top5 / images if entry.config.num_classes > MANY_CLASSES else None,
         preprocessing=mode,
+        top5=entry.config.num_classes > MANY_CLASSES,
     )
     return accuracy, unreadable
 
@@ -238,16 +275,16 @@ def _preparation(entry: Entry, mode: Mode, runtime: Runtime) -> Callable[[Image.
     return lambda image: preprocess(image, wanted, resolution)
 
 
-def _count(
+def _predict(
     network: _Network,
     prepare: Callable[[Image.Image], Prepared],
     source: ImageSource,
     chosen: Sequence[int],
     classes: Indices,
     what: str,
-) -> tuple[int, int, dict[int, str]]:
-    """How many images have their class first, and among the first five, and why others cannot be read."""
-    top1, top5, unreadable = 0, 0, dict[int, str]()
+) -> tuple[list[Predictions], dict[int, str]]:
+    """What the network says of the images that can be read, in their order, and why others cannot be."""
+    found, unreadable = list[Predictions](), dict[int, str]()
     for part in track(list(_batches(chosen)), what):
         images = {}
         for index in part:
@@ -264,9 +301,8 @@ def _count(
             continue
         logits = torch.from_numpy(network.logits(list(images.values())))
         labels = torch.from_numpy(classes[source.labels[list(images)]])
-        top1 += top_k_hits(logits, labels)
-        top5 += top_k_hits(logits, labels, MANY_CLASSES)
-    return top1, top5, unreadable
+        found.append(Predictions.of(logits, labels))
+    return found, unreadable
 
 
 def _batches(chosen: Sequence[int]) -> Iterator[list[int]]:

@@ -18,6 +18,7 @@ from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import finished_search, recorded_search
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.tested_draft import write_tested_draft
+from anas_zoo.pipeline.winners import Winners, trained_winner
 from anas_zoo.searching import Evaluation, best_under, pick_subnets, read_evaluations
 from anas_zoo.searching.archive import FRONT
 from anas_zoo.space import Architecture, SearchSpace
@@ -95,22 +96,28 @@ def extract_stage(
 ) -> list[str]:
     """Extract the ``chosen`` subnets (default: spread over the front) into the new ``RUN/subnets``.
 
-    ``search`` is the folder of the search that found them, where it is not the run's own. Returns their names
-    from small to large. Only extraction sees the test split.
+    Those of a run that trains them on are its trained ones by default. ``search`` is the folder of the search
+    that found them, where it is not the run's own. Returns their names from small to large. Only extraction
+    sees the test split.
 
     Raises :class:`OutputError` where something was extracted before.
     """
     run.use_threads()
+    winners = Winners.of(run) if chosen is None else None
     if chosen is None:
         found = _found(run.search_folder, run.space, run.folder, None)
-        chosen = pick_subnets(found, run.recipe.search.subnets)
+        chosen = pick_subnets(found, run.recipe.search.subnets, run.recipe.search.objectives)
     _refuse_extracted(run, chosen, search)
     names = run.entry_names(len(chosen))
     evaluator = make_evaluator(run)
     with output_folder(run.drafts_folder) as staging:
         pairs = list(zip(names, chosen, strict=True))
         for name, evaluation in track(pairs, "extract, calibrate, test and profile"):
-            _write(run, staging / name, name, evaluator.calibrated(evaluation.arch))
+            if winners is None:
+                _write(run, staging / name, name, evaluator.calibrated(evaluation.arch))
+            else:
+                how = "; then trained on as a fixed network"
+                _write(run, staging / name, name, trained_winner(run, name).cpu(), how)
         write_json(staging / ORDER, names)
     return names
 
@@ -195,7 +202,7 @@ def _macs(draft: Path) -> int:
     return 0 if cost is None else cost.macs
 
 
-def _write(run: Run, folder: Path, name: str, subnet: Subnet) -> None:
+def _write(run: Run, folder: Path, name: str, subnet: Subnet, how: str = "") -> None:
     write_tested_draft(
         folder,
         subnet,
@@ -204,7 +211,7 @@ def _write(run: Run, folder: Path, name: str, subnet: Subnet) -> None:
         name=name,
         space=run.space,
         licence=run.licence,
-        lineage=run.provenance,
+        lineage=run.provenance + how,
         source_sha256=sha256_file(run.supernet_file),
         ancestors=run.lineage,
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +9,22 @@ from typing import Any
 import torch
 
 from anas_zoo.core.errors import OutputError
-from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes, write_json
+from anas_zoo.core.files import output_folder, write_json
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, silence, stage
 from anas_zoo.core.text import quoted
 from anas_zoo.entry import Entry
-from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
+from anas_zoo.nets import Subnet
 from anas_zoo.nets.new_classifier import with_new_classifier
 from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry
+from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, train_fixed
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Settings
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
-from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.training import Processes, Trainer, join_processes
-from anas_zoo.training.step import FixedStep
+from anas_zoo.pipeline.train import HERE
+from anas_zoo.training import Processes, join_processes
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
 
@@ -40,6 +38,7 @@ class Finetuned:
         licence: SPDX name of the licence of its weights.
         name: of the new entry.
         top1_pct: on the test split, in torch.
+        images: of the test split.
         onnx_top1_pct: of the exported file on the same images.
         macs: multiply-adds.
         params: parameters.
@@ -53,6 +52,7 @@ class Finetuned:
     licence: str
     name: str
     top1_pct: float
+    images: int
     onnx_top1_pct: float | None
     macs: int
     params: int
@@ -157,23 +157,16 @@ def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -
 def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
     """The trained network on the device of ``processes``, not calibrated."""
     recipe = run.recipe
-    subnet = starting_network(run, entry)
-    subnet.to(processes.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    Trainer(
-        FixedStep(subnet, recipe.train, processes),
-        open_train_data(run, processes, resolution=subnet.arch.resolution),
+    subnet = innermost(starting_network(run, entry), processes.device)
+    train_fixed(
+        run,
+        subnet,
         recipe.train,
-        seed=recipe.seed,
         folder=run.training_folder,
-        identity={
-            "entry": run.origin.model_dump(mode="json"),
-            "seed": recipe.seed,
-            "split_sha256": sha256_bytes(canonical_json(run.split.model_dump(mode="json")).encode()),
-            "train": recipe.train.model_dump(mode="json"),
-        },
+        identity={"entry": run.origin.model_dump(mode="json")},
+        calibration_batch_size=recipe.calibration_batch_size,
         processes=processes,
-        evaluate=_evaluator(run, subnet),
-    ).run()
+    )
     return subnet
 
 
@@ -192,29 +185,10 @@ def starting_network(run: FinetuneRun, entry: Path) -> Subnet:
     return subnet
 
 
-def _evaluator(run: FinetuneRun, subnet: Subnet) -> Callable[[], Mapping[str, float]]:
-    """Accuracy of a calibrated copy on the search split."""
-    wanted = run.recipe.train.evaluation
-    images = run.scoring_images(wanted.images)
-
-    def accuracy() -> dict[str, float]:
-        calibrated = _calibrated(copy.deepcopy(subnet), run, wanted.calibration_images)
-        return {"subnet": top1_pct(logits_of(calibrated, images(subnet.arch.resolution)), images.labels)}
-
-    return accuracy
-
-
-def _calibrated(subnet: Subnet, run: FinetuneRun, images: int) -> Subnet:
-    """``subnet`` itself, calibrated on training images."""
-    calibration = run.training_images(images)(subnet.arch.resolution)
-    calibrate_bn(subnet, calibration.split(run.recipe.calibration_batch_size))
-    return subnet
-
-
 def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
     """``RUN/subnets`` with the draft, complete, or not at all."""
     origin, source, recipe = run.origin, run.source, run.recipe
-    subnet = _calibrated(trained.cpu(), run, recipe.calibration_images)
+    subnet = calibrated_on(trained.cpu(), run, recipe.calibration_images, recipe.calibration_batch_size)
     with output_folder(run.drafts_folder) as staging:
         draft = staging / run.name
         write_tested_draft(

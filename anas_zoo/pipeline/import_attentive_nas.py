@@ -15,6 +15,7 @@ from anas_zoo.core.geometry import Mode
 from anas_zoo.core.hints import Option
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import ImageSource, eval_tensor, open_source, with_preprocessing
+from anas_zoo.data.sources import cropped_as_imagenet
 from anas_zoo.data.unreadable import readable
 from anas_zoo.entry import CARD, Accuracy, Ancestor, Entry, EntryReport, Preprocessing, write_manifest
 from anas_zoo.entry.licence import AUTHORS_LICENCE, AUTHORS_SOURCE
@@ -124,7 +125,7 @@ def import_attentive_nas(
     if entries is not None:
         archs = _architectures(model, _searched(arch or (), None if search is None else Path(search)))
         refuse_occupied(Path(entries), "entries")
-        source = open_source(str(data))
+        source = cropped_as_imagenet(open_source(str(data)))
         source = with_preprocessing(source, source.preprocessing.in_mode(preprocessing))
     supernet, coverage = read_authors_checkpoint(checkpoint)
     digest = sha256_file(checkpoint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -15,13 +15,13 @@ from anas_zoo.core.plain_data import PlainDataError, parse_yaml
 from anas_zoo.core.schema import Schema, Sparse, parse, read_yaml
 from anas_zoo.data import SplitRecipe
 from anas_zoo.searching import SearchRecipe
-from anas_zoo.training import EvaluationRecipe, TrainRecipe
+from anas_zoo.training import DistillationRecipe, EvaluationRecipe, TrainRecipe
 
 Settings: TypeAlias = Sequence[str] | Mapping[str, Any]
 
 RECIPES = Path(__file__).parent / "recipes"
 OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
-FOR_OWN_IMAGES = "small_images"
+FOR_OWN_IMAGES = "own_images"
 FROM_A_SUPERNET = "pretrained"
 # What says how subnets share weights; a fixed network has none.
 OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm")
@@ -108,6 +108,41 @@ class RunRecipe(Sparse):
         return self.data
 
 
+class WinnersRecipe(Schema):
+    """How the subnets that a search chose are trained on, each as a fixed network.
+
+    The largest is trained first and then teaches the others. Images, batches and augmentation are those of
+    the supernet's training.
+
+    Attributes:
+        epochs: of the training of each; a run of so many minutes finds its own.
+        learning_rate: highest of the schedule.
+        weight_decay: of convolutions and linear layers.
+        warmup_epochs: over which the rate rises.
+        start: from the supernet's weights, or from drawn ones (``scratch``).
+        distillation: whether the largest teaches the others; without, they learn from the labels alone.
+    """
+
+    epochs: int = Field(30, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    warmup_epochs: float = Field(2.0, ge=0)
+    start: Literal["supernet", "scratch"] = "supernet"
+    distillation: bool = True
+
+    @model_validator(mode="after")
+    def _warms_up_first(self) -> Self:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs} must be under epochs {self.epochs}")
+        return self
+
+    def training(self, supernet: TrainRecipe) -> TrainRecipe:
+        """The training of one of them, where that of the supernet is ``supernet``."""
+        own = self.model_dump(include={"epochs", "learning_rate", "weight_decay", "warmup_epochs"})
+        own["distillation"] = DistillationRecipe(loss="kl" if self.distillation else "none")
+        return supernet.model_copy(update=own)
+
+
 class Recipe(RunRecipe):
     """One run from images to entries.
 
@@ -116,17 +151,30 @@ class Recipe(RunRecipe):
         space: a preset's name or a YAML file of a search space; None with ``init``, whose space it is.
         init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. With a
             space instead they are drawn; a recipe without either waits for its user's supernet.
+        crop_pct: side of the centre crop over the resized short side, where subnets are measured; None for
+            the images' own: 1, so that nothing is cut off the short side. With ``init`` it is the supernet's.
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
+        minutes: that the whole run may take on this machine: it measures what its parts take and divides
+            them, instead of the epochs and evaluations of the recipe. None: as many of those as it says.
+        resolution: only these of the space's resolutions, in pixels.
+        winners: how what the search chose is trained on; None where it is extracted as it is.
+        yardstick: whether a plain network is trained beside, on the same images.
     """
 
-    LEFT_OUT: ClassVar = ("space", "init")  # it has one of them
+    # It has one of the first two; the others came after 0.2.
+    LEFT_OUT: ClassVar = ("space", "init", "crop_pct", "minutes", "resolution", "winners", "yardstick")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
     space: str | None = Field(None, min_length=1)
+    crop_pct: float | None = Field(None, gt=0, le=1)
     licence: str | None = Field(None, min_length=1)
     search: SearchRecipe
     init: str | None = Field(None, min_length=1)
+    minutes: float | None = Field(None, gt=0, allow_inf_nan=False)
+    resolution: tuple[int, ...] | None = Field(None, min_length=1)
+    winners: WinnersRecipe | None = None
+    yardstick: bool = False
 
     @model_validator(mode="after")
     def _one_space(self) -> Self:
@@ -134,6 +182,8 @@ class Recipe(RunRecipe):
             raise ValueError(
                 f"the space is that of init, {self.init}: leave out space ({self.space}), or init"
             )
+        if self.crop_pct is not None and self.init is not None:
+            raise ValueError(f"the preprocessing is that of init, {self.init}: leave out crop_pct, or init")
         return self
 
     def own_space(self) -> str:
@@ -179,13 +229,20 @@ class Recipe(RunRecipe):
         sampling: str | None = None,
         settings: Settings | None = None,
         init: str | None = None,
+        minutes: float | None = None,
     ) -> Recipe:
-        """This recipe with other images, seed, supernet or strategy of ``train.sampling``, where not None.
+        """This recipe with other images, seed, supernet, minutes or ``train.sampling``, where not None.
 
         ``settings`` are further changes as text, such as ``train.epochs=10``. Raises :class:`ConfigError`.
         """
         plain = _changed(
-            self.to_dict(), data=data, seed=seed, sampling=sampling, settings=settings, init=init
+            self.to_dict(),
+            data=data,
+            seed=seed,
+            sampling=sampling,
+            settings=settings,
+            init=init,
+            minutes=minutes,
         )
         return parse(Recipe, plain, f"recipe {self.name}")
 
@@ -199,7 +256,7 @@ _ABOUT: dict[str, tuple[Part, ...]] = {
     "digits": ("on the digits of scikit-learn; for your own images give ", Option("data", "DIR")),
     "glyphs": ("on characters drawn from matplotlib's fonts",),
     "pretrained": ("for a new head and a few epochs of all weights",),
-    "small_images": ("for pictures of 32 to 64 pixels; larger ones are resized",),
+    "own_images": ("which fits the search space to the images",),
 }
 
 
@@ -218,9 +275,11 @@ def _changed(
     sampling: str | None = None,
     settings: Settings | None = None,
     init: str | None = None,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Plain data of a recipe with the changes of a command line."""
-    changes = {"data": data, "seed": seed, "init": init, "train.sampling.strategy": sampling}
+    changes = {"data": data, "seed": seed, "init": init, "minutes": minutes}
+    changes["train.sampling.strategy"] = sampling
     return with_changes(recipe, changes, settings)
 
 

@@ -2,15 +2,21 @@
 
     RUN/run.json                    the recipe, every default filled in; where its files lie
         split.json                  which image is in which part
+        images.json                 what was seen of the images when the run began
         init/                       a copy of the supernet that the training starts from, if it does
+        yardstick/                  the plain network beside the run: training/, and its draft
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
         supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
+        latency.json                a model of this machine's latency, where the search weighs that
+        winners/                    winners.json; of each its training: grows
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
+        minutes.json                of a run of so many minutes: what its parts took, what was decided by it
         summary.json, front.png     what came out
 
-The folder of a fine-tuning has run.json, split.json, training/ and subnets/NAME, the draft of the new entry.
+The folder of a fine-tuning has run.json, split.json, images.json, training/ and subnets/NAME, the draft of
+the new entry.
 
 Each of them but training/ and search/ appears in one rename when its stage has succeeded; a run that was
 stopped resumes with the first one that is missing, a training with its latest checkpoint, a search with its
@@ -20,20 +26,31 @@ last evaluation.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from anas_zoo.core.errors import CheckpointError, OutputError
+from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
-from anas_zoo.data import ImagesAt, ImageSource, Split, ViewsAt, summarise, with_classes, with_preprocessing
-from anas_zoo.entry import SUPERNET_WEIGHTS, Ancestor, Entry, SupernetConfig, SupernetFolder
+from anas_zoo.data import ImagesAt, ImageSource, Split, ViewsAt, with_classes, with_preprocessing
+from anas_zoo.data.sources import BUILT_IN
+from anas_zoo.entry import (
+    IMAGENET,
+    SUPERNET_WEIGHTS,
+    Ancestor,
+    Entry,
+    Preprocessing,
+    SupernetConfig,
+    SupernetFolder,
+)
 from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.entry.manifest import SUPERNET_PLACE
 from anas_zoo.nets import Supernet, load_supernet, save_supernet
+from anas_zoo.pipeline.fitting import fit_to_images
 from anas_zoo.pipeline.init_supernet import copy_supernet, open_supernet
 from anas_zoo.pipeline.matched_classes import match_classes
 from anas_zoo.pipeline.origin import Origin, SupernetOrigin
@@ -57,13 +74,20 @@ class Run(RunFolder[Recipe]):
         recipe: Recipe,
         places: Places | None = None,
         init: SupernetOrigin | None = None,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
         super().__init__(folder, recipe, places)
         self.init = init
+        self._preprocessing = preprocessing  # that it began with; None for what the images and recipe say
         self._init_supernet: SupernetFolder | None = None
         self.supernet_folder = folder / SUPERNET_PLACE
         self.supernet_file = self.supernet_folder / SUPERNET_WEIGHTS
         self.search_folder = folder / "search"
+        self.yardstick_folder = folder / "yardstick"
+        self.yardstick_draft = self.yardstick_folder / f"{recipe.name}_plain"
+        self.winners_folder = folder / "winners"
+        self.minutes_file = folder / "minutes.json"
+        self.latency_file = folder / "latency.json"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
 
@@ -80,7 +104,7 @@ class Run(RunFolder[Recipe]):
         images whose classes are not among those of a supernet that is taken as it is.
         """
         if recipe.init is None:
-            return cls(folder, recipe)._started()
+            return cls._fitted(folder, recipe)._started()
         if (folder / MARKER).is_file():
             there = cls.open(folder)
             if there._has_begun() and there.recipe.init == recipe.init:
@@ -93,6 +117,17 @@ class Run(RunFolder[Recipe]):
             run.recipe = recipe.model_copy(update={"name": _entry_name(supernet.name)})
             run._match_classes(supernet)
         return run._started()
+
+    @classmethod
+    def _fitted(cls, folder: Path, recipe: Recipe) -> Run:
+        """The run of a recipe that starts from drawn weights, in a space for its images if it names none."""
+        run = cls(folder, recipe)
+        if recipe.space is not None or recipe.data is None:
+            return run
+        fitted = cls(folder, fit_to_images(recipe, run.inspection))
+        fitted._images = run._images
+        fitted.inspection = run.inspection  # seen already
+        return fitted
 
     def _match_classes(self, supernet: SupernetFolder) -> None:
         """Find the images' classes among the supernet's, which is taken as it is from now on."""
@@ -113,7 +148,7 @@ class Run(RunFolder[Recipe]):
             super().note_images()
             return
         matched = self.init.matched
-        note(f"  {summarise(self._open_images()).line()}; {matched.describe(self.init.name)}")
+        self._note_images(matched.describe(self.init.name))
         found, known = len(matched.classes), len(matched.label_names)
         if found < known * FEW_CLASSES:
             warn(
@@ -133,11 +168,22 @@ class Run(RunFolder[Recipe]):
         if recipe.init is not None:
             where = f"{folder / MARKER}: init"
             init = parse(SupernetOrigin, marker.get("init"), where, error=OutputError)
-        return cls(folder, recipe, places_of(marker, folder), init)
+        preprocessing = None
+        if "preprocessing" in marker:
+            where = f"{folder / MARKER}: preprocessing"
+            preprocessing = parse(Preprocessing, marker["preprocessing"], where, error=OutputError)
+        elif init is None and recipe.data not in BUILT_IN:
+            preprocessing = IMAGENET  # of a version that knew no other for images in files
+        return cls(folder, recipe, places_of(marker, folder), init, preprocessing)
 
     def _identity(self) -> dict[str, Any]:
         own = {} if self.init is None else {"init": self.init.model_dump(mode="json")}
         return super()._identity() | own
+
+    def _recorded(self) -> dict[str, Any]:
+        if self.init is not None:  # whose record says it
+            return {}
+        return {"preprocessing": self.source.preprocessing.model_dump(mode="json")}
 
     @property
     def as_it_is(self) -> bool:
@@ -198,6 +244,16 @@ class Run(RunFolder[Recipe]):
         """The largest side in pixels of the networks' inputs."""
         return self.space.largest.resolution
 
+    @property
+    def yardstick_resolution(self) -> int:
+        """The side in pixels of the images that the plain network beside the run reads: the largest."""
+        return self.resolution
+
+    @property
+    def split_sha256(self) -> str:
+        """Hash of which image is in which part."""
+        return sha256_bytes(canonical_json(self.split.model_dump(mode="json")).encode())
+
     @classmethod
     def recipe_for(cls, folder: Path, source: str | None, **changes: Any) -> Recipe:
         """The recipe that a call means which resumes the run in ``folder``, or begins one there.
@@ -237,17 +293,24 @@ class Run(RunFolder[Recipe]):
         """The recipe's search space, or that of the supernet that it starts from."""
         if self.init is not None:
             return self.init_supernet.space
-        return SearchSpace.load(self.located.own_space())
+        space = SearchSpace.load(self.located.own_space())
+        return space if self.recipe.resolution is None else space.at(self.recipe.resolution)
 
     @cached_property
     def source(self) -> ImageSource:
-        """The recipe's images; from a supernet on preprocessed as its are, but transparent parts on white.
+        """The recipe's images, preprocessed as they were when the run began.
 
-        Where the supernet is taken as it is, their classes are its.
+        From a supernet on they are preprocessed as its are, but transparent parts are on white; where it is
+        taken as it is, their classes are its.
         """
         images = self._open_images()
         if self.init is None:
-            return images
+            if self._preprocessing is not None:
+                return with_preprocessing(images, self._preprocessing)
+            if self.recipe.crop_pct is None:
+                return images
+            own = images.preprocessing.model_copy(update={"crop_pct": self.recipe.crop_pct})
+            return with_preprocessing(images, own)
         preprocessing = self.init_supernet.config.preprocessing
         images = with_preprocessing(images, preprocessing.model_copy(update={"transparency": "white"}))
         matched = self.init.matched
@@ -326,28 +389,37 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
         self.name = recipe.name or f"{origin.name}_finetuned"
         self.licence = licence_of_derived(origin.licence, recipe.licence)
         self.draft_folder = self.drafts_folder / self.name
-        self._drafted_by: RunFolder[Any] | None = None
+        self._made_by: RunFolder[Any] | None = None
+        self._tested_on: str | None = None
 
     @classmethod
     def start(cls, folder: Path, recipe: FinetuneRecipe, entry: Entry) -> FinetuneRun:
         """A new run in ``folder``, or the unfinished one of the same recipe and entry that is there.
 
-        A draft of a run of the same images is tested on the images that that run holds back.
+        What a run of the same images made is tested on the images that that run holds back.
 
         Raises :class:`OutputError` when the folder holds anything else, a finished run included,
         :class:`DataError` for images of a single class, and as :meth:`Origin.of` does.
         """
         run = cls(folder, recipe, Origin.of(entry))
-        run._drafted_by = run_of_draft(entry.folder)
+        run._made_by = _run_around(entry.folder, ("subnets", "zoo"))
+        accuracy = entry.report.accuracy
+        run._tested_on = None if accuracy is None else accuracy.source
         return run._started()
 
     def _new_split(self, images: ImageSource) -> Split:
-        """That of the run which drafted the entry on the same images: it was trained on some of them."""
-        before = self._drafted_by
-        if before is None or not before.has_images(images):
-            return super()._new_split(images)
-        note(f"  the images are split as in {before.folder}, which {self.origin.name} was drafted by")
-        return before.recorded_split
+        """That of the run which made the entry on the same images: it was trained on some of them."""
+        before = self._made_by
+        if before is not None and before.has_images(images):
+            note(f"  the images are split as in {before.folder}, which made {self.origin.name}")
+            return before.recorded_split
+        if before is None and self._tested_on == images.title:
+            warn(
+                f"{self.origin.name} was tested on {images.title}; if these are the same, it may have been "
+                "trained on some of the images that it is tested on now: give the entry in the folder of the "
+                "run that made it, whose split is kept"
+            )
+        return super()._new_split(images)
 
     @classmethod
     def _read(cls, folder: Path, marker: dict[str, Any]) -> Self:
@@ -383,8 +455,13 @@ def run_of_draft(folder: Path, data: str | None = None) -> RunFolder[Any] | None
     Raises :class:`OutputError` for a run whose file cannot be read, and
     :class:`DataError` for other images than the run's.
     """
+    return _run_around(folder, ("subnets",), data)
+
+
+def _run_around(folder: Path, places: Collection[str], data: str | None = None) -> RunFolder[Any] | None:
+    """The run whose ``places`` have the folder of an entry in them; raises as :func:`run_of_draft` does."""
     folder = folder.resolve()
     run = folder.parent.parent
-    if folder.parent.name != "subnets" or not (run / MARKER).is_file():
+    if folder.parent.name not in places or not (run / MARKER).is_file():
         return None
     return FinetuneRun.open(run, data) if kind_of_run(run) == "finetune" else Run.open(run, data)

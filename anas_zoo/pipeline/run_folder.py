@@ -15,13 +15,23 @@ import torch
 from anas_zoo.core.errors import DataError, OutputError
 from anas_zoo.core.files import output_folder, refuse_occupied, write_json
 from anas_zoo.core.hints import Call, Option, Part
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import Schema, differences, parse, read_json
 from anas_zoo.core.stopping import resumable
 from anas_zoo.core.text import quoted
-from anas_zoo.data import ImagesAt, ImageSource, Split, balanced_choice, make_split, open_source, summarise
+from anas_zoo.data import (
+    ImagesAt,
+    ImageSource,
+    Inspection,
+    Split,
+    balanced_choice,
+    inspect,
+    make_split,
+    open_source,
+)
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
 from anas_zoo.data.sources import path_of_source, source_seen_from
+from anas_zoo.data.splits import check_classes, with_file_names
 from anas_zoo.data.unreadable import numbered_as, without_unreadable
 from anas_zoo.pipeline.recipe import RunRecipe
 from anas_zoo.training.checkpoint import latest_step
@@ -78,6 +88,7 @@ class RunFolder(Generic[R]):
         recipe: what the run does.
         places: where the files that the recipe names lie.
         split_file: which image is in which part.
+        images_file: what was seen of the images when the run began.
         training_folder: checkpoints/, metrics.jsonl, tensorboard/.
         drafts_folder: subnets/NAME, the drafts of entries.
     """
@@ -89,6 +100,7 @@ class RunFolder(Generic[R]):
         self._images: ImageSource | None = None  # once they are open
         self._calibration: dict[int, ImagesAt] = {}
         self.split_file = folder / "split.json"
+        self.images_file = folder / "images.json"
         self.training_folder = folder / "training"
         self.drafts_folder = folder / "subnets"
 
@@ -119,7 +131,7 @@ class RunFolder(Generic[R]):
     @property
     def beginning(self) -> frozenset[str]:
         """What is in the folder from the run's beginning."""
-        return frozenset({MARKER, self.split_file.name})
+        return frozenset({MARKER, self.split_file.name, self.images_file.name})
 
     @property
     def resolution(self) -> int:
@@ -147,12 +159,18 @@ class RunFolder(Generic[R]):
         images = self._open_images()
         split = self._new_split(images)
         split = without_unreadable(images, split, limit=self.recipe.train.max_unreadable_images)
+        split = with_file_names(images, split)
         marker = {"format": 1, "kind": self.kind, "began_in": str(Path.cwd()), **self._identity()}
         with output_folder(self.folder) as staging:
-            write_json(staging / MARKER, marker)
+            write_json(staging / MARKER, marker | self._recorded())
             write_json(staging / self.split_file.name, split.model_dump(mode="json"))
+            write_json(staging / self.images_file.name, self.inspection.to_dict())
             self._begin_with(staging)
         return self
+
+    def _recorded(self) -> dict[str, Any]:
+        """What run.json says beside the places and :meth:`_identity`: what defaults were at the beginning."""
+        return {}
 
     def _begin_with(self, staging: Path) -> None:
         """Put into the new folder what else the run has from its beginning: :attr:`beginning`."""
@@ -179,13 +197,38 @@ class RunFolder(Generic[R]):
 
     def _new_split(self, images: ImageSource) -> Split:
         """The split of a run that begins, for ``images``."""
-        return make_split(images, self.recipe.split, seed=self.recipe.seed)
+        recipe = self.recipe
+        check_classes(images, recipe.split)  # before the files are read
+        return make_split(images, recipe.split, seed=recipe.seed, copies=self.inspection.groups)
+
+    @cached_property
+    def inspection(self) -> Inspection:
+        """What was seen of the images when the run began, or is seen now."""
+        path = self.images_file
+        if path.is_file():
+            return parse(Inspection, read_json(path, error=DataError), str(path), error=DataError)
+        return inspect(self._open_images())
 
     def note_images(self) -> None:
-        """Say what the images are and how training changes them, in one line."""
+        """Say what the images are, how training changes them, and what may be wrong with them."""
         train = self.recipe.train
         views = train.stream if train.loader == "stream" else train.augmentation
-        note(f"  {summarise(self._open_images()).line()}; {views.describe()}")
+        self._note_images(views.describe())
+
+    def _note_images(self, about: str) -> None:
+        seen, split = self.inspection, self.recorded_split
+        note(f"  {seen.line()}; {about}")
+        for line in seen.lines():
+            note(f"  {line}")
+        if split.copies_of_test:
+            note(f"  copies of test images, which are not trained on: {len(split.copies_of_test):,}")
+        if across := seen.across(split):
+            warn(
+                f"exact copies are in different parts of the split, {len(across):,} times ({across[0]}): "
+                "what is measured on them is too good"
+            )
+        for line in seen.warnings():
+            warn(line)
 
     @cached_property
     def source(self) -> ImageSource:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from anas_zoo.data import ImagesAt, ImageSource
-from anas_zoo.entry import Accuracy, Ancestor, EntryReport, SpaceInfo
-from anas_zoo.nets import Subnet, logits_of, top1_pct
+from anas_zoo.entry import Ancestor, EntryReport, SpaceInfo
+from anas_zoo.nets import Predictions, Subnet, logits_of
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo import build_config, write_draft
@@ -45,7 +45,6 @@ def write_tested_draft(
     Raises as :func:`anas_zoo.zoo.build_config` and :func:`anas_zoo.zoo.write_draft` do.
     """
     resolution = subnet.arch.resolution
-    labels = test_images.labels
     logits = logits_of(subnet, test_images.batches(resolution))
     config = build_config(
         subnet,
@@ -61,11 +60,11 @@ def write_tested_draft(
     report = EntryReport(
         name=name,
         arch_id=subnet.arch.id,
-        accuracy=Accuracy(
+        accuracy=Predictions.of(logits, test_images.labels).accuracy(
+            test_images.indices,
+            num_classes=subnet.num_classes,
             source=source.title,
             split="test",
-            images=len(labels),
-            top1_pct=top1_pct(logits, labels),
             preprocessing=source.preprocessing.mode,
         ),
         cost=profile_flops(subnet, resolution),

@@ -20,6 +20,7 @@ from anas_zoo.core.text import quoted
 from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.nets.new_classifier import supernet_with_new_classifier
+from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
 from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, resumable_run
@@ -131,12 +132,14 @@ def _refuse_begun(run: Run, again: Call) -> None:
         )
 
 
-def open_train_data(run: RunFolder[Any], processes: Processes, *, resolution: int) -> TrainData:
-    """The training split as ``run``'s recipe serves it, for networks of up to ``resolution``.
+def open_train_data(
+    run: RunFolder[Any], processes: Processes, *, resolution: int, recipe: TrainRecipe | None = None
+) -> TrainData:
+    """The training split as ``recipe``, by default ``run``'s, serves it for networks of up to ``resolution``.
 
     Raises :class:`DataError` for images that cannot be served.
     """
-    recipe: TrainRecipe = run.recipe.train
+    recipe = recipe or run.recipe.train
     source, train = run.source, run.split.train
     share = Share(recipe.batch_size, processes.count, processes.rank, recipe.accumulation)
     if recipe.loader == "stream":
@@ -160,16 +163,22 @@ def open_train_data(run: RunFolder[Any], processes: Processes, *, resolution: in
 
 
 def train_stage(
-    run: Run, processes: Processes = HERE, *, about: Sequence[Part] = (), note_images: bool = True
+    run: Run,
+    processes: Processes = HERE,
+    *,
+    about: Sequence[Part] = (),
+    note_images: bool = True,
+    minutes: Minutes | None = None,
 ) -> None:
     """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
 
     Every process of ``processes`` calls this; the first one writes. When everything has proved right, notes
-    say what the images are, unless ``note_images`` is off, and ``about``.
+    say what the images are, unless ``note_images`` is off, and ``about``. With ``minutes`` it is trained for
+    as many epochs as its share of them has.
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
-    recipe, split = run.recipe, run.split
+    recipe, split, train = run.recipe, run.split, run.recipe.train
     run.use_threads()
     data = open_train_data(run, processes, resolution=run.space.largest.resolution)
     supernet = _untrained(run)
@@ -177,19 +186,22 @@ def train_stage(
     if recipe.train.sync_batch_norm and processes.count > 1:
         supernet.share_batch_statistics(processes.differentiable_mean)
     sampler, predictor = make_sampler(run.space, run.located.train)
+    step = SupernetStep(supernet, train, sampler, processes, predictor)
+    if minutes is not None:
+        train = _within(minutes, step, data, recipe)
     split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
     identity: dict[str, Any] = {
         "seed": recipe.seed,
         "space": run.space.to_dict(),
         "split_sha256": split_sha256,
-        "train": recipe.train.model_dump(mode="json"),
+        "train": train.model_dump(mode="json"),
     }
     if run.init is not None:
         identity["init"] = run.init.model_dump(mode="json")
     trainer = Trainer(
-        SupernetStep(supernet, recipe.train, sampler, processes, predictor),
+        step,
         data,
-        recipe.train,
+        train,
         seed=recipe.seed,
         folder=run.training_folder,
         identity=identity,
@@ -207,10 +219,23 @@ def train_stage(
         shutil.copyfile(run.training_folder / METRICS, staging / METRICS)
         with skipped_without_extra("training.png"):
             draw_training(staging / "training.png", read_metrics(run.training_folder), title=recipe.name)
-        run.write_supernet(staging, supernet, _how_trained(run, split_sha256))
+        run.write_supernet(staging, supernet, _how_trained(run, train, split_sha256))
 
 
-def _how_trained(run: Run, split_sha256: str) -> dict[str, Any]:
+def _within(minutes: Minutes, step: SupernetStep, data: TrainData, recipe: Recipe) -> TrainRecipe:
+    """The recipe's training with as many epochs as its share of the time has."""
+
+    def measured() -> dict[str, float]:
+        epoch_s = seconds_per_step(step, data, recipe.seed) * data.steps_per_epoch()
+        return {"epoch_s": epoch_s, "seconds": minutes.seconds_for("supernet")}
+
+    found = minutes.decided("supernet", measured)
+    train = epochs_within(recipe.train, epochs=found["seconds"] / found["epoch_s"], epoch_s=found["epoch_s"])
+    note(f"  supernet: {train.epochs} epochs")
+    return train
+
+
+def _how_trained(run: Run, train: TrainRecipe, split_sha256: str) -> dict[str, Any]:
     """What supernet.json says of the training."""
     recipe, evaluated = (
         run.recipe,
@@ -221,8 +246,8 @@ def _how_trained(run: Run, split_sha256: str) -> dict[str, Any]:
         "recipe_sha256": sha256_bytes(canonical_json(recipe.to_dict()).encode()),
         "split_sha256": split_sha256,
         "images": len(run.split.train),
-        "epochs": recipe.train.epochs,
-        "sampling": recipe.train.sampling.strategy,
+        "epochs": train.epochs,
+        "sampling": train.sampling.strategy,
         "search_split_top1_pct": dict(evaluated[-1]["top1_pct"]) if evaluated else None,
     }
 

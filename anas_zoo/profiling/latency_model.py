@@ -19,7 +19,7 @@ from anas_zoo.profiling.latency import Clock
 from anas_zoo.profiling.latency_trust import Bars, ErrorReport, bars_of, unrest_of
 from anas_zoo.profiling.machine import Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import yardsticks_among
-from anas_zoo.profiling.work import WORK, work_of
+from anas_zoo.profiling.work import NEWER, WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 from anas_zoo.space.cost import CostTables
 
@@ -65,7 +65,7 @@ class LatencyRecord(Schema):
         for name in self.coefficients:
             if name not in WORK:
                 raise ValueError(f"unknown kind of work {name!r}{nearest(name, WORK)}")
-        missing = [name for name in WORK if name not in self.coefficients]
+        missing = [name for name in WORK if name not in self.coefficients and name not in NEWER]
         if missing:
             raise ValueError(f"no coefficient for {', '.join(missing)}")
         if sum(one.part == "held out" for one in self.measured) < 2:
@@ -162,7 +162,7 @@ class LatencyModel:
 
     @functools.cached_property
     def _tables(self) -> CostTables:
-        coefficients = np.array([self.record.coefficients[name] for name in WORK])
+        coefficients = np.array([self.record.coefficients.get(name, 0.0) for name in WORK])
         return CostTables(
             self.record.space, self.space.genes, lambda layers: (work_of(layers) @ coefficients,), np.float64
         )

@@ -45,10 +45,15 @@ def pareto_front(
     From small to large in the first cost; of several that are equal in all objectives the one that
     :func:`preference` puts first stays, so the front does not depend on the order of the evaluations.
     """
-    cost = next((name for name in objectives if not OBJECTIVES[name].maximise), "macs")
+    cost = first_cost(objectives)
     items = sorted(evaluations, key=preference(cost))
     front = [items[place] for place in nondominated(losses_of(items, objectives))]
     return sorted(front, key=lambda e: (e.value(cost), preference(cost)(e)))
+
+
+def first_cost(objectives: Sequence[str]) -> str:
+    """The first cost among ``objectives``, by which a front goes from small to large."""
+    return next((name for name in objectives if not OBJECTIVES[name].maximise), "macs")
 
 
 def preference(cost: str) -> Callable[[Evaluation], tuple[float, float, str]]:
@@ -74,8 +79,10 @@ def best_under(evaluations: Iterable[Evaluation], max_macs: int) -> Evaluation:
     return best
 
 
-def pick_subnets(evaluations: Sequence[Evaluation], count: int) -> list[Evaluation]:
-    """``count`` subnets from small to large, spread over the front evenly in log multiply-adds.
+def pick_subnets(
+    evaluations: Sequence[Evaluation], count: int, objectives: Sequence[str] = DEFAULT_OBJECTIVES
+) -> list[Evaluation]:
+    """``count`` subnets from small to large, spread over the front evenly in the log of its first cost.
 
     The two ends of the front are always among them. Where a front has fewer points than asked for (on
     easy data a cheap subnet may already be the best), the next fronts, of what remains without it, fill up.
@@ -86,12 +93,13 @@ def pick_subnets(evaluations: Sequence[Evaluation], count: int) -> list[Evaluati
     pool: list[Evaluation] = []
     rest = list(evaluations)
     while len(pool) < count:
-        front = pareto_front(rest)
+        front = pareto_front(rest, objectives)
         pool += front
         kept = {item.arch for item in pool}
         rest = [item for item in rest if item.arch not in kept]
-    pool.sort(key=lambda e: (e.macs, e.arch.id))
-    cost = np.log([float(item.macs) for item in pool])
+    name = first_cost(objectives)
+    pool.sort(key=lambda e: (e.value(name), e.arch.id))
+    cost = np.log([item.value(name) for item in pool])
     chosen: list[int] = []
     for target in np.linspace(cost[0], cost[-1], count):
         free = [i for i in range(len(pool)) if i not in chosen]

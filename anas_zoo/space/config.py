@@ -117,8 +117,10 @@ class StageConfig(StageStructure):
 
     @model_validator(mode="after")
     def _expansion_is_fixed_or_real(self) -> Self:
+        if self.block == "plain" and any(choices != (1,) for choices in self.expand_ratios):
+            raise ValueError(f"stage {self.name}: the expand ratio of plain blocks is 1")
         # A block of ratio 1 has no expanding convolution, so its tensors are no slices of a larger one's.
-        ratios = () if self.always_expands else self.expand_ratios
+        ratios = () if self.always_expands or self.block != "inverted" else self.expand_ratios
         if any(choices[0] <= 1 and len(choices) > 1 for choices in ratios):
             raise ValueError(f"stage {self.name}: expand ratio 1 cannot be mixed with others")
         return self

@@ -37,6 +37,9 @@ def check_fits(arch: Architecture, structure: Structure) -> None:
     for stage, (depth, fixed) in enumerate(zip(arch.depth, structure.stages, strict=False)):
         if isinstance(fixed.se, tuple) and depth > len(fixed.se):
             found.append(f"stage {stage} has {depth} blocks, its squeeze-and-excite is of {len(fixed.se)}")
+    for stage, (ratios, fixed) in enumerate(zip(arch.expand_ratio, structure.stages, strict=False)):
+        if fixed.block == "plain" and set(of_blocks(ratios, 1)) != {1}:
+            found.append(f"expand_ratio of stage {stage}, whose blocks are plain, is not 1")
     if found:
         raise SpaceError(f"architecture {arch.id} does not fit: " + "; ".join(found), violations=found)
 

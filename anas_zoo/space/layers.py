@@ -14,12 +14,23 @@ from anas_zoo.space.structure import HeadStructure, StemStructure, Structure
 IN_CHANS = 3  # networks read RGB; every published count does
 
 # "pooled" is a kind that only a file's graph may have: an average pool and the 1×1 convolution behind it,
-# merged into one convolution whose kernel is as large as its stride. "other" is any further convolution.
-LayerKind = Literal["stem", "depthwise", "pointwise", "linear", "pooled", "other"]
+# merged into one convolution whose kernel is as large as its stride. "dense" is any further convolution: k×k
+# over all channels.
+LayerKind = Literal["stem", "depthwise", "pointwise", "linear", "pooled", "dense"]
 LAYER_KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
 
 Role = Literal[
-    "stem", "expand", "depthwise", "squeeze", "excite", "project", "shortcut", "head", "mix", "classifier"
+    "stem",
+    "expand",
+    "depthwise",
+    "dense",
+    "squeeze",
+    "excite",
+    "project",
+    "shortcut",
+    "head",
+    "mix",
+    "classifier",
 ]
 
 
@@ -32,7 +43,7 @@ def layer_kind(
     if groups > 1:
         return "depthwise"
     if kernel_size > 1:
-        return "pooled" if kernel_size == stride else "other"
+        return "pooled" if kernel_size == stride else "dense"
     return "pointwise" if side > 1 else "linear"
 
 
@@ -79,7 +90,7 @@ class Layer:
 
     @property
     def kind(self) -> LayerKind:
-        """See :func:`layer_kind`; only the stem and depthwise layers have a stride."""
+        """See :func:`layer_kind`; no layer's kernel is as large as its stride."""
         first = self.role == "stem"
         return layer_kind(kernel_size=self.kernel_size, groups=self.groups, side=self.side, first=first)
 
@@ -92,13 +103,17 @@ def stem_layers(stem: StemStructure, out_chs: int, side: int) -> tuple[Layer, ..
 def block_layers(block: BlockPlan, in_side: int) -> tuple[Layer, ...]:
     """The layers of one block on an ``in_side`` × ``in_side`` input."""
     side, mid = conv_side(in_side, block.stride), block.mid_chs
-    layers = [Layer("depthwise", mid, mid, side, block.kernel_size, groups=mid, norm=True)]
-    if block.expands:
-        layers.insert(0, Layer("expand", block.in_chs, mid, in_side, norm=True))
+    if block.kind == "inverted":
+        layers = [Layer("depthwise", mid, mid, side, block.kernel_size, groups=mid, norm=True)]
+        if block.expands:
+            layers.insert(0, Layer("expand", block.in_chs, mid, in_side, norm=True))
+    else:
+        layers = [Layer("dense", block.in_chs, mid, side, block.kernel_size, norm=True)]
     if block.se_chs:
         layers.append(Layer("squeeze", mid, block.se_chs, 1, bias=True))
         layers.append(Layer("excite", block.se_chs, mid, 1, bias=True))
-    layers.append(Layer("project", mid, block.out_chs, side, norm=True))
+    if block.kind != "plain":
+        layers.append(Layer("project", mid, block.out_chs, side, norm=True))
     if "conv" in block.shortcut:
         layers.append(Layer("shortcut", block.in_chs, block.out_chs, side))
     return tuple(layers)

@@ -10,6 +10,7 @@ from typing import Literal
 from anas_zoo.space.architecture import Architecture, of_blocks
 from anas_zoo.space.structure import (
     Activation,
+    BlockKind,
     NetworkRules,
     StageStructure,
     Structure,
@@ -39,14 +40,15 @@ def same_padding(side: int, kernel_size: int, stride: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """Shapes of one inverted residual block (all counts are channels)."""
+    """Shapes of one block (all counts are channels)."""
 
+    kind: BlockKind
     in_chs: int
-    mid_chs: int
+    mid_chs: int  # before the projection; of a plain block, which has none, its outputs
     out_chs: int
     kernel_size: int
     stride: int
-    expands: bool  # False: depthwise-separable, no expanding convolution
+    expands: bool  # False of an inverted block: depthwise-separable, no expanding convolution
     se_chs: int  # 0: no squeeze-and-excite
     act: Activation
     shortcut: Shortcut
@@ -84,13 +86,15 @@ def plan_block(
     and the others their own. Without an expanding convolution mid is c itself even where 8 does not divide
     it.
     """
-    expands = stage.always_expands or expand_ratio > 1
-    mid = make_divisible(round(in_chs * expand_ratio)) if expands else in_chs
+    plain = stage.block == "plain"
+    expands = not plain and (stage.block == "fused" or stage.always_expands or expand_ratio > 1)
+    mid = make_divisible(round(in_chs * expand_ratio)) if expands else out_chs if plain else in_chs
     se_chs, unit = 0, rules.squeeze_excite
     if stage.se_of(index):
         se_chs = make_divisible((mid if unit.base == "mid" else in_chs) // unit.reduction, unit.divisor)
     stride = stage.stride if index == 0 else 1
     return BlockPlan(
+        kind=stage.block,
         in_chs=in_chs,
         mid_chs=mid,
         out_chs=out_chs,

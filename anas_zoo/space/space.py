@@ -81,6 +81,15 @@ class SearchSpace:
         """Short content hash; two spaces of one name but different choices differ in it."""
         return sha256_bytes(canonical_json(self.to_dict()).encode())[:12]
 
+    def at(self, resolution: Sequence[int]) -> SearchSpace:
+        """This space with only these of its resolutions. Raises :class:`SpaceError` for one it has not."""
+        if not resolution or not set(resolution) <= set(self.config.resolution):
+            raise SpaceError(
+                f"the resolutions of {self.name!r} are {', '.join(map(str, self.config.resolution))}; "
+                f"got {', '.join(map(str, resolution)) or 'none'}"
+            )
+        return SearchSpace(self.config.model_copy(update={"resolution": tuple(sorted(set(resolution)))}))
+
     @property
     def size(self) -> int:
         """Number of architectures (an exact, possibly very large integer)."""

@@ -1,7 +1,7 @@
 """What all architectures of a space have in common: strides, shortcuts, activations, padding, the head, …
 
-The family are networks of inverted residual blocks. Whatever its members differ in, beside the choices of an
-architecture, is a field here, and every default is what AttentiveNAS has.
+The family are networks of inverted residual, fused and plain blocks. Whatever its members differ in, beside
+the choices of an architecture, is a field here, and every default is what AttentiveNAS has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from anas_zoo.core.schema import Schema, Sparse
 
 Activation = Literal["silu", "relu", "relu6", "hard_swish"]
+BlockKind = Literal["inverted", "fused", "plain"]
 Gate = Literal["hard_sigmoid", "sigmoid"]
 Padding = Literal["symmetric", "same"]
 
@@ -26,22 +27,35 @@ class StemStructure(Schema):
 
 
 class StageStructure(Sparse):
-    """One stage of inverted residual blocks; only its first block has the stride.
+    """One stage of blocks of one kind; only its first block has the stride.
 
     Attributes:
+        block: ``inverted``: 1×1 convolution that expands, depthwise k×k, 1×1 that projects (MobileNetV2).
+            ``fused``: one k×k convolution in place of the first two (EdgeTPU, EfficientNetV2). ``plain``: a
+            k×k convolution alone, without expansion and squeeze-and-excite; its shortcut is added before its
+            activation (ResNet).
         stride: of the first block.
         se: whether its blocks have squeeze-and-excite; or one value per block at full depth.
         act: activation of its blocks.
-        always_expands: whether a block of expand ratio 1 has an expanding convolution too. Without, such a
-            block is depthwise-separable.
+        always_expands: whether an inverted block of expand ratio 1 has an expanding convolution too. Without,
+            such a block is depthwise-separable.
     """
 
-    LEFT_OUT: ClassVar = ("always_expands",)
+    LEFT_OUT: ClassVar = ("block", "always_expands")
 
+    block: BlockKind = "inverted"
     stride: Literal[1, 2]
     se: bool | tuple[bool, ...]
     act: Activation = "silu"
     always_expands: bool = False
+
+    @model_validator(mode="after")
+    def _its_blocks_have_such_a_part(self) -> Self:
+        if self.always_expands and self.block != "inverted":
+            raise ValueError(f"always_expands is of inverted blocks, not of {self.block} ones")
+        if self.block == "plain" and (self.se if isinstance(self.se, bool) else any(self.se)):
+            raise ValueError("plain blocks have no squeeze-and-excite")
+        return self
 
     def se_of(self, block: int) -> bool:
         """Whether the block of that index has squeeze-and-excite."""
@@ -135,3 +149,8 @@ class Structure(NetworkRules):
     stem: StemStructure
     stages: tuple[StageStructure, ...] = Field(min_length=1, max_length=32)
     head: HeadStructure
+
+    @property
+    def block_kinds(self) -> tuple[BlockKind, ...]:
+        """The kinds of its blocks, each once, from input to output."""
+        return tuple(dict.fromkeys(stage.block for stage in self.stages))

@@ -20,6 +20,9 @@ from anas_zoo.training.processes import Processes
 from anas_zoo.training.recipe import TrainRecipe
 from anas_zoo.training.sampling import Draw, Moment, Quality, Sampler
 
+# Of the loss of a fixed network that has a teacher; the rest is that of the labels.
+TEACHER_SHARE = 0.5
+
 
 class DivergedError(TrainingError):
     """A loss or a gradient that is not finite; no weight has changed."""
@@ -149,15 +152,20 @@ class FixedStep:
     """Leaves in ``.grad`` of a fixed network's parameters the gradient of one step; the caller applies it.
 
     The network learns from the labels, with label smoothing and whatever dropout and drop-connect it was made
-    with. Batch norm uses the statistics of the micro-batch; the running ones, which this moves, have to be
-    measured anew (:func:`anas_zoo.nets.calibrate_bn`).
+    with; with a ``teacher``, a calibrated network on the same device, half of its loss is what the recipe's
+    distillation says, on the teacher's soft predictions of the same views. Batch norm uses the statistics of
+    the micro-batch; the running ones, which this moves, have to be measured anew
+    (:func:`anas_zoo.nets.calibrate_bn`).
     """
 
-    def __init__(self, subnet: Subnet, recipe: TrainRecipe, processes: Processes) -> None:
+    def __init__(
+        self, subnet: Subnet, recipe: TrainRecipe, processes: Processes, teacher: Subnet | None = None
+    ) -> None:
         self.model: nn.Module = subnet
         self.sampler: Sampler = _Nothing()
         self._resolution = subnet.arch.resolution
         self._recipe, self._processes = recipe, processes
+        self._teacher = None if teacher is None or recipe.distillation.loss == "none" else teacher.eval()
 
     def __call__(self, batches: Sequence[Batch], numbers: Sequence[int], moment: Moment) -> StepReport:
         """Train on this process' micro-batches; ``numbers`` are theirs within the step.
@@ -172,12 +180,22 @@ class FixedStep:
             with _global_generators(drops, device), _autocast(recipe, device):
                 logits = self.model(batch.view(self._resolution))
             loss = label_loss(logits, batch.labels, recipe.label_smoothing)
+            if self._teacher is not None:
+                taught = distillation_loss(logits, self._taught(batch), recipe.distillation)
+                loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * taught
             (loss / len(batches)).backward()
             losses.append(loss.detach())
         value = synchronise(self.model, torch.stack(losses).mean().reshape(1), self._processes).item()
         if not math.isfinite(value):
             raise DivergedError(f"the loss became {value}")
         return StepReport({"subnet": value}, (), 1)
+
+    @torch.no_grad()
+    def _taught(self, batch: Batch) -> Tensor:
+        """The teacher's logits, at its own resolution."""
+        assert self._teacher is not None
+        with _autocast(self._recipe, self._processes.device):
+            return self._teacher(batch.view(self._teacher.arch.resolution))  # type: ignore[no-any-return]
 
 
 @contextlib.contextmanager

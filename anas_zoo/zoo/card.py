@@ -16,7 +16,15 @@ from anas_zoo.entry.licence import import_way
 from anas_zoo.space import Structure
 from anas_zoo.space.structure import NetworkRules
 from anas_zoo.zoo.cost_table import cost_rows
-from anas_zoo.zoo.evidence_tables import Table, file_table, latency_table, measured_table, published_table
+from anas_zoo.zoo.evidence_tables import (
+    Table,
+    class_table,
+    confusion_table,
+    file_table,
+    latency_table,
+    measured_table,
+    published_table,
+)
 
 # The Hub refuses a card whose licence it does not know; any other one goes by the name "other".
 HUB_LICENCES = {
@@ -34,7 +42,8 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
     side, preprocessing = config.arch.resolution, config.anas.preprocessing
     resized, cropped = preprocessing.sides(side)
     labels = [str(label) for label in config.label_names or ()]
-    rules = _rules(config.model_args.structure)
+    structure = config.model_args.structure
+    rules = _rules(structure)
     return render_markdown(
         Path(__file__).with_suffix(".md"),
         front_matter=_front_matter(config, report),
@@ -44,13 +53,15 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         arch=config.arch,
         choices=_choices,
         rules=rules,
-        family="inverted residual blocks" if rules else "the AttentiveNAS family",
+        family=f"{_kinds(structure)} blocks" if rules else "the AttentiveNAS family",
         side=side,
         report=report,
         figures=[*([report.published] if report.published else []), *report.also_published],
         costs=_cost_table(report),
         table=lambda table: Markdown(markdown_table(*table)),
         measured=measured_table,
+        by_class=class_table(report.accuracy, config.label_names) if report.accuracy else None,
+        confused=confusion_table(report.accuracy, config.label_names) if report.accuracy else None,
         published=published_table,
         files=file_table(report.files),
         latencies=latency_table(report.files),
@@ -74,10 +85,18 @@ def _choices(of_stages: tuple[Any, ...]) -> str:
     )
 
 
+def _kinds(structure: Structure) -> str:
+    words = {"plain": "plain", "fused": "fused", "inverted": "inverted residual"}
+    *others, last = [words[kind] for kind in structure.block_kinds]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def _rules(structure: Structure) -> list[tuple[str, str]]:
     """What a structure's blocks and head do otherwise than AttentiveNAS'; its files say it all."""
     said = structure.model_dump(mode="json")
     found = {key.replace("_", " "): said[key] for key in NetworkRules.LEFT_OUT if key in said}
+    if structure.block_kinds != ("inverted",):
+        found["block"] = " ".join(stage.block for stage in structure.stages)
     if structure.head.kind != "conv_pool_mix":
         found["head"] = structure.head.kind
     return [

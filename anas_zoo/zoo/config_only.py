@@ -103,7 +103,7 @@ def shelf_readme(folder: Path) -> str:
                 f"{entry.config.arch.resolution}²",
                 f"{cost.macs / 1e6:.2f}" if cost else "–",
                 f"{cost.params:,}" if cost else "–",
-                f"{measured.top1_pct:.2f} % ({measured.source})" if measured else "–",
+                f"{measured.top1} of {measured.images} images ({measured.source})" if measured else "–",
                 ", ".join(f"{f.top1_pct:g} % ({f.weights or f.source})" for f in figures) or "–",
                 (entry.config.anas.weights.licence or "–") if entry.config.anas.weights else "import them",
             ]

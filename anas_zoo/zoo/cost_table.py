@@ -14,7 +14,7 @@ KINDS = {
     "pointwise": "1×1 convolutions",
     "linear": "linear layers and 1×1 convolutions of single pixels",
     "pooled": "average pool and 1×1 convolution of shortcuts as one convolution",
-    "other": "other convolutions",
+    "dense": "k×k convolutions over all channels",
 }
 
 

@@ -41,14 +41,16 @@ def list_models(filter: str | Iterable[str] | None = None, *, pretrained: bool =
 def entry_folder(name: str) -> Path:
     """The folder of the shelf's entry ``name``, or of the one that ``name`` is an alias of.
 
-    Raises :class:`NotOnShelfError` that names the nearest and all known ones.
+    Raises :class:`NotOnShelfError` that names the nearest and how to list all.
     """
     known, aliases = list_models(), shelf_aliases()
     own = aliases.get(name, name)
     if own not in known:
         raise NotOnShelfError(
-            f"no model named {name!r} on the shelf{nearest(name, [*known, *aliases])}; known: "
-            f"{', '.join(known)}; or give an entry's folder"
+            f"no model named {name!r} on the shelf{nearest(name, [*known, *aliases])}; "
+            f"its {len(known)} names: ",
+            Call("list"),
+            "; or give an entry's folder",
         )
     return resource_folder("models") / own
 

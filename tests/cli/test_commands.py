@@ -241,7 +241,7 @@ def test_show_tells_everything_of_the_files(
     assert told[:4] == ["model.onnx", "tensorrt-fp16", "fp16", "uint8-nhwc"]
     assert ["model.onnx:", "no", "such", "runtime"] in lines
     assert ["model.int8.onnx:", "slower", "than", "float"] in lines
-    assert any(words[2:7] == ["88.25", "%", "16", "test", "elsewhere"] for words in lines)
+    assert any(words[3:8] == ["88.25", "%", "16", "test", "elsewhere"] for words in lines)
 
 
 def test_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,15 +7,37 @@ from command_line import refused, succeeded
 
 
 def test_both_modes_in_one_table(capsys: pytest.CaptureFixture[str]) -> None:
-    args = ("evaluate", "digits_s", "--data", "digits", "--preprocessing", "both", "--limit", "50")
+    args = ("evaluate", "digits_s", "--data", "digits", "--preprocessing", "both", "--limit", "300")
     data = json.loads(succeeded(capsys, *args, "--json"))
     assert (data["entry"], data["runtime"]) == ("digits_s", "torch")
     assert data["recorded_preprocessing"]["mode"] == "native"
-    head, _, *rows, told, warning = succeeded(capsys, *args).splitlines()
-    assert head.split() == ["preprocessing", "top-1", "%", "top-5", "%", "images", "split", "data"]
-    for row, accuracy in zip(rows, data["accuracies"], strict=True):
-        figures = [f"{accuracy['top1_pct']:.2f}", f"{accuracy['top5_pct']:.2f}", "50", "all"]
-        assert row.split()[:5] == [accuracy["preprocessing"], *figures]
+    head, _, *rows = succeeded(capsys, *args).splitlines()
+    told, warning = rows[-2:]
+    assert head.split() == [
+        "preprocessing",
+        "top-1",
+        "top-5",
+        "calibration",
+        "error",
+        "images",
+        "split",
+        "data",
+    ]
+    for row, accuracy in zip(rows[:2], data["accuracies"], strict=True):
+        low, high = accuracy["top1_interval_pct"]
+        assert row.split()[:4] == [
+            accuracy["preprocessing"], f"{accuracy['top1_pct']:.2f}", "%", f"({low:.1f}–{high:.1f})"
+        ]  # fmt: skip
+        assert row.split()[4:10] == [
+            f"{accuracy['top5_pct']:.2f}", "%", f"{accuracy['ece_pct']:.2f}", "%", "300", "all"
+        ]  # fmt: skip
+    assert "by class, the least accurate first" in rows
+    assert "what images are (rows) and were taken for (columns)" in rows
+    assert "the surest mistakes" in rows
+    first = data["accuracies"][0]
+    assert sum(one["images"] for one in first["classes"]) == 300
+    assert {one["label_name"] for one in first["mistakes"]} <= set("0123456789")
+    assert first["mistakes"][0]["file"] == f"image {first['mistakes'][0]['image']}"
     assert [a["preprocessing"] for a in data["accuracies"]] == ["native", "reference"]
     assert told == "digits_s, torch; its own preprocessing is native; native is with bilinear, crop 1"
     assert "trained on" in warning

@@ -91,7 +91,7 @@ def test_wrong_inputs_are_one_line(
     assert not out.exists()
     (images / "digit 3").mkdir()
     next((images / "digit 1").iterdir()).rename(images / "digit 3" / "one.png")
-    assert "too few in: 'digit 3' (1)" in refused(
+    assert "1 image of class 'digit 3'; at least 3 of each class are needed" in refused(
         capsys, "train", "--recipe", recipe, "--data", images, "--out", out
     )
     assert not out.exists()

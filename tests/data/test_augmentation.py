@@ -158,3 +158,10 @@ def test_a_view_of_a_strip_takes_little_memory(size: tuple[int, int]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert views(recipe, Image.new("RGB", size), 20).shape == (20, 3, 224, 224)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # whole it has 1.5 GB
+
+
+def test_augmentation_in_words() -> None:
+    assert AugmentationRecipe().describe() == "flips: no; nothing else changed"
+    some = AugmentationRecipe(rotation_deg=10, min_scale=0.9, translation_fraction=0.05, flip=True)
+    assert some.describe() == "flips: yes; rotation up to 10°, scale 0.9 to 1, shifts up to 5 %"
+    assert StreamRecipe().describe() == "flips: yes; crops of 8 to 100 % of the area, AutoAugment v0"

@@ -3,18 +3,21 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from image_files import write_digits
 from PIL import Image
 
 from anas_zoo.core.errors import ConfigError, DataError
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.core.schema import parse
-from anas_zoo.data import DigitsSource, Split, SplitRecipe, make_split
+from anas_zoo.data import DigitsSource, FolderSource, Split, SplitRecipe, make_split
+from anas_zoo.data.splits import with_file_names
 from anas_zoo.entry import Preprocessing
 
 
@@ -133,13 +136,18 @@ def test_a_split_survives_being_written_down() -> None:
 @pytest.mark.parametrize(
     ("source", "recipe", "message"),
     [
-        (labelled([4, 2, 1]), {}, r"at least 3 images .*too few in: 'b' \(2\), 'c' \(1\)$"),
-        (labelled([4, 2, 1], test=1), {}, r"at least 2 images \(train and search\); too few in: 'c' \(1\)$"),
-        (labelled([4, 5], test=1), {"search_per_class": 4}, r"at least 5 images .*: 'a' \(4\)$"),
+        (
+            labelled([4, 2, 1]),
+            {},
+            "^too few images for train, search and test: 2 images of class 'b', 1 image of class 'c'; "
+            "at least 3 of each class are needed: add images, or remove the class$",
+        ),
+        (labelled([4, 2, 1], test=1), {}, "for train and search: 1 image of class 'c'; at least 2 of each"),
+        (labelled([4, 5], test=1), {"search_per_class": 4}, ": 4 images of class 'a'; at least 5 of"),
         # One of 5 is for testing, so 5 leave 4 + 0; 6 leave 4 + 1.
-        (labelled([5, 6]), {"search_per_class": 4}, r"at least 6 images .*: 'a' \(5\)$"),
-        (labelled([0, 5], test=1), {}, r"too few in: 'a' \(0\)$"),
-        (labelled([1] * 26), {}, r"'j' \(1\) and 16 more classes$"),
+        (labelled([5, 6]), {"search_per_class": 4}, ": 5 images of class 'a'; at least 6 of"),
+        (labelled([0, 5], test=1), {}, ": 0 images of class 'a'; "),
+        (labelled([1] * 26), {}, "1 image of class 'j', 16 more classes; "),
     ],
 )
 def test_too_small_classes_are_named_all_at_once(
@@ -190,3 +198,69 @@ def test_a_written_split_that_cannot_be_is_refused(change: object, message: str)
 def test_fractions_must_leave_something_to_train_on() -> None:
     with pytest.raises(ConfigError, match="must be under 1"):
         parse(SplitRecipe, {"search_fraction": 0.5, "test_fraction": 0.5}, "recipe")
+
+
+@st.composite
+def with_copies(draw: st.DrawFn) -> tuple[list[int], list[list[int]]]:
+    """Images per class, and groups of at most four images that are copies, whatever their class."""
+    counts = draw(st.lists(st.integers(20, 40), min_size=2, max_size=5))
+    order = draw(st.permutations(range(sum(counts))))
+    groups, sizes = [], draw(st.lists(st.integers(2, 4), max_size=4))
+    for size in sizes:
+        groups.append(sorted(order[:size]))
+        order = order[size:]
+    return counts, groups
+
+
+@given(case=with_copies(), seed=st.integers(0, 2**32 - 1), test=st.integers(1, 4) | st.none())
+def test_copies_are_in_one_part_and_every_class_in_every_part(
+    case: tuple[list[int], list[list[int]]], seed: int, test: int | None
+) -> None:
+    counts, groups = case
+    source = labelled(counts, test)
+    copies = tuple(map(tuple, groups))
+    split = make_split(source, SplitRecipe(), seed=seed, copies=copies)
+    part = {index: name for name in ("train", "search", "test") for index in getattr(split, name)}
+    assert sorted((*part, *split.copies_of_test)) == list(range(len(source.labels)))
+    for group in groups:
+        assert len({part[index] for index in group if index in part}) == 1
+    for name in ("train", "search", "test"):
+        assert all(in_class(source, getattr(split, name)))
+    if test is not None:
+        assert source.test_indices is not None
+        assert split.test == tuple(source.test_indices.tolist())
+        tested = set(split.test)
+        assert set(split.copies_of_test) == {
+            index for group in groups if tested & set(group) for index in group if index not in tested
+        }
+    assert make_split(source, SplitRecipe(), seed=seed, copies=copies) == split
+    if not groups:
+        assert split == make_split(source, SplitRecipe(), seed=seed)
+
+
+def test_a_class_of_copies_alone_is_refused() -> None:
+    source = labelled([6, 4])
+    message = (
+        "^too few images that are not copies of others for train, search and test: 2 images of class 'b'; "
+    )
+    with pytest.raises(DataError, match=message):
+        make_split(source, SplitRecipe(), seed=0, copies=((0, 6), (7, 8)))
+    source = labelled([2, 2], test=1)
+    with pytest.raises(DataError, match="0 images of class 'a', 0 images of class 'b'; "):
+        make_split(source, SplitRecipe(), seed=0, copies=(tuple(range(6)),))
+
+
+def test_a_folders_split_names_its_files(tmp_path: Path) -> None:
+    source = FolderSource(write_digits(tmp_path / "images", per_class=5, classes=3))
+    split = make_split(source, SplitRecipe(), seed=0)
+    named = with_file_names(source, split)
+    assert named.search_files is not None
+    assert named.test_files is not None
+    for part, files in ((split.search, named.search_files), (split.test, named.test_files)):
+        assert [tmp_path / "images" / file for file in files] == [source.file(index) for index in part]
+    again = parse(Split, json.loads(json.dumps(named.model_dump(mode="json"))), "split.json")
+    assert again == named
+    assert again.train == split.train
+    assert with_file_names(DigitsSource(), split) is split
+    with pytest.raises(ConfigError, match="2 names of files for 3 images"):
+        parse(Split, named.model_dump(mode="json") | {"test_files": ["a", "b"]}, "split.json")

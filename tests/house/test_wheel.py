@@ -200,7 +200,9 @@ def test_serve_finds_its_page_inside_the_wheel(environment: Environment) -> None
             with urllib.request.urlopen(url + address, timeout=60) as answer:
                 assert answer.status == 200
         process.send_signal(signal.SIGINT)
-    assert process.returncode == 0
+        # Both pipes stay open until its last line is out: with one closed it would end with 120.
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(environment: Environment) -> None:

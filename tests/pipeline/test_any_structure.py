@@ -19,7 +19,7 @@ import anas_zoo
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import list_targets
-from anas_zoo.pipeline import run_demo
+from anas_zoo.pipeline import run_stages
 from anas_zoo.pipeline.export import export
 from anas_zoo.pipeline.validate import validate
 from anas_zoo.zoo import publish, verify
@@ -36,8 +36,9 @@ SPACE: dict[str, Any] = {
     "stages": [
         {
             "name": "first",
+            "block": "plain",
             "width": [8],
-            "depth": [1],
+            "depth": [1, 2],
             "kernel_size": [3],
             "expand_ratio": [1],
             "stride": 1,
@@ -46,6 +47,7 @@ SPACE: dict[str, Any] = {
         },
         {
             "name": "mb1",
+            "block": "fused",
             "width": [16],
             "depth": [1, 2],
             "kernel_size": [[3, 5], [3, 5]],
@@ -82,7 +84,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     space.write_text(yaml.safe_dump(SPACE))
     search = {"evaluations": 10, "surrogate": {"initial": 6, "batch": 4}, "calibration_images": 128}
     train = TINY["train"] | {"epochs": 6}
-    run_demo(folder / "run", tiny_recipe(space=str(space), search=search, train=train))
+    run_stages(folder / "run", tiny_recipe(space=str(space), search=search, train=train))
     return folder / "run"
 
 
@@ -149,6 +151,7 @@ def test_it_differs_from_another_structure_in_named_fields(entry: Path) -> None:
 
 def test_the_card_says_what_is_unlike_attentive_nas(entry: Path) -> None:
     card = (entry / "README.md").read_text()
-    assert "a network of inverted residual blocks" in card
+    assert "a network of plain, fused and inverted residual blocks" in card
+    assert "| block | plain fused inverted |" in card
     assert "| shortcut | identity |" in card
     assert "| squeeze excite | base in, reduction 4, divisor 1, act silu, gate sigmoid |" in card

@@ -13,10 +13,12 @@ import torch
 from edited_entries import as_reference, edit_config
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
+from anas_zoo.core.errors import DataError, EntryError, NoWeightsError, OutputError
 from anas_zoo.core.files import sha256_file
 from anas_zoo.core.geometry import Mode
+from anas_zoo.core.intervals import with_interval
 from anas_zoo.data import DigitsSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.entry import Accuracy, Entry, EntryReport, FileInfo, write_report
@@ -105,7 +107,7 @@ def test_what_is_kept_is_one_row_per_mode_in_report_and_card(draft: Path) -> Non
     assert entry.report.model_copy(update={"further_accuracy": ()}) == before
     card = model_card(entry.config, entry.report)
     for accuracy in entry.report.further_accuracy:
-        row = f"| {accuracy.top1_pct:.2f} % | {accuracy.top5_pct:.2f} % | {count} | test |"
+        row = f"| {accuracy.top1} | {accuracy.top5_pct:.2f} % | {accuracy.ece_pct:.2f} % | {count} | test |"
         assert any(
             line.startswith(row) and line.endswith(f"| {accuracy.preprocessing} |")
             for line in card.splitlines()
@@ -157,7 +159,8 @@ def raw(draft: Path) -> Path:
 def test_a_file_that_prepares_its_images_gets_them_as_they_are(raw: Path, tmp_path: Path) -> None:
     (mine,) = evaluate(raw, runtime="onnxruntime", file="model.raw.onnx").accuracies
     (plain,) = evaluate(raw, runtime="onnxruntime").accuracies
-    assert mine == plain
+    assert mine.confusion == plain.confusion
+    assert (mine.top1_pct, mine.top5_pct) == (plain.top1_pct, plain.top5_pct)
     images = sorted(write_folder(tmp_path / "images", "05").rglob("*.png"))
     DigitsSource().image(3).resize((20, 31)).save(images[0])  # images need not be of one size
     (folder,) = evaluate(
@@ -168,6 +171,40 @@ def test_a_file_that_prepares_its_images_gets_them_as_they_are(raw: Path, tmp_pa
     np.testing.assert_allclose(by_file, Classifier(raw).logits(images), atol=0.05)
     with pytest.raises(EntryError, match=r"model\.raw\.onnx prepares its images itself.*leave out preproc"):
         evaluate(raw, preprocessing="both", runtime="onnxruntime", file="model.raw.onnx")
+
+
+def test_what_is_mistaken_is_named_and_drawn(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "images", "0123456789", per_class=30)
+    found = evaluate(SMALL, data=str(folder), preprocessing="both", sheet=tmp_path / "sheet.png")
+    native, reference = found.accuracies
+    assert native.confusion is not None
+    assert native.mistakes
+    files = [folder / found.images[one.image] for one in native.mistakes]
+    said = [best for (best,) in Classifier(SMALL).predict(files, top_k=1)]
+    assert [file.parent.name for file in files] == [str(one.label) for one in native.mistakes]
+    assert [best.label for best in said] == [str(one.predicted) for one in native.mistakes]
+    assert [best.probability_pct for best in said] == pytest.approx(
+        [one.confidence_pct for one in native.mistakes], abs=0.01
+    )
+    sure = [one.confidence_pct for one in native.mistakes]
+    assert sure == sorted(sure, reverse=True)
+    data = found.to_dict()["accuracies"][0]
+    assert [one["file"] for one in data["mistakes"]] == [found.images[one.image] for one in native.mistakes]
+    assert sum(one["correct"] for one in data["classes"]) == round(3 * native.top1_pct)
+    assert found.sheet == tmp_path / "sheet.png"
+    with Image.open(found.sheet) as sheet:
+        assert sheet.format == "PNG"
+    with pytest.raises(OutputError, match=r"sheet\.png"):  # nobody's file is replaced
+        evaluate(SMALL, data=str(folder), sheet=found.sheet)
+    assert reference.ece_pct != native.ece_pct
+
+
+def test_without_a_mistake_there_is_no_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_folder(tmp_path / "images", "0", per_class=3)
+    found = evaluate(SMALL, data=str(folder), sheet=tmp_path / "sheet.png")
+    assert (found.sheet, found.accuracies[0].mistakes, found.accuracies[0].confusion) == (None, (), None)
+    assert not (tmp_path / "sheet.png").exists()
+    assert "nothing was mistaken" in capsys.readouterr().err
 
 
 def write_folder(root: Path, labels: str, per_class: int = 6) -> Path:
@@ -242,6 +279,7 @@ def test_reports_of_before_read_and_write_alike(top5: float | None, further: lis
     accuracy = Accuracy.model_validate(PLAIN)
     old = EntryReport(name="x", arch_id="0", accuracy=accuracy)
     assert old.to_dict()["accuracy"] == PLAIN
+    assert accuracy.top1 == with_interval(50.0, 3)  # which needs no new field
     assert "further_accuracy" not in old.to_dict()
     more = tuple(accuracy.model_copy(update={"preprocessing": m, "top5_pct": top5}) for m in further)
     new = old.model_copy(update={"further_accuracy": more})

@@ -21,7 +21,7 @@ from anas_zoo.core.errors import ConfigError, DataError, EntryError, NoWeightsEr
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
-from anas_zoo.entry import IMAGENET, Entry, Preprocessing
+from anas_zoo.entry import WHOLE_IMAGE, Entry, Preprocessing
 from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.nets import Subnet
 from anas_zoo.nets.new_classifier import with_new_classifier
@@ -192,7 +192,7 @@ def test_the_images_get_the_preprocessing_of_the_entry(few: Path, tmp_path: Path
     own = Preprocessing(interpolation="bilinear", crop_pct=1.0, mean=(0.5,) * 3, std=(0.5,) * 3)
     assert run.source.preprocessing == own  # but for transparent parts, on white in all that is new
     assert run.origin.preprocessing.transparency == "dropped"
-    assert FolderSource(few).preprocessing == IMAGENET  # nobody else's images were changed
+    assert FolderSource(few).preprocessing == WHOLE_IMAGE  # nobody else's images were changed
     expected = eval_tensor(FolderSource(few), run.split.test, own, 6)
     assert torch.equal(FinetuneRun.open(run.folder).test_images(6), expected)
 

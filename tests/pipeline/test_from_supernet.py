@@ -19,7 +19,6 @@ from anas_zoo.data import open_source
 from anas_zoo.entry import Entry, SupernetFolder
 from anas_zoo.nets import calibrate_bn, load_supernet, logits_of, top1_pct
 from anas_zoo.pipeline import Recipe, Run
-from anas_zoo.pipeline.demo import run as whole_way
 from anas_zoo.pipeline.extract import extract_more
 from anas_zoo.pipeline.finetune import starting_network
 from anas_zoo.pipeline.matched_classes import _descriptions
@@ -28,6 +27,7 @@ from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.search_stage import search_stage
 from anas_zoo.pipeline.train import train_stage
+from anas_zoo.pipeline.whole_way import run as whole_way
 from anas_zoo.space import Architecture
 from anas_zoo.training.checkpoint import CheckpointFolder
 from anas_zoo.zoo import load_subnet
@@ -195,9 +195,14 @@ def test_a_run_that_made_nothing_gives_way(supernet: Path, three: Path, tmp_path
     other = write(tmp_path / "other", drawn(seed=3), label_names=[str(digit) for digit in range(10)])
     run = Run.start(out, pretrained(other, three))
     assert not run.as_it_is
-    assert sorted(path.name for path in out.iterdir()) == ["init", "run.json", "split.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["images.json", "init", "run.json", "split.json"]
     Run.start(out, pretrained(supernet, three), as_it_is=True)
-    assert sorted(path.name for path in out.iterdir()) == ["run.json", "split.json", "supernet"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "images.json",
+        "run.json",
+        "split.json",
+        "supernet",
+    ]
 
 
 def test_a_copy_that_was_changed_is_not_trained_on(supernet: Path, three: Path, tmp_path: Path) -> None:

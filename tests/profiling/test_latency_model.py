@@ -15,6 +15,7 @@ from test_latency import tiny_file
 from anas_zoo.core.errors import ConfigError, SpaceError
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.machine import describe_machine, fingerprint
+from anas_zoo.profiling.work import NEWER
 from anas_zoo.space import Architecture, SearchSpace
 
 SPACE = SearchSpace.load("digits")
@@ -27,7 +28,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["digits", "attentive_nas"])
+@pytest.mark.parametrize("name", ["digits", "attentive_nas", "tiny"])
 def test_a_prediction_is_the_sum_over_the_work(name: str) -> None:
     space = SearchSpace.load(name)
     model = model_of(space, num_classes=100)
@@ -48,6 +49,15 @@ def test_what_was_saved_is_loaded(file: Path) -> None:
     assert model.error.subnets == 100
     assert model.foreign() is None
     assert model.unrest is None
+
+
+def test_a_file_from_before_a_kind_of_work_is_loaded(file: Path) -> None:
+    data = json.loads(file.read_text())
+    for name in NEWER:
+        del data["coefficients"][name]
+    file.write_text(json.dumps(data))
+    codes = SPACE.sample_codes(np.random.default_rng(0), 20)
+    assert (LatencyModel.load(file, SPACE)(codes) == model_of(SPACE)(codes)).all()
 
 
 def test_codes_outside_the_space_are_refused() -> None:

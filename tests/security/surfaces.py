@@ -29,6 +29,7 @@ from supernet_folders import write_old_supernet, write_supernet
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import parse, read_json
+from anas_zoo.data import Inspection
 from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
 from anas_zoo.entry import Entry, SupernetFolder, read_config, read_manifest, read_report
@@ -213,6 +214,19 @@ ORIGIN = {
     "matched": {"by": "their order", "label_names": ["x", "y", "z"], "classes": [2, 0]},
 }
 RECIPE = Recipe.load("digits").to_dict()
+INSPECTION = {
+    "images": 2,
+    "per_class": {"a": 1, "b": 1},
+    "measured": 2,
+    "read": 2,
+    "unreadable": ["b/1.png: unreadable"],
+    "short_sides_px": [1, 1, 2, 3, 3],
+    "smallest": [1, 1],
+    "largest": [3, 4],
+    "kinds": {"grey": 1, "transparent": 1},
+    "compared": True,
+    "copies": [{"images": [0, 1], "files": ["a/1.png", "b/1.png"], "classes": ["a", "b"]}],
+}
 SPLIT = {"source": "a", "source_sha256": "0" * 64, "seed": 1, "images": 9, "search": [1, 2], "test": [3]}
 SEARCH = {"settings": {"seed": 1}, "seed": 1, "space": SPACE.to_dict(), "begun_with": {"evaluations": 10}}
 
@@ -220,6 +234,10 @@ SEARCH = {"settings": {"seed": 1}, "seed": 1, "space": SPACE.to_dict(), "begun_w
 def _as_json(path: Path) -> Callable[[], bytes]:
     """A YAML file as JSON, which is YAML too."""
     return _json(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _everything(seen: Inspection) -> list[str]:
+    return [seen.line(), *seen.lines(), *seen.warnings()]
 
 
 SURFACES: dict[str, Surface] = {
@@ -239,6 +257,12 @@ SURFACES: dict[str, Surface] = {
     "space.yaml": Surface("s.yaml", _json(SPACE.to_dict()), damaged_json, lambda f: _space(f / "s.yaml")),
     "split.json": Surface(
         "s.json", _json(SPLIT), damaged_json, lambda f: parse(Split, read_json(f / "s.json"), "split").train
+    ),
+    "images.json": Surface(
+        "i.json",
+        _json(INSPECTION),
+        damaged_json,
+        lambda f: _everything(parse(Inspection, read_json(f / "i.json"), "images")),
     ),
     "run.json": Surface(
         "run.json", _json({"recipe": Recipe.load("digits").to_dict()}), damaged_json, Run.open

@@ -66,7 +66,7 @@ def test_layers_sum_to_the_costs_in_any_space(config: SpaceConfig, seed: int) ->
         ({"kernel_size": 1, "groups": 1, "side": 48}, "pointwise"),
         ({"kernel_size": 1, "groups": 1, "side": 1}, "linear"),
         ({"kernel_size": 2, "groups": 1, "side": 48, "stride": 2}, "pooled"),
-        ({"kernel_size": 3, "groups": 1, "side": 48, "stride": 2}, "other"),
+        ({"kernel_size": 3, "groups": 1, "side": 48, "stride": 2}, "dense"),
     ],
 )
 def test_kinds(shape: dict[str, Any], kind: str) -> None:

@@ -6,11 +6,12 @@ import io
 import math
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anas_zoo.core.files import atomic_write
+from anas_zoo.core.intervals import with_interval
 from anas_zoo.pipeline.search_view.view import (
     BASELINE,
     BUDGET,
@@ -77,7 +78,7 @@ def _draw_panel(axes: Axes, view: SearchView, cost: str) -> None:
     marks = [(*_point(e, cost), name) for name, e in known if shown(e, cost) is not None]
     _draw_marks(axes, marks, marker="D", s=38, color=BASELINE, label="published models")
     tested = [
-        (costs[cost] / per, top1_pct, f"{name}\n{top1_pct:.2f} %")
+        (costs[cost] / per, top1_pct, f"{name}\n{with_interval(top1_pct, _images(costs))}")
         for name, (costs, top1_pct) in view.tested.items()
         if cost in costs
     ]
@@ -85,6 +86,10 @@ def _draw_panel(axes: Axes, view: SearchView, cost: str) -> None:
     axes.set_xlabel(OBJECTIVES[cost].title)
     axes.grid(alpha=0.3)
     _scale_costs(axes, view.costs_shown(cost))
+
+
+def _images(costs: Mapping[str, float]) -> int | None:
+    return int(costs["images"]) if "images" in costs else None
 
 
 def _draw_marks(axes: Axes, marks: Sequence[tuple[float, float, str]], **style: Any) -> None:

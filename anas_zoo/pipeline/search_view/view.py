@@ -32,8 +32,8 @@ class SearchView:
         answers: the best under each asked budget.
         baselines: published models, scored like the evaluations.
         scored_by: on what the accuracies were measured, such as ``"search split, 359 images"``.
-        tested: published entries: name -> (costs by objective name, in their stored unit; top-1 on the test
-            split).
+        tested: published entries: name -> (costs by objective name, in their stored unit, and ``images``, how
+            many it was tested on, where that is known; top-1 on the test split).
         about: facts for the page: algorithm, seed, limits, space and so on.
         extract: what extracts the architecture of an id.
     """

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
+from anas_zoo.core.intervals import interval_pct, with_interval
 from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.core.text import one_line
 from anas_zoo.zoo.catalog.model import IMAGENET_CLASSES, CatalogModel, data_name
@@ -85,6 +86,7 @@ class _Point:
     top1_pct: float
     mflops: float
     latency_ms: float | None
+    images: int | None = None  # that top-1 was measured on here
 
 
 def charts(models: Sequence[CatalogModel], baselines: Baselines) -> list[tuple[str, Any]]:
@@ -144,19 +146,21 @@ def _latency_ms(model: CatalogModel, baselines: Baselines, machine: str | None) 
 
 
 def _points(model: CatalogModel, baselines: Baselines, machine: str | None) -> list[tuple[str, _Point]]:
-    figures = []
+    figures: list[tuple[str, str, float, int | None]] = []
     if model.accuracy is not None:
-        figures.append((model.accuracy.source, MEASURED, model.accuracy.top1_pct))
+        own = model.accuracy
+        figures.append((own.source, MEASURED, own.top1_pct, own.images))
     figures += [
-        (one.dataset, f"published, {one.weights or one.source}", one.top1_pct) for one in model.published
+        (one.dataset, f"published, {one.weights or one.source}", one.top1_pct, None)
+        for one in model.published
     ]
     latency_ms = _latency_ms(model, baselines, machine)
     return [
         (
             data_name(source, model.num_classes),
-            _Point(model.name, series, top1_pct, model.macs / 1e6, latency_ms),
+            _Point(model.name, series, top1_pct, model.macs / 1e6, latency_ms, images),
         )
-        for source, series, top1_pct in figures
+        for source, series, top1_pct, images in figures
     ]
 
 
@@ -180,6 +184,20 @@ def _place(point: _Point, points: Sequence[_Point], series: str, number: int) ->
     return "top left" if number % 2 else f"bottom {side}"
 
 
+def _error_bars(points: Sequence[_Point], colour: str) -> dict[str, Any] | None:
+    """The 95 % intervals of a series that was measured here; None for figures of others."""
+    ends = [interval_pct(p.top1_pct, p.images) for p in points if p.images is not None]
+    if len(ends) < len(points):
+        return None
+    return {
+        "array": [high - point.top1_pct for point, (_, high) in zip(points, ends, strict=True)],
+        "arrayminus": [point.top1_pct - low for point, (low, _) in zip(points, ends, strict=True)],
+        "color": colour,
+        "thickness": 1,
+        "width": 3,
+    }
+
+
 def _figure(points: Sequence[_Point], machine: str | None) -> Any:
     from plotly import graph_objects
 
@@ -193,7 +211,8 @@ def _figure(points: Sequence[_Point], machine: str | None) -> Any:
         mflops.append([point.mflops for point in own])
         latency_ms.append([point.latency_ms for point in own])
         says = [
-            f"<b>{_label(point.name)}</b><br>top-1 {point.top1_pct:.2f} %, {_label(series)}"
+            f"<b>{_label(point.name)}</b><br>"
+            f"top-1 {with_interval(point.top1_pct, point.images)}, {_label(series)}"
             f"<br>{point.mflops:,.4g} MFLOPs"
             + ("" if point.latency_ms is None else f", {point.latency_ms:.3g} ms")
             for point in own
@@ -201,6 +220,7 @@ def _figure(points: Sequence[_Point], machine: str | None) -> Any:
         figure.add_scatter(
             x=mflops[-1],
             y=[point.top1_pct for point in own],
+            error_y=_error_bars(own, colour),
             name=_label(series),
             mode="markers+text" if len(own) <= MOST_NAMED else "markers",
             text=[_label(short[point.name]) for point in own],

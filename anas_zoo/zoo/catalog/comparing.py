@@ -92,7 +92,10 @@ def _numbers(model: CatalogModel) -> Iterator[tuple[str, Any]]:
         yield key, getattr(model, key)
     measured = [*([model.accuracy] if model.accuracy else []), *model.further_accuracy]
     for one in measured:
-        yield f"top-1 %, measured on {one.source} ({one.split}, {one.preprocessing})", one.top1_pct
+        where = f"measured on {one.source} ({one.split}, {one.preprocessing})"
+        yield f"top-1 %, {where}", one.top1_pct
+        yield f"its 95 % interval, {where}", [round(end, 1) for end in one.top1_interval_pct]
+        yield f"calibration error %, {where}", one.ece_pct
     for figure in model.published:
         yield f"top-1 %, published for {figure.dataset} ({figure.weights or figure.source})", figure.top1_pct
     for file in model.exported:

@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from anas_zoo.core.files import atomic_write
+from anas_zoo.core.intervals import with_interval
 from anas_zoo.core.pages import render_page
 from anas_zoo.core.text import quoted
 from anas_zoo.entry.licence import import_way
 from anas_zoo.zoo.catalog.charts import Baselines, chart_pages, load_baselines
+from anas_zoo.zoo.catalog.heat_map import HeatMap, heat_map
 from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.catalog.model import CatalogModel
+from anas_zoo.zoo.evidence_tables import Table, class_tables
 from anas_zoo.zoo.shelf import list_models
 
 PAGE = "index.html"
@@ -69,6 +72,7 @@ def write_gallery(
         facts=_facts,
         loading=lambda model: _loading(model, index.source),
         exported=_exported,
+        by_class=_by_class,
         files=lambda model: [(name, f"{one.bytes:,}", one.sha256) for name, one in model.files.items()],
     )
     atomic_write(path, page)
@@ -79,7 +83,10 @@ def _cells(model: CatalogModel) -> list[tuple[str | int | float | None, str]]:
     latency_ms = None if model.quickest is None else model.quickest[1].p50_ms
     weights = "yes" if model.has_weights else "no"
     return [
-        (model.top1_pct, "–" if model.top1_pct is None else f"{model.top1_pct:.2f}"),
+        (
+            model.top1_pct,
+            "–" if model.top1_pct is None else with_interval(model.top1_pct, model.top1_images, unit=""),
+        ),
         (model.top1_kind, model.top1_kind or "–"),
         (model.macs, f"{model.macs / 1e6:,.2f}"),
         (latency_ms, "–" if latency_ms is None else f"{latency_ms:.3g}"),
@@ -105,7 +112,9 @@ def _facts(model: CatalogModel) -> Pairs:
     for one in [*([model.accuracy] if model.accuracy else []), *model.further_accuracy]:
         top5 = "" if one.top5_pct is None else f", top-5 {one.top5_pct:.2f} %"
         where = f"{one.images:,} images of {one.source} ({one.split}), preprocessing {one.preprocessing}"
-        rows.append(("top-1, measured here", f"{one.top1_pct:.2f} %{top5} on {where}"))
+        rows.append(("top-1, measured here", f"{one.top1}{top5} on {where}"))
+        if one.ece_pct is not None:
+            rows.append(("calibration error", f"{one.ece_pct:.2f} %, expected, over 15 bins of confidence"))
     for figure in model.published:
         origin = f"weights of {figure.weights}, {figure.source}" if figure.weights else figure.source
         rows.append(
@@ -131,6 +140,15 @@ def _facts(model: CatalogModel) -> Pairs:
                 )
             )
     return [(what, value) for what, value in rows if value]
+
+
+def _by_class(model: CatalogModel) -> tuple[HeatMap | None, dict[str, Table]]:
+    """The confusion matrix as a picture, and as a table where it has too many classes; and top-1 by class."""
+    if model.accuracy is None:
+        return None, {}
+    labels = model.label_names or None
+    drawn, tables = heat_map(model.accuracy, labels), class_tables(model.accuracy, labels)
+    return drawn, dict(list(tables.items())[:1]) if drawn else tables
 
 
 def _exported(model: CatalogModel) -> list[tuple[str, ...]]:

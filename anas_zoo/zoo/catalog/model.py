@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from anas_zoo.core.geometry import InputForm
-from anas_zoo.core.schema import Schema
+from anas_zoo.core.schema import Schema, Sparse
 from anas_zoo.entry import WEIGHTS, Accuracy, Entry, FileDigest, FileInfo, Latency, Published
 from anas_zoo.space import count_by_walking
 from anas_zoo.zoo.catalog.names import content_key, known_names
@@ -29,7 +29,7 @@ class ExportedFile(Schema):
     latency: tuple[Latency, ...]
 
 
-class CatalogModel(Schema):
+class CatalogModel(Sparse):
     """One entry of a catalog; all of it comes from its config, report and manifest.
 
     Attributes:
@@ -39,6 +39,7 @@ class CatalogModel(Schema):
         location: where it lies in the catalog: a folder's name, or ``org/name`` on the Hub.
         commit: that was read, on the Hub.
         other_names: under which the same architecture is known as well.
+        label_names: of its classes, where the accuracy is known by class.
         accuracy: measured on a test split; None if it was not.
         published: figures of other people, not measured.
         macs: multiply-adds, exact.
@@ -46,6 +47,8 @@ class CatalogModel(Schema):
         files: size and hash of every file; empty for drafts, which have no manifest.
         refused: files that were made and not kept, and why.
     """
+
+    LEFT_OUT: ClassVar = ("label_names",)
 
     id: str
     structure: str
@@ -57,6 +60,7 @@ class CatalogModel(Schema):
     arch: dict[str, Any]
     resolution: int
     num_classes: int
+    label_names: tuple[str, ...] = ()
     macs: int
     params: int
     accuracy: Accuracy | None = None
@@ -81,6 +85,11 @@ class CatalogModel(Schema):
         if self.accuracy is not None:
             return self.accuracy.top1_pct
         return self.published[0].top1_pct if self.published else None
+
+    @property
+    def top1_images(self) -> int | None:
+        """How many images :attr:`top1_pct` was measured on here; None where it was not."""
+        return None if self.accuracy is None else self.accuracy.images
 
     @property
     def top1_kind(self) -> str | None:
@@ -123,6 +132,7 @@ def model_of(entry: Entry, *, location: str | None = None, commit: str | None = 
     config, report, own, weights = entry.config, entry.report, entry.config.anas, entry.config.anas.weights
     macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
     arch_id, structure = content_key(config)
+    measured = report.accuracy
     files = entry.manifest.files if entry.is_published else {}
     return CatalogModel(
         id=arch_id,
@@ -137,7 +147,8 @@ def model_of(entry: Entry, *, location: str | None = None, commit: str | None = 
         num_classes=config.num_classes,
         macs=macs,
         params=params,
-        accuracy=report.accuracy,
+        label_names=(config.label_names or ()) if measured and measured.confusion else (),
+        accuracy=measured,
         further_accuracy=report.further_accuracy,
         published=(*([report.published] if report.published else []), *report.also_published),
         licence=config.pretrained_cfg.license,

@@ -21,7 +21,7 @@ from anas_zoo.core.hints import as_command_line
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import DigitsSource, eval_transform
 from anas_zoo.entry import Entry
-from anas_zoo.pipeline import DemoResult, run_demo
+from anas_zoo.pipeline import RunResult, run_stages
 from anas_zoo.searching.archive import read_evaluations
 from anas_zoo.zoo import verify
 
@@ -29,17 +29,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoResult]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     """A whole run; a licence was chosen when everything but publishing was done."""
     folder = tmp_path_factory.mktemp("demo") / "a run"
     with pytest.raises(
         EntryError, match=r"models are ready in .*, but their weights have no licence"
     ) as caught:
-        run_demo(folder, tiny_recipe(licence=None))
+        run_stages(folder, tiny_recipe(licence=None))
     assert as_command_line(caught.value.parts).endswith(f"anas demo --out '{folder}' --licence SPDX")
     assert not (folder / "zoo").exists()
     reports = {path: path.read_bytes() for path in folder.glob("subnets/*/report.json")}
-    result = run_demo(folder, tiny_recipe(licence=None), licence="CC0-1.0")
+    result = run_stages(folder, tiny_recipe(licence=None), licence="CC0-1.0")
     assert len(reports) == len(result.entries)
     assert {path: path.read_bytes() for path in reports} == reports, "nothing was done twice"
     return folder, result
@@ -53,7 +53,7 @@ def hashes(run: Path) -> dict[str, str]:
     return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
-def test_the_entries_are_complete_and_verified(finished: tuple[Path, DemoResult]) -> None:
+def test_the_entries_are_complete_and_verified(finished: tuple[Path, RunResult]) -> None:
     folder, result = finished
     assert [entry.name for entry in result.entries] == ["digits_s", "digits_m", "digits_l"]
     macs = [row["macs"] for row in result.rows]
@@ -81,7 +81,7 @@ def test_the_entries_are_complete_and_verified(finished: tuple[Path, DemoResult]
     assert not list(folder.rglob(".*"))  # no staging folder is left behind
 
 
-def test_the_search_saw_the_search_split_only(finished: tuple[Path, DemoResult]) -> None:
+def test_the_search_saw_the_search_split_only(finished: tuple[Path, RunResult]) -> None:
     folder, _ = finished
     searched = len(read_json(folder / "split.json")["search"])
     evaluations = read_evaluations(folder / "search" / "evaluations.jsonl")
@@ -90,7 +90,7 @@ def test_the_search_saw_the_search_split_only(finished: tuple[Path, DemoResult])
     assert front["scored_by"]["split"] == "search"
 
 
-def test_an_entry_loads_with_the_accuracy_it_states(finished: tuple[Path, DemoResult]) -> None:
+def test_an_entry_loads_with_the_accuracy_it_states(finished: tuple[Path, RunResult]) -> None:
     folder, result = finished
     model = create_model(str(result.entries[2]), pretrained=True).eval()
     source = DigitsSource()
@@ -109,7 +109,7 @@ def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
 
 
 def test_ctrl_c_leaves_whole_stages_and_the_run_resumes(
-    finished: tuple[Path, DemoResult], tmp_path: Path
+    finished: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
     """Interrupted in the training and in the extraction, the run ends with what an uninterrupted one has."""
     recipe, out = write_recipe(tmp_path / "tiny.yaml", licence=None), tmp_path / "run"
@@ -130,7 +130,7 @@ def test_ctrl_c_leaves_whole_stages_and_the_run_resumes(
         assert rest == ""
         made = {path.name for path in out.iterdir()} - {"training"}  # that one grows while training
         stages = ["supernet", "search"]
-        assert made == {"run.json", "split.json", *stages[: number - 1]}
+        assert made == {"run.json", "split.json", "images.json", *stages[: number - 1]}
     process = start(recipe, out)
     output, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
@@ -152,5 +152,5 @@ def test_a_full_disk_stops_with_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "no space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    assert {path.name for path in out.iterdir()} - {"training"} == {"run.json", "split.json"}
+    assert {path.name for path in out.iterdir()} - {"training"} == {"run.json", "split.json", "images.json"}
     assert not list(out.rglob(".*")), "nothing half-written"

@@ -1,0 +1,80 @@
+"""Fixed networks of a run that are trained in processes of their own, on the cores that are free."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from anas_zoo.core.errors import TrainingError
+from anas_zoo.pipeline.run import Run
+from anas_zoo.training import Processes
+
+
+class Beside:
+    """Processes that train, by the name of their network; they end when this one does, however that ends."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, name: str, threads: int, what: str, which: str) -> None:
+        """Start one; ``what`` and ``which`` are what :mod:`anas_zoo.pipeline.side_process` takes."""
+        command = [sys.executable, "-m", "anas_zoo.pipeline.side_process", str(self._run.folder)]
+        # It finds this package as this process did; and Ctrl-C is for the process that reports.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment["OMP_NUM_THREADS"] = str(threads)
+        self._running[name] = subprocess.Popen(
+            [*command, str(threads), what, which],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def look(self) -> None:
+        """Forget those that have ended. Raises :class:`TrainingError` for one that failed."""
+        for name, process in list(self._running.items()):
+            if process.poll() is not None:
+                self._end(name, process)
+
+    def wait(self) -> None:
+        """Until all have ended. Raises as :meth:`look` does."""
+        for name, process in list(self._running.items()):
+            process.wait()
+            self._end(name, process)
+
+    def _end(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        del self._running[name]
+        said = b"" if process.stderr is None else process.stderr.read()
+        if process.returncode:
+            last = (said.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+            raise TrainingError(f"training {name} failed: {last}")
+
+    def stop(self) -> None:
+        """End what is running."""
+        for process in self._running.values():
+            process.kill()
+        for process in self._running.values():
+            process.wait()
+
+
+@contextmanager
+def beside(run: Run) -> Iterator[Beside]:
+    """Processes beside the block, which end with it."""
+    processes = Beside(run)
+    try:
+        yield processes
+    finally:
+        processes.stop()
+
+
+def free_cores(processes: Processes) -> int:
+    """How many networks can be trained at a time, one on each core; 1 where one takes all there is."""
+    return 1 if processes.device.type != "cpu" or processes.count > 1 else len(os.sched_getaffinity(0))

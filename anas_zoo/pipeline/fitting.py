@@ -1,0 +1,31 @@
+"""What a recipe leaves to its images: the search space, which of its resolutions, and torch's threads."""
+
+from __future__ import annotations
+
+from anas_zoo.core.progress import note
+from anas_zoo.data import Inspection
+from anas_zoo.pipeline.recipe import Recipe
+from anas_zoo.space import SearchSpace
+
+# Space by the largest short side of the images, in pixels, that it is made for.
+SPACES = {"tiny": 40, "small": 112, "photo": 10**9}
+ENLARGED = 1.15  # a resolution may be larger than the images by this factor
+# Or up to this many pixels: the stem's stride of 2 leaves half of them.
+ALWAYS = 16
+# Networks of these spaces gain little from more threads, and lose much where the machine does something else.
+ONE_THREAD = ("tiny", "small")
+
+
+def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
+    """``recipe`` with the search space that is made for images as ``seen``.
+
+    The space follows from the median short side, and no resolution above 16 is larger than that by more than
+    15 %: there is nothing to see in made-up pixels.
+    """
+    side = seen.short_side_px or 224
+    name = next(name for name, largest in SPACES.items() if side <= largest)
+    choices = SearchSpace.load(name).config.resolution
+    useful = tuple(one for one in choices if one <= max(ALWAYS, ENLARGED * side)) or choices[:1]
+    note(f"  images of {side} pixels: space {name}, resolutions {', '.join(map(str, useful))}")
+    threads = 1 if recipe.threads == 0 and name in ONE_THREAD else recipe.threads
+    return recipe.model_copy(update={"space": name, "resolution": useful, "threads": threads})

@@ -1,0 +1,100 @@
+"""Training of one fixed network on the images of a run, from whatever weights it has."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anas_zoo.core.files import canonical_json, sha256_bytes
+from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
+from anas_zoo.pipeline.run_folder import RunFolder
+from anas_zoo.pipeline.train import HERE, open_train_data
+from anas_zoo.training import Processes, Trainer, TrainRecipe
+from anas_zoo.training.step import FixedStep
+
+
+def train_fixed(
+    run: RunFolder[Any],
+    subnet: Subnet,
+    recipe: TrainRecipe,
+    *,
+    folder: Path,
+    identity: Mapping[str, Any],
+    calibration_batch_size: int,
+    teacher: Subnet | None = None,
+    processes: Processes = HERE,
+) -> None:
+    """Train ``subnet`` in place on the run's training split; afterwards it has to be calibrated.
+
+    A training that was stopped resumes with the latest checkpoint in ``folder``; a finished one only loads
+    its weights.
+
+    Args:
+        run: whose images are trained on, and scored on while training.
+        subnet: on the device of ``processes``, with its channels innermost.
+        recipe: of the training.
+        folder: of the training: checkpoints and metrics.
+        identity: what says from which weights and for what it is trained.
+        calibration_batch_size: images per batch of the calibrations before scoring.
+        teacher: whose predictions it learns beside the labels; calibrated, on the same device.
+        processes: that train together.
+
+    Raises as :meth:`anas_zoo.training.Trainer.run` does.
+    """
+    split = canonical_json(run.split.model_dump(mode="json"))
+    Trainer(
+        FixedStep(subnet, recipe, processes, teacher),
+        open_train_data(run, processes, resolution=_largest(subnet, teacher), recipe=recipe),
+        recipe,
+        seed=run.recipe.seed,
+        folder=folder,
+        identity={
+            **identity,
+            "seed": run.recipe.seed,
+            "split_sha256": sha256_bytes(split.encode()),
+            "train": recipe.model_dump(mode="json"),
+        },
+        processes=processes,
+        evaluate=_evaluator(run, subnet, recipe, calibration_batch_size),
+    ).run()
+
+
+def _largest(subnet: Subnet, teacher: Subnet | None) -> int:
+    """The largest resolution that is looked at."""
+    return max(one.arch.resolution for one in (subnet, teacher) if one is not None)
+
+
+def _evaluator(
+    run: RunFolder[Any], subnet: Subnet, recipe: TrainRecipe, batch_size: int
+) -> Callable[[], Mapping[str, float]]:
+    """Accuracy of a calibrated copy on the search split."""
+    wanted = recipe.evaluation
+    images = run.scoring_images(wanted.images)
+
+    def accuracy() -> dict[str, float]:
+        calibrated = calibrated_on(copy.deepcopy(subnet), run, wanted.calibration_images, batch_size)
+        return {"subnet": top1_pct(logits_of(calibrated, images(subnet.arch.resolution)), images.labels)}
+
+    return accuracy
+
+
+def calibrated_on(subnet: Subnet, run: RunFolder[Any], images: int, batch_size: int) -> Subnet:
+    """``subnet`` itself, calibrated on that many training images of the run."""
+    calibration = run.training_images(images)(subnet.arch.resolution)
+    calibrate_bn(subnet, calibration.split(batch_size))
+    return subnet
+
+
+def search_split_top1_pct(run: RunFolder[Any], subnet: Subnet) -> float:
+    """Accuracy of a calibrated network on all images of the search split."""
+    images = run.scoring_images(None)
+    return top1_pct(logits_of(subnet, images(subnet.arch.resolution)), images.labels)
+
+
+def innermost(subnet: Subnet, device: torch.device) -> Subnet:
+    """``subnet`` itself on ``device`` with channels innermost, as training runs fastest."""
+    return subnet.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,142 @@
+"""How a run of so many minutes divides them: by what its parts take on this machine, written down once."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import Field
+
+from anas_zoo.core.errors import OutputError
+from anas_zoo.core.files import write_json
+from anas_zoo.core.schema import Schema, parse, read_json
+from anas_zoo.data import TrainData
+from anas_zoo.training import TrainRecipe
+from anas_zoo.training.sampling import Moment
+from anas_zoo.training.trainer import Step
+
+Part = Literal["supernet", "search", "winners", "models"]
+PARTS: tuple[Part, ...] = get_args(Part)
+# The supernet has to rank subnets and to lend them its weights, no more: being trained as fixed networks is
+# what makes them good (benchmarks/results/own_images.md). Exporting, checking and timing are "models".
+SHARES: dict[Part, float] = {
+    "supernet": 0.25,
+    "search": 0.15,
+    "winners": 0.5,
+    "models": 0.1,
+}
+YARDSTICK = 0.1  # of all minutes at most, for a plain network beside the run
+MEASURED_STEPS = 8
+MEASURED_SECONDS = 4.0  # of steps that take longer, fewer are measured
+CHECKPOINT_SECONDS = 15.0
+EVALUATIONS = 4  # of a training on the search split, the last one included
+WARMUP = 0.1  # of the epochs at most
+
+
+class MinutesFile(Schema):
+    """``RUN/minutes.json``.
+
+    Attributes:
+        minutes: that the run may take.
+        spent_s: wall-clock seconds that each part has taken, all calls together.
+        decided: what was decided by measuring, by name; a call that resumes keeps to it.
+    """
+
+    minutes: float = Field(gt=0)
+    spent_s: dict[Part, float] = Field(default_factory=dict)
+    decided: dict[str, Any] = Field(default_factory=dict)
+
+
+class Minutes:
+    """The time of one run, and what was decided by it, in the run's folder.
+
+    Args:
+        file: ``RUN/minutes.json``.
+        minutes: of the whole run.
+    """
+
+    def __init__(self, file: Path, minutes: float) -> None:
+        self._file = file
+        if file.is_file():
+            self._content = parse(
+                MinutesFile, read_json(file, error=OutputError), str(file), error=OutputError
+            )
+        else:
+            self._content = MinutesFile(minutes=minutes)
+        self._began: tuple[Part, float] | None = None
+
+    @property
+    def spent_s(self) -> dict[Part, float]:
+        """Seconds that each part has taken so far."""
+        spent = dict(self._content.spent_s)
+        if self._began is not None:
+            part, began = self._began
+            spent[part] = spent.get(part, 0.0) + time.monotonic() - began
+        return spent
+
+    def seconds_for(self, part: Part) -> float:
+        """What is left for ``part``: its share of what those before it have left, less what it has had."""
+        spent = self.spent_s
+        earlier = sum(seconds for name, seconds in spent.items() if PARTS.index(name) < PARTS.index(part))
+        later = sum(SHARES[name] for name in PARTS[PARTS.index(part) :])
+        left = max(0.0, self._content.minutes * 60 - earlier)
+        return max(0.0, left * SHARES[part] / later - spent.get(part, 0.0))
+
+    @contextlib.contextmanager
+    def spending(self, part: Part) -> Iterator[None]:
+        """Count the seconds of the block to ``part``, also where it is interrupted."""
+        self._began = (part, time.monotonic())
+        try:
+            yield
+        finally:
+            spent = self.spent_s
+            self._began = None
+            self._write(spent_s=spent)
+
+    def decided(self, name: str, decide: Callable[[], Any]) -> Any:
+        """What was decided under ``name``, as plain data; ``decide`` says it the first time."""
+        known = self._content.decided
+        if name not in known:
+            self._write(decided=known | {name: decide()})
+        return self._content.decided[name]
+
+    def _write(self, **changes: Any) -> None:
+        self._content = self._content.model_copy(update=changes)
+        write_json(self._file, self._content.model_dump(mode="json"))
+
+
+def seconds_per_step(step: Step, data: TrainData, seed: int) -> float:
+    """Seconds of one step on this machine; weights and counters of ``step`` stay.
+
+    The first step, which is slower, is not counted.
+    """
+    began, done = 0.0, 0
+    for batches in data.epoch((seed, 0), 0):
+        if done == 1:
+            began = time.perf_counter()
+        step(batches, range(len(batches)), Moment((seed, 0), done, 10**6))
+        step.model.zero_grad(set_to_none=True)
+        done += 1
+        if done > MEASURED_STEPS or (done > 1 and time.perf_counter() - began > MEASURED_SECONDS):
+            break
+    step.sampler.restore(dict.fromkeys(step.sampler.counters(), 0))
+    return (time.perf_counter() - began) / max(1, done - 1)
+
+
+def epochs_within(recipe: TrainRecipe, *, epochs: float, epoch_s: float) -> TrainRecipe:
+    """``recipe`` with so many epochs, at least one and whole, each of which takes ``epoch_s``."""
+    whole = max(1, round(epochs))
+    between = max(1, round(CHECKPOINT_SECONDS / max(epoch_s, 1e-3)))
+    return recipe.model_copy(
+        update={
+            "epochs": whole,
+            "warmup_epochs": min(recipe.warmup_epochs, WARMUP * whole),
+            "evaluation": recipe.evaluation.model_copy(
+                update={"every_epochs": max(1, -(-whole // EVALUATIONS))}
+            ),
+            "checkpoints": recipe.checkpoints.model_copy(update={"every_epochs": min(between, whole)}),
+        }
+    )

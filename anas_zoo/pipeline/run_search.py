@@ -1,0 +1,68 @@
+"""The search of a whole run: by latency where that is weighed, within its share of the minutes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from anas_zoo.core.progress import note
+from anas_zoo.pipeline.latency import fit_latency
+from anas_zoo.pipeline.minutes import Minutes
+from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.search_scoring import make_evaluator
+from anas_zoo.pipeline.search_stage import search_stage
+from anas_zoo.pipeline.train import HERE
+from anas_zoo.profiling.work import WORK
+from anas_zoo.searching import SearchRecipe
+from anas_zoo.training import Processes
+
+LATENCY = {"subnets": len(WORK) + 8, "held_out": 8, "repeats": 40}
+FEWEST = 24  # evaluations of a search, however short its time is
+MEASURED = 3
+
+
+def search_run(run: Run, minutes: Minutes | None, processes: Processes = HERE) -> None:
+    """Search the run's supernet into ``RUN/search``; a search that was stopped there resumes.
+
+    Where latency is weighed or limited and the recipe names no model of it, one of this machine is fitted
+    first and kept in ``RUN/latency.json``. With ``minutes`` as many subnets are evaluated as there is time
+    for, at most those of the recipe.
+    """
+    run.use_threads()
+    recipe = run.located.search
+    if recipe.latency is None and _weighs_latency(recipe):
+        if not run.latency_file.is_file():
+            _fit(run)
+        recipe = recipe.changed(latency=str(run.latency_file))
+    if minutes is not None:
+        within = minutes.decided("search", lambda: _evaluations(run, recipe, minutes))
+        recipe = recipe.changed(evaluations=within["evaluations"])
+    search_stage(run, recipe=recipe, resume=True, processes=processes)
+
+
+def _weighs_latency(recipe: SearchRecipe) -> bool:
+    return "latency_ms" in recipe.objectives or not recipe.limits.latency_ms.open
+
+
+def _fit(run: Run) -> None:
+    note("  measure the latency of subnets on this machine")
+    with tempfile.TemporaryDirectory() as work:
+        model = fit_latency(
+            run.space, Path(work), num_classes=len(run.source.label_names), seed=run.recipe.seed, **LATENCY
+        )
+    model.save(run.latency_file)
+
+
+def _evaluations(run: Run, recipe: SearchRecipe, minutes: Minutes) -> dict[str, float]:
+    """How many subnets can be evaluated in what is left of the search's time, by what a few take."""
+    evaluator = make_evaluator(run, recipe)
+    codes = run.space.sample_codes(np.random.default_rng([run.recipe.seed, 5]), MEASURED)
+    evaluator(run.space.decode(codes[:1]))  # reads the images
+    began = time.perf_counter()
+    evaluator(run.space.decode(codes))
+    each = (time.perf_counter() - began) / MEASURED
+    count = round(minutes.seconds_for("search") / each)
+    return {"evaluation_s": each, "evaluations": max(FEWEST, min(count, recipe.evaluations))}

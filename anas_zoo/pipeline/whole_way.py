@@ -1,0 +1,328 @@
+"""The whole way for a user's images: look, train, search, train on, export, validate, report, publish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.extras import skipped_without_extra
+from anas_zoo.core.files import write_json
+from anas_zoo.core.hints import Call, Option, Part
+from anas_zoo.core.progress import note, stage, track
+from anas_zoo.core.schema import read_json
+from anas_zoo.entry import Entry
+from anas_zoo.exporting import DEFAULT_TARGET
+from anas_zoo.pipeline.advice import advise, with_front
+from anas_zoo.pipeline.beside import beside, free_cores
+from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
+from anas_zoo.pipeline.export import export_entry, onnx_name
+from anas_zoo.pipeline.extract import extract_stage
+from anas_zoo.pipeline.minutes import YARDSTICK, Minutes
+from anas_zoo.pipeline.minutes import Part as Spending
+from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
+from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.run_folder import MARKER, resumable_run
+from anas_zoo.pipeline.run_search import search_run
+from anas_zoo.pipeline.search_scoring import evaluated_on
+from anas_zoo.pipeline.search_view.picture import draw_picture
+from anas_zoo.pipeline.search_view.view import SearchView
+from anas_zoo.pipeline.train import HERE, train_stage
+from anas_zoo.pipeline.winners import chosen_winners, train_winners, winners_are_trained
+from anas_zoo.pipeline.yardstick import train_yardstick
+from anas_zoo.searching import Evaluation
+from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
+from anas_zoo.training import Processes, pick_device
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run made.
+
+    Attributes:
+        entries: folders of the published entries, from small to large; of the drafts where they have no
+            licence yet.
+        picture: the front with them in it.
+        rows: one dict per model: name, top1_pct, macs, params, latency_ms, size_bytes, parity, on_front.
+        advice: which of them to take, in sentences.
+        seconds: wall-clock seconds of each stage that ran now.
+        publish: what publishes the drafts; None where they are published.
+    """
+
+    entries: list[Path]
+    picture: Path
+    rows: list[dict[str, Any]]
+    advice: list[tuple[Part, ...]]
+    seconds: dict[str, float]
+    publish: Call | None
+
+
+def run(
+    out: str | Path,
+    *,
+    data: str | None = None,
+    init: str | Path | None = None,
+    recipe: str | Path | None = None,
+    minutes: float | None = None,
+    max_latency_ms: float | None = None,
+    max_size_mb: float | None = None,
+    max_mflops: float | None = None,
+    max_mparams: float | None = None,
+    seed: int | None = None,
+    set_: Settings | None = None,
+    licence: str | None = None,
+    device: str = "auto",
+) -> RunResult:
+    """From images to measured models, beside a plain network; what ``out`` holds already is not done again.
+
+    Args:
+        out: the run's folder; a run that was stopped in it resumes at its first unfinished stage.
+        data: a source of images (see :func:`anas_zoo.data.open_source`); by default the recipe's.
+        init: a trained supernet to start from: a folder, a run, or ``hf-hub:org/name``.
+        recipe: a bundled recipe's name or a YAML file; by default the run's own, for a new run the one that
+            fits the images.
+        minutes: that the whole run may take here; it divides them itself.
+        max_latency_ms: most milliseconds that a model may take for one image on one thread of this machine.
+        max_size_mb: most megabytes of its float32 weights.
+        max_mflops: most million multiply-adds.
+        max_mparams: most million parameters.
+        seed: every random choice follows from it.
+        set_: other values of the recipe, such as ``{"train.batch_size": 32}`` or ``["train.batch_size=32"]``.
+        licence: SPDX name of the models' licence; without one nothing is published.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises :class:`ConfigError` for a recipe that cannot be, :class:`DataError` for images that cannot be read
+    or trained on, :class:`OutputError` when the folder holds anything but an unfinished run of the same
+    recipe, and the errors of the stages.
+    """
+    out = Path(out)
+    limits = {
+        "search.limits.latency_ms.max": max_latency_ms,
+        "search.limits.size_bytes.max": None if max_size_mb is None else max_size_mb * 1e6,
+        "search.limits.macs.max": None if max_mflops is None else max_mflops * 1e6,
+        "search.limits.params.max": None if max_mparams is None else max_mparams * 1e6,
+    }
+    settings = with_limits(set_, limits)
+    start = None if init is None else str(init)
+    begun = (out / MARKER).is_file()
+    if not begun and data is None and recipe is None and init is None:
+        raise ConfigError(
+            "which images? Give ",
+            Option("data", "DIR"),
+            ", a folder with one sub-folder of images per class (or digits, glyphs, hfds/NAME, wds/DIR)",
+        )
+    chosen = default_recipe(data, set_, start)
+    about = () if begun or recipe is not None else about_recipe(chosen)
+    wanted = Run.recipe_for(
+        out,
+        None if recipe is None else str(recipe),
+        data=data,
+        seed=seed,
+        settings=settings,
+        init=start,
+        minutes=minutes,
+    )
+    with resumable_run(out, Call("run", out=out, licence=licence), "supernet"):
+        return run_stages(out, wanted, Processes(pick_device(device)), licence=licence, about=about)
+
+
+def with_limits(settings: Settings | None, limits: dict[str, float | None]) -> dict[str, Any] | list[str]:
+    """``settings`` and, after them, the ``limits`` that are not None."""
+    given = {key: value for key, value in limits.items() if value is not None}
+    if settings is None or isinstance(settings, dict):
+        return {**(settings or {}), **given}
+    return [*settings, *(f"{key}={value:g}" for key, value in given.items())]
+
+
+def run_stages(
+    folder: Path,
+    recipe: Recipe,
+    processes: Processes = HERE,
+    *,
+    licence: str | None = None,
+    about: Sequence[Part] = (),
+) -> RunResult:
+    """Run every stage that ``folder`` does not hold yet; the training computes where ``processes`` says.
+
+    The entries get ``licence``, by default the recipe's or that of the supernet it starts from; without one
+    the drafts are not published. ``about`` is said once the run is there.
+
+    Raises :class:`OutputError` when the folder holds anything but an unfinished run of the same recipe, and
+    the errors of the stages.
+    """
+    run = Run.start(folder, recipe)
+    run.note_images()
+    if about:
+        note(*about)
+    parts = run.split
+    note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
+    minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
+    licensed = licence is not None or run.licence is not None
+    stages = _Stages(minutes)
+    stages.add(
+        "train the supernet" + (", and a plain network beside it" if run.recipe.yardstick else ""),
+        "supernet",
+        run.supernet_folder,
+        lambda: _train(run, processes, minutes),
+        lambda: run.supernet_folder.exists() and (run.yardstick_draft.exists() or not run.recipe.yardstick),
+    )
+    searched = run.search_folder / FRONT  # the last thing that a search writes
+    stages.add(
+        "search the front on the search split",
+        "search",
+        searched,
+        lambda: search_run(run, minutes, processes),
+    )
+    if run.recipe.winners is not None:
+        stages.add(
+            "train what was found, each as a fixed network",
+            "winners",
+            run.winners_folder,
+            lambda: train_winners(run, chosen_winners(run), minutes, processes),
+            lambda: run.drafts_folder.exists() or winners_are_trained(run),
+        )
+    stages.add("calibrate, test and profile", "models", run.drafts_folder, lambda: extract_stage(run))
+    stages.add(
+        "export and validate ONNX, measure latency",
+        "models",
+        run.drafts_folder,
+        lambda: _deploy(run),
+        lambda: run.zoo_folder.exists() or _is_deployed(run),
+    )
+    stages.add("report", "models", run.summary_file, lambda: _report(run))
+    if licensed:
+        stages.add(
+            "publish",
+            "models",
+            run.zoo_folder,
+            lambda: publish_drafts(_shipped(run), run.zoo_folder, licence),
+        )
+    else:
+        note("  no licence is chosen for the models: they will be ready, but not published")
+    seconds = stages.run()
+    published = run.zoo_folder.exists()
+    home = run.zoo_folder if published else run.drafts_folder
+    summary = read_json(run.summary_file)
+    rows = summary["entries"]
+    names = [row["name"] for row in rows if row["name"] in (_shipped(run) if published else run.drafts())]
+    return RunResult(
+        entries=[home / name for name in names],
+        picture=run.folder / "front.png",
+        rows=rows,
+        advice=_advice(run, rows),
+        seconds=seconds,
+        publish=None if published else Call("run", out=folder, licence="SPDX"),
+    )
+
+
+def _advice(run: Run, rows: Sequence[dict[str, Any]]) -> list[tuple[Part, ...]]:
+    recipe = run.recipe
+    longer = None if recipe.minutes is None else 3 * recipe.minutes
+    more = Call("run", data=recipe.data, init=recipe.init, minutes=longer, out=f"{run.folder}_longer")
+    return advise(rows, run.yardstick_draft.name, len(run.split.test), more)
+
+
+class _Stages:
+    """The stages of a run, in order, of which those are done that have not left what they make."""
+
+    def __init__(self, minutes: Minutes | None) -> None:
+        self._minutes = minutes
+        self._stages: list[tuple[str, Spending, Path, Callable[[], object], Callable[[], bool]]] = []
+
+    def add(
+        self,
+        title: str,
+        spending: Spending,
+        made: Path,
+        work: Callable[[], object],
+        done: Callable[[], bool] | None = None,
+    ) -> None:
+        """A stage that makes ``made``; ``done`` says whether it has, where its being there does not."""
+        self._stages.append((title, spending, made, work, done or made.exists))
+
+    def run(self) -> dict[str, float]:
+        """Do what is to be done; wall-clock seconds of each."""
+        seconds: dict[str, float] = {}
+        for number, (title, spending, made, work, done) in enumerate(self._stages, 1):
+            if done():
+                stage(f"{number}/{len(self._stages)} {title}: already there, {made}")
+                continue
+            stage(f"{number}/{len(self._stages)} {title}")
+            began = time.perf_counter()
+            with nullcontext() if self._minutes is None else self._minutes.spending(spending):
+                work()
+            seconds[title] = round(time.perf_counter() - began, 1)
+        return seconds
+
+
+def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
+    """Train the supernet and, where there is a core for it at the same time, the plain network."""
+    seconds = None if run.recipe.minutes is None else YARDSTICK * 60 * run.recipe.minutes
+    wanted = run.recipe.yardstick and not run.yardstick_draft.exists()
+    with beside(run) as running:
+        if wanted and run.recipe.threads == 1 and free_cores(processes) > 1:
+            running.start("the plain network", 1, "yardstick", "" if seconds is None else f"{seconds:.1f}")
+            wanted = False
+        if not run.supernet_folder.exists():
+            train_stage(run, processes, note_images=False, minutes=minutes)
+        running.wait()
+    if wanted:
+        train_yardstick(run, seconds, processes)
+
+
+def _drafts(run: Run) -> dict[str, Path]:
+    """The drafts of the run and the yardstick's."""
+    beside = {run.yardstick_draft.name: run.yardstick_draft} if run.recipe.yardstick else {}
+    return run.drafts() | beside
+
+
+def _shipped(run: Run) -> dict[str, Path]:
+    """The drafts that become entries: the run's, and the yardstick's where it is on the front."""
+    rows = {row["name"]: row for row in read_json(run.summary_file)["entries"]}
+    plain = run.yardstick_draft.name
+    drafts = _drafts(run)
+    return {name: path for name, path in drafts.items() if name != plain or rows[name]["on_front"]}
+
+
+def _is_deployed(run: Run) -> bool:
+    """Whether every draft has what :func:`_deploy` leaves last."""
+    if not run.drafts_folder.exists():
+        return False
+    reports = [Entry.read(draft).report for draft in _drafts(run).values()]
+    files = [report.files.get(onnx_name(DEFAULT_TARGET)) for report in reports]
+    return all(file is not None and file.latency for file in files)
+
+
+def _deploy(run: Run) -> None:
+    """Export and validate every draft, on all test images; repeated as a whole after an interruption."""
+    drafts = _drafts(run)
+    for draft in track(drafts.values(), "export to ONNX", total=len(drafts)):
+        export_entry(draft)
+    for draft in track(drafts.values(), "validate with onnxruntime", total=len(drafts)):
+        validate_on_test_images(draft, run.test_images)
+    time_drafts(drafts)
+
+
+def _report(run: Run) -> None:
+    rows = with_front([table_row(draft) for draft in _drafts(run).values()])
+    records = read_records(run.search_folder / EVALUATIONS)
+    evaluations = [record for record in records if isinstance(record, Evaluation)]
+    view = SearchView(
+        title=f"{run.recipe.name}: {len(records)} evaluated subnets, {len(rows)} models",
+        objectives=run.recipe.search.objectives,
+        evaluations=evaluations,
+        front=read_front(run.search_folder / FRONT),
+        failures=len(records) - len(evaluations),
+        answers=[],
+        baselines=[],
+        scored_by=evaluated_on(run),
+        tested={row["name"]: (row, row["top1_pct"]) for row in rows},
+        about={},
+    )
+    with skipped_without_extra("front.png"):
+        draw_picture(run.folder / "front.png", view)
+    write_json(run.summary_file, {"entries": rows})

@@ -1,0 +1,235 @@
+"""Stage: what a search chose -> fixed networks, trained on from the supernet's weights, the largest first."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from anas_zoo.core.errors import OutputError
+from anas_zoo.core.files import sha256_file, write_json
+from anas_zoo.core.progress import Bar, note
+from anas_zoo.core.schema import Schema, parse, read_json
+from anas_zoo.nets import Subnet
+from anas_zoo.pipeline.beside import beside, free_cores
+from anas_zoo.pipeline.fixed_training import (
+    calibrated_on,
+    innermost,
+    search_split_top1_pct,
+    train_fixed,
+)
+from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
+from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.search_scoring import make_evaluator
+from anas_zoo.pipeline.train import HERE, open_train_data
+from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
+from anas_zoo.searching.archive import EVALUATIONS
+from anas_zoo.space import Architecture
+from anas_zoo.training import Processes, TrainRecipe, read_metrics
+from anas_zoo.training.step import FixedStep
+
+WINNERS = "winners.json"
+LOOK_SECONDS = 0.5  # between looks at the processes that train
+
+
+class Winner(Schema):
+    """One subnet that is trained on: the name of its entry, its architecture and its epochs."""
+
+    name: str
+    arch: dict[str, Any]
+    train: TrainRecipe
+
+
+class Winners(Schema):
+    """``RUN/winners/winners.json``, written before any of them is trained.
+
+    Attributes:
+        winners: from small to large; the last one teaches the others.
+    """
+
+    winners: tuple[Winner, ...] = Field(min_length=1)
+
+    @classmethod
+    def of(cls, run: Run) -> Winners | None:
+        """Those of ``run``, None where they have not been chosen yet."""
+        file = run.winners_folder / WINNERS
+        return (
+            parse(cls, read_json(file, error=OutputError), str(file), error=OutputError)
+            if file.is_file()
+            else None
+        )
+
+
+def train_winners(
+    run: Run, chosen: Sequence[Evaluation], minutes: Minutes | None, processes: Processes = HERE
+) -> None:
+    """Train the subnets ``chosen``, from small to large, into ``RUN/winners``; what is there already stays.
+
+    On a CPU several are trained at a time, in processes of their own; where the largest teaches the others it
+    is trained first. With ``minutes`` each gets its share of what is left, by the square root of what one of
+    its epochs takes: large subnets need more time, small ones more epochs.
+
+    Raises as :meth:`anas_zoo.training.Trainer.run` does, and :class:`TrainingError` for a process that fails.
+    """
+    assert run.recipe.winners is not None
+    run.use_threads()
+    if Winners.of(run) is None:
+        run.winners_folder.mkdir(exist_ok=True)
+        content = Winners(winners=_planned(run, chosen, minutes, processes))
+        write_json(run.winners_folder / WINNERS, content.model_dump(mode="json"))
+    winners = Winners.of(run)
+    assert winners is not None
+    *others, largest = winners.winners
+    taught = f", taught by {largest.name}" if run.recipe.winners.distillation else ""
+    if taught:
+        _say(largest, "")
+        trained_winner(run, largest.name, processes)
+    else:
+        others.append(largest)
+    at_once = min(len(others), free_cores(processes))
+    if at_once < 2:
+        for winner in others:
+            _say(winner, taught)
+            trained_winner(run, winner.name, processes)
+        return
+    with Bar("train the subnets", total=sum(_steps(run, winner) for winner in others)) as bar:
+        _train_apart(run, others, at_once, taught, bar)
+
+
+def chosen_winners(run: Run) -> list[Evaluation]:
+    """The subnets of the finished search that are trained on, from small to large, spread over the front."""
+    found = read_evaluations(run.search_folder / EVALUATIONS)
+    recipe = run.recipe.search
+    return pick_subnets(found, min(recipe.subnets, len(found)), recipe.objectives)
+
+
+def winners_are_trained(run: Run) -> bool:
+    """Whether all of them are chosen and trained to their end."""
+    winners = Winners.of(run)
+    return winners is not None and all(_is_trained(run, winner) for winner in winners.winners)
+
+
+def _say(winner: Winner, how: str) -> None:
+    note(f"  {winner.name}: {winner.train.epochs} epochs{how}")
+
+
+def _planned(
+    run: Run, chosen: Sequence[Evaluation], minutes: Minutes | None, processes: Processes
+) -> tuple[Winner, ...]:
+    assert run.recipe.winners is not None
+    recipe = run.recipe.winners.training(run.recipe.train)
+    names = run.entry_names(len(chosen))
+    pairs = [(name, evaluation.arch) for name, evaluation in zip(names, chosen, strict=True)]
+    if minutes is None:
+        return tuple(Winner(name=name, arch=arch.to_dict(), train=recipe) for name, arch in pairs)
+    seconds = minutes.seconds_for("winners")
+    epoch_s = [_epoch_seconds(run, arch, recipe, processes) for _, arch in pairs]
+    weights = [math.sqrt(one) for one in epoch_s]
+    at_once = min(len(pairs), free_cores(processes))
+    # A teacher is trained alone, the others side by side.
+    alone = weights[-1] if run.recipe.winners.distillation else 0.0
+    unit = seconds / (alone + (sum(weights) - alone) / at_once)
+    return tuple(
+        Winner(
+            name=name,
+            arch=arch.to_dict(),
+            train=epochs_within(recipe, epochs=unit * weight / one_s, epoch_s=one_s),
+        )
+        for (name, arch), weight, one_s in zip(pairs, weights, epoch_s, strict=True)
+    )
+
+
+def _epoch_seconds(run: Run, arch: Architecture, recipe: TrainRecipe, processes: Processes) -> float:
+    """Seconds of one pass of a subnet over the training images, here and now."""
+    subnet = _untrained(run, arch, processes)
+    data = open_train_data(run, processes, resolution=run.resolution, recipe=recipe)
+    step = FixedStep(subnet, recipe, processes)
+    return seconds_per_step(step, data, run.recipe.seed) * data.steps_per_epoch()
+
+
+def _untrained(run: Run, arch: Architecture, processes: Processes) -> Subnet:
+    """The subnet of ``arch`` before it is trained as a fixed network."""
+    assert run.recipe.winners is not None
+    if run.recipe.winners.start == "supernet":
+        return innermost(run.supernet.extract(arch), processes.device)
+    with torch.random.fork_rng(devices=[]):  # a fixed network is drawn from the global generator
+        torch.default_generator.manual_seed(run.recipe.seed)
+        subnet = Subnet(arch, run.space.structure, num_classes=len(run.source.label_names))
+    return innermost(subnet, processes.device)
+
+
+def trained_winner(run: Run, name: str, processes: Processes = HERE) -> Subnet:
+    """The subnet of that name, trained as far as it is not yet, on the device of ``processes``; calibrated.
+
+    It is the supernet's as it was where training it on made it worse on the search split.
+
+    Raises :class:`OutputError` for a name that is none of the run's, and as training does.
+    """
+    winners, recipe = Winners.of(run), run.recipe.winners
+    found = {} if winners is None else {winner.name: winner for winner in winners.winners}
+    if winners is None or recipe is None or name not in found:
+        raise OutputError(f"{run.folder} trains no subnet called {name!r}; it has: {', '.join(found)}")
+    winner, largest = found[name], winners.winners[-1]
+    arch = Architecture.from_dict(winner.arch)
+    subnet = _untrained(run, arch, processes)
+    folder = run.winners_folder / name
+    teacher = None
+    if recipe.distillation and name != largest.name and not _is_trained(run, winner):
+        teacher = trained_winner(run, largest.name, processes)
+    search = run.recipe.search
+    train_fixed(
+        run,
+        subnet,
+        winner.train,
+        folder=folder,
+        identity={
+            "arch_id": arch.id,
+            "supernet_sha256": sha256_file(run.supernet_file) if recipe.start == "supernet" else None,
+            "teacher": None if name == largest.name or not recipe.distillation else largest.arch,
+        },
+        calibration_batch_size=search.calibration_batch_size,
+        teacher=teacher,
+        processes=processes,
+    )
+    subnet = calibrated_on(subnet, run, search.calibration_images, search.calibration_batch_size)
+    if recipe.start == "scratch":
+        return subnet
+    as_found = innermost(make_evaluator(run).calibrated(arch), processes.device)
+    better = search_split_top1_pct(run, subnet) >= search_split_top1_pct(run, as_found)
+    return subnet if better else as_found
+
+
+def _steps(run: Run, winner: Winner) -> int:
+    return winner.train.epochs * max(1, len(run.split.train) // winner.train.batch_size)
+
+
+def _done(run: Run, winner: Winner) -> int:
+    """Steps that the training of ``winner`` has logged."""
+    folder = run.winners_folder / winner.name
+    records = read_metrics(folder) if (folder / "metrics.jsonl").is_file() else []
+    return max((record["step"] for record in records), default=0)
+
+
+def _is_trained(run: Run, winner: Winner) -> bool:
+    return _done(run, winner) >= _steps(run, winner)
+
+
+def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, taught: str, bar: Bar) -> None:
+    """Train each in a process of its own, ``at_once`` at a time, those that take longest first."""
+    waiting = [winner for winner in reversed(winners) if not _is_trained(run, winner)]
+    shown = 0
+    with beside(run) as running:
+        while waiting or len(running):
+            while waiting and len(running) < at_once:
+                winner = waiting.pop(0)
+                _say(winner, taught)
+                running.start(winner.name, 1, "winner", winner.name)
+            time.sleep(LOOK_SECONDS)
+            running.look()
+            done = sum(_done(run, winner) for winner in winners)
+            bar.advance(done - shown)
+            shown = done
