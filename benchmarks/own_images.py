@@ -97,14 +97,15 @@ def make_run(cell: Cell, data: str) -> None:
 
 
 def models_of_run(cell: Cell) -> list[dict[str, Any]]:
-    """What the run published, from its summary."""
+    """What the run published, from its summary; its plain network is among it where it is on the front."""
     wanted = ("name", "top1_pct", "search_top1_pct", "macs", "params")
     found = []
     for row in read_json(cell.run / "summary.json")["entries"]:
         file = cell.run / "zoo" / row["name"] / "model.onnx"
-        known = {key: row[key] for key in wanted if key in row}
-        place = {"file": str(file.relative_to(cell.folder)), "size_bytes": file.stat().st_size}
-        found.append(known | place)
+        if file.exists():
+            known = {key: row[key] for key in wanted if key in row}
+            place = {"file": str(file.relative_to(cell.folder)), "size_bytes": file.stat().st_size}
+            found.append(known | place)
     return found
 
 

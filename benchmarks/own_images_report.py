@@ -226,7 +226,8 @@ def section(data: str, minutes: float, cells: Cells) -> list[str]:
         "ms",
         "the run is",
     )
-    lines += ["", markdown_table(heads, rows)]
+    if rows:
+        lines += ["", markdown_table(heads, rows)]
     if front := points_of(cells, "run"):
         of_front = [(point.name, str(point.seeds), *point.row()) for point in front]
         lines += ["", markdown_table(("model of the run", "seeds", "top-1 %", *costs), of_front)]
