@@ -137,8 +137,9 @@ class Inspection(Schema):
         if self.unreadable:
             found.append(f"unreadable: {len(self.unreadable):,} ({_some(self.unreadable)})")
         if self.read < self.images and self.measured > MAX_DRAWN:
-            sizes = f"sizes are of {self.measured:,}, " if self.measured < self.images else ""
-            found.append(f"{sizes}kinds and readability of {self.read:,} of the {self.images:,} images")
+            rest = self.measured - self.read
+            headers = f"; only the headers of {rest:,} others" if rest else ""
+            found.append(f"looked at whole: {self.read:,} of the {self.images:,} images{headers}")
         return [line for line in found if line]
 
     def warnings(self) -> list[str]:

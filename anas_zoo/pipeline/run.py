@@ -36,8 +36,17 @@ from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
-from anas_zoo.data import ImagesAt, ImageSource, Split, ViewsAt, with_classes, with_preprocessing
+from anas_zoo.data import (
+    ImagesAt,
+    ImageSource,
+    Split,
+    ViewsAt,
+    inspect,
+    with_classes,
+    with_preprocessing,
+)
 from anas_zoo.data.sources import BUILT_IN
+from anas_zoo.data.splits import check_classes
 from anas_zoo.entry import (
     IMAGENET,
     SUPERNET_WEIGHTS,
@@ -124,9 +133,16 @@ class Run(RunFolder[Recipe]):
         run = cls(folder, recipe)
         if recipe.space is not None or recipe.data is None:
             return run
-        fitted = cls(folder, fit_to_images(recipe, run.inspection))
+        there = cls.open(folder) if (folder / MARKER).is_file() else None
+        if there is not None and there.recipe.data == recipe.data:
+            seen = there.inspection
+        else:  # what is in the folder may be of other images
+            images = run._open_images()
+            check_classes(images, recipe.split)  # before the files are read
+            seen = inspect(images)
+        fitted = cls(folder, fit_to_images(recipe, seen))
         fitted._images = run._images
-        fitted.inspection = run.inspection  # seen already
+        fitted.inspection = seen
         return fitted
 
     def _match_classes(self, supernet: SupernetFolder) -> None:

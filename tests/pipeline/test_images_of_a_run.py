@@ -107,7 +107,7 @@ def test_copies_that_an_older_split_put_apart_are_warned_of(
 def test_all_that_begins_with_the_same_images_and_seed_splits_them_alike(
     images: Path, tmp_path: Path
 ) -> None:
-    for name in ("small_images", "pretrained"):
+    for name in ("own_images", "pretrained"):
         assert Recipe.load(name).split == FinetuneRecipe.load(None, {"data": "d"}).split == SplitRecipe()
     run = Run.start(tmp_path / "run", tiny_recipe(data=str(images)))
     tuned = FinetuneRun.start(tmp_path / "tuned", quick(images), Entry.read(SMALL))
@@ -139,5 +139,14 @@ def test_a_class_that_is_too_small_is_refused_before_anything_is_read(
     message = "1 image of class 'L'; at least 3 of each class are needed: add images, or remove the class$"
     with pytest.raises(DataError, match=message):
         Run.start(tmp_path / "run", tiny_recipe(data=str(images)))
+    with pytest.raises(DataError, match=message):
+        Run.start(tmp_path / "run", Recipe.load("own_images", data=str(images)))
     assert not (tmp_path / "run").exists()
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_that_gives_way_leaves_nothing_of_its_images(images: Path, tmp_path: Path) -> None:
+    Run.start(tmp_path / "run", Recipe.load("own_images", data="digits"))
+    run = Run.start(tmp_path / "run", Recipe.load("own_images", data=str(images)))
+    assert run.inspection.short_side_px == 32
+    assert json.loads(run.images_file.read_text())["per_class"] == {"7": 8, "A": 8, "L": 8, "O": 8}
