@@ -37,7 +37,7 @@ from shared import RESULTS, options, run_cells
 
 from anas_zoo.core.files import canonical_json, sha256_bytes, write_json
 from anas_zoo.core.schema import read_json
-from anas_zoo.data import ImageSource, Split, make_split, open_source
+from anas_zoo.data import ImageSource, Split, inspect, make_split, open_source
 from anas_zoo.pipeline import Run
 from anas_zoo.profiling.sweep import measure_sweep, yardsticks_among
 
@@ -129,7 +129,8 @@ def split_of(cell: Cell, data: str, source: ImageSource) -> Split:
     """The split of the cell's run, or, before there is one, what it will be."""
     if (cell.run / "split.json").is_file():
         return Run.open(cell.run).split
-    return make_split(source, Run.recipe_for(cell.run, None, data=data).split, seed=cell.seed)
+    recipe = Run.recipe_for(cell.run, None, data=data).split
+    return make_split(source, recipe, seed=cell.seed, copies=inspect(source).groups)
 
 
 def parts(split: Split) -> dict[str, Any]:
