@@ -1,4 +1,4 @@
-"""A small space whose stages have blocks of every kind, and the network somebody would write by hand."""
+"""Small spaces: stages of every kind of block, and plain ones, whose networks one would write by hand."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ EVERY_KIND = SearchSpace.from_dict(
         "head": {"kind": "conv_pool", "width": [32], "act": "relu"},
         "shortcut": "identity",
     }
+)
+
+
+PLAIN = SearchSpace.from_dict(
+    EVERY_KIND.to_dict()
+    | {"name": "plain", "stages": [_stage("plain", 2, [8, 16], [1]), _stage("plain", 2, [32], [1])]}
 )
 
 
