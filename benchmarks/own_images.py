@@ -4,7 +4,8 @@
 
 For every data set (own_images_data.py) and seed, which splits the images and draws everything else:
 
-- run: `anas run --data DIR --minutes M`, as a user types it, on all cores;
+- run: `anas run --data DIR --minutes M`, as a user types it, on all cores; for photographs with `--init`, a
+  supernet that `anas import timm` has made of EfficientNet-Lite0 from the same ImageNet weights;
 - baselines: plain networks of 3, 5 and 7 convolutions in two widths, timm's mobilenetv3_small_050 and
   resnet10t from scratch, and for photographs EfficientNet-Lite0 from its ImageNet weights
   (own_images_baselines.py). Together they get the seconds that the run took, on the same cores: as many are
@@ -33,6 +34,7 @@ from typing import Any
 import numpy as np
 from own_images_data import DATA_SETS, source_of
 from own_images_report import report
+from real_weights import LICENCE, NETWORK, write_real_weights
 from shared import RESULTS, options, run_cells
 
 from anas_zoo.core.files import canonical_json, sha256_bytes, write_json
@@ -43,6 +45,7 @@ from anas_zoo.profiling.sweep import measure_sweep, yardsticks_among
 
 ARMS = ("run", "baselines")
 REPEATS = 400  # calls of each file
+SIDES = (96, 128)  # pixels, of the supernet for photographs
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,25 @@ class Cell:
         return self.folder / "baselines" / f"{name}.json"
 
 
-def command_of_run(data: str, minutes: float, seed: int, out: Path) -> list[str]:
+def command_of_run(data: str, minutes: float, seed: int, out: Path, init: Path | None = None) -> list[str]:
     """What a user types."""
     options = {"data": data, "minutes": f"{minutes:g}", "seed": seed, "licence": "Apache-2.0", "out": out}
+    if init is not None:
+        options["init"] = init
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     return [sys.executable, "-m", "anas_zoo.cli", "run", *words]
+
+
+def pretrained_supernet(work: Path) -> Path:
+    """EfficientNet-Lite0 with its ImageNet weights as a supernet; made once, in seconds that count nowhere."""
+    folder = work / "lite0"
+    if not folder.is_dir():
+        from anas_zoo.pipeline.import_timm import import_timm
+
+        weights = work / "weights.safetensors"
+        write_real_weights(weights)
+        import_timm(NETWORK, checkpoint=weights, resolution=SIDES, out=folder, licence=LICENCE)
+    return folder
 
 
 def make_run(cell: Cell, data: str) -> None:
@@ -86,7 +103,8 @@ def make_run(cell: Cell, data: str) -> None:
     shutil.rmtree(cell.run, ignore_errors=True)
     cell.folder.mkdir(parents=True, exist_ok=True)
     user = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
-    command = command_of_run(data, cell.minutes, cell.seed, cell.run)
+    init = pretrained_supernet(cell.work) if DATA_SETS[cell.data].pretrained else None
+    command = command_of_run(data, cell.minutes, cell.seed, cell.run, init)
     begun = time.perf_counter()
     if subprocess.run(command, env=user, check=False).returncode:
         raise SystemExit(f"stopped at the run in {cell.run}; it said why above")

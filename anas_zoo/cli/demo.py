@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from anas_zoo.pipeline.whole_way import RunResult
 
 
+MINUTES = 3.0
+LICENCE = "Apache-2.0"  # of models of these images
+
+
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The run's new folder.")] = Path(
         "runs/demo"
@@ -42,8 +46,17 @@ def demo(
     with Bar("load torch"):
         from anas_zoo.pipeline.whole_way import run
 
-    data = None if recipe is not None or (out / "run.json").is_file() else "digits"
-    result = run(out, data=data, recipe=recipe, seed=seed, set_=settings, device=device)
+    new = recipe is None and not (out / "run.json").is_file()
+    result = run(
+        out,
+        data="digits" if new else None,
+        minutes=MINUTES if new else None,
+        recipe=recipe,
+        seed=seed,
+        set_=settings,
+        licence=LICENCE,
+        device=device,
+    )
     print_models(result, as_json=as_json)
 
 
@@ -60,8 +73,8 @@ def print_models(result: RunResult, *, as_json: bool) -> None:
     )
     best = max(zip(result.rows, result.entries, strict=False), key=lambda pair: pair[0]["top1_pct"])[1]
     print_lines(
-        "top-1: test split, with its 95 % interval; MFLOPs: multiply-adds; latency: one image, median, onnxruntime, 1 thread;",
-        "logit diff and agreement: the ONNX file on disk against torch, on all test images",
+        "top-1: test split, with its 95 % interval; latency: one image, median, onnxruntime, 1 thread;",
+        "MFLOPs: multiply-adds; logit diff and agreement: the ONNX file against torch, on all test images",
         "",
         *(as_command_line(parts) for parts in result.advice),
         "",

@@ -1,4 +1,7 @@
-"""Which of a run's models to take, in sentences, and what speaks against trusting it."""
+"""Which of a run's models to take, in sentences, and what speaks against trusting it.
+
+Models are compared by their accuracy on the search split, for the test split is only for what is reported.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from anas_zoo.core.hints import Call, Part
-from anas_zoo.core.intervals import Z_95
+from anas_zoo.core.intervals import Z_95, with_interval
 
 Row = dict[str, Any]
+SCORE = "search_top1_pct"
 
 
 def with_front(rows: Sequence[Row]) -> list[Row]:
@@ -19,8 +23,8 @@ def with_front(rows: Sequence[Row]) -> list[Row]:
         return any(
             other is not row
             and other["latency_ms"] <= row["latency_ms"]
-            and other["top1_pct"] >= row["top1_pct"]
-            and (other["latency_ms"], -other["top1_pct"]) != (row["latency_ms"], -row["top1_pct"])
+            and other[SCORE] >= row[SCORE]
+            and (other["latency_ms"], -other[SCORE]) != (row["latency_ms"], -row[SCORE])
             for other in rows
         )
 
@@ -28,15 +32,21 @@ def with_front(rows: Sequence[Row]) -> list[Row]:
     return sorted(found, key=lambda row: (row["latency_ms"], row["name"]))
 
 
-def difference_interval(one_pct: float, other_pct: float, images: int) -> tuple[float, float]:
-    """A 95 % interval of the difference of two accuracies on ``images`` images, in points.
+def standard_error(one_pct: float, other_pct: float, images: int) -> float:
+    """Of the difference of two accuracies on ``images`` images, in points.
 
-    They are taken as independent, which is wider than the truth for two models on the same images.
+    They are taken as independent, which is more than the truth for two models on the same images. An accuracy
+    of 0 or 100 % counts as one image from it.
     """
-    shares = [one_pct / 100, other_pct / 100]
-    error = 100 * Z_95 * math.sqrt(sum(share * (1 - share) for share in shares) / images)
-    difference = one_pct - other_pct
-    return difference - error, difference + error
+    least = 1 / images
+    shares = [min(max(pct / 100, least), 1 - least) for pct in (one_pct, other_pct)]
+    return 100 * math.sqrt(sum(share * (1 - share) for share in shares) / images)
+
+
+def clearly_better(one: Row, other: Row, images: int) -> bool:
+    """Whether ``one`` is more accurate by more than the 95 % interval of the difference."""
+    error = standard_error(one[SCORE], other[SCORE], images)
+    return bool(one[SCORE] - other[SCORE] > Z_95 * error)
 
 
 def advise(rows: Sequence[Row], plain: str | None, images: int, more: Call) -> list[tuple[Part, ...]]:
@@ -45,35 +55,31 @@ def advise(rows: Sequence[Row], plain: str | None, images: int, more: Call) -> l
     Args:
         rows: of the models, as :func:`with_front` gives them.
         plain: the name of the plain network among them, if there is one.
-        images: of the test split.
+        images: of the search split.
         more: what trains longer.
     """
-    said: list[tuple[Part, ...]] = []
-    best = max(rows, key=lambda row: (row["top1_pct"], -row["latency_ms"]))
+    best = max(rows, key=lambda row: (row[SCORE], -row["latency_ms"]))
     level = [
         row
         for row in rows
-        if row["latency_ms"] <= best["latency_ms"]
-        and difference_interval(best["top1_pct"], row["top1_pct"], images)[0] <= 0
+        if row["latency_ms"] <= best["latency_ms"] and not clearly_better(best, row, images)
     ]
     take = level[0]
+    said: list[tuple[Part, ...]] = []
     if take is best:
-        said.append((f"take {best['name']}: {_numbers(best)}; nothing faster is within noise of it",))
+        said.append((f"take {best['name']}: {_numbers(best)}; all that is faster is clearly worse",))
     else:
-        names = " and ".join(row["name"] for row in [*level[:1], best])
+        names = f"{take['name']} and {best['name']}"
         said.append((f"{names} are within noise of each other: take {take['name']}, {_numbers(take)}",))
     for row in rows:
         if row["latency_ms"] < take["latency_ms"] and row["on_front"]:
-            lost = take["top1_pct"] - row["top1_pct"]
             times = take["latency_ms"] / row["latency_ms"]
-            said.append((f"for less time: {row['name']}, {times:.1f} times as fast, {lost:.1f} points less",))
-    said += _about_plain(rows, plain, images)
-    said += _about_training(rows, plain, images, more)
-    return said
+            said.append((f"for less time {row['name']}: {_numbers(row)}, {times:.1f} times as fast",))
+    return said + _about_plain(rows, plain, images) + _about_training(rows, plain, images, more)
 
 
 def _numbers(row: Row) -> str:
-    return f"{row['top1_pct']:.1f} % in {row['latency_ms']:.3g} ms"
+    return f"{with_interval(row['top1_pct'], row['images'])} in {row['latency_ms']:.3g} ms"
 
 
 def _about_plain(rows: Sequence[Row], plain: str | None, images: int) -> list[tuple[Part, ...]]:
@@ -81,18 +87,11 @@ def _about_plain(rows: Sequence[Row], plain: str | None, images: int) -> list[tu
     if beside is None:
         return []
     if beside["on_front"]:
-        return [(f"the plain network is the better choice around {beside['latency_ms']:.3g} ms: {plain}",)]
+        return [(f"the plain network is the better choice here, at {_numbers(beside)}: take {plain}",)]
     ours = [row for row in rows if row is not beside and row["latency_ms"] <= beside["latency_ms"]]
-    best = max(ours, key=lambda row: row["top1_pct"])
-    low, _ = difference_interval(best["top1_pct"], beside["top1_pct"], images)
-    sure = "" if low > 0 else ", within noise"
-    ahead = best["top1_pct"] - beside["top1_pct"]
-    return [
-        (
-            f"a plain network of {beside['latency_ms']:.3g} ms has {beside['top1_pct']:.1f} %: "
-            f"{best['name']} has {ahead:.1f} points more in no more time{sure}",
-        )
-    ]
+    best = max(ours, key=lambda row: (row[SCORE], -row["latency_ms"]))
+    how = "" if clearly_better(best, beside, images) else ", which is within noise"
+    return [(f"a plain network beside has {_numbers(beside)}; {best['name']} {_numbers(best)}{how}",)]
 
 
 def _about_training(
@@ -102,9 +101,7 @@ def _about_training(
     ours = [row for row in rows if row["name"] != plain]
     for place, row in enumerate(ours):
         for smaller in ours[:place]:
-            if difference_interval(smaller["top1_pct"], row["top1_pct"], images)[0] > 0:
-                what = (
-                    f"{row['name']} is worse than the smaller {smaller['name']}: it was trained too shortly; "
-                )
-                return [(what, "give the run more time: ", more)]
+            if clearly_better(smaller, row, images):
+                names = f"{row['name']} is worse than the smaller {smaller['name']}"
+                return [(f"{names}: it was trained too shortly; give a run more time: ", more)]
     return []

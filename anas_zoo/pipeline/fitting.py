@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from anas_zoo.core.progress import note
 from anas_zoo.data import Inspection
+from anas_zoo.data.sources import BUILT_IN
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.space import SearchSpace
 
+UNNAMED = "mine"  # as the recipe for own images calls its models
 # Space by the largest short side of the images, in pixels, that it is made for.
 SPACES = {"tiny": 40, "small": 112, "photo": 10**9}
 ENLARGED = 1.15  # a resolution may be larger than the images by this factor
@@ -28,4 +30,7 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
     useful = tuple(one for one in choices if one <= max(ALWAYS, ENLARGED * side)) or choices[:1]
     note(f"  images of {side} pixels: space {name}, resolutions {', '.join(map(str, useful))}")
     threads = 1 if recipe.threads == 0 and name in ONE_THREAD else recipe.threads
-    return recipe.model_copy(update={"space": name, "resolution": useful, "threads": threads})
+    found = recipe.model_copy(update={"space": name, "resolution": useful, "threads": threads})
+    if recipe.name == UNNAMED and recipe.data in BUILT_IN:
+        found = found.model_copy(update={"name": recipe.data})
+    return found

@@ -160,8 +160,8 @@ class Recipe(RunRecipe):
         resolution: only these of the space's resolutions, in pixels.
         winners: how what the search chose is trained on; None where it is extracted as it is.
         yardstick: whether a plain network is trained beside, on the same images.
-        try_augmentations: whether short trials decide which augmentation is used: that of ``train``, the same
-            with flips, or none.
+        try_augmentations: whether short trials decide if that of ``train`` is used or none, and if images may
+            be flipped.
     """
 
     # It has one of the first two; the others came after 0.2.

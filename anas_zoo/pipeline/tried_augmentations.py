@@ -1,57 +1,85 @@
-"""The augmentations that a run tries, and the record of which one it uses."""
+"""The record of how a run chose its augmentation, and the rule by which images may be flipped."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from anas_zoo.core.errors import OutputError
 from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.data import AugmentationRecipe
 
+Bools = npt.NDArray[np.bool_]
+
+LOST = 0.2  # of what is known beyond guessing, that may be lost on flipped images
+LOST_OF_CLASS = 0.5  # of a class's images that were right, where these are at least
+FEWEST = 3
+
 
 class Trial(Schema):
-    """One short training.
+    """One short training without flips: its augmentation, and its mean cross-entropy on the search split."""
 
-    Attributes:
-        name: of the augmentation.
-        augmentation: what it does.
-        loss: mean cross-entropy on the search split.
-        gain: how much lower it is than that of the recipe's augmentation, in standard errors of the
-            difference, image by image; 0 for the recipe's own.
-    """
-
-    name: str
     augmentation: AugmentationRecipe
     loss: float
-    gain: float
 
 
 class AugmentationTrials(Schema):
-    """``RUN/augmentation.json``: the trials, and the name of the augmentation that the run uses."""
+    """``RUN/augmentation.json``.
 
-    chosen: str
+    Attributes:
+        augmentation: what the run uses.
+        trials: the short trainings; the first one is of the recipe's augmentation.
+        top1_pct: on the search split, of the network of the better trial.
+        flipped_top1_pct: the same on flipped images.
+        why_not_flipped: in words, where images are not flipped.
+    """
+
+    augmentation: AugmentationRecipe
     trials: tuple[Trial, ...] = Field(min_length=1)
-
-    @property
-    def augmentation(self) -> AugmentationRecipe:
-        """What the run uses."""
-        return next(trial.augmentation for trial in self.trials if trial.name == self.chosen)
+    top1_pct: float
+    flipped_top1_pct: float
+    why_not_flipped: str | None = None
 
     @classmethod
     def read(cls, file: Path) -> AugmentationTrials:
         """The file's content. Raises :class:`OutputError`."""
         return parse(cls, read_json(file, error=OutputError), str(file), error=OutputError)
 
+    def describe(self) -> str:
+        """What was seen and what follows, in one line."""
+        losses = " and ".join(f"{trial.loss:.3f}" for trial in self.trials)
+        flips = self.why_not_flipped or "they stay what they are"
+        return (
+            f"loss of short trials with and without changes {losses}; flipped images {flips} "
+            f"({self.flipped_top1_pct:.1f} % instead of {self.top1_pct:.1f}); "
+            f"so {self.augmentation.describe()}"
+        )
 
-def candidates(recipe: AugmentationRecipe) -> dict[str, AugmentationRecipe]:
-    """The recipe's augmentation first; the same with flips, which spoil letters and digits; and none."""
-    unflipped = recipe.model_copy(update={"flip": False})
-    return {
-        "the recipe's": recipe,
-        "none": AugmentationRecipe(),
-        "without flips" if recipe.flip else "with flips": unflipped.model_copy(
-            update={"flip": not recipe.flip}
-        ),
-    }
+
+def why_not_flipped(right: Bools, flipped_right: Bools, labels: Any, num_classes: int) -> str | None:
+    """Why images must not be flipped; None where a network that never saw flipped ones knows them too.
+
+    Args:
+        right: whether each image was classified rightly, (N,).
+        flipped_right: the same of the flipped images.
+        labels: (N,) their classes.
+        num_classes: of all classes; guessing is right once in so many times.
+    """
+    labels = np.asarray(labels)
+    chance = 1 / num_classes
+    known = float(right.mean()) - chance
+    error = float(np.sqrt(max(right.mean() * (1 - right.mean()), 1e-9) / len(right)))
+    if known < 2 * error:
+        return "tell nothing, as hardly any image is known"
+    if right.mean() - flipped_right.mean() > LOST * known:
+        return "are something else"
+    for label in np.unique(labels):
+        of_class = labels == label
+        before, after = int(right[of_class].sum()), int(flipped_right[of_class].sum())
+        if before - after >= FEWEST and after < (1 - LOST_OF_CLASS) * before:
+            return "of some classes are something else"
+    return None

@@ -24,9 +24,10 @@ from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
+from anas_zoo.pipeline.fixed_training import search_split_top1_pct
 from anas_zoo.pipeline.minutes import YARDSTICK, Minutes
 from anas_zoo.pipeline.minutes import Part as Spending
-from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
+from anas_zoo.pipeline.recipe import FOR_OWN_IMAGES, FROM_A_SUPERNET, Recipe, Settings
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.run_search import search_run
@@ -39,6 +40,7 @@ from anas_zoo.pipeline.yardstick import train_yardstick
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
 from anas_zoo.training import Processes, pick_device
+from anas_zoo.zoo import load_subnet
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ def run(
             Option("data", "DIR"),
             ", a folder with one sub-folder of images per class (or digits, glyphs, hfds/NAME, wds/DIR)",
         )
-    chosen = default_recipe(data, set_, start)
-    about = () if begun or recipe is not None else about_recipe(chosen)
+    if recipe is None and not begun:
+        recipe = FOR_OWN_IMAGES if start is None else FROM_A_SUPERNET
     wanted = Run.recipe_for(
         out,
         None if recipe is None else str(recipe),
@@ -129,7 +131,7 @@ def run(
         minutes=minutes,
     )
     with resumable_run(out, Call("run", out=out, licence=licence), "supernet"):
-        return run_stages(out, wanted, Processes(pick_device(device)), licence=licence, about=about)
+        return run_stages(out, wanted, Processes(pick_device(device)), licence=licence)
 
 
 def with_limits(settings: Settings | None, limits: dict[str, float | None]) -> dict[str, Any] | list[str]:
@@ -146,20 +148,17 @@ def run_stages(
     processes: Processes = HERE,
     *,
     licence: str | None = None,
-    about: Sequence[Part] = (),
 ) -> RunResult:
     """Run every stage that ``folder`` does not hold yet; the training computes where ``processes`` says.
 
     The entries get ``licence``, by default the recipe's or that of the supernet it starts from; without one
-    the drafts are not published. ``about`` is said once the run is there.
+    the drafts are not published.
 
     Raises :class:`OutputError` when the folder holds anything but an unfinished run of the same recipe, and
     the errors of the stages.
     """
     run = Run.start(folder, recipe)
     run.note_images()
-    if about:
-        note(*about)
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
@@ -234,7 +233,7 @@ def _advice(run: Run, rows: Sequence[dict[str, Any]]) -> list[tuple[Part, ...]]:
     recipe = run.recipe
     longer = None if recipe.minutes is None else 3 * recipe.minutes
     more = Call("run", data=recipe.data, init=recipe.init, minutes=longer, out=f"{run.folder}_longer")
-    return advise(rows, run.yardstick_draft.name, len(run.split.test), more)
+    return advise(rows, run.yardstick_draft.name, len(run.split.search), more)
 
 
 class _Stages:
@@ -318,6 +317,12 @@ def _deploy(run: Run) -> None:
     time_drafts(drafts)
 
 
+def _row(run: Run, draft: Path) -> dict[str, Any]:
+    """The draft's numbers, and its accuracy on the search split, by which it is compared with the others."""
+    searched = search_split_top1_pct(run, load_subnet(draft))
+    return table_row(draft) | {"search_top1_pct": searched}
+
+
 def _draw_mistakes(run: Run, name: str, entry: Entry) -> None:
     """``RUN/wrong/NAME.png``: it shows the user's images, so it is in no entry."""
     if entry.report.accuracy is not None:
@@ -334,7 +339,7 @@ def _draw_mistakes(run: Run, name: str, entry: Entry) -> None:
 
 def _report(run: Run) -> None:
     drafts = _drafts(run)
-    rows = with_front([table_row(draft) for draft in drafts.values()])
+    rows = with_front([_row(run, draft) for draft in drafts.values()])
     for name, draft in drafts.items():
         _draw_mistakes(run, name, Entry(draft))
     records = read_records(run.search_folder / EVALUATIONS)
