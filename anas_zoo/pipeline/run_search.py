@@ -33,7 +33,7 @@ def search_run(run: Run, minutes: Minutes | None, processes: Processes = HERE) -
     """
     run.use_threads()
     recipe = run.located.search
-    if recipe.latency is None and _weighs_latency(recipe):
+    if recipe.latency is None and weighs_latency(recipe):
         if not run.latency_file.is_file():
             _fit(run)
         recipe = recipe.changed(latency=str(run.latency_file))
@@ -43,7 +43,8 @@ def search_run(run: Run, minutes: Minutes | None, processes: Processes = HERE) -
     search_stage(run, recipe=recipe, resume=True, processes=processes)
 
 
-def _weighs_latency(recipe: SearchRecipe) -> bool:
+def weighs_latency(recipe: SearchRecipe) -> bool:
+    """Whether latency is an objective of ``recipe`` or limited."""
     return "latency_ms" in recipe.objectives or not recipe.limits.latency_ms.open
 
 
