@@ -52,7 +52,8 @@ class Beside:
 
     def _end(self, name: str, process: subprocess.Popen[bytes]) -> None:
         del self._running[name]
-        said = b"" if process.stderr is None else process.stderr.read()
+        with process:  # closes its pipes
+            said = b"" if process.stderr is None else process.stderr.read()
         if process.returncode:
             last = (said.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
             raise TrainingError(f"training {name} failed: {last}")
@@ -62,7 +63,8 @@ class Beside:
         for process in self._running.values():
             process.kill()
         for process in self._running.values():
-            process.wait()
+            with process:  # waits, and closes its pipes
+                pass
 
 
 @contextmanager

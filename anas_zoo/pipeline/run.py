@@ -257,8 +257,8 @@ class Run(RunFolder[Recipe]):
         )
 
     def _result(self) -> Path | None:
-        finished = self.summary_file.exists() and self.zoo_folder.exists()  # it may wait for a licence
-        return self.zoo_folder if finished else None
+        # Models without a licence are published by a later call.
+        return self.zoo_folder if self.summary_file.exists() and self.zoo_folder.exists() else None
 
     @property
     def resolution(self) -> int:

@@ -105,7 +105,10 @@ RUN: dict[Key, Run] = {
     ("docs/guide_data.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
         ("images",), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",)
     ),
-    ("docs/guide_data.md", "anas train --recipe own_images --data path/to/images --out runs/staged"): Run(
+    (
+        "docs/guide_data.md",
+        "anas train --recipe own_images --data path/to/images --set licence=CC-BY-4.0 --out runs/staged",
+    ): Run(
         ("images",),
         (
             ("own_images --data path/to/images", f"own_images --data path/to/images {TRAIN} {SEARCH}"),
