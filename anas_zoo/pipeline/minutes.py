@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,19 +113,20 @@ class Minutes:
 def seconds_per_step(step: Step, data: TrainData, seed: int) -> float:
     """Seconds of one step on this machine; weights and counters of ``step`` stay.
 
-    The first step, which is slower, is not counted.
+    The first step, which is slower, is not counted. Passes of few steps are begun again.
     """
-    began, done = 0.0, 0
-    for batches in data.epoch((seed, 0), 0):
+    passes = itertools.chain.from_iterable(data.epoch((seed, 0), number) for number in itertools.count())
+    began = 0.0
+    for done, batches in enumerate(passes):
         if done == 1:
             began = time.perf_counter()
         step(batches, range(len(batches)), Moment((seed, 0), done, 10**6))
         step.model.zero_grad(set_to_none=True)
-        done += 1
-        if done > MEASURED_STEPS or (done > 1 and time.perf_counter() - began > MEASURED_SECONDS):
+        took = time.perf_counter() - began
+        if done and (done == MEASURED_STEPS or took > MEASURED_SECONDS):
             break
     step.sampler.restore(dict.fromkeys(step.sampler.counters(), 0))
-    return (time.perf_counter() - began) / max(1, done - 1)
+    return took / done
 
 
 def epochs_within(recipe: TrainRecipe, *, epochs: float, epoch_s: float) -> TrainRecipe:
