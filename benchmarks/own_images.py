@@ -87,7 +87,7 @@ def command_of_run(data: str, minutes: float, seed: int, out: Path, init: Path |
 
 
 def pretrained_supernet(work: Path) -> Path:
-    """EfficientNet-Lite0 with its ImageNet weights as a supernet; made once, in seconds that count nowhere."""
+    """EfficientNet-Lite0 with its ImageNet weights as a supernet; made once, outside of the time."""
     folder = work / "lite0"
     if not folder.is_dir():
         from anas_zoo.pipeline.import_timm import import_timm

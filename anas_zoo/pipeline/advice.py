@@ -67,7 +67,8 @@ def advise(rows: Sequence[Row], plain: str | None, images: int, more: Call) -> l
     take = level[0]
     said: list[tuple[Part, ...]] = []
     if take is best:
-        said.append((f"take {best['name']}: {_numbers(best)}; all that is faster is clearly worse",))
+        why = "nothing is better" if best is rows[0] else "all that is faster is clearly worse"
+        said.append((f"take {best['name']}: {_numbers(best)}; {why}",))
     else:
         names = f"{take['name']} and {best['name']}"
         said.append((f"{names} are within noise of each other: take {take['name']}, {_numbers(take)}",))

@@ -19,15 +19,15 @@ from anas_zoo.training import TrainRecipe
 from anas_zoo.training.sampling import Moment
 from anas_zoo.training.trainer import Step
 
-Part = Literal["augmentation", "supernet", "search", "winners", "models"]
+Part = Literal["flips", "supernet", "search", "winners", "models"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # The supernet has to rank subnets and to lend them its weights, no more: being trained as fixed networks is
 # what makes them good (benchmarks/results/own_images.md). Exporting, checking and timing are "models".
 SHARES: dict[Part, float] = {
-    "augmentation": 0.05,
+    "flips": 0.03,
     "supernet": 0.2,
     "search": 0.12,
-    "winners": 0.55,
+    "winners": 0.57,
     "models": 0.08,
 }
 YARDSTICK = 0.1  # of all minutes at most, for a plain network beside the run

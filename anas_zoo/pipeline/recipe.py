@@ -162,8 +162,7 @@ class Recipe(RunRecipe):
         resolution: only these of the space's resolutions, in pixels.
         winners: how what the search chose is trained on; None where it is extracted as it is.
         yardstick: whether a plain network is trained beside, on the same images.
-        try_augmentations: whether short trials decide if that of ``train`` is used or none, and if images may
-            be flipped.
+        try_flips: whether a short trial decides if training flips images.
     """
 
     # It has one of the first two; the others came after 0.2.
@@ -175,7 +174,7 @@ class Recipe(RunRecipe):
         "resolution",
         "winners",
         "yardstick",
-        "try_augmentations",
+        "try_flips",
     )
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
@@ -188,7 +187,7 @@ class Recipe(RunRecipe):
     resolution: tuple[int, ...] | None = Field(None, min_length=1)
     winners: WinnersRecipe | None = None
     yardstick: bool = False
-    try_augmentations: bool = False
+    try_flips: bool = False
 
     @model_validator(mode="after")
     def _one_space(self) -> Self:

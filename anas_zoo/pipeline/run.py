@@ -12,7 +12,7 @@
         winners/                    winners.json; of each its training: grows
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
-        augmentation.json           trials of augmentations, and which one is used
+        flips.json                  a trial of flipped images, and whether training flips them
         minutes.json                of a run of so many minutes: what its parts took, what was decided by it
         summary.json, front.png     what came out
 
@@ -61,12 +61,12 @@ from anas_zoo.entry.licence import licence_of_derived
 from anas_zoo.entry.manifest import SUPERNET_PLACE
 from anas_zoo.nets import Supernet, load_supernet, save_supernet
 from anas_zoo.pipeline.fitting import fit_to_images
+from anas_zoo.pipeline.flips import FlipTrial
 from anas_zoo.pipeline.init_supernet import copy_supernet, open_supernet
 from anas_zoo.pipeline.matched_classes import match_classes
 from anas_zoo.pipeline.origin import Origin, SupernetOrigin
 from anas_zoo.pipeline.recipe import BY_IMAGES, FinetuneRecipe, Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run, places_of
-from anas_zoo.pipeline.tried_augmentations import AugmentationTrials
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import TrainRecipe
@@ -99,7 +99,7 @@ class Run(RunFolder[Recipe]):
         self.yardstick_draft = self.yardstick_folder / f"{recipe.name}_plain"
         self.winners_folder = folder / "winners"
         self.minutes_file = folder / "minutes.json"
-        self.augmentation_file = folder / "augmentation.json"
+        self.flips_file = folder / "flips.json"
         self.latency_file = folder / "latency.json"
         self.zoo_folder = folder / "zoo"
         self.summary_file = folder / "summary.json"
@@ -267,12 +267,13 @@ class Run(RunFolder[Recipe]):
 
     @property
     def training(self) -> TrainRecipe:
-        """How the supernet is trained: by the recipe, with the augmentation that trials have chosen."""
+        """How the supernet is trained: by the recipe, with flips if a trial has found them safe."""
         recipe = self.recipe.train
-        if not self.augmentation_file.is_file():
+        if not self.flips_file.is_file():
             return recipe
-        tried = AugmentationTrials.read(self.augmentation_file)
-        return recipe.model_copy(update={"augmentation": tried.augmentation})
+        flip = FlipTrial.read(self.flips_file).why_not is None
+        augmentation = recipe.augmentation.model_copy(update={"flip": flip})
+        return recipe.model_copy(update={"augmentation": augmentation})
 
     @property
     def yardstick_resolution(self) -> int:

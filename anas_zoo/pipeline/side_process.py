@@ -1,6 +1,6 @@
-"""A process that trains one fixed network of a run beside others; :mod:`anas_zoo.pipeline.beside` starts it.
+"""A process that trains fixed networks of a run beside others; :mod:`anas_zoo.pipeline.beside` starts it.
 
-Run as ``python -m anas_zoo.pipeline.side_process RUN THREADS winner NAME``, or ``… yardstick SECONDS``.
+Run as ``python -m anas_zoo.pipeline.side_process RUN THREADS winners NAME,…``, or ``… yardstick SECONDS``.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def main(folder: str, threads: str, what: str, which: str) -> int:
         run = Run.open(Path(folder))
         run.use_threads()
         torch.set_num_threads(int(threads))
-        if what == "winner":
-            trained_winner(run, which)
+        if what == "winners":
+            for name in which.split(","):
+                trained_winner(run, name)
         else:
             train_yardstick(run, float(which) if which else None)
     except AnasError as exc:

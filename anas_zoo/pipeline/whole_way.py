@@ -18,13 +18,13 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.advice import advise, with_front
-from anas_zoo.pipeline.augmentation_trials import try_augmentations
 from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.fixed_training import search_split_top1_pct
+from anas_zoo.pipeline.flip_trial import try_flips
 from anas_zoo.pipeline.minutes import YARDSTICK, Minutes
 from anas_zoo.pipeline.minutes import Part as Spending
 from anas_zoo.pipeline.recipe import FOR_OWN_IMAGES, FROM_A_SUPERNET, Recipe, Settings
@@ -164,14 +164,12 @@ def run_stages(
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
     licensed = licence is not None or run.licence is not None
     stages = _Stages(minutes)
-    if run.recipe.try_augmentations:
+    if run.recipe.try_flips:
         stages.add(
-            "try augmentations",
-            "augmentation",
-            run.augmentation_file,
-            lambda: try_augmentations(
-                run, None if minutes is None else minutes.seconds_for("augmentation"), processes
-            ),
+            "try flipped images",
+            "flips",
+            run.flips_file,
+            lambda: try_flips(run, None if minutes is None else minutes.seconds_for("flips"), processes),
         )
     stages.add(
         "train the supernet" + (", and a plain network beside it" if run.recipe.yardstick else ""),

@@ -33,6 +33,8 @@ from anas_zoo.training import Processes, TrainRecipe, read_metrics
 from anas_zoo.training.step import FixedStep
 
 WINNERS = "winners.json"
+BEGIN_SECONDS = 6.0  # that a process takes until it trains
+SIDE_BY_SIDE = 0.9  # of its speed that a training keeps beside another one
 LOOK_SECONDS = 0.5  # between looks at the processes that train
 
 
@@ -126,7 +128,7 @@ def _planned(
     pairs = [(name, evaluation.arch) for name, evaluation in zip(names, chosen, strict=True)]
     if minutes is None:
         return tuple(Winner(name=name, arch=arch.to_dict(), train=recipe) for name, arch in pairs)
-    seconds = minutes.seconds_for("winners")
+    seconds = max(1.0, SIDE_BY_SIDE * minutes.seconds_for("winners") - BEGIN_SECONDS)
     epoch_s = [_epoch_seconds(run, arch, recipe, processes) for _, arch in pairs]
     weights = [math.sqrt(one) for one in epoch_s]
     at_once = min(len(pairs), free_cores(processes))
@@ -219,15 +221,16 @@ def _is_trained(run: Run, winner: Winner) -> bool:
 
 
 def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, taught: str, bar: Bar) -> None:
-    """Train each in a process of its own, ``at_once`` at a time, those that take longest first."""
+    """Train them in ``at_once`` processes, among which they are dealt out, the longest trainings first."""
     waiting = [winner for winner in reversed(winners) if not _is_trained(run, winner)]
+    for winner in waiting:
+        _say(winner, taught)
     shown = 0
     with beside(run) as running:
-        while waiting or len(running):
-            while waiting and len(running) < at_once:
-                winner = waiting.pop(0)
-                _say(winner, taught)
-                running.start(winner.name, 1, "winner", winner.name)
+        for place in range(at_once):
+            if names := [winner.name for winner in waiting[place::at_once]]:
+                running.start(" and ".join(names), 1, "winners", ",".join(names))
+        while len(running):
             time.sleep(LOOK_SECONDS)
             running.look()
             done = sum(_done(run, winner) for winner in winners)

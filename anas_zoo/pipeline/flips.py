@@ -1,4 +1,4 @@
-"""The record of how a run chose its augmentation, and the rule by which images may be flipped."""
+"""The rule by which a run flips its images, and the record of it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from anas_zoo.core.errors import OutputError
 from anas_zoo.core.schema import Schema, parse, read_json
-from anas_zoo.data import AugmentationRecipe
 
 Bools = npt.NDArray[np.bool_]
 
@@ -20,44 +18,30 @@ LOST_OF_CLASS = 0.5  # of a class's images that were right, where these are at l
 FEWEST = 3
 
 
-class Trial(Schema):
-    """One short training without flips: its augmentation, and its mean cross-entropy on the search split."""
-
-    augmentation: AugmentationRecipe
-    loss: float
-
-
-class AugmentationTrials(Schema):
-    """``RUN/augmentation.json``.
+class FlipTrial(Schema):
+    """``RUN/flips.json``: what a network that was trained without flips makes of flipped images.
 
     Attributes:
-        augmentation: what the run uses.
-        trials: the short trainings; the first one is of the recipe's augmentation.
-        top1_pct: on the search split, of the network of the better trial.
+        top1_pct: on the search split.
         flipped_top1_pct: the same on flipped images.
-        why_not_flipped: in words, where images are not flipped.
+        why_not: in words, why images are not flipped; None where they are.
     """
 
-    augmentation: AugmentationRecipe
-    trials: tuple[Trial, ...] = Field(min_length=1)
     top1_pct: float
     flipped_top1_pct: float
-    why_not_flipped: str | None = None
+    why_not: str | None = None
 
     @classmethod
-    def read(cls, file: Path) -> AugmentationTrials:
+    def read(cls, file: Path) -> FlipTrial:
         """The file's content. Raises :class:`OutputError`."""
         return parse(cls, read_json(file, error=OutputError), str(file), error=OutputError)
 
     def describe(self) -> str:
         """What was seen and what follows, in one line."""
-        losses = " and ".join(f"{trial.loss:.3f}" for trial in self.trials)
-        flips = self.why_not_flipped or "they stay what they are"
-        return (
-            f"loss of short trials with and without changes {losses}; flipped images {flips} "
-            f"({self.flipped_top1_pct:.1f} % instead of {self.top1_pct:.1f}); "
-            f"so {self.augmentation.describe()}"
-        )
+        seen = f"{self.flipped_top1_pct:.1f} % instead of {self.top1_pct:.1f}"
+        if self.why_not is None:
+            return f"flipped images are known as well ({seen}): training flips images"
+        return f"flipped images {self.why_not} ({seen}): training does not flip them"
 
 
 def why_not_flipped(right: Bools, flipped_right: Bools, labels: Any, num_classes: int) -> str | None:
