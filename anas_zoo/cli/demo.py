@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 MINUTES = 3.0
-LICENCE = "Apache-2.0"  # of models of these images
+LICENCE = "licence=Apache-2.0"  # of models of these images
 
 
 def demo(
@@ -53,8 +53,7 @@ def demo(
         minutes=MINUTES if new else None,
         recipe=recipe,
         seed=seed,
-        set_=settings,
-        licence=LICENCE,
+        set_=[LICENCE, *(settings or ())] if new else settings,
         device=device,
     )
     print_models(result, as_json=as_json)
@@ -71,7 +70,8 @@ def print_models(result: RunResult, *, as_json: bool) -> None:
         ["name", "top-1 %", "latency ms", "MFLOPs", "params (k)", "ONNX kB", "logit diff", "agree %"],
         [_cells(row) for row in result.rows],
     )
-    best = max(zip(result.rows, result.entries, strict=False), key=lambda pair: pair[0]["top1_pct"])[1]
+    accuracies = {row["name"]: row["top1_pct"] for row in result.rows}
+    best = max(result.entries, key=lambda entry: accuracies[entry.name])
     print_lines(
         "top-1: test split, with its 95 % interval; latency: one image, median, onnxruntime, 1 thread;",
         "MFLOPs: multiply-adds; logit diff and agreement: the ONNX file against torch, on all test images",

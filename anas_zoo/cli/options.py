@@ -21,7 +21,7 @@ RecipeOption = Annotated[
         "--recipe",
         metavar="NAME|FILE",
         help="A bundled recipe, or a .yaml file. Default: that of the run in --out; of a new one "
-        "pretrained with --init, small_images with --data DIR, else digits.",
+        "pretrained with --init, own_images with --data DIR, else digits.",
     ),
 ]
 DataOption = Annotated[

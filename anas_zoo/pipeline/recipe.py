@@ -23,6 +23,7 @@ RECIPES = Path(__file__).parent / "recipes"
 OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
 FOR_OWN_IMAGES = "own_images"
 FROM_A_SUPERNET = "pretrained"
+BY_IMAGES = "auto"  # a space that follows from the images
 # What says how subnets share weights; a fixed network has none.
 OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm")
 
@@ -148,7 +149,8 @@ class Recipe(RunRecipe):
 
     Attributes:
         name: the entries are called name_s, name_m, name_l.
-        space: a preset's name or a YAML file of a search space; None with ``init``, whose space it is.
+        space: a preset's name or a YAML file of a search space; ``auto`` for the one that fits the images;
+            None with ``init``, whose space it is.
         init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. With a
             space instead they are drawn; a recipe without either waits for its user's supernet.
         crop_pct: side of the centre crop over the resized short side, where subnets are measured; None for
@@ -195,6 +197,12 @@ class Recipe(RunRecipe):
             )
         if self.crop_pct is not None and self.init is not None:
             raise ValueError(f"the preprocessing is that of init, {self.init}: leave out crop_pct, or init")
+        return self
+
+    @model_validator(mode="after")
+    def _trains_plain_networks_as_winners(self) -> Self:
+        if self.winners is None and (self.yardstick or self.try_flips):
+            raise ValueError("yardstick and try_flips train as winners says: give winners, or leave them out")
         return self
 
     def own_space(self) -> str:

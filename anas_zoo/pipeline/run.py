@@ -65,7 +65,7 @@ from anas_zoo.pipeline.flips import FlipTrial
 from anas_zoo.pipeline.init_supernet import copy_supernet, open_supernet
 from anas_zoo.pipeline.matched_classes import match_classes
 from anas_zoo.pipeline.origin import Origin, SupernetOrigin
-from anas_zoo.pipeline.recipe import FinetuneRecipe, Recipe, default_recipe
+from anas_zoo.pipeline.recipe import BY_IMAGES, FinetuneRecipe, Recipe, default_recipe
 from anas_zoo.pipeline.run_folder import MARKER, Places, RunFolder, kind_of_run, places_of
 from anas_zoo.searching import SearchRecipe
 from anas_zoo.space import SearchSpace
@@ -133,12 +133,12 @@ class Run(RunFolder[Recipe]):
 
     @classmethod
     def _fitted(cls, folder: Path, recipe: Recipe) -> Run:
-        """The run of a recipe that starts from drawn weights, in a space for its images if it names none."""
+        """The run of a recipe that draws its weights; a space that follows from its images is found."""
         run = cls(folder, recipe)
-        if recipe.space is not None or recipe.data is None:
+        if recipe.space != BY_IMAGES:
             return run
         there = cls.open(folder) if (folder / MARKER).is_file() else None
-        if there is not None and there.recipe.data == recipe.data:
+        if there is not None and there.recipe.data == recipe.images():
             seen = there.inspection
         else:  # what is in the folder may be of other images
             images = run._open_images()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from anas_zoo.core.errors import ConfigError
 from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import write_json
@@ -25,7 +27,7 @@ from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.fixed_training import search_split_top1_pct
 from anas_zoo.pipeline.flip_trial import try_flips
-from anas_zoo.pipeline.minutes import YARDSTICK, Minutes
+from anas_zoo.pipeline.minutes import YARDSTICK, Minutes, threads_that_pay
 from anas_zoo.pipeline.minutes import Part as Spending
 from anas_zoo.pipeline.recipe import FOR_OWN_IMAGES, FROM_A_SUPERNET, Recipe, Settings
 from anas_zoo.pipeline.run import Run
@@ -162,6 +164,9 @@ def run_stages(
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
+    if minutes is not None and run.recipe.threads == 0 and processes.device.type == "cpu":
+        batch_size = run.recipe.train.batch_size
+        torch.set_num_threads(minutes.decided("threads", lambda: threads_that_pay(run.space, batch_size)))
     licensed = licence is not None or run.licence is not None
     stages = _Stages(minutes)
     if run.recipe.try_flips:
@@ -272,7 +277,7 @@ def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
     seconds = None if run.recipe.minutes is None else YARDSTICK * 60 * run.recipe.minutes
     wanted = run.recipe.yardstick and not run.yardstick_draft.exists()
     with beside(run) as running:
-        if wanted and run.recipe.threads == 1 and free_cores(processes) > 1:
+        if wanted and torch.get_num_threads() == 1 and free_cores(processes) > 1:
             running.start("the plain network", 1, "yardstick", "" if seconds is None else f"{seconds:.1f}")
             wanted = False
         if not run.supernet_folder.exists():

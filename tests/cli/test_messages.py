@@ -17,7 +17,7 @@ PNG = "image.png"
     [
         (
             ["train", "--set", "epochs=8", "--out", "out"],
-            "recipe digits: unknown key 'epochs' (did you mean 'train.epochs'?)",
+            "recipe digits: unknown key 'epochs' (did you mean 'train.epochs' or 'winners.epochs'?)",
         ),
         (
             ["train", "--set", "images=8", "--out", "out"],

@@ -58,7 +58,7 @@ def test_train_is_a_function_too(
         (["--sampling", "bestupp"], "'fairnas' or 'ofa' (given 'bestupp')"),
         (["--device", "gpu"], "give auto, cpu or cuda as --device"),
         (["--recipe", "imagenet_attentivenass"], "did you mean 'imagenet_attentivenas'?"),
-        (["--recipe", "small_images"], "this recipe has no images of its own; give --data DIR"),
+        (["--recipe", "own_images"], "this recipe has no images of its own; give --data DIR"),
         (["--set", "train.batch_size=7", "--set", "train.accumulation=2"], "cannot be cut into"),
     ],
 )

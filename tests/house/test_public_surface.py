@@ -42,12 +42,12 @@ def test_all_is_sorted_and_importable() -> None:
 
 
 def test_dir_shows_the_public_names_and_nothing_else() -> None:
-    stages = "train search extract finetune export validate evaluate profile publish pull verify"
+    stages = "run train search extract finetune export validate evaluate profile publish pull verify"
     for package in PACKAGES:
         importlib.import_module(f"anas_zoo.{package}")
     others = {"list_models", "create_model", "load_supernet", "Entry", "Classifier"}
     assert set(dir(anas_zoo)) == {*stages.split(), *others}
-    assert len(dir(anas_zoo)) == 16
+    assert len(dir(anas_zoo)) == 17
     assert not set(dir(anas_zoo)) & set(PACKAGES), "a folder of that name would take the function's place"
     assert anas_zoo.__version__
 

@@ -17,7 +17,7 @@ from anas_zoo.pipeline.recipe import default_recipe
 
 def test_no_run_begins_without_images(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no images of its own; give data='DIR'"):
-        Run.start(tmp_path / "run", Recipe.load("small_images"))
+        Run.start(tmp_path / "run", Recipe.load("own_images"))
     assert not (tmp_path / "run").exists()
 
 
@@ -27,9 +27,9 @@ def test_no_run_begins_without_images(tmp_path: Path) -> None:
         (None, None, "digits"),
         ("digits", None, "digits"),
         ("glyphs", None, "glyphs"),
-        ("path/to/images", None, "small_images"),
-        ("hfds/mnist", ["seed=1"], "small_images"),
-        (None, ["data=path/to/images"], "small_images"),
+        ("path/to/images", None, "own_images"),
+        ("hfds/mnist", ["seed=1"], "own_images"),
+        (None, ["data=path/to/images"], "own_images"),
     ],
 )
 def test_the_recipe_without_a_recipe_is_one_for_the_images(

@@ -7,14 +7,14 @@ import pytest
 from anas_zoo.pipeline import Recipe
 from anas_zoo.space import SearchSpace
 
-OF_USERS = ("small_images", "pretrained")
+OF_USERS = ("own_images", "pretrained")
 
 
 @pytest.mark.parametrize("name", Recipe.presets())
 def test_every_shipped_recipe_parses(name: str) -> None:
     recipe = Recipe.load(name)
     assert recipe.name == ("mine" if name in OF_USERS else name)  # those are to be renamed by their users
-    if name != "pretrained":
+    if name not in OF_USERS:  # whose space is that of the images, or of the supernet
         assert SearchSpace.load(recipe.own_space()).size > 1000
     assert (recipe.licence is None) == (recipe.data is None)  # the licence is for images that are known
     assert Recipe.model_validate(recipe.to_dict()) == recipe
@@ -22,7 +22,7 @@ def test_every_shipped_recipe_parses(name: str) -> None:
 
 def test_only_the_built_in_images_need_no_data() -> None:
     own = {name: Recipe.load(name).data for name in Recipe.presets()}
-    assert own.keys() >= {"imagenet_attentivenas", "imagenet_alphanet", "imagenet_1gpu", "small_images"}
+    assert own.keys() >= {"imagenet_attentivenas", "imagenet_alphanet", "imagenet_1gpu", "own_images"}
     assert {name: data for name, data in own.items() if data} == {"digits": "digits", "glyphs": "glyphs"}
 
 
