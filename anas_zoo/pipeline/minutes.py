@@ -122,7 +122,7 @@ def threads_that_pay(space: SearchSpace, batch_size: int) -> int:
     most = torch.get_num_threads()
     if most == 1:
         return 1
-    subnet = Subnet(space.largest, space.structure).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    subnet = Subnet(space.largest, space.structure).to(memory_format=torch.channels_last)
     side = space.largest.resolution
     images = torch.zeros(batch_size, 3, side, side).contiguous(memory_format=torch.channels_last)
     took = {}

@@ -32,7 +32,7 @@ from anas_zoo.pipeline.minutes import Part as Spending
 from anas_zoo.pipeline.recipe import FOR_OWN_IMAGES, FROM_A_SUPERNET, Recipe, Settings
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
-from anas_zoo.pipeline.run_search import search_run
+from anas_zoo.pipeline.run_search import check_reachable, search_run
 from anas_zoo.pipeline.search_scoring import evaluated_on
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
@@ -163,6 +163,7 @@ def run_stages(
     run.note_images()
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
+    check_reachable(run)
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
     if minutes is not None and run.recipe.threads == 0 and processes.device.type == "cpu":
         batch_size = run.recipe.train.batch_size
