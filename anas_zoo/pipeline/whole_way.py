@@ -19,7 +19,7 @@ from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
-from anas_zoo.pipeline.advice import advise, with_front
+from anas_zoo.pipeline.advice import advise, still_rising, with_front
 from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
@@ -37,11 +37,11 @@ from anas_zoo.pipeline.search_scoring import evaluated_on
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.pipeline.train import HERE, train_stage
-from anas_zoo.pipeline.winners import chosen_winners, train_winners, winners_are_trained
+from anas_zoo.pipeline.winners import Winners, chosen_winners, train_winners, winners_are_trained
 from anas_zoo.pipeline.yardstick import train_yardstick
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
-from anas_zoo.training import Processes, pick_device
+from anas_zoo.training import Processes, pick_device, read_metrics
 from anas_zoo.zoo import load_subnet
 
 
@@ -237,7 +237,13 @@ def _advice(run: Run, rows: Sequence[dict[str, Any]]) -> list[tuple[Part, ...]]:
     recipe = run.recipe
     longer = None if recipe.minutes is None else 3 * recipe.minutes
     more = Call("run", data=recipe.data, init=recipe.init, minutes=longer, out=f"{run.folder}_longer")
-    return advise(rows, run.yardstick_draft.name, len(run.split.search), more)
+    images, largest = len(run.split.search), None
+    if (winners := Winners.of(run)) is not None:
+        largest = winners.winners[-1].name
+        watched = [r for r in read_metrics(run.winners_folder / largest) if r["kind"] == "evaluation"]
+        if not still_rising([record["top1_pct"]["subnet"] for record in watched], images):
+            largest = None
+    return advise(rows, run.yardstick_draft.name, images, more, largest)
 
 
 class _Stages:
