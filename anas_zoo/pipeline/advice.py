@@ -50,7 +50,7 @@ def clearly_better(one: Row, other: Row, images: int) -> bool:
 
 
 def still_rising(scores_pct: Sequence[float], images: int) -> bool:
-    """Whether a training's last accuracy is above the one before by more than chance, so that it ended early."""
+    """Whether the last accuracy of a training is above the one before by more than chance."""
     if len(scores_pct) < 2:
         return False
     before, last = scores_pct[-2:]
