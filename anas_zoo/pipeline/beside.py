@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from anas_zoo.core.errors import TrainingError
+from anas_zoo.core.progress import Bar
 from anas_zoo.pipeline.run import Run
 from anas_zoo.training import Processes
+
+LOOK_SECONDS = 0.5  # between looks at the processes that train
 
 
 class Beside:
@@ -46,9 +50,13 @@ class Beside:
 
     def wait(self) -> None:
         """Until all have ended. Raises as :meth:`look` does."""
-        for name, process in list(self._running.items()):
-            process.wait()
-            self._end(name, process)
+        if not self._running:
+            return
+        with Bar(f"wait for {' and '.join(self._running)}, seconds") as bar:
+            while self._running:
+                time.sleep(LOOK_SECONDS)
+                self.look()
+                bar.advance(LOOK_SECONDS)
 
     def _end(self, name: str, process: subprocess.Popen[bytes]) -> None:
         del self._running[name]
