@@ -201,10 +201,8 @@ class Recipe(RunRecipe):
 
     @model_validator(mode="after")
     def _trains_plain_networks_as_winners(self) -> Self:
-        if self.winners is None and (self.yardstick or self.try_augmentations):
-            raise ValueError(
-                "yardstick and try_augmentations train as winners says: give winners, or leave them out"
-            )
+        if self.winners is None and (self.yardstick or self.try_flips):
+            raise ValueError("yardstick and try_flips train as winners says: give winners, or leave them out")
         return self
 
     def own_space(self) -> str:

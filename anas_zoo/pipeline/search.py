@@ -73,7 +73,7 @@ def search(
             weights or images.
         predictor: an ONNX file; its prediction takes the place of the supernet's accuracy.
         objective: what the front weighs top-1 against, one or several of ``macs`` (the default), ``params``,
-            ``size_bytes`` and ``latency_ms``.
+            ``size_bytes`` and ``latency_ms``; of a run with a latency model, what its recipe says.
         num_classes: of the classifier, with ``space``; by default the supernet's, or 1000.
         data: with a supernet, a source of images (see :func:`anas_zoo.data.open_source`); with a run, where
             its images are now, if they moved; the run remembers it.
@@ -169,7 +169,7 @@ def search(
         opened = Run.open(Path(run), data, remember=processes.first)
         return search_stage(
             opened,
-            recipe=changed(opened.located.search),
+            recipe=changed(_recipe_of(opened)),
             seed=seed,
             out=None if out is None else folder,
             resume=resume,
@@ -177,6 +177,16 @@ def search(
             predictor=files["predictor"],
             processes=processes,
         )
+
+
+def _recipe_of(run: Run) -> SearchRecipe:
+    """The run's, with its own model of latency; where it has none, multiply-adds are weighed instead."""
+    recipe = run.located.search
+    if recipe.latency is not None or "latency_ms" not in recipe.objectives:
+        return recipe
+    if run.latency_file.is_file():
+        return recipe.changed(latency=str(run.latency_file))
+    return recipe.without_latency()
 
 
 def _refuse_neither(folder: Path) -> None:
