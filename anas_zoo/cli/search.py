@@ -45,7 +45,8 @@ def search(
         typer.Option(
             "--objective",
             metavar="COST",
-            help="Weigh top-1 against macs, params, size_bytes or latency_ms; repeatable. Default: macs.",
+            help="Weigh top-1 against macs, params, size_bytes or latency_ms; repeatable. "
+            "Default: as the recipe says.",
         ),
     ] = None,
     num_classes: Annotated[

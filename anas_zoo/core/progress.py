@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LOGGER = logging.getLogger("anas_zoo")
 LOGGER.addHandler(logging.NullHandler())  # a library prints nothing unless it is asked to
+SILENT_SECONDS = 25.0  # where no bar shows, long work says how far it is this often
 BRIEF_SECONDS = 1.0  # the bar of work that took less leaves no line behind
 REDRAWS_PER_SECOND = 5
 
@@ -124,6 +125,22 @@ class _Screen:
 _screen = _Screen()
 
 
+class _LastSaid(logging.Filter):
+    """Lets all messages pass and remembers when the last one came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = time.monotonic()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        self.at = time.monotonic()
+        return True
+
+
+_last_said = _LastSaid()
+LOGGER.addFilter(_last_said)
+
+
 def _make_progress() -> Progress:
     from rich.console import Console
     from rich.progress import (
@@ -162,13 +179,15 @@ class Bar:
     """A bar from 0 to ``total`` steps: percentage, done of total, time gone and time left.
 
     Use it as a context manager; ``total=None`` is work of unknown length. Bars may be nested and may
-    be advanced from several threads. Unless it is watched (see :func:`watched`), nothing is shown.
+    be advanced from several threads. Unless it is watched (see :func:`watched`), no bar is shown, but work
+    of which nothing was logged for 25 seconds logs how far it is.
     """
 
     def __init__(self, what: str, total: float | None = None) -> None:
         self._what = what
         self._total = total
         self._id: TaskID | None = None
+        self._done = 0.0
 
     def __enter__(self) -> Self:
         if watched():
@@ -184,8 +203,12 @@ class Bar:
 
     def advance(self, steps: float = 1) -> None:
         """Count ``steps`` more of the total as done."""
+        self._done += steps
         if self._id is not None:
             _screen.update(self._id, advance=steps)
+        elif time.monotonic() - _last_said.at > SILENT_SECONDS:
+            of_total = f" of {self._total:,.0f} ({self._done / self._total:.0%})" if self._total else ""
+            LOGGER.info("  %s: %s", self._what, f"{self._done:,.0f}{of_total}")
 
     def describe(self, text: str) -> None:
         """Change what the bar says it is doing."""

@@ -49,7 +49,17 @@ def clearly_better(one: Row, other: Row, images: int) -> bool:
     return bool(one[SCORE] - other[SCORE] > Z_95 * error)
 
 
-def advise(rows: Sequence[Row], plain: str | None, images: int, more: Call) -> list[tuple[Part, ...]]:
+def still_rising(scores_pct: Sequence[float], images: int) -> bool:
+    """Whether the last accuracy of a training is above the one before by more than chance."""
+    if len(scores_pct) < 2:
+        return False
+    before, last = scores_pct[-2:]
+    return last - before > Z_95 * standard_error(last, before, images)
+
+
+def advise(
+    rows: Sequence[Row], plain: str | None, images: int, more: Call, rising: str | None = None
+) -> list[tuple[Part, ...]]:
     """Sentences for people.
 
     Args:
@@ -57,6 +67,7 @@ def advise(rows: Sequence[Row], plain: str | None, images: int, more: Call) -> l
         plain: the name of the plain network among them, if there is one.
         images: of the search split.
         more: what trains longer.
+        rising: the name of a model that was still getting better when its training ended.
     """
     best = max(rows, key=lambda row: (row[SCORE], -row["latency_ms"]))
     level = [
@@ -76,7 +87,10 @@ def advise(rows: Sequence[Row], plain: str | None, images: int, more: Call) -> l
         if row["latency_ms"] < take["latency_ms"] and row["on_front"]:
             times = take["latency_ms"] / row["latency_ms"]
             said.append((f"for less time {row['name']}: {_numbers(row)}, {times:.1f} times as fast",))
-    return said + _about_plain(rows, plain, images) + _about_training(rows, plain, images, more)
+    said += _about_plain(rows, plain, images) + _about_training(rows, plain, images, more)
+    if rising is not None:
+        said.append((f"{rising} was still getting better at the end; give a run more time: ", more))
+    return said
 
 
 def _numbers(row: Row) -> str:

@@ -1,4 +1,4 @@
-"""What a recipe leaves to its images: the search space, which of its resolutions, and torch's threads."""
+"""What a recipe leaves to its images: the search space, and which of its resolutions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ SPACES = {"tiny": 40, "small": 112, "photo": 10**9}
 ENLARGED = 1.15  # a resolution may be larger than the images by this factor
 # Or up to this many pixels: the stem's stride of 2 leaves half of them.
 ALWAYS = 16
-# Networks of these spaces gain little from more threads, and lose much where the machine does something else.
-ONE_THREAD = ("tiny", "small")
 
 
 def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
@@ -29,8 +27,7 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
     choices = SearchSpace.load(name).config.resolution
     useful = tuple(one for one in choices if one <= max(ALWAYS, ENLARGED * side)) or choices[:1]
     note(f"  images of {side} pixels: space {name}, resolutions {', '.join(map(str, useful))}")
-    threads = 1 if recipe.threads == 0 and name in ONE_THREAD else recipe.threads
-    found = recipe.model_copy(update={"space": name, "resolution": useful, "threads": threads})
+    found = recipe.model_copy(update={"space": name, "resolution": useful})
     if recipe.name == UNNAMED and recipe.data in BUILT_IN:
         found = found.model_copy(update={"name": recipe.data})
     return found

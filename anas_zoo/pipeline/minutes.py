@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import torch
 from pydantic import Field
 
 from anas_zoo.core.errors import OutputError
 from anas_zoo.core.files import write_json
 from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.data import TrainData
+from anas_zoo.nets import Subnet
+from anas_zoo.space import SearchSpace
 from anas_zoo.training import TrainRecipe
 from anas_zoo.training.sampling import Moment
 from anas_zoo.training.trainer import Step
@@ -31,6 +34,7 @@ SHARES: dict[Part, float] = {
     "models": 0.08,
 }
 YARDSTICK = 0.1  # of all minutes at most, for a plain network beside the run
+PAYS = 1.5  # times as fast
 MEASURED_STEPS = 8
 MEASURED_SECONDS = 4.0  # of steps that take longer, fewer are measured
 CHECKPOINT_SECONDS = 15.0
@@ -108,6 +112,27 @@ class Minutes:
     def _write(self, **changes: Any) -> None:
         self._content = self._content.model_copy(update=changes)
         write_json(self._file, self._content.model_dump(mode="json"))
+
+
+def threads_that_pay(space: SearchSpace, batch_size: int) -> int:
+    """1, or all of torch's threads where these train the space's largest subnet at least that much faster.
+
+    Small networks gain little from more, and all lose much where the machine does something else meanwhile.
+    """
+    most = torch.get_num_threads()
+    if most == 1:
+        return 1
+    subnet = Subnet(space.largest, space.structure).to(memory_format=torch.channels_last)
+    side = space.largest.resolution
+    images = torch.zeros(batch_size, 3, side, side).contiguous(memory_format=torch.channels_last)
+    took = {}
+    for threads in (1, most):
+        torch.set_num_threads(threads)
+        for _ in range(3):  # the first is slower
+            began = time.perf_counter()
+            subnet(images).sum().backward()
+            took[threads] = time.perf_counter() - began
+    return most if took[1] > PAYS * took[most] else 1
 
 
 def seconds_per_step(step: Step, data: TrainData, seed: int) -> float:

@@ -133,7 +133,7 @@ class Run(RunFolder[Recipe]):
 
     @classmethod
     def _fitted(cls, folder: Path, recipe: Recipe) -> Run:
-        """The run of a recipe that starts from drawn weights, in the space for its images if wanted."""
+        """The run of a recipe that draws its weights; a space that follows from its images is found."""
         run = cls(folder, recipe)
         if recipe.space != BY_IMAGES:
             return run

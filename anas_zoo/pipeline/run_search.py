@@ -13,10 +13,10 @@ from anas_zoo.pipeline.latency import fit_latency
 from anas_zoo.pipeline.minutes import Minutes
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_scoring import make_evaluator
-from anas_zoo.pipeline.search_stage import search_stage
+from anas_zoo.pipeline.search_stage import make_problem, search_stage
 from anas_zoo.pipeline.train import HERE
 from anas_zoo.profiling.work import WORK
-from anas_zoo.searching import SearchRecipe
+from anas_zoo.searching import Range, SearchRecipe
 from anas_zoo.training import Processes
 
 LATENCY = {"subnets": len(WORK) + 8, "held_out": 8, "repeats": 40}
@@ -35,7 +35,7 @@ def search_run(run: Run, minutes: Minutes | None, processes: Processes = HERE) -
     recipe = run.located.search
     if run.space.size < LATENCY["subnets"] + LATENCY["held_out"]:
         recipe = recipe.without_latency()
-    if recipe.latency is None and _weighs_latency(recipe):
+    if recipe.latency is None and weighs_latency(recipe):
         if not run.latency_file.is_file():
             _fit(run)
         recipe = recipe.changed(latency=str(run.latency_file))
@@ -45,7 +45,21 @@ def search_run(run: Run, minutes: Minutes | None, processes: Processes = HERE) -
     search_stage(run, recipe=recipe, resume=True, processes=processes)
 
 
-def _weighs_latency(recipe: SearchRecipe) -> bool:
+def check_reachable(run: Run) -> None:
+    """Raise :class:`SearchError`, before anything is trained, where no subnet is within the limits of costs.
+
+    What latency a subnet has is known only once this machine was measured.
+    """
+    recipe = run.recipe.search
+    limits = recipe.limits.model_copy(update={"latency_ms": Range()})
+    priced = tuple(name for name in recipe.objectives if name != "latency_ms")
+    objectives = priced if len(priced) > 1 else ("top1_pct", "macs")
+    without = recipe.model_copy(update={"limits": limits, "objectives": objectives, "latency": None})
+    make_problem(run.space, len(run.source.label_names), without)
+
+
+def weighs_latency(recipe: SearchRecipe) -> bool:
+    """Whether latency is an objective of ``recipe`` or limited."""
     return "latency_ms" in recipe.objectives or not recipe.limits.latency_ms.open
 
 

@@ -15,6 +15,7 @@ from anas_zoo.pipeline.init_supernet import means_supernet, open_space
 from anas_zoo.pipeline.recipe import FROM_A_SUPERNET, Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER
+from anas_zoo.pipeline.run_search import weighs_latency
 from anas_zoo.pipeline.search_folder import BEGUN_WITH, recorded_search
 from anas_zoo.pipeline.search_stage import SearchOutcome, search_stage, search_with_predictor
 from anas_zoo.searching import Limits, SearchRecipe
@@ -72,8 +73,9 @@ def search(
         space: a search space's name or YAML file, or a supernet whose space is meant, to search without
             weights or images.
         predictor: an ONNX file; its prediction takes the place of the supernet's accuracy.
-        objective: what the front weighs top-1 against, one or several of ``macs`` (the default), ``params``,
-            ``size_bytes`` and ``latency_ms``; of a run with a latency model, what its recipe says.
+        objective: what the front weighs top-1 against, one or several of ``macs``, ``params``,
+            ``size_bytes`` and ``latency_ms``; by default what the run's recipe does, ``macs`` where that is
+            latency and there is no model of it.
         num_classes: of the classifier, with ``space``; by default the supernet's, or 1000.
         data: with a supernet, a source of images (see :func:`anas_zoo.data.open_source`); with a run, where
             its images are now, if they moved; the run remembers it.
@@ -94,7 +96,7 @@ def search(
         max_latency_ms: most predicted milliseconds; needs ``latency``.
         min_top1_pct: least top-1 in percent.
         resolution: only these sides of the input, in pixels.
-        latency: a latency model's file, where latency is an objective or limited.
+        latency: a latency model's file, where latency is an objective or limited; by default the run's.
         evaluations: subnets to score at most; by default 512, with ``predictor`` 10000.
         images_forwarded: images to pass through subnets at most, those of calibrations included.
         images: images of the search split to score a subnet on; by default all.
@@ -169,7 +171,7 @@ def search(
         opened = Run.open(Path(run), data, remember=processes.first)
         return search_stage(
             opened,
-            recipe=changed(_recipe_of(opened)),
+            recipe=_with_latency(opened, changed(opened.located.search), asked=objective is not None),
             seed=seed,
             out=None if out is None else folder,
             resume=resume,
@@ -179,13 +181,21 @@ def search(
         )
 
 
-def _recipe_of(run: Run) -> SearchRecipe:
-    """The run's, with its own model of latency; where it has none, multiply-adds are weighed instead."""
-    recipe = run.located.search
-    if recipe.latency is not None or "latency_ms" not in recipe.objectives:
+def _with_latency(run: Run, recipe: SearchRecipe, *, asked: bool) -> SearchRecipe:
+    """``recipe`` with the run's own latency model where latency counts and no other model is named.
+
+    Without one, multiply-adds are weighed in its place, unless objectives were ``asked`` for.
+    """
+    if recipe.latency is not None or not weighs_latency(recipe):
         return recipe
     if run.latency_file.is_file():
         return recipe.changed(latency=str(run.latency_file))
+    if asked or not recipe.limits.latency_ms.open:
+        return recipe
+    note(
+        "  no latency model of this machine, so multiply-adds are weighed; to weigh latency give ",
+        Option("latency", "FILE"),
+    )
     return recipe.without_latency()
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from anas_zoo.core.errors import ConfigError
 from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import write_json
@@ -17,7 +19,7 @@ from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
-from anas_zoo.pipeline.advice import advise, with_front
+from anas_zoo.pipeline.advice import advise, still_rising, with_front
 from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
@@ -25,21 +27,22 @@ from anas_zoo.pipeline.export import export_entry, onnx_name
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.fixed_training import search_split_top1_pct
 from anas_zoo.pipeline.flip_trial import try_flips
-from anas_zoo.pipeline.minutes import YARDSTICK, Minutes
+from anas_zoo.pipeline.minutes import YARDSTICK, Minutes, threads_that_pay
 from anas_zoo.pipeline.minutes import Part as Spending
 from anas_zoo.pipeline.recipe import FOR_OWN_IMAGES, FROM_A_SUPERNET, Recipe, Settings
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
-from anas_zoo.pipeline.run_search import search_run
+from anas_zoo.pipeline.run_search import check_reachable, search_run
+from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import evaluated_on
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
 from anas_zoo.pipeline.train import HERE, train_stage
-from anas_zoo.pipeline.winners import chosen_winners, train_winners, winners_are_trained
+from anas_zoo.pipeline.winners import Winners, chosen_winners, train_winners, winners_are_trained
 from anas_zoo.pipeline.yardstick import train_yardstick
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
-from anas_zoo.training import Processes, pick_device
+from anas_zoo.training import Processes, pick_device, read_metrics
 from anas_zoo.zoo import load_subnet
 
 
@@ -161,7 +164,11 @@ def run_stages(
     run.note_images()
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
+    check_reachable(run)
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
+    if minutes is not None and run.recipe.threads == 0 and processes.device.type == "cpu":
+        batch_size = run.recipe.train.batch_size
+        torch.set_num_threads(minutes.decided("threads", lambda: threads_that_pay(run.space, batch_size)))
     licensed = licence is not None or run.licence is not None
     stages = _Stages(minutes)
     if run.recipe.try_flips:
@@ -231,7 +238,13 @@ def _advice(run: Run, rows: Sequence[dict[str, Any]]) -> list[tuple[Part, ...]]:
     recipe = run.recipe
     longer = None if recipe.minutes is None else 3 * recipe.minutes
     more = Call("run", data=recipe.data, init=recipe.init, minutes=longer, out=f"{run.folder}_longer")
-    return advise(rows, run.yardstick_draft.name, len(run.split.search), more)
+    images, largest = len(run.split.search), None
+    if (winners := Winners.of(run)) is not None:
+        largest = winners.winners[-1].name
+        watched = [r for r in read_metrics(run.winners_folder / largest) if r["kind"] == "evaluation"]
+        if not still_rising([record["top1_pct"]["subnet"] for record in watched], images):
+            largest = None
+    return advise(rows, run.yardstick_draft.name, images, more, largest)
 
 
 class _Stages:
@@ -272,7 +285,7 @@ def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
     seconds = None if run.recipe.minutes is None else YARDSTICK * 60 * run.recipe.minutes
     wanted = run.recipe.yardstick and not run.yardstick_draft.exists()
     with beside(run) as running:
-        if wanted and run.recipe.threads == 1 and free_cores(processes) > 1:
+        if wanted and torch.get_num_threads() == 1 and free_cores(processes) > 1:
             running.start("the plain network", 1, "yardstick", "" if seconds is None else f"{seconds:.1f}")
             wanted = False
         if not run.supernet_folder.exists():
@@ -344,7 +357,7 @@ def _report(run: Run) -> None:
     evaluations = [record for record in records if isinstance(record, Evaluation)]
     view = SearchView(
         title=f"{run.recipe.name}: {len(records)} evaluated subnets, {len(rows)} models",
-        objectives=run.recipe.search.objectives,
+        objectives=weighed_objectives(run.search_folder, run.recipe.search),
         evaluations=evaluations,
         front=read_front(run.search_folder / FRONT),
         failures=len(records) - len(evaluations),

@@ -1,4 +1,4 @@
-"""Stage: what a search chose -> fixed networks, trained on from the supernet's weights, the largest first."""
+"""Stage: what a search chose -> fixed networks, each trained alone, from drawn or from shared weights."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from anas_zoo.pipeline.fixed_training import (
 )
 from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
 from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
@@ -105,8 +106,8 @@ def train_winners(
 def chosen_winners(run: Run) -> list[Evaluation]:
     """The subnets of the finished search that are trained on, from small to large, spread over the front."""
     found = read_evaluations(run.search_folder / EVALUATIONS)
-    recipe = run.recipe.search
-    return pick_subnets(found, min(recipe.subnets, len(found)), recipe.objectives)
+    objectives = weighed_objectives(run.search_folder, run.recipe.search)
+    return pick_subnets(found, min(run.recipe.search.subnets, len(found)), objectives)
 
 
 def winners_are_trained(run: Run) -> bool:
@@ -129,9 +130,9 @@ def _planned(
     if minutes is None:
         return tuple(Winner(name=name, arch=arch.to_dict(), train=recipe) for name, arch in pairs)
     seconds = max(1.0, SIDE_BY_SIDE * minutes.seconds_for("winners") - BEGIN_SECONDS)
-    epoch_s = [_epoch_seconds(run, arch, recipe, processes) for _, arch in pairs]
-    weights = [math.sqrt(one) for one in epoch_s]
     at_once = min(len(pairs), free_cores(processes))
+    epoch_s = _epoch_seconds(run, [arch for _, arch in pairs], recipe, at_once, processes)
+    weights = [math.sqrt(one) for one in epoch_s]
     # A teacher is trained alone, the others side by side.
     alone = weights[-1] if run.recipe.winners.distillation else 0.0
     unit = seconds / (alone + (sum(weights) - alone) / at_once)
@@ -145,12 +146,23 @@ def _planned(
     )
 
 
-def _epoch_seconds(run: Run, arch: Architecture, recipe: TrainRecipe, processes: Processes) -> float:
-    """Seconds of one pass of a subnet over the training images, here and now."""
-    subnet = _untrained(run, arch, processes)
+def _epoch_seconds(
+    run: Run, archs: Sequence[Architecture], recipe: TrainRecipe, at_once: int, processes: Processes
+) -> list[float]:
+    """Seconds of one pass of each subnet over the training images, with the threads that it will have."""
     data = open_train_data(run, processes, resolution=run.resolution, recipe=recipe)
-    step = FixedStep(subnet, recipe, processes)
-    return seconds_per_step(step, data, run.recipe.seed) * data.steps_per_epoch()
+    threads = torch.get_num_threads()
+    if at_once > 1:
+        torch.set_num_threads(_threads_each(at_once))
+    steps = (FixedStep(_untrained(run, arch, processes), recipe, processes) for arch in archs)
+    found = [seconds_per_step(step, data, run.recipe.seed) * data.steps_per_epoch() for step in steps]
+    torch.set_num_threads(threads)
+    return found
+
+
+def _threads_each(at_once: int) -> int:
+    """Threads of each of so many processes."""
+    return max(1, free_cores(HERE) // at_once)
 
 
 def _untrained(run: Run, arch: Architecture, processes: Processes) -> Subnet:
@@ -229,7 +241,7 @@ def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, taught: str,
     with beside(run) as running:
         for place in range(at_once):
             if names := [winner.name for winner in waiting[place::at_once]]:
-                running.start(" and ".join(names), 1, "winners", ",".join(names))
+                running.start(" and ".join(names), _threads_each(at_once), "winners", ",".join(names))
         while len(running):
             time.sleep(LOOK_SECONDS)
             running.look()

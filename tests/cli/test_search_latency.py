@@ -60,6 +60,23 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in FILES}
 
 
+def test_a_recipe_of_latency_takes_the_runs_model_or_weighs_multiply_adds(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path / "run")
+    marker = json.loads((run / "run.json").read_text())
+    marker["recipe"]["search"]["objectives"] = ["top1_pct", "latency_ms"]
+    (run / "run.json").write_text(json.dumps(marker))
+    assert main(["search", str(run), "--out", str(tmp_path / "without"), *SMALL]) == 0
+    assert "no latency model of this machine, so multiply-adds are weighed" in capsys.readouterr().err
+    assert "latency_here" not in json.loads((tmp_path / "without" / "search.json").read_text())
+    assert main(["search", str(run), "--objective", "latency_ms", "--out", str(tmp_path / "asked")]) == 1
+    assert "latency needs a model of this machine: give --latency FILE" in capsys.readouterr().err
+    (run / "latency.json").write_bytes(file.read_bytes())
+    assert main(["search", str(run), "--out", str(tmp_path / "within"), *SMALL]) == 0
+    assert "latency_here" in json.loads((tmp_path / "within" / "search.json").read_text())
+
+
 @pytest.mark.slow
 def test_a_machine_of_another_speed_is_noticed_scaled_and_resumed_the_same(
     run: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -11,12 +11,10 @@ from scenes import SCENES, SEARCH, TRAIN
 Key = tuple[str, str]
 
 QUICK_TRAIN = ("--data path/to/images", f"--data path/to/images {TRAIN} {SEARCH}")
-QUICK_FINETUNE = (
-    "--data path/to/images",
-    "--data path/to/images --set train.epochs=2 --set train.batch_size=8 "
-    "--set train.evaluation.every_epochs=2",
-)
-ANY_MFLOPS = ("--max-mflops 20", "--max-mflops 100")
+SHORT = "--minutes 0.2 --set train.batch_size=16 --set search.subnets=2"
+QUICK_RUN = ("--minutes 15", SHORT)
+FEW_EPOCHS = "--set train.epochs=2 --set train.batch_size=8 --set train.evaluation.every_epochs=2"
+QUICK_FINETUNE = ("--data path/to/images", f"--data path/to/images {FEW_EPOCHS}")
 IMAGE = ("IMAGE...", "three.png")
 ONE_MODEL = (
     "--data path/to/imagenet/train",
@@ -33,8 +31,12 @@ EVALUATED: tuple[Key, Run] = (
         stand_ins=(("--split test", "--split test --limit 8"),), leaves=("exported/model.ort-web-fp32.onnx",)
     ),
 )
+LICENSED: tuple[Key, Run] = (
+    ("docs/guide_data.md", "anas run --out runs/mine --licence CC-BY-4.0"),
+    Run(leaves=("runs/mine/zoo/mine_0/manifest.json",)),
+)
 USED: tuple[Key, Run] = (
-    ("docs/guide_data.md", "anas predict zoo/letters IMAGE..."),
+    ("docs/guide_data.md", "anas show runs/mine/zoo/mine_0"),
     Run(stand_ins=(IMAGE,), leaves=("gallery/index.json",)),
 )
 KEPT: tuple[Key, Run] = (
@@ -57,14 +59,9 @@ RUN: dict[Key, Run] = {
     ("README.md", "anas list --max-mflops 0.5 --min-top1-pct 97"): Run(
         ("three.png",), (IMAGE,), ("exported/model.ort-cuda-fp16.onnx",)
     ),
-    ("README.md", "anas train --recipe small_images --data path/to/images --out runs/mine"): Run(
-        ("images",),
-        (QUICK_TRAIN, ("--max-mflops 5 --max-mflops 10", "--max-mflops 100")),
-        ("zoo/mine_0/model.onnx",),
-    ),
     (
         "README.md",
-        "anas search runs/mine --max-mflops 5 --max-mflops 10 --resolution 32,40 --out runs/small",
+        "anas search runs/mine --max-mflops 5 --max-mflops 10 --resolution 24,28 --out runs/small",
     ): Run(("runs/mine",), (), ("runs/small/front.json",)),
     ("docs/guide_models.md", "anas list"): Run(),
     ("docs/guide_models.md", "anas index models --out gallery"): Run(leaves=("gallery/index.html",)),
@@ -91,11 +88,34 @@ RUN: dict[Key, Run] = {
     ("docs/guide_checkpoint.md", "anas search runs/mine --max-mflops 5 --out runs/small"): Run(
         ("runs/mine",), (("--max-mflops 5", "--max-mflops 100"),), ("zoo/mine_0/manifest.json",)
     ),
-    ("docs/guide_data.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
-        ("images", "three.png"), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",), then=(USED,)
+    ("docs/guide_data.md", "anas run --data path/to/images --minutes 15 --out runs/mine"): Run(
+        ("images", "three.png"),
+        (QUICK_RUN,),
+        ("runs/mine/subnets/mine_0/report.json", "runs/mine/wrong"),
+        then=(LICENSED, USED),
     ),
-    ("docs/guide_data.md", "anas train --recipe small_images --data path/to/images --out runs/mine"): Run(
-        ("images",), (QUICK_TRAIN, ANY_MFLOPS), ("zoo/mine_0/manifest.json",)
+    (
+        "docs/guide_data.md",
+        "anas run --data path/to/images --minutes 15 --max-latency-ms 0.3 --max-size-mb 1 "
+        "--licence CC-BY-4.0 --out runs/fast",
+    ): Run(
+        ("images",),
+        (QUICK_RUN, ("--max-latency-ms 0.3", "--max-latency-ms 5")),  # of a machine that may be busy
+        ("runs/fast/zoo",),
+    ),
+    ("docs/guide_data.md", "anas finetune digits_l --data path/to/images --out runs/letters"): Run(
+        ("images",), (QUICK_FINETUNE,), ("zoo/letters/manifest.json",)
+    ),
+    (
+        "docs/guide_data.md",
+        "anas train --recipe own_images --data path/to/images --set licence=CC-BY-4.0 --out runs/staged",
+    ): Run(
+        ("images",),
+        (
+            ("own_images --data path/to/images", f"own_images --data path/to/images {TRAIN} {SEARCH}"),
+            ("mine_0 --data path/to/images", f"mine_0 --data path/to/images {FEW_EPOCHS}"),
+        ),
+        ("zoo/mine_0/manifest.json",),
     ),
     (
         "docs/export.md",
@@ -122,7 +142,7 @@ RUN: dict[Key, Run] = {
         )
     ),
     ("docs/latency.md", "import numpy as np"): Run(
-        ("here.json",), (("attentive_nas", "small_images"), ("latency.json", "here.json"))
+        ("here.json",), (("attentive_nas", "tiny"), ("latency.json", "here.json"))
     ),
     ("docs/predictors.md", "anas search runs/glyphs --evaluations 300"): Run(
         ("runs/digits", "predictor.onnx"),
@@ -144,7 +164,9 @@ RUN: dict[Key, Run] = {
         ),
     ),
     ("docs/pretrained.md", "anas run --init lite0 --data path/to/images --out runs/mine"): Run(
-        ("lite0",), (QUICK_TRAIN,), ("runs/mine/zoo/mine_l/manifest.json",)
+        ("lite0",),
+        (("path/to/images --out", f"path/to/images {SHORT} --out"),),
+        ("runs/mine/zoo/mine_0/manifest.json",),
     ),
     ("docs/pretrained.md", "anas train --init lite0 --data path/to/images --out runs/tuned"): Run(
         ("lite0",), (QUICK_TRAIN,), ("zoo/mine_0/manifest.json",), then=(KEPT,)
@@ -165,7 +187,7 @@ RUN: dict[Key, Run] = {
         ("runs/mine", "predictor.onnx", "here.json"),
         (
             ("RUN", "runs/mine"),
-            ("--max-latency-ms 8 --resolution 224,256", "--max-latency-ms 200 --resolution 32,40"),
+            ("--max-latency-ms 8 --resolution 224,256", "--max-latency-ms 200 --resolution 24,28"),
             ("FILE", "predictor.onnx --evaluations 200"),
         ),
     ),
@@ -224,10 +246,6 @@ NOT_RUN: dict[Key, str] = {
         "README.md",
         "make demo",
     ): "the whole project: continuous integration runs make test, tests/pipeline the demo",
-    (
-        "README.md",
-        "anas run --data path/to/images --out runs/mine --licence CC-BY-4.0",
-    ): ("all stages in one go; the next block of the README runs them one by one, tests/pipeline the demo"),
     (
         "README.md",
         "anas import timm efficientnet_lite0 --resolution 96 --resolution 128 --out lite0",

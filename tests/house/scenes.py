@@ -50,7 +50,7 @@ def _run(checkout: Path, name: str, recipe: str, data: str | None, classes: int)
 def _mine(checkout: Path) -> None:
     if not (checkout / "path").exists():
         _images(checkout)
-    _run(checkout, "runs/mine", "small_images", str(checkout / "path/to/images"), 4)
+    _run(checkout, "runs/mine", "own_images", str(checkout / "path/to/images"), 4)
 
 
 def _extracted(checkout: Path) -> None:
@@ -74,11 +74,11 @@ def _checkpoint(checkout: Path) -> None:
 
 @cache
 def _measured() -> bytes:
-    """A latency model of the small images' space, measured here and once."""
+    """A latency model of the space that fits the images, measured here and once."""
     sizes = ["--num-classes", "4", "--subnets", "16", "--held-out", "3", "--repeats", "8"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "here.json"
-        assert main(["latency", "fit", "--space", "small_images", "--out", str(path), *sizes]) == 0
+        assert main(["latency", "fit", "--space", "tiny", "--out", str(path), *sizes]) == 0
         return path.read_bytes()
 
 
