@@ -70,19 +70,21 @@ def advise(
         rising: the name of a model that was still getting better when its training ended.
     """
     best = max(rows, key=lambda row: (row[SCORE], -row["latency_ms"]))
+    # The one-standard-error rule (Breiman et al., 1984): of those level with the best the simplest.
     level = [
         row
         for row in rows
-        if row["latency_ms"] <= best["latency_ms"] and not clearly_better(best, row, images)
+        if row["latency_ms"] <= best["latency_ms"]
+        and best[SCORE] - row[SCORE] <= standard_error(best[SCORE], row[SCORE], images)
     ]
     take = level[0]
     said: list[tuple[Part, ...]] = []
     if take is best:
-        why = "nothing is better" if best is rows[0] else "all that is faster is clearly worse"
+        why = "nothing is better" if best is rows[0] else "all that is faster is worse"
         said.append((f"take {best['name']}: {_numbers(best)}; {why}",))
     else:
         names = f"{take['name']} and {best['name']}"
-        said.append((f"{names} are within noise of each other: take {take['name']}, {_numbers(take)}",))
+        said.append((f"{names} are within a standard error: take {take['name']}, {_numbers(take)}",))
     for row in rows:
         if row["latency_ms"] < take["latency_ms"] and row["on_front"]:
             times = take["latency_ms"] / row["latency_ms"]
@@ -101,9 +103,11 @@ def _about_plain(rows: Sequence[Row], plain: str | None, images: int) -> list[tu
     beside = next((row for row in rows if row["name"] == plain), None)
     if beside is None:
         return []
+    ours = [row for row in rows if row is not beside and row["latency_ms"] <= beside["latency_ms"]]
+    if not ours:
+        return [(f"nothing of ours is as fast as the plain network {plain}: {_numbers(beside)}",)]
     if beside["on_front"]:
         return [(f"the plain network is the better choice here, at {_numbers(beside)}: take {plain}",)]
-    ours = [row for row in rows if row is not beside and row["latency_ms"] <= beside["latency_ms"]]
     best = max(ours, key=lambda row: (row[SCORE], -row["latency_ms"]))
     how = "" if clearly_better(best, beside, images) else ", which is within noise"
     return [(f"a plain network beside has {_numbers(beside)}; {best['name']} {_numbers(best)}{how}",)]

@@ -86,7 +86,7 @@ def pick_subnets(
 
     The two ends of the front are always among them. Where a front has fewer points than asked for (on
     easy data a cheap subnet may already be the best), the next fronts, of what remains without it, fill up.
-    Raises :class:`SearchError` when fewer than ``count`` were evaluated, or an objective of some is not known.
+    Raises :class:`SearchError` when fewer than ``count`` were evaluated, or some lack an objective.
     """
     if len(evaluations) < count:
         raise SearchError(f"{count} subnets are wanted, only {len(evaluations)} were evaluated")
