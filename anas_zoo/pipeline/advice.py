@@ -80,19 +80,21 @@ def advise(
     beside = [row for row in rows if row["name"] in (timms or {})]
     rows = with_front([row for row in rows if row["name"] not in (timms or {})])
     best = max(rows, key=lambda row: (row[SCORE], -row["latency_ms"]))
+    # The one-standard-error rule (Breiman et al., 1984): of those level with the best the simplest.
     level = [
         row
         for row in rows
-        if row["latency_ms"] <= best["latency_ms"] and not clearly_better(best, row, images)
+        if row["latency_ms"] <= best["latency_ms"]
+        and best[SCORE] - row[SCORE] <= standard_error(best[SCORE], row[SCORE], images)
     ]
     take = level[0]
     said: list[tuple[Part, ...]] = []
     if take is best:
-        why = "nothing is better" if best is rows[0] else "all that is faster is clearly worse"
+        why = "nothing is better" if best is rows[0] else "all that is faster is worse"
         said.append((f"take {best['name']}: {_numbers(best)}; {why}",))
     else:
         names = f"{take['name']} and {best['name']}"
-        said.append((f"{names} are within noise of each other: take {take['name']}, {_numbers(take)}",))
+        said.append((f"{names} are within a standard error: take {take['name']}, {_numbers(take)}",))
     for row in rows:
         if row["latency_ms"] < take["latency_ms"] and row["on_front"]:
             times = take["latency_ms"] / row["latency_ms"]
@@ -113,33 +115,40 @@ def _about_plain(rows: Sequence[Row], plain: str | None, images: int) -> list[tu
     beside = next((row for row in rows if row["name"] == plain), None)
     if beside is None:
         return []
+    ours = _as_fast(beside, rows)
+    if not ours:
+        return [(f"nothing of ours is as fast as the plain network {plain}: {_numbers(beside)}",)]
     if beside["on_front"]:
         return [(f"the plain network is the better choice here, at {_numbers(beside)}: take {plain}",)]
-    return [(f"a plain network beside has {_numbers(beside)}; {_best_within(beside, rows, images)}",)]
+    return [(f"a plain network beside has {_numbers(beside)}; {_best_of(ours, beside, images)}",)]
 
 
-def _best_within(beside: Row, rows: Sequence[Row], images: int) -> str:
-    """The best of ``rows`` but ``beside`` in no more time than that takes."""
-    ours = [row for row in rows if row is not beside and row["latency_ms"] <= beside["latency_ms"]]
+def _as_fast(beside: Row, rows: Sequence[Row]) -> list[Row]:
+    """Those of ``rows`` but ``beside`` that take no more time than that."""
+    return [row for row in rows if row is not beside and row["latency_ms"] <= beside["latency_ms"]]
+
+
+def _best_of(ours: Sequence[Row], beside: Row, images: int) -> str:
+    """The best of ``ours``, which is no worse than ``beside``."""
     best = max(ours, key=lambda row: (row[SCORE], -row["latency_ms"]))
     how = "" if clearly_better(best, beside, images) else ", which is within noise"
     return f"{best['name']} {_numbers(best)}{how}"
 
 
-def _about_timm(timms: Row, rows: Sequence[Row], images: int, file: Path) -> str:
-    """How a network of timm's compares with our ``rows``, and where its file is if it is better than they."""
-    name, least = timms["name"], timms["latency_ms"]
-    as_good = [row for row in rows if row[SCORE] >= timms[SCORE]]
-    if any(row["latency_ms"] <= least for row in as_good):
-        return f"{name} beside has {_numbers(timms)}; {_best_within(timms, rows, images)}"
+def _about_timm(beside: Row, rows: Sequence[Row], images: int, file: Path) -> str:
+    """How a network of timm's compares with our ``rows``, and where its file is if nothing beats it."""
+    name, least, ours = beside["name"], beside["latency_ms"], _as_fast(beside, rows)
+    as_good = [row for row in rows if row[SCORE] >= beside[SCORE]]
+    if any(row in as_good for row in ours):
+        return f"{name} beside has {_numbers(beside)}; {_best_of(ours, beside, images)}"
+    published = f"it is not published with the models, its file is {quoted(file)}"
+    if not ours:
+        return f"nothing of ours is as fast as {name}: {_numbers(beside)}; {published}"
     until = min((row["latency_ms"] for row in as_good), default=None)
     where = f"from {least:.3g} ms on" if until is None else f"from {least:.3g} to {until:.3g} ms"
-    within = [row for row in rows if row["latency_ms"] <= least]
-    noise = ", which is within noise" if not all(clearly_better(timms, row, images) for row in within) else ""
-    return (
-        f"{name} is the better choice {where}, at {_numbers(timms)}{noise}; it is not published with the "
-        f"models, its file is {quoted(file)}"
-    )
+    clearly = all(clearly_better(beside, row, images) for row in ours)
+    noise = "" if clearly else ", which is within noise"
+    return f"{name} is the better choice {where}, at {_numbers(beside)}{noise}; {published}"
 
 
 def _about_training(

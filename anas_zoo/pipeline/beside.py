@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.core.progress import Bar
@@ -23,6 +25,7 @@ class Beside:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._said: dict[str, IO[bytes]] = {}  # on stderr; a pipe that nobody empties would stop them
 
     def __len__(self) -> int:
         return len(self._running)
@@ -33,20 +36,20 @@ class Beside:
         # It finds this package as this process did; and Ctrl-C is for the process that reports.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         environment["OMP_NUM_THREADS"] = str(threads)
+        self._said[name] = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
         self._running[name] = subprocess.Popen(
             [*command, str(threads), what, which],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=self._said[name],
             env=environment,
             start_new_session=True,
         )
 
     def look(self) -> None:
         """Forget those that have ended. Raises :class:`TrainingError` for one that failed."""
-        for name, process in list(self._running.items()):
-            if process.poll() is not None:
-                self._end(name, process)
+        for name in [name for name, process in self._running.items() if process.poll() is not None]:
+            self._end(name)
 
     def wait(self) -> None:
         """Until all have ended. Raises as :meth:`look` does."""
@@ -58,20 +61,21 @@ class Beside:
                 self.look()
                 bar.advance(LOOK_SECONDS)
 
-    def _end(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        del self._running[name]
-        with process:  # closes its pipes
-            said = b"" if process.stderr is None else process.stderr.read()
+    def _end(self, name: str) -> None:
+        self._running[name].wait()
+        with self._running.pop(name) as process, self._said.pop(name) as said:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()
         if process.returncode:
-            last = (said.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-            raise TrainingError(f"training {name} failed: {last}")
+            status = f"it ended with status {process.returncode}"
+            raise TrainingError(f"training {name} failed: {lines[-1] if lines else status}")
 
     def stop(self) -> None:
         """End what is running."""
         for process in self._running.values():
             process.kill()
-        for process in self._running.values():
-            with process:  # waits, and closes its pipes
+        for name in list(self._running):
+            with self._running.pop(name), self._said.pop(name):
                 pass
 
 

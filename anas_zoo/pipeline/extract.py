@@ -15,7 +15,7 @@ from anas_zoo.core.text import quoted
 from anas_zoo.entry import Entry
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.search_folder import finished_search, recorded_search
+from anas_zoo.pipeline.search_folder import finished_search, recorded_search, weighed_objectives
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.winners import Winners, trained_winner
@@ -106,7 +106,8 @@ def extract_stage(
     winners = Winners.of(run) if chosen is None else None
     if chosen is None:
         found = _found(run.search_folder, run.space, run.folder, None)
-        chosen = pick_subnets(found, run.recipe.search.subnets, run.recipe.search.objectives)
+        objectives = weighed_objectives(run.search_folder, run.recipe.search)
+        chosen = pick_subnets(found, min(run.recipe.search.subnets, len(found)), objectives)
     _refuse_extracted(run, chosen, search)
     names = run.entry_names(len(chosen))
     evaluator = make_evaluator(run)

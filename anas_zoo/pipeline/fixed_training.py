@@ -9,12 +9,15 @@ from typing import Any
 
 import torch
 
+from anas_zoo.core.errors import CheckpointError
 from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.training import Processes, Trainer, TrainRecipe
+from anas_zoo.training.checkpoint import CHECKPOINTS, CheckpointFolder
 from anas_zoo.training.step import FixedStep
+from anas_zoo.training.trainer import make_optimizer
 
 
 def train_fixed(
@@ -47,22 +50,35 @@ def train_fixed(
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
-    split = canonical_json(run.split.model_dump(mode="json"))
     Trainer(
         FixedStep(subnet, recipe, processes, teacher),
         open_train_data(run, processes, resolution=_largest(subnet, teacher), recipe=recipe),
         recipe,
         seed=run.recipe.seed,
         folder=folder,
-        identity={
-            **identity,
-            "seed": run.recipe.seed,
-            "split_sha256": sha256_bytes(split.encode()),
-            "train": recipe.model_dump(mode="json"),
-        },
+        identity=_identity(run, recipe, identity),
         processes=processes,
         evaluate=_evaluator(run, subnet, recipe, calibration_batch_size) if watched else None,
     ).run()
+
+
+def load_trained(
+    run: RunFolder[Any], subnet: Subnet, recipe: TrainRecipe, *, folder: Path, identity: Mapping[str, Any]
+) -> None:
+    """Give ``subnet`` the weights that :func:`train_fixed` with these arguments has ended with.
+
+    No image is read. Raises :class:`CheckpointError` where the training in ``folder`` is another one.
+    """
+    checkpoints = CheckpointFolder(folder / CHECKPOINTS, _identity(run, recipe, identity), keep=1)
+    if checkpoints.load_latest(subnet, make_optimizer(subnet, recipe)) is None:
+        raise CheckpointError(f"{folder} has no checkpoint")
+
+
+def _identity(run: RunFolder[Any], recipe: TrainRecipe, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint of this training has to have in common with it."""
+    split = canonical_json(run.split.model_dump(mode="json"))
+    own = {"seed": run.recipe.seed, "split_sha256": sha256_bytes(split.encode())}
+    return {**identity, **own, "train": recipe.model_dump(mode="json")}
 
 
 def _largest(subnet: Subnet, teacher: Subnet | None) -> int:

@@ -156,15 +156,14 @@ def seconds_per_step(step: Step, data: TrainData, seed: int) -> float:
 
 def epochs_within(recipe: TrainRecipe, *, epochs: float, epoch_s: float) -> TrainRecipe:
     """``recipe`` with so many epochs, at least one and whole, each of which takes ``epoch_s``."""
-    whole = max(1, round(epochs))
+    whole = max(1, int(epochs))
+    watch = whole if whole < EVALUATIONS else -(-whole // EVALUATIONS)  # a short training at its end only
     between = max(1, round(CHECKPOINT_SECONDS / max(epoch_s, 1e-3)))
     return recipe.model_copy(
         update={
             "epochs": whole,
             "warmup_epochs": min(recipe.warmup_epochs, WARMUP * whole),
-            "evaluation": recipe.evaluation.model_copy(
-                update={"every_epochs": max(1, -(-whole // EVALUATIONS))}
-            ),
+            "evaluation": recipe.evaluation.model_copy(update={"every_epochs": watch}),
             "checkpoints": recipe.checkpoints.model_copy(update={"every_epochs": min(between, whole)}),
         }
     )

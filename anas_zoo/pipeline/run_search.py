@@ -20,7 +20,7 @@ from anas_zoo.searching import Range, SearchRecipe
 from anas_zoo.training import Processes
 
 LATENCY = {"subnets": len(WORK) + 8, "held_out": 8, "repeats": 40}
-FEWEST = 24  # evaluations of a search, however short its time is
+FEWEST = 12  # evaluations of a search, however short its time is
 MEASURED = 3
 
 
@@ -28,11 +28,13 @@ def search_run(run: Run, minutes: Minutes | None, processes: Processes = HERE) -
     """Search the run's supernet into ``RUN/search``; a search that was stopped there resumes.
 
     Where latency is weighed or limited and the recipe names no model of it, one of this machine is fitted
-    first and kept in ``RUN/latency.json``. With ``minutes`` as many subnets are evaluated as there is time
-    for, at most those of the recipe.
+    first and kept in ``RUN/latency.json``; a space too small to fit one is searched by multiply-adds. With
+    ``minutes`` as many subnets are evaluated as there is time for, at most those of the recipe.
     """
     run.use_threads()
     recipe = run.located.search
+    if run.space.size < LATENCY["subnets"] + LATENCY["held_out"]:
+        recipe = recipe.without_latency()
     if recipe.latency is None and weighs_latency(recipe):
         if not run.latency_file.is_file():
             _fit(run)

@@ -196,8 +196,7 @@ def _with_latency(run: Run, recipe: SearchRecipe, *, asked: bool) -> SearchRecip
         "  no latency model of this machine, so multiply-adds are weighed; to weigh latency give ",
         Option("latency", "FILE"),
     )
-    weighed = ("macs" if name == "latency_ms" else name for name in recipe.objectives)
-    return recipe.changed(objectives=list(dict.fromkeys(weighed)))
+    return recipe.without_latency()
 
 
 def _refuse_neither(folder: Path) -> None:

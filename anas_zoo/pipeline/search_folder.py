@@ -22,6 +22,7 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.pipeline.init_supernet import open_space
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import in_words
+from anas_zoo.searching import SearchRecipe
 from anas_zoo.searching.archive import EVALUATIONS, FRONT
 from anas_zoo.searching.objectives import COSTS
 from anas_zoo.space import SearchSpace
@@ -91,6 +92,12 @@ def recorded_search(folder: Path) -> dict[str, Any] | None:
     ):
         raise SearchError(f"{folder / MARKER}: not the record of a search")
     return data
+
+
+def weighed_objectives(folder: Path, recipe: SearchRecipe) -> tuple[str, ...]:
+    """What the search in ``folder`` weighs: as ``recipe`` says, or multiply-adds in the place of latency."""
+    kept = recorded_search(folder)
+    return recipe.objectives if kept is None else tuple(kept["settings"].get("objectives", recipe.objectives))
 
 
 def recorded_budgets(kept: Mapping[str, Any]) -> list[tuple[str, float]]:

@@ -33,6 +33,7 @@ from anas_zoo.pipeline.recipe import FOR_OWN_IMAGES, FROM_A_SUPERNET, Recipe, Se
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.run_search import check_reachable, search_run
+from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import evaluated_on
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
@@ -387,14 +388,15 @@ def _report(run: Run) -> None:
     evaluations = [record for record in records if isinstance(record, Evaluation)]
     view = SearchView(
         title=f"{run.recipe.name}: {len(records)} evaluated subnets, {len(rows)} models",
-        objectives=run.recipe.search.objectives,
+        objectives=weighed_objectives(run.search_folder, run.recipe.search),
         evaluations=evaluations,
         front=read_front(run.search_folder / FRONT),
         failures=len(records) - len(evaluations),
         answers=[],
         baselines=[],
         scored_by=evaluated_on(run),
-        tested={row["name"]: (row, row["top1_pct"]) for row in rows},
+        tested={row["name"]: (row, row["top1_pct"]) for row in rows if row["name"] in drafts},
+        compared={row["name"]: (row, row["top1_pct"]) for row in rows if row["name"] not in drafts},
         about={},
     )
     with skipped_without_extra("front.png"):

@@ -19,11 +19,13 @@ from anas_zoo.pipeline.beside import LOOK_SECONDS, beside, free_cores
 from anas_zoo.pipeline.fixed_training import (
     calibrated_on,
     innermost,
+    load_trained,
     search_split_top1_pct,
     train_fixed,
 )
 from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
 from anas_zoo.pipeline.run import Run
+from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
@@ -104,8 +106,8 @@ def train_winners(
 def chosen_winners(run: Run) -> list[Evaluation]:
     """The subnets of the finished search that are trained on, from small to large, spread over the front."""
     found = read_evaluations(run.search_folder / EVALUATIONS)
-    recipe = run.recipe.search
-    return pick_subnets(found, min(recipe.subnets, len(found)), recipe.objectives)
+    objectives = weighed_objectives(run.search_folder, run.recipe.search)
+    return pick_subnets(found, min(run.recipe.search.subnets, len(found)), objectives)
 
 
 def winners_are_trained(run: Run) -> bool:
@@ -189,24 +191,26 @@ def trained_winner(run: Run, name: str, processes: Processes = HERE) -> Subnet:
     arch = Architecture.from_dict(winner.arch)
     subnet = _untrained(run, arch, processes)
     folder = run.winners_folder / name
-    teacher = None
-    if recipe.distillation and name != largest.name and not _is_trained(run, winner):
-        teacher = trained_winner(run, largest.name, processes)
+    taught = recipe.distillation and name != largest.name
+    identity = {
+        "arch_id": arch.id,
+        "supernet_sha256": sha256_file(run.supernet_file) if recipe.start == "supernet" else None,
+        "teacher": largest.arch if taught else None,
+    }
     search = run.recipe.search
-    train_fixed(
-        run,
-        subnet,
-        winner.train,
-        folder=folder,
-        identity={
-            "arch_id": arch.id,
-            "supernet_sha256": sha256_file(run.supernet_file) if recipe.start == "supernet" else None,
-            "teacher": None if name == largest.name or not recipe.distillation else largest.arch,
-        },
-        calibration_batch_size=search.calibration_batch_size,
-        teacher=teacher,
-        processes=processes,
-    )
+    if _is_trained(run, winner):
+        load_trained(run, subnet, winner.train, folder=folder, identity=identity)
+    else:
+        train_fixed(
+            run,
+            subnet,
+            winner.train,
+            folder=folder,
+            identity=identity,
+            calibration_batch_size=search.calibration_batch_size,
+            teacher=trained_winner(run, largest.name, processes) if taught else None,
+            processes=processes,
+        )
     subnet = calibrated_on(subnet, run, search.calibration_images, search.calibration_batch_size)
     if recipe.start == "scratch":
         return subnet

@@ -86,7 +86,7 @@ def pick_subnets(
 
     The two ends of the front are always among them. Where a front has fewer points than asked for (on
     easy data a cheap subnet may already be the best), the next fronts, of what remains without it, fill up.
-    Raises :class:`SearchError` when fewer architectures than ``count`` were evaluated.
+    Raises :class:`SearchError` when fewer than ``count`` were evaluated, or some lack an objective.
     """
     if len(evaluations) < count:
         raise SearchError(f"{count} subnets are wanted, only {len(evaluations)} were evaluated")
@@ -94,6 +94,8 @@ def pick_subnets(
     rest = list(evaluations)
     while len(pool) < count:
         front = pareto_front(rest, objectives)
+        if not front:
+            raise SearchError(f"the evaluations do not say {' and '.join(objectives)} of every subnet")
         pool += front
         kept = {item.arch for item in pool}
         rest = [item for item in rest if item.arch not in kept]

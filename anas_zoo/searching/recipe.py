@@ -108,6 +108,11 @@ class SearchRecipe(Schema):
         data = self.model_dump() | {key: value for key, value in changes.items() if value is not None}
         return parse(SearchRecipe, data, "the search", error=SearchError)
 
+    def without_latency(self) -> SearchRecipe:
+        """This recipe with multiply-adds in the place of latency among the objectives."""
+        costs = ["macs" if name == "latency_ms" else name for name in self.objectives]
+        return self.changed(objectives=tuple(dict.fromkeys(costs)))
+
     def settings(self) -> dict[str, Any]:
         """What decides which architectures are proposed, as plain data; the budget only where it does."""
         own = ("algorithm", "objectives", "limits")

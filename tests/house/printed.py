@@ -11,7 +11,8 @@ from scenes import SCENES, SEARCH, TRAIN
 Key = tuple[str, str]
 
 QUICK_TRAIN = ("--data path/to/images", f"--data path/to/images {TRAIN} {SEARCH}")
-QUICK_RUN = ("--minutes 15", "--minutes 0.2 --set train.batch_size=16 --set search.subnets=2")
+SHORT = "--minutes 0.2 --set train.batch_size=16 --set search.subnets=2"
+QUICK_RUN = ("--minutes 15", SHORT)
 FEW_EPOCHS = "--set train.epochs=2 --set train.batch_size=8 --set train.evaluation.every_epochs=2"
 QUICK_FINETUNE = ("--data path/to/images", f"--data path/to/images {FEW_EPOCHS}")
 IMAGE = ("IMAGE...", "three.png")
@@ -163,7 +164,9 @@ RUN: dict[Key, Run] = {
         ),
     ),
     ("docs/pretrained.md", "anas run --init lite0 --data path/to/images --out runs/mine"): Run(
-        ("lite0",), (QUICK_TRAIN,), ("runs/mine/zoo/mine_l/manifest.json",)
+        ("lite0",),
+        (("path/to/images --out", f"path/to/images {SHORT} --out"),),
+        ("runs/mine/zoo/mine_0/manifest.json",),
     ),
     ("docs/pretrained.md", "anas train --init lite0 --data path/to/images --out runs/tuned"): Run(
         ("lite0",), (QUICK_TRAIN,), ("zoo/mine_0/manifest.json",), then=(KEPT,)

@@ -56,6 +56,7 @@ QUICK = [
     "search.surrogate={initial: 3, batch: 2, population: 8, generations: 2}",
     *("train.epochs=2", "train.batch_size=16", "train.subnets_per_step=3", "train.warmup_epochs=0.5"),
     *("train.evaluation.calibration_images=16", "train.evaluation.sampled=1", "threads=1"),
+    *("minutes=null", "winners.epochs=2", "winners.warmup_epochs=0.5"),
 ]
 
 

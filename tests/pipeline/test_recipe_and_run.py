@@ -119,6 +119,8 @@ def test_a_run_starts_in_a_new_folder_and_goes_on_in_its_own(tmp_path: Path) -> 
     with pytest.raises(OutputError, match=r"another recipe \(seed: 0 there, 1 here\)"):
         Run.start(folder, tiny_recipe(seed=1))
     write_json(run.summary_file, {})
+    assert Run.start(folder, tiny_recipe()).recipe == tiny_recipe(), "its models may still be published"
+    run.zoo_folder.mkdir()
     with pytest.raises(OutputError, match="finished"):
         Run.start(folder, tiny_recipe())
 
