@@ -32,6 +32,7 @@ from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
 from anas_zoo.searching.archive import EVALUATIONS
 from anas_zoo.space import Architecture
 from anas_zoo.training import Processes, TrainRecipe, read_metrics
+from anas_zoo.training.checkpoint import latest_step
 from anas_zoo.training.step import FixedStep
 
 WINNERS = "winners.json"
@@ -231,7 +232,8 @@ def _done(run: Run, winner: Winner) -> int:
 
 
 def _is_trained(run: Run, winner: Winner) -> bool:
-    return _done(run, winner) >= _steps(run, winner)
+    # By the checkpoint: the last step is logged, and its network scored, before that is there.
+    return latest_step(run.winners_folder / winner.name) >= _steps(run, winner)
 
 
 def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, taught: str, bar: Bar) -> None:

@@ -251,6 +251,7 @@ def test_a_training_begins_with_the_supernets_weights_and_a_new_classifier(
     assert (weights.licence, [one.name for one in weights.lineage]) == ("Apache-2.0", ["ten-digits"])
 
 
+@pytest.mark.slow
 def test_a_supernet_of_another_structure_goes_the_whole_way(tmp_path: Path) -> None:
     supernet = write(tmp_path / "other", drawn(other_space(), 7), licence="MIT")
     data = write_digits(tmp_path / "images", {1: "one", 2: "two"}, per_class=25)
