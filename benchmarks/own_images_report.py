@@ -244,6 +244,7 @@ def features() -> str:
 def draw(file: Path, sections: Mapping[tuple[str, float], Cells]) -> None:
     """A row for each data set and length, a column for each cost."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(13, 3.4 * len(sections) + 0.9), layout="constrained")
     grid = figure.subplots(len(sections), len(AXES), sharey="row", squeeze=False)
@@ -261,6 +262,9 @@ def draw(file: Path, sections: Mapping[tuple[str, float], Cells]) -> None:
                     axis, point, unit * point.cost[cost], colour, MARKERS.get(family, "P")
                 )
             axis.set(xscale="log", xlabel=label)
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.xaxis.set_minor_formatter(NullFormatter())
             axis.grid(alpha=0.3, which="both")
         row[0].set(ylabel="test top-1, %")
         row[0].set_title(f"{DATA_SETS[data].title}, {minutes:g} minutes", loc="left", fontsize=11)

@@ -188,8 +188,10 @@ class Bar:
         self._total = total
         self._id: TaskID | None = None
         self._done = 0.0
+        self._began = time.monotonic()
 
     def __enter__(self) -> Self:
+        self._began = time.monotonic()
         if watched():
             self._id = _screen.open(self._what, self._total)
         return self
@@ -206,7 +208,7 @@ class Bar:
         self._done += steps
         if self._id is not None:
             _screen.update(self._id, advance=steps)
-        elif time.monotonic() - _last_said.at > SILENT_SECONDS:
+        elif time.monotonic() - max(_last_said.at, self._began) > SILENT_SECONDS:
             of_total = f" of {self._total:,.0f} ({self._done / self._total:.0%})" if self._total else ""
             LOGGER.info("  %s: %s", self._what, f"{self._done:,.0f}{of_total}")
 

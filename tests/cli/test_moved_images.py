@@ -146,6 +146,7 @@ def test_a_repeated_demo_needs_nothing_but_its_folder(
     assert Run.recipe_for(run, "mine.yaml") == wanted  # the images as they were given
     assert Run.recipe_for(Path("new"), None) == Recipe.load("digits")
     (run / "summary.json").write_text("{}")
+    (run / "zoo").mkdir()
     monkeypatch.chdir(project.parent)
     assert "already holds this run, finished" in refused(capsys, "demo", "--out", run)
     assert "another recipe" in refused(capsys, "demo", "--out", run, "--seed", "9")
