@@ -38,6 +38,14 @@ def run(
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run's folder.")],
     data: DataOption = None,
     init: InitOption = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--beside",
+            metavar="NAME",
+            help="A network of timm's to compare with, such as resnet10t, or NAME:pretrained; repeatable.",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option("--minutes", min=0, metavar="M", help="That the whole run may take. Default: 15."),
@@ -70,6 +78,7 @@ def run(
         out,
         data=data,
         init=init,
+        beside=beside,
         minutes=minutes,
         max_latency_ms=max_latency_ms,
         max_size_mb=max_size_mb,

@@ -6,11 +6,13 @@ Models are compared by their accuracy on the search split, for the test split is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from anas_zoo.core.hints import Call, Part
 from anas_zoo.core.intervals import Z_95, with_interval
+from anas_zoo.core.text import quoted
 
 Row = dict[str, Any]
 SCORE = "search_top1_pct"
@@ -58,17 +60,25 @@ def still_rising(scores_pct: Sequence[float], images: int) -> bool:
 
 
 def advise(
-    rows: Sequence[Row], plain: str | None, images: int, more: Call, rising: str | None = None
+    rows: Sequence[Row],
+    plain: str | None,
+    images: int,
+    more: Call,
+    rising: str | None = None,
+    timms: Mapping[str, Path] | None = None,
 ) -> list[tuple[Part, ...]]:
     """Sentences for people.
 
     Args:
-        rows: of the models, as :func:`with_front` gives them.
+        rows: of the models and of networks of timm's, as :func:`with_front` gives them.
         plain: the name of the plain network among them, if there is one.
         images: of the search split.
         more: what trains longer.
         rising: the name of a model that was still getting better when its training ended.
+        timms: the files of the networks of timm's by name, which are compared with, and are no entries.
     """
+    beside = [row for row in rows if row["name"] in (timms or {})]
+    rows = with_front([row for row in rows if row["name"] not in (timms or {})])
     best = max(rows, key=lambda row: (row[SCORE], -row["latency_ms"]))
     # The one-standard-error rule (Breiman et al., 1984): of those level with the best the simplest.
     level = [
@@ -90,6 +100,8 @@ def advise(
             times = take["latency_ms"] / row["latency_ms"]
             said.append((f"for less time {row['name']}: {_numbers(row)}, {times:.1f} times as fast",))
     said += _about_plain(rows, plain, images) + _about_training(rows, plain, images, more)
+    for row in beside:
+        said.append((_about_timm(row, rows, images, (timms or {})[row["name"]]),))
     if rising is not None:
         said.append((f"{rising} was still getting better at the end; give a run more time: ", more))
     return said
@@ -103,14 +115,40 @@ def _about_plain(rows: Sequence[Row], plain: str | None, images: int) -> list[tu
     beside = next((row for row in rows if row["name"] == plain), None)
     if beside is None:
         return []
-    ours = [row for row in rows if row is not beside and row["latency_ms"] <= beside["latency_ms"]]
+    ours = _as_fast(beside, rows)
     if not ours:
         return [(f"nothing of ours is as fast as the plain network {plain}: {_numbers(beside)}",)]
     if beside["on_front"]:
         return [(f"the plain network is the better choice here, at {_numbers(beside)}: take {plain}",)]
+    return [(f"a plain network beside has {_numbers(beside)}; {_best_of(ours, beside, images)}",)]
+
+
+def _as_fast(beside: Row, rows: Sequence[Row]) -> list[Row]:
+    """Those of ``rows`` but ``beside`` that take no more time than that."""
+    return [row for row in rows if row is not beside and row["latency_ms"] <= beside["latency_ms"]]
+
+
+def _best_of(ours: Sequence[Row], beside: Row, images: int) -> str:
+    """The best of ``ours``, which is no worse than ``beside``."""
     best = max(ours, key=lambda row: (row[SCORE], -row["latency_ms"]))
     how = "" if clearly_better(best, beside, images) else ", which is within noise"
-    return [(f"a plain network beside has {_numbers(beside)}; {best['name']} {_numbers(best)}{how}",)]
+    return f"{best['name']} {_numbers(best)}{how}"
+
+
+def _about_timm(beside: Row, rows: Sequence[Row], images: int, file: Path) -> str:
+    """How a network of timm's compares with our ``rows``, and where its file is if nothing beats it."""
+    name, least, ours = beside["name"], beside["latency_ms"], _as_fast(beside, rows)
+    as_good = [row for row in rows if row[SCORE] >= beside[SCORE]]
+    if any(row in as_good for row in ours):
+        return f"{name} beside has {_numbers(beside)}; {_best_of(ours, beside, images)}"
+    published = f"it is not published with the models, its file is {quoted(file)}"
+    if not ours:
+        return f"nothing of ours is as fast as {name}: {_numbers(beside)}; {published}"
+    until = min((row["latency_ms"] for row in as_good), default=None)
+    where = f"from {least:.3g} ms on" if until is None else f"from {least:.3g} to {until:.3g} ms"
+    clearly = all(clearly_better(beside, row, images) for row in ours)
+    noise = "" if clearly else ", which is within noise"
+    return f"{name} is the better choice {where}, at {_numbers(beside)}{noise}; {published}"
 
 
 def _about_training(

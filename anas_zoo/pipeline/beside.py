@@ -6,13 +6,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
 from anas_zoo.core.errors import TrainingError
+from anas_zoo.core.progress import Bar
 from anas_zoo.pipeline.run import Run
 from anas_zoo.training import Processes
+
+LOOK_SECONDS = 0.5  # between looks at the processes that train
 
 
 class Beside:
@@ -49,8 +53,13 @@ class Beside:
 
     def wait(self) -> None:
         """Until all have ended. Raises as :meth:`look` does."""
-        for name in list(self._running):
-            self._end(name)
+        if not self._running:
+            return
+        with Bar(f"wait for {' and '.join(self._running)}, seconds") as bar:
+            while self._running:
+                time.sleep(LOOK_SECONDS)
+                self.look()
+                bar.advance(LOOK_SECONDS)
 
     def _end(self, name: str) -> None:
         self._running[name].wait()

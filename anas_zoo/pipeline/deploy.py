@@ -13,7 +13,7 @@ from anas_zoo.core.files import output_folder
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import track
 from anas_zoo.data import ImagesAt
-from anas_zoo.entry import Entry, Parity
+from anas_zoo.entry import Entry, Latency, Parity
 from anas_zoo.exporting import DEFAULT_TARGET, Target, validate_onnx
 from anas_zoo.pipeline.export import onnx_name
 from anas_zoo.profiling import measure_latency
@@ -79,16 +79,25 @@ def validate_on_test_images(draft: Path | Entry, test_images: ImagesAt) -> dict[
     return validate_draft(entry, images(resolution), images.labels)
 
 
-def time_drafts(drafts: Mapping[str, Path], *, threads: int = 1, repeats: int = 100) -> None:
-    """Measure the latency of the default file of all ``drafts`` side by side, into their reports."""
+def time_drafts(
+    drafts: Mapping[str, Path],
+    others: Mapping[str, Path] | None = None,
+    *,
+    threads: int = 1,
+    repeats: int = 100,
+) -> dict[str, Latency]:
+    """Measure the latency of the default file of all ``drafts`` side by side, into their reports.
+
+    ``others`` are files by name that are measured with them. Returns what was found of all.
+    """
     file = onnx_name(DEFAULT_TARGET)
-    reports = measure_latency(
-        {name: draft / file for name, draft in drafts.items()}, threads=threads, repeats=repeats
-    )
+    files = {name: draft / file for name, draft in drafts.items()} | dict(others or {})
+    reports = measure_latency(files, threads=threads, repeats=repeats)
     for name, draft in drafts.items():
         entry = Entry(draft)
         info = entry.report.files[file].model_copy(update={"latency": (reports[name],)})
         entry.updated(entry.report.model_copy(update={"files": entry.report.files | {file: info}}))
+    return reports
 
 
 def publish_drafts(drafts: Mapping[str, Path], zoo: Path, licence: str | None = None) -> list[Path]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from anas_zoo.core.errors import ConfigError, nearest
 from anas_zoo.core.hints import Option, Part
@@ -23,6 +24,7 @@ RECIPES = Path(__file__).parent / "recipes"
 OF_A_SOURCE = ("digits", "glyphs")  # sources of images that have a recipe of the same name
 FOR_OWN_IMAGES = "own_images"
 FROM_A_SUPERNET = "pretrained"
+PRETRAINED = "pretrained"  # after a name and a colon: one of timm's networks with its weights
 BY_IMAGES = "auto"  # a space that follows from the images
 # What says how subnets share weights; a fixed network has none.
 OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm")
@@ -162,6 +164,8 @@ class Recipe(RunRecipe):
         resolution: only these of the space's resolutions, in pixels.
         winners: how what the search chose is trained on; None where it is extracted as it is.
         yardstick: whether a plain network is trained beside, on the same images.
+        beside: timm's networks that are trained beside as well, ``NAME`` from drawn weights or
+            ``NAME:pretrained`` from timm's.
         try_flips: whether a short trial decides if training flips images.
     """
 
@@ -174,6 +178,7 @@ class Recipe(RunRecipe):
         "resolution",
         "winners",
         "yardstick",
+        "beside",
         "try_flips",
     )
 
@@ -187,6 +192,7 @@ class Recipe(RunRecipe):
     resolution: tuple[int, ...] | None = Field(None, min_length=1)
     winners: WinnersRecipe | None = None
     yardstick: bool = False
+    beside: tuple[str, ...] = ()
     try_flips: bool = False
 
     @model_validator(mode="after")
@@ -198,6 +204,14 @@ class Recipe(RunRecipe):
         if self.crop_pct is not None and self.init is not None:
             raise ValueError(f"the preprocessing is that of init, {self.init}: leave out crop_pct, or init")
         return self
+
+    @field_validator("beside")
+    @classmethod
+    def _names_networks(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not re.fullmatch(rf"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?(:{PRETRAINED})?", name):
+                raise ValueError(f"{name!r}: give a network of timm's, NAME or NAME:{PRETRAINED}")
+        return tuple(dict.fromkeys(names))
 
     @model_validator(mode="after")
     def _trains_plain_networks_as_winners(self) -> Self:
@@ -249,8 +263,9 @@ class Recipe(RunRecipe):
         settings: Settings | None = None,
         init: str | None = None,
         minutes: float | None = None,
+        beside: Sequence[str] | None = None,
     ) -> Recipe:
-        """This recipe with other images, seed, supernet, minutes or ``train.sampling``, where not None.
+        """This recipe with these images, this seed and so on, ``sampling`` its strategy, where not None.
 
         ``settings`` are further changes as text, such as ``train.epochs=10``. Raises :class:`ConfigError`.
         """
@@ -262,6 +277,7 @@ class Recipe(RunRecipe):
             settings=settings,
             init=init,
             minutes=minutes,
+            beside=beside,
         )
         return parse(Recipe, plain, f"recipe {self.name}")
 
@@ -295,9 +311,11 @@ def _changed(
     settings: Settings | None = None,
     init: str | None = None,
     minutes: float | None = None,
+    beside: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Plain data of a recipe with the changes of a command line."""
-    changes = {"data": data, "seed": seed, "init": init, "minutes": minutes}
+    changes: dict[str, Any] = {"data": data, "seed": seed, "init": init, "minutes": minutes}
+    changes["beside"] = None if beside is None else list(beside)
     changes["train.sampling.strategy"] = sampling
     return with_changes(recipe, changes, settings)
 

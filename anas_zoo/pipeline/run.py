@@ -5,6 +5,7 @@
         images.json                 what was seen of the images when the run began
         init/                       a copy of the supernet that the training starts from, if it does
         yardstick/                  the plain network beside the run: training/, and its draft
+        beside/                     networks of timm's that were asked for: NAME.onnx and what was measured
         training/                   checkpoints/, metrics.jsonl, tensorboard/: grows while training
         supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html

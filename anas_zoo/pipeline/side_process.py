@@ -1,6 +1,7 @@
 """A process that trains fixed networks of a run beside others; :mod:`anas_zoo.pipeline.beside` starts it.
 
-Run as ``python -m anas_zoo.pipeline.side_process RUN THREADS winners NAME,…``, or ``… yardstick SECONDS``.
+Run as ``python -m anas_zoo.pipeline.side_process RUN THREADS winners NAME,…``, or ``… yardsticks
+SECONDS,NAME,…``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import silence
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.winners import trained_winner
-from anas_zoo.pipeline.yardstick import train_yardstick
+from anas_zoo.pipeline.yardstick import train_beside
 
 
 def main(folder: str, threads: str, what: str, which: str) -> int:
@@ -31,7 +32,9 @@ def main(folder: str, threads: str, what: str, which: str) -> int:
             for name in which.split(","):
                 trained_winner(run, name)
         else:
-            train_yardstick(run, float(which) if which else None)
+            seconds, *names = which.split(",")
+            for name in names:
+                train_beside(run, name, float(seconds) if seconds else None)
     except AnasError as exc:
         print(exc, file=sys.stderr)
         return 1

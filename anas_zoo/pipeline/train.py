@@ -17,7 +17,7 @@ from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, silence
 from anas_zoo.core.text import quoted
-from anas_zoo.data import MemoryImages, Share, StreamedImages, TrainData
+from anas_zoo.data import ImageSource, MemoryImages, Share, StreamedImages, TrainData
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.nets.new_classifier import supernet_with_new_classifier
 from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
@@ -133,14 +133,21 @@ def _refuse_begun(run: Run, again: Call) -> None:
 
 
 def open_train_data(
-    run: RunFolder[Any], processes: Processes, *, resolution: int, recipe: TrainRecipe | None = None
+    run: RunFolder[Any],
+    processes: Processes,
+    *,
+    resolution: int,
+    recipe: TrainRecipe | None = None,
+    source: ImageSource | None = None,
 ) -> TrainData:
     """The training split as ``recipe``, by default ``run``'s, serves it for networks of up to ``resolution``.
+
+    ``source`` are the run's images in another preprocessing than the run's.
 
     Raises :class:`DataError` for images that cannot be served.
     """
     recipe = recipe or run.training
-    source, train = run.source, run.split.train
+    source, train = source or run.source, run.split.train
     share = Share(recipe.batch_size, processes.count, processes.rank, recipe.accumulation)
     if recipe.loader == "stream":
         return StreamedImages(

@@ -37,9 +37,16 @@ from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import evaluated_on
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView
+from anas_zoo.pipeline.timm_beside import (
+    are_finished,
+    check_networks,
+    files_to_time,
+    note_latencies,
+    rows_of,
+)
 from anas_zoo.pipeline.train import HERE, train_stage
 from anas_zoo.pipeline.winners import Winners, chosen_winners, train_winners, winners_are_trained
-from anas_zoo.pipeline.yardstick import train_yardstick
+from anas_zoo.pipeline.yardstick import train_beside, untrained_beside
 from anas_zoo.searching import Evaluation
 from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
 from anas_zoo.training import Processes, pick_device, read_metrics
@@ -54,7 +61,8 @@ class RunResult:
         entries: folders of the published entries, from small to large; of the drafts where they have no
             licence yet.
         picture: the front with them in it.
-        rows: one dict per model: name, top1_pct, macs, params, latency_ms, size_bytes, parity, on_front.
+        rows: one dict per model, and per network of timm's beside, which is no entry: name, top1_pct, macs,
+            params, latency_ms, size_bytes, parity, on_front.
         advice: which of them to take, in sentences.
         seconds: wall-clock seconds of each stage that ran now.
         publish: what publishes the drafts; None where they are published.
@@ -73,6 +81,7 @@ def run(
     *,
     data: str | None = None,
     init: str | Path | None = None,
+    beside: Sequence[str] | None = None,
     recipe: str | Path | None = None,
     minutes: float | None = None,
     max_latency_ms: float | None = None,
@@ -90,6 +99,8 @@ def run(
         out: the run's folder; a run that was stopped in it resumes at its first unfinished stage.
         data: a source of images (see :func:`anas_zoo.data.open_source`); by default the recipe's.
         init: a trained supernet to start from: a folder, a run, or ``hf-hub:org/name``.
+        beside: networks of timm's to compare with, ``NAME`` from drawn weights or ``NAME:pretrained``; each
+            is trained on the same images for a tenth of the minutes, and stands in the table and the picture.
         recipe: a bundled recipe's name or a YAML file; by default the run's own, for a new run the one that
             fits the images.
         minutes: that the whole run may take here; it divides them itself.
@@ -132,6 +143,7 @@ def run(
         settings=settings,
         init=start,
         minutes=minutes,
+        beside=beside or None,
     )
     with resumable_run(out, Call("run", out=out, licence=licence), "supernet"):
         return run_stages(out, wanted, Processes(pick_device(device)), licence=licence)
@@ -160,6 +172,7 @@ def run_stages(
     Raises :class:`OutputError` when the folder holds anything but an unfinished run of the same recipe, and
     the errors of the stages.
     """
+    check_networks(recipe, folder)
     run = Run.start(folder, recipe)
     run.note_images()
     parts = run.split
@@ -179,11 +192,11 @@ def run_stages(
             lambda: try_flips(run, None if minutes is None else minutes.seconds_for("flips"), processes),
         )
     stages.add(
-        "train the supernet" + (", and a plain network beside it" if run.recipe.yardstick else ""),
+        "train the supernet" + _named_beside(run.recipe),
         "supernet",
         run.supernet_folder,
         lambda: _train(run, processes, minutes),
-        lambda: run.supernet_folder.exists() and (run.yardstick_draft.exists() or not run.recipe.yardstick),
+        lambda: run.supernet_folder.exists() and not untrained_beside(run),
     )
     searched = run.search_folder / FRONT  # the last thing that a search writes
     stages.add(
@@ -237,14 +250,21 @@ def run_stages(
 def _advice(run: Run, rows: Sequence[dict[str, Any]]) -> list[tuple[Part, ...]]:
     recipe = run.recipe
     longer = None if recipe.minutes is None else 3 * recipe.minutes
-    more = Call("run", data=recipe.data, init=recipe.init, minutes=longer, out=f"{run.folder}_longer")
+    more = Call(
+        "run",
+        data=recipe.data,
+        init=recipe.init,
+        beside=recipe.beside or None,
+        minutes=longer,
+        out=f"{run.folder}_longer",
+    )
     images, largest = len(run.split.search), None
     if (winners := Winners.of(run)) is not None:
         largest = winners.winners[-1].name
         watched = [r for r in read_metrics(run.winners_folder / largest) if r["kind"] == "evaluation"]
         if not still_rising([record["top1_pct"]["subnet"] for record in watched], images):
             largest = None
-    return advise(rows, run.yardstick_draft.name, images, more, largest)
+    return advise(rows, run.yardstick_draft.name, images, more, largest, files_to_time(run))
 
 
 class _Stages:
@@ -281,37 +301,48 @@ class _Stages:
 
 
 def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
-    """Train the supernet and, where there is a core for it at the same time, the plain network."""
+    """Train the supernet and, where there are cores for it at the same time, what it is compared with."""
     seconds = None if run.recipe.minutes is None else YARDSTICK * 60 * run.recipe.minutes
-    wanted = run.recipe.yardstick and not run.yardstick_draft.exists()
+    names = untrained_beside(run)
     with beside(run) as running:
-        if wanted and torch.get_num_threads() == 1 and free_cores(processes) > 1:
-            running.start("the plain network", 1, "yardstick", "" if seconds is None else f"{seconds:.1f}")
-            wanted = False
+        if torch.get_num_threads() == 1 and (cores := free_cores(processes)) > 1:
+            at_once = min(len(names), cores - 1)
+            for place in range(at_once):
+                mine = names[place::at_once]
+                which = ",".join(["" if seconds is None else f"{seconds:.1f}", *mine])
+                running.start(" and ".join(mine), 1, "yardsticks", which)
+            names = []
         if not run.supernet_folder.exists():
             train_stage(run, processes, note_images=False, minutes=minutes)
         running.wait()
-    if wanted:
-        train_yardstick(run, seconds, processes)
+    for name in names:
+        train_beside(run, name, seconds, processes)
+
+
+def _named_beside(recipe: Recipe) -> str:
+    """``", and a plain network and resnet10t beside it"``."""
+    names = [*(["a plain network"] if recipe.yardstick else []), *recipe.beside]
+    *first, last = names or [""]
+    return f", and {', '.join(first)}{' and ' if first else ''}{last} beside it" if names else ""
 
 
 def _drafts(run: Run) -> dict[str, Path]:
     """The drafts of the run and the yardstick's."""
-    beside = {run.yardstick_draft.name: run.yardstick_draft} if run.recipe.yardstick else {}
-    return run.drafts() | beside
+    plain = {run.yardstick_draft.name: run.yardstick_draft} if run.recipe.yardstick else {}
+    return run.drafts() | plain
 
 
 def _shipped(run: Run) -> dict[str, Path]:
-    """The drafts that become entries: the run's, and the yardstick's where it is on the front."""
-    rows = {row["name"]: row for row in read_json(run.summary_file)["entries"]}
-    plain = run.yardstick_draft.name
-    drafts = _drafts(run)
+    """The drafts that become entries: the run's, and the yardstick's where it is on their front."""
+    plain, drafts = run.yardstick_draft.name, _drafts(run)
+    ours = [row for row in read_json(run.summary_file)["entries"] if row["name"] in drafts]
+    rows = {row["name"]: row for row in with_front(ours)}
     return {name: path for name, path in drafts.items() if name != plain or rows[name]["on_front"]}
 
 
 def _is_deployed(run: Run) -> bool:
-    """Whether every draft has what :func:`_deploy` leaves last."""
-    if not run.drafts_folder.exists():
+    """Whether every draft, and every network of timm's, has what :func:`_deploy` leaves last."""
+    if not run.drafts_folder.exists() or not are_finished(run):
         return False
     reports = [Entry.read(draft).report for draft in _drafts(run).values()]
     files = [report.files.get(onnx_name(DEFAULT_TARGET)) for report in reports]
@@ -325,7 +356,7 @@ def _deploy(run: Run) -> None:
         export_entry(draft)
     for draft in track(drafts.values(), "validate with onnxruntime", total=len(drafts)):
         validate_on_test_images(draft, run.test_images)
-    time_drafts(drafts)
+    note_latencies(run, time_drafts(drafts, files_to_time(run)))
 
 
 def _row(run: Run, draft: Path) -> dict[str, Any]:
@@ -350,7 +381,7 @@ def _draw_mistakes(run: Run, name: str, entry: Entry) -> None:
 
 def _report(run: Run) -> None:
     drafts = _drafts(run)
-    rows = with_front([_row(run, draft) for draft in drafts.values()])
+    rows = with_front([*(_row(run, draft) for draft in drafts.values()), *rows_of(run)])
     for name, draft in drafts.items():
         _draw_mistakes(run, name, Entry(draft))
     records = read_records(run.search_folder / EVALUATIONS)
@@ -364,7 +395,8 @@ def _report(run: Run) -> None:
         answers=[],
         baselines=[],
         scored_by=evaluated_on(run),
-        tested={row["name"]: (row, row["top1_pct"]) for row in rows},
+        tested={row["name"]: (row, row["top1_pct"]) for row in rows if row["name"] in drafts},
+        compared={row["name"]: (row, row["top1_pct"]) for row in rows if row["name"] not in drafts},
         about={},
     )
     with skipped_without_extra("front.png"):

@@ -15,7 +15,7 @@ from anas_zoo.core.files import sha256_file, write_json
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.beside import beside, free_cores
+from anas_zoo.pipeline.beside import LOOK_SECONDS, beside, free_cores
 from anas_zoo.pipeline.fixed_training import (
     calibrated_on,
     innermost,
@@ -38,7 +38,6 @@ from anas_zoo.training.step import FixedStep
 WINNERS = "winners.json"
 BEGIN_SECONDS = 6.0  # that a process takes until it trains
 SIDE_BY_SIDE = 0.9  # of its speed that a training keeps beside another one
-LOOK_SECONDS = 0.5  # between looks at the processes that train
 
 
 class Winner(Schema):

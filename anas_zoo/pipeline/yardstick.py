@@ -16,11 +16,13 @@ from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, train_fix
 from anas_zoo.pipeline.minutes import epochs_within, seconds_per_step
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
+from anas_zoo.pipeline.timm_beside import train_timm_network, untrained
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import Processes, TrainRecipe
 from anas_zoo.training.step import FixedStep
 
+PLAIN = "the plain network"  # no name of timm's
 FIRST_WIDTH = 16
 LAST_SIDE = 6  # of the last feature map, about
 
@@ -85,6 +87,20 @@ def train_yardstick(run: Run, seconds: float | None, processes: Processes = HERE
             f"{source.licence})",
             source_sha256=run.split_sha256,
         )
+
+
+def train_beside(run: Run, name: str, seconds: float | None, processes: Processes = HERE) -> None:
+    """Train what a run is compared with: the :data:`PLAIN` network, or the one of timm's of that name."""
+    if name == PLAIN:
+        train_yardstick(run, seconds, processes)
+    else:
+        train_timm_network(run, name, seconds, processes)
+
+
+def untrained_beside(run: Run) -> list[str]:
+    """The names of those that have not been trained, the plain network first."""
+    plain = run.recipe.yardstick and not run.yardstick_draft.exists()
+    return [*([PLAIN] if plain else []), *untrained(run)]
 
 
 def drawn_plain_network(run: Run, processes: Processes) -> Subnet:

@@ -113,23 +113,31 @@ def _why_not(name: str) -> NotOfTheFamily | None:
     return None
 
 
+def pretrained_network(name: str, **options: Any) -> Any:
+    """timm's network with its weights; ``options`` are those of ``timm.create_model``.
+
+    Raises :class:`CheckpointError` where timm has none or cannot get them.
+    """
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of every retry
+    try:
+        return create_model(name, pretrained=True, **options)
+    except Exception as exc:  # what a download fails with is not one class
+        reason = " ".join(str(exc).split())[:200]
+        raise CheckpointError(f"timm could not get the weights of {name} ({reason})") from exc
+    finally:
+        logger.setLevel(level)
+
+
 def _built(name: str, checkpoint: Path | None) -> tuple[Any, KeyCoverage | None]:
     """timm's network in evaluation mode with its weights, and the account of a checkpoint's tensors."""
     if checkpoint is None:
-        logger = logging.getLogger("huggingface_hub")
-        level = logger.level
-        logger.setLevel(logging.ERROR)  # it warns of every retry
         try:
-            return create_model(name, pretrained=True).eval(), None
-        except Exception as exc:  # what a download fails with is not one class
-            reason = " ".join(str(exc).split())[:200]
-            raise CheckpointError(
-                f"timm could not get the weights of {name} ({reason}); download them on a machine that can, "
-                "and give the file: ",
-                Option("checkpoint", "FILE"),
-            ) from exc
-        finally:
-            logger.setLevel(level)
+            return pretrained_network(name).eval(), None
+        except CheckpointError as exc:
+            instead = "; download them on a machine that can, and give the file: "
+            raise CheckpointError(*exc.parts, instead, Option("checkpoint", "FILE")) from exc
     tensors, beside = _tensors(checkpoint)
     found = ForeignTensors(checkpoint, tensors, beside, KIND, f"timm's {name}", _UNUSED)
     with torch.device("meta"):

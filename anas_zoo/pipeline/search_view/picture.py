@@ -73,19 +73,31 @@ def _draw_panel(axes: Axes, view: SearchView, cost: str) -> None:
     front = _points(view.known(cost, view.front), cost)
     axes.plot(*front, color=FRONT, marker="o", markersize=4.5, linestyle="", label="Pareto front")
     _draw_budgets(axes, view, cost)
-    per = OBJECTIVES[cost].per_shown
     known = [(short_name(b.name), b.evaluation) for b in view.baselines]
     marks = [(*_point(e, cost), name) for name, e in known if shown(e, cost) is not None]
     _draw_marks(axes, marks, marker="D", s=38, color=BASELINE, label="published models")
-    tested = [
-        (costs[cost] / per, top1_pct, f"{name}\n{with_interval(top1_pct, _images(costs))}")
-        for name, (costs, top1_pct) in view.tested.items()
-        if cost in costs
-    ]
+    tested = _tested_marks(view.tested, cost)
     _draw_marks(axes, tested, marker="*", s=90, color=TESTED, label="published entries, on the test split")
+    compared = _tested_marks(view.compared, cost)
+    _draw_marks(axes, compared, marker="X", s=50, color=BASELINE, label="networks of timm's, likewise")
     axes.set_xlabel(OBJECTIVES[cost].title)
     axes.grid(alpha=0.3)
     _scale_costs(axes, view.costs_shown(cost))
+
+
+def _tested_marks(
+    tested: Mapping[str, tuple[Mapping[str, float], float]], cost: str
+) -> list[tuple[float, float, str]]:
+    """Marks (x, y, name) of what was tested."""
+    return [
+        (
+            costs[cost] / OBJECTIVES[cost].per_shown,
+            top1_pct,
+            f"{name}\n{with_interval(top1_pct, _images(costs))}",
+        )
+        for name, (costs, top1_pct) in tested.items()
+        if cost in costs
+    ]
 
 
 def _images(costs: Mapping[str, float]) -> int | None:

@@ -34,6 +34,7 @@ class SearchView:
         scored_by: on what the accuracies were measured, such as ``"search split, 359 images"``.
         tested: published entries: name -> (costs by objective name, in their stored unit, and ``images``, how
             many it was tested on, where that is known; top-1 on the test split).
+        compared: networks of others, tested likewise.
         about: facts for the page: algorithm, seed, limits, space and so on.
         extract: what extracts the architecture of an id.
     """
@@ -47,6 +48,7 @@ class SearchView:
     answers: Sequence[Answer] = ()
     baselines: Sequence[Baseline] = ()
     tested: Mapping[str, tuple[Mapping[str, float], float]] = field(default_factory=dict)
+    compared: Mapping[str, tuple[Mapping[str, float], float]] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
     extract: Callable[[str], Call] | None = None
 
@@ -106,7 +108,7 @@ class SearchView:
         seen = ordered[len(ordered) // 20 :]
         seen += [baseline.evaluation.top1_pct for baseline in self.baselines]
         seen += [answer.best.top1_pct for answer in self.answers if answer.best is not None]
-        seen += [top1_pct for _, top1_pct in self.tested.values()]
+        seen += [top1_pct for _, top1_pct in [*self.tested.values(), *self.compared.values()]]
         if not seen:
             return 0.0, 100.0
         margin = max(0.5, 0.06 * (max(seen) - min(seen)))
@@ -116,7 +118,11 @@ class SearchView:
 
     def _values(self, cost: str) -> list[float]:
         per = OBJECTIVES[cost].per_shown
-        known = [costs[cost] / per for costs, _ in self.tested.values() if cost in costs]
+        known = [
+            costs[cost] / per
+            for costs, _ in [*self.tested.values(), *self.compared.values()]
+            if cost in costs
+        ]
         return known + [value for e in self._scored() if (value := shown(e, cost)) is not None]
 
     def _scored(self) -> Iterable[Evaluation]:
