@@ -154,7 +154,7 @@ def with_limits(settings: Settings | None, limits: dict[str, float | None]) -> d
     given = {key: value for key, value in limits.items() if value is not None}
     if settings is None or isinstance(settings, dict):
         return {**(settings or {}), **given}
-    return [*settings, *(f"{key}={value:g}" for key, value in given.items())]
+    return [*settings, *(f"{key}={value!r}" for key, value in given.items())]
 
 
 def run_stages(

@@ -9,55 +9,79 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tiny_recipe import tiny_recipe, write_recipe
 
 from anas_zoo import create_model
-from anas_zoo.core.errors import EntryError
+from anas_zoo.core.errors import OutputError
 from anas_zoo.core.hints import as_command_line
 from anas_zoo.core.schema import read_json
 from anas_zoo.data import DigitsSource, eval_transform
 from anas_zoo.entry import Entry
 from anas_zoo.pipeline import RunResult, run_stages
+from anas_zoo.pipeline.whole_way import run
 from anas_zoo.searching.archive import read_evaluations
 from anas_zoo.zoo import verify
 
 pytestmark = pytest.mark.slow
+
+# All that a run does, in epochs and evaluations: what takes as long as there is time is not the same twice.
+CHANGES: dict[str, Any] = {
+    "licence": None,
+    "winners": {"epochs": 2, "warmup_epochs": 0.5, "distillation": False},
+    "yardstick": True,
+    "try_flips": True,
+}
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     """A whole run; a licence was chosen when everything but publishing was done."""
     folder = tmp_path_factory.mktemp("demo") / "a run"
-    with pytest.raises(
-        EntryError, match=r"models are ready in .*, but their weights have no licence"
-    ) as caught:
-        run_stages(folder, tiny_recipe(licence=None))
-    assert as_command_line(caught.value.parts).endswith(f"anas demo --out '{folder}' --licence SPDX")
+    ready = run_stages(folder, tiny_recipe(**CHANGES))
+    assert ready.publish is not None
+    assert as_command_line([ready.publish]) == f"anas run --out '{folder}' --licence SPDX"
+    assert [entry.parent for entry in ready.entries] == [folder / "subnets"] * 3
     assert not (folder / "zoo").exists()
     reports = {path: path.read_bytes() for path in folder.glob("subnets/*/report.json")}
-    result = run_stages(folder, tiny_recipe(licence=None), licence="CC0-1.0")
-    assert len(reports) == len(result.entries)
+    result = run_stages(folder, tiny_recipe(**CHANGES), licence="CC0-1.0")
+    assert result.publish is None
+    assert result.seconds.keys() == {"publish"}
+    assert result.rows == ready.rows
+    assert len(reports) == 3
     assert {path: path.read_bytes() for path in reports} == reports, "nothing was done twice"
     return folder, result
 
 
-def hashes(run: Path) -> dict[str, str]:
+def hashes(folder: Path) -> dict[str, str]:
     """Hashes of everything that must be the same for the same seed (reports hold timings)."""
-    files = [run / "split.json", run / "search" / "evaluations.jsonl"]
-    files += [run / "supernet" / "supernet.safetensors"]
-    files += sorted(run.glob("zoo/*/model.*")) + sorted(run.glob("zoo/*/golden.safetensors"))
-    return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    files = [folder / "split.json", folder / "flips.json", folder / "search" / "evaluations.jsonl"]
+    files += [folder / "supernet" / "supernet.safetensors", folder / "winners" / "winners.json"]
+    # Whether the plain network is on the front, and so published, depends on timings.
+    files += [folder / "yardstick" / "digits_plain" / "model.safetensors"]
+    files += sorted(folder.glob("zoo/digits_[sml]/model.*")) + sorted(
+        folder.glob("zoo/*_[sml]/golden.safetensors")
+    )
+    assert len(files) == 15
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
 def test_the_entries_are_complete_and_verified(finished: tuple[Path, RunResult]) -> None:
     folder, result = finished
-    assert [entry.name for entry in result.entries] == ["digits_s", "digits_m", "digits_l"]
-    macs = [row["macs"] for row in result.rows]
+    assert {"digits_s", "digits_m", "digits_l"} <= {entry.name for entry in result.entries}
+    rows = {row["name"]: row for row in result.rows}
+    assert rows.keys() == {"digits_s", "digits_m", "digits_l", "digits_plain"}
+    assert ("digits_plain" in {entry.name for entry in result.entries}) == rows["digits_plain"]["on_front"]
+    macs = [rows[f"digits_{size}"]["macs"] for size in "sml"]
     assert macs == sorted(macs)
+    latency = [row["latency_ms"] for row in result.rows]
+    assert latency == sorted(latency)
+    assert result.advice
     test_labels = read_json(folder / "split.json")["test"]
     for path in result.entries:
         verify(path)
@@ -92,18 +116,20 @@ def test_the_search_saw_the_search_split_only(finished: tuple[Path, RunResult]) 
 
 def test_an_entry_loads_with_the_accuracy_it_states(finished: tuple[Path, RunResult]) -> None:
     folder, result = finished
-    model = create_model(str(result.entries[2]), pretrained=True).eval()
+    largest = folder / "zoo" / "digits_l"
+    model = create_model(str(largest), pretrained=True).eval()
     source = DigitsSource()
     test = read_json(folder / "split.json")["test"]
-    transform = eval_transform(source.preprocessing, Entry.read(result.entries[2]).config.arch.resolution)
+    transform = eval_transform(source.preprocessing, Entry.read(largest).config.arch.resolution)
     images = torch.stack([transform(source.image(index)) for index in test])
     with torch.no_grad():
         right = int((model(images).argmax(1) == torch.from_numpy(source.labels[test])).sum())
-    assert result.rows[2]["top1_pct"] == pytest.approx(100.0 * right / len(test))
+    top1_pct = {row["name"]: row["top1_pct"] for row in result.rows}
+    assert top1_pct["digits_l"] == pytest.approx(100.0 * right / len(test))
 
 
 def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "anas_zoo.cli", "demo", "--recipe", str(recipe), "--out", str(out)]
+    command = [sys.executable, "-m", "anas_zoo.cli", "run", "--recipe", str(recipe), "--out", str(out)]
     command += ["--licence", "CC0-1.0"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -111,15 +137,17 @@ def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
 def test_ctrl_c_leaves_whole_stages_and_the_run_resumes(
     finished: tuple[Path, RunResult], tmp_path: Path
 ) -> None:
-    """Interrupted in the training and in the extraction, the run ends with what an uninterrupted one has."""
-    recipe, out = write_recipe(tmp_path / "tiny.yaml", licence=None), tmp_path / "run"
-    for number in (1, 3):
+    """Interrupted in each stage, the run ends with what an uninterrupted one has."""
+    recipe, out = write_recipe(tmp_path / "tiny.yaml", **CHANGES), tmp_path / "run"
+    makes = ["flips.json", "supernet", "search", "winners", "subnets"]
+    growing = {"training", "yardstick", "search", "winners"}
+    for number in range(1, 6):
         process = start(recipe, out)
         assert process.stderr is not None
         said = ""
         for line in process.stderr:
             said += line
-            if line.startswith(f"==> {number}/6") and "already there" not in line:
+            if line.startswith(f"==> {number}/8") and "already there" not in line:
                 timer = threading.Timer(0.3, process.send_signal, [signal.SIGINT])
                 timer.start()
                 break
@@ -128,14 +156,37 @@ def test_ctrl_c_leaves_whole_stages_and_the_run_resumes(
         assert "anas: interrupted; nothing half-written was left" in error
         assert "Traceback" not in error
         assert rest == ""
-        made = {path.name for path in out.iterdir()} - {"training"}  # that one grows while training
-        stages = ["supernet", "search"]
-        assert made == {"run.json", "split.json", "images.json", *stages[: number - 1]}
+        made = {path.name for path in out.iterdir()}
+        begun = {"run.json", "split.json", "images.json"}
+        # A stage may have ended before it heard; what it has not ended is not there.
+        assert begun | {*makes[: number - 1]} <= made | growing
+        assert made <= begun | growing | {*makes[: number + 1]}, (number, made)
+        assert not list(out.rglob(".subnets.*")), "nothing half-written"
     process = start(recipe, out)
     output, error = process.communicate(timeout=300)
     assert process.returncode == 0, error
     assert "digits_l" in output
     assert hashes(out) == hashes(finished[0])
+
+
+def test_a_run_of_a_third_of_a_minute_divides_it_and_ends(tmp_path: Path) -> None:
+    began = time.monotonic()
+    result = run(tmp_path / "run", data="digits", minutes=0.3, licence="Apache-2.0", device="cpu")
+    took = time.monotonic() - began
+    record = read_json(tmp_path / "run" / "minutes.json")
+    assert record["minutes"] == 0.3
+    assert record["spent_s"].keys() == {"flips", "supernet", "search", "winners", "models"}
+    assert sum(record["spent_s"].values()) <= took
+    rows = {row["name"]: row for row in result.rows}
+    assert "digits_plain" in rows
+    assert len(rows) >= 3
+    assert result.advice
+    assert result.publish is None
+    for entry in result.entries:
+        verify(entry)
+        assert rows[entry.name]["top1_pct"] > 20
+    with pytest.raises(OutputError, match="already holds this run, finished; see"):
+        run(tmp_path / "run", device="cpu")
 
 
 def test_a_full_disk_stops_with_one_line(tmp_path: Path) -> None:

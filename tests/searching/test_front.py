@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,19 @@ def test_nondominated_rows_of_any_number_of_objectives(found: list[tuple[int, ..
             assert beaten != any((row == other).all() for other in rows)
             if place in kept:
                 assert not any((row == losses[before]).all() for before in range(place))
+
+
+def test_subnets_are_picked_by_the_cost_that_was_weighed() -> None:
+    # The cheaper in multiply-adds, the slower: the fronts differ.
+    found = [
+        replace(evaluation(macs, top1), latency_ms=latency)
+        for macs, top1, latency in [(10, 70, 9.0), (20, 80, 4.0), (30, 90, 2.0), (40, 60, 1.0)]
+    ]
+    picked = pick_subnets(found, 2, ("top1_pct", "latency_ms"))
+    assert [item.latency_ms for item in picked] == [1.0, 2.0]
+    assert [item.macs for item in pick_subnets(found, 2)] == [10, 30]
+
+
+def test_a_cost_that_nothing_was_weighed_by_is_an_error() -> None:
+    with pytest.raises(SearchError, match="latency_ms"):
+        pick_subnets([evaluation(10, 70), evaluation(20, 80)], 2, ("top1_pct", "latency_ms"))

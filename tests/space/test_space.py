@@ -220,3 +220,14 @@ def test_the_space_that_the_guide_prints_is_one(tmp_path: Path) -> None:
     assert space.decode(space.encode([arch])) == [arch]
     for preset in SearchSpace.presets():
         assert f"`{preset}`" in guide
+
+
+def test_a_space_with_some_of_its_resolutions() -> None:
+    space = SearchSpace.load("digits")
+    some = space.at(space.config.resolution[:1] * 2)
+    assert some.config.resolution == space.config.resolution[:1]
+    assert some.size * len(space.config.resolution) == space.size
+    assert (some.smallest, some.structure) == (space.smallest, space.structure)
+    for wrong in ([], [7]):
+        with pytest.raises(SpaceError, match=r"the resolutions of 'digits' are .*; got (none|7)"):
+            space.at(wrong)

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 
 from anas_zoo.data import Batch, DigitsSource, MemoryImages, Share
-from anas_zoo.nets import Subnet, Supernet
+from anas_zoo.nets import Subnet, Supernet, calibrate_bn
 from anas_zoo.space import SearchSpace
-from anas_zoo.training import EvaluationRecipe, Processes, Trainer, TrainRecipe
+from anas_zoo.training import DistillationRecipe, EvaluationRecipe, Processes, Trainer, TrainRecipe
 from anas_zoo.training.sampling import Moment
 from anas_zoo.training.step import DivergedError, FixedStep
 
@@ -42,6 +42,14 @@ def make_batches(count: int = 2) -> list[Batch]:
     return [batch(number) for number in range(count)]
 
 
+def calibrated(subnet: Subnet) -> Subnet:
+    generator = torch.Generator().manual_seed(3)
+    calibrate_bn(
+        subnet, [torch.randn(16, 3, subnet.arch.resolution, subnet.arch.resolution, generator=generator)]
+    )
+    return subnet
+
+
 def gradients(subnet: Subnet) -> dict[str, torch.Tensor]:
     found = {name: p.grad for name, p in subnet.named_parameters()}
     assert all(gradient is not None for gradient in found.values())
@@ -68,6 +76,43 @@ def test_a_step_is_the_mean_label_loss_of_its_micro_batches() -> None:
         assert torch.allclose(gradient, expected[name], atol=1e-6), name
     assert subnet.training
     assert int(subnet.get_buffer("stem.bn.num_batches_tracked")) == 2  # no longer calibrated
+
+
+def test_a_teacher_says_half_of_the_loss() -> None:
+    """Half of the labels, half of the teacher's soft predictions, which it makes at its own resolution."""
+    subnet, batches = make_subnet(), make_batches()
+    by_hand = copy.deepcopy(subnet).train()
+    large = Supernet(SPACE, 10, generator=torch.Generator().manual_seed(2)).extract(SPACE.largest)
+    teacher = calibrated(large)
+    recipe = RECIPE.model_copy(update={"distillation": DistillationRecipe(loss="kl")})
+    report = FixedStep(subnet, recipe, HERE, teacher)(batches, [0, 1], MOMENT)
+    losses = []
+    for batch in batches:
+        logits = by_hand(batch.view(SPACE.smallest.resolution))
+        with torch.no_grad():
+            soft = teacher(batch.view(SPACE.largest.resolution)).softmax(1)
+        kl = (soft * (soft.log() - logits.log_softmax(1))).sum(1).mean()
+        labels = F.cross_entropy(logits, batch.labels, label_smoothing=recipe.label_smoothing)
+        losses.append(0.5 * labels + 0.5 * kl)
+    total = torch.stack(losses).mean()
+    total.backward()
+    assert report.losses == {"subnet": pytest.approx(float(total.detach()), rel=1e-5)}
+    expected = gradients(by_hand)
+    for name, gradient in gradients(subnet).items():
+        assert torch.allclose(gradient, expected[name], atol=1e-6), name
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+    assert not teacher.training, "its statistics stay"
+
+
+def test_a_recipe_without_distillation_asks_no_teacher() -> None:
+    recipe = RECIPE.model_copy(update={"distillation": DistillationRecipe(loss="none")})
+    found = []
+    for teacher in (None, calibrated(make_subnet())):
+        subnet = make_subnet()
+        found.append((FixedStep(subnet, recipe, HERE, teacher)(make_batches(), [0, 1], MOMENT), subnet))
+    (first, one), (second, other) = found
+    assert first.losses == second.losses
+    assert all(torch.equal(a, gradients(other)[name]) for name, a in gradients(one).items())
 
 
 def test_dropout_follows_the_moment_and_leaves_the_global_generator_alone() -> None:
