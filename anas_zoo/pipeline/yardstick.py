@@ -32,10 +32,10 @@ def plain_space(resolution: int) -> SearchSpace:
     """A space of one architecture: 3×3 convolutions with batch norm and ReLU, each of stride 2.
 
     Their widths double from 16 to 128, and there are as many as leave a last feature map of about 4 pixels;
-    below 16 pixels the first one has stride 1. Then a 1×1 convolution, the pool and the classifier. Such a
+    below 24 pixels the first one has stride 1. Then a 1×1 convolution, the pool and the classifier. Such a
     network is quick to train and to run: benchmarks/results/own_images.md has it as conv3_w16.
     """
-    stem_stride = 1 if resolution < 16 else 2
+    stem_stride = 1 if resolution < 24 else 2
     stages = max(1, round(math.log2(resolution / stem_stride / LAST_SIDE)))
     widths = [FIRST_WIDTH * 2 ** min(place, MOST_DOUBLINGS) for place in range(stages + 1)]
     plain = {"block": "plain", "depth": [1], "kernel_size": [3], "expand_ratio": [1], "stride": 2}

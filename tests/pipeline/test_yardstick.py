@@ -23,8 +23,8 @@ from anas_zoo.zoo import publish, verify
         (8, [16, 32]),
         (28, [16, 32, 64]),
         (64, [16, 32, 64, 128]),
-        (96, [16, 32, 64, 128]),
-        (224, [16, 32, 64, 128, 256]),
+        (96, [16, 32, 64, 128, 128]),
+        (224, [16, 32, 64, 128, 128, 128]),
     ],
 )
 def test_convolutions_double_until_the_map_is_small(resolution: int, widths: list[int]) -> None:
