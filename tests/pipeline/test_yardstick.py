@@ -27,7 +27,7 @@ from anas_zoo.zoo import publish, verify
         (224, [16, 32, 64, 128, 128, 128]),
     ],
 )
-def test_convolutions_double_until_the_map_is_small(resolution: int, widths: list[int]) -> None:
+def test_widths_double_and_the_last_map_is_small(resolution: int, widths: list[int]) -> None:
     space = plain_space(resolution)
     assert space.size == 1
     assert list(space.largest.width) == [*widths, widths[-1]]  # stem and stages, and the head's 1×1
