@@ -63,7 +63,7 @@ def test_a_stopped_one_goes_on_with_resume_alone(
     run = tmp_path / "run"
     arguments: list[str | Path] = ["finetune", "digits_s", "--data", images, "--out", run, *QUICK]
     with monkeypatch.context() as patch:
-        patch.setattr("anas_zoo.pipeline.finetune.top1_pct", _interrupt)
+        patch.setattr("anas_zoo.pipeline.fixed_training.top1_pct", _interrupt)
         assert main([str(argument) for argument in arguments]) == 130
     capsys.readouterr()
     assert "--resume; or begin anew" in refused(capsys, *arguments)

@@ -65,7 +65,7 @@ def interrupted(command: list[str], when: Callable[[], bool], number: int) -> st
     [
         (["train", "--recipe", "digits", *QUICK], "anas train --out {out} --resume", signal.SIGINT),
         (["train", "--recipe", "digits", *QUICK], "anas train --out {out} --resume", signal.SIGTERM),
-        (["demo", *QUICK], "anas demo --out {out}", signal.SIGINT),
+        (["demo", *QUICK], "anas run --out {out}", signal.SIGINT),
         ([*FINETUNE, *LONG], "anas finetune digits_s --out {out} --resume", signal.SIGTERM),
     ],
     ids=["train, Ctrl-C", "train, SIGTERM", "demo", "finetune"],
