@@ -187,7 +187,7 @@ RUN: dict[Key, Run] = {
         ("runs/mine", "predictor.onnx", "here.json"),
         (
             ("RUN", "runs/mine"),
-            ("--max-latency-ms 8 --resolution 224,256", "--max-latency-ms 200 --resolution 24,28"),
+            ("--max-latency-ms 8 --resolution 224,256", "--max-latency-ms 0.04 --resolution 24,28"),
             ("FILE", "predictor.onnx --evaluations 200"),
         ),
     ),

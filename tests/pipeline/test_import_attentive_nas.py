@@ -16,6 +16,7 @@ from anas_zoo.core.errors import CheckpointError, DataError, EntryError, OutputE
 from anas_zoo.core.files import sha256_bytes, write_json
 from anas_zoo.data import DigitsSource, FolderSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import CALIBRATION
+from anas_zoo.data.sources import cropped_as_imagenet
 from anas_zoo.entry import Entry, SupernetFolder
 from anas_zoo.nets import load_authors_checkpoint, load_supernet
 from anas_zoo.pipeline.image_roles import image_roles
@@ -62,7 +63,7 @@ def test_a_checkpoint_becomes_a_verified_entry_calibrated_on_training_images(tmp
     assert entry.config.anas.weights.licence == "CC-BY-NC-4.0"
     assert entry.config.anas.calibration is not None
     assert entry.config.anas.calibration.images == 5
-    training = FolderSource(images / "train")  # the test part is left out
+    training = cropped_as_imagenet(FolderSource(images / "train"))  # the test part is left out
     chosen = balanced_choice(range(6), training.labels, 5, [0, CALIBRATION])
     calibrated_on = eval_tensor(training, chosen, training.preprocessing, 192)
     assert entry.config.anas.calibration.sha256 == sha256_bytes(calibrated_on.numpy().tobytes())
