@@ -119,6 +119,9 @@ def _about_plain(rows: Sequence[Row], plain: str | None, images: int) -> list[tu
     if not ours:
         return [(f"nothing of ours is as fast as the plain network {plain}: {_numbers(beside)}",)]
     if beside["on_front"]:
+        rest = [row[SCORE] for row in rows if row is not beside]
+        if max(rest) >= beside[SCORE] - standard_error(max(rest), beside[SCORE], images):
+            return [(f"no model is clearly ahead of the plain network {plain}: {_numbers(beside)}",)]
         return [(f"the plain network is the better choice here, at {_numbers(beside)}: take {plain}",)]
     return [(f"a plain network beside has {_numbers(beside)}; {_best_of(ours, beside, images)}",)]
 
