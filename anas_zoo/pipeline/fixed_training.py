@@ -10,10 +10,11 @@ from typing import Any
 import torch
 
 from anas_zoo.core.errors import CheckpointError
-from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.pipeline.train import HERE, open_train_data
+from anas_zoo.space import Architecture
+from anas_zoo.space.structure import Structure
 from anas_zoo.training import Processes, Trainer, TrainRecipe
 from anas_zoo.training.checkpoint import CHECKPOINTS, CheckpointFolder
 from anas_zoo.training.step import FixedStep
@@ -76,8 +77,7 @@ def load_trained(
 
 def _identity(run: RunFolder[Any], recipe: TrainRecipe, identity: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint of this training has to have in common with it."""
-    split = canonical_json(run.split.model_dump(mode="json"))
-    own = {"seed": run.recipe.seed, "split_sha256": sha256_bytes(split.encode())}
+    own = {"seed": run.recipe.seed, "split_sha256": run.split_sha256}
     return {**identity, **own, "train": recipe.model_dump(mode="json")}
 
 
@@ -111,6 +111,14 @@ def search_split_top1_pct(run: RunFolder[Any], subnet: Subnet) -> float:
     """Accuracy of a calibrated network on all images of the search split."""
     images = run.scoring_images(None)
     return top1_pct(logits_of(subnet, images(subnet.arch.resolution)), images.labels)
+
+
+def drawn(run: RunFolder[Any], arch: Architecture, structure: Structure, device: torch.device) -> Subnet:
+    """A network for the run's classes with weights drawn from its seed, as :func:`innermost` leaves it."""
+    with torch.random.fork_rng(devices=[]):  # a fixed network is drawn from the global generator
+        torch.default_generator.manual_seed(run.recipe.seed)
+        subnet = Subnet(arch, structure, num_classes=len(run.source.label_names))
+    return innermost(subnet, device)
 
 
 def innermost(subnet: Subnet, device: torch.device) -> Subnet:

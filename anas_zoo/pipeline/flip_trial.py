@@ -12,7 +12,7 @@ from anas_zoo.core.progress import note
 from anas_zoo.nets import logits_of
 from anas_zoo.pipeline.fixed_training import calibrated_on, train_fixed
 from anas_zoo.pipeline.flips import FlipTrial, why_not_flipped
-from anas_zoo.pipeline.minutes import epochs_within, seconds_per_step
+from anas_zoo.pipeline.minutes import epochs_within, seconds_per_epoch
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.pipeline.yardstick import drawn_plain_network
@@ -42,8 +42,7 @@ def try_flips(run: Run, seconds: float | None, processes: Processes = HERE) -> N
     subnet = drawn_plain_network(run, processes)
     resolution = subnet.arch.resolution
     data = open_train_data(run, processes, resolution=resolution, recipe=recipe)
-    epoch_s = seconds_per_step(FixedStep(subnet, recipe, processes), data, run.recipe.seed)
-    epoch_s *= data.steps_per_epoch()
+    epoch_s = seconds_per_epoch(FixedStep(subnet, recipe, processes), data, run.recipe.seed)
     epochs = EPOCHS if seconds is None else seconds / epoch_s
     batch_size = run.recipe.search.calibration_batch_size
     with tempfile.TemporaryDirectory() as folder:

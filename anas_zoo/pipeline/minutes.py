@@ -25,7 +25,7 @@ from anas_zoo.training.trainer import Step
 Part = Literal["flips", "supernet", "search", "winners", "models"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # The supernet has to rank subnets and to lend them its weights, no more: being trained as fixed networks is
-# what makes them good (benchmarks/results/own_images.md). Exporting, checking and timing are "models".
+# what makes them good (docs/training.md). Exporting, checking and timing are "models".
 SHARES: dict[Part, float] = {
     "flips": 0.03,
     "supernet": 0.2,
@@ -152,6 +152,11 @@ def seconds_per_step(step: Step, data: TrainData, seed: int) -> float:
             break
     step.sampler.restore(dict.fromkeys(step.sampler.counters(), 0))
     return took / done
+
+
+def seconds_per_epoch(step: Step, data: TrainData, seed: int) -> float:
+    """Seconds of one pass over the training images, by a few steps of it."""
+    return seconds_per_step(step, data, seed) * data.steps_per_epoch()
 
 
 def epochs_within(recipe: TrainRecipe, *, epochs: float, epoch_s: float) -> TrainRecipe:

@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from anas_zoo.core.errors import CheckpointError, OutputError
-from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import parse
@@ -280,11 +279,6 @@ class Run(RunFolder[Recipe]):
     def yardstick_resolution(self) -> int:
         """The side in pixels of the images that the plain network beside the run reads: the largest."""
         return self.resolution
-
-    @property
-    def split_sha256(self) -> str:
-        """Hash of which image is in which part."""
-        return sha256_bytes(canonical_json(self.split.model_dump(mode="json")).encode())
 
     @classmethod
     def recipe_for(cls, folder: Path, source: str | None, **changes: Any) -> Recipe:

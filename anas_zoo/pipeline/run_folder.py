@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 import torch
 
 from anas_zoo.core.errors import DataError, OutputError
-from anas_zoo.core.files import output_folder, refuse_occupied, write_json
+from anas_zoo.core.files import canonical_json, output_folder, refuse_occupied, sha256_bytes, write_json
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, warn
 from anas_zoo.core.schema import Schema, differences, parse, read_json
@@ -267,6 +267,11 @@ class RunFolder(Generic[R]):
                 Option("out"),
             )
         return self.recorded_split
+
+    @property
+    def split_sha256(self) -> str:
+        """Hash of which image is in which part."""
+        return sha256_bytes(canonical_json(self.split.model_dump(mode="json")).encode())
 
     def has_images(self, source: ImageSource) -> bool:
         """Whether the run's split was made for the images of ``source``, wherever they lie."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anas_zoo.core.files import canonical_json, sha256_bytes, sha256_file
+from anas_zoo.core.files import sha256_file
 from anas_zoo.core.progress import warn
 from anas_zoo.core.text import printable
 from anas_zoo.pipeline.run import Run
@@ -39,11 +39,10 @@ def predicting(file: Path, space: SearchSpace) -> Scoring:
 def measuring(run: Run, recipe: SearchRecipe) -> Scoring:
     """Scores by the run's supernet."""
     evaluator = make_evaluator(run, recipe)
-    split = canonical_json(run.split.model_dump(mode="json"))
     identity = {
         "supernet_sha256": sha256_file(run.supernet_file),
         "split": "search",
-        "split_sha256": sha256_bytes(split.encode()),
+        "split_sha256": run.split_sha256,
         "images": evaluator.images // recipe.views,
         "views": recipe.views,
         "calibration_images": evaluator.images_forwarded - evaluator.images,

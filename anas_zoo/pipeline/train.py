@@ -20,7 +20,7 @@ from anas_zoo.core.text import quoted
 from anas_zoo.data import ImageSource, MemoryImages, Share, StreamedImages, TrainData
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.nets.new_classifier import supernet_with_new_classifier
-from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
+from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_epoch
 from anas_zoo.pipeline.recipe import Recipe, Settings, about_recipe, default_recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, RunFolder, resumable_run
@@ -185,7 +185,7 @@ def train_stage(
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
-    recipe, split, train = run.recipe, run.split, run.training
+    recipe, train = run.recipe, run.training
     run.use_threads()
     data = open_train_data(run, processes, resolution=run.space.largest.resolution)
     supernet = _untrained(run)
@@ -196,11 +196,10 @@ def train_stage(
     step = SupernetStep(supernet, train, sampler, processes, predictor)
     if minutes is not None:
         train = _within(minutes, step, data, train, recipe.seed)
-    split_sha256 = sha256_bytes(canonical_json(split.model_dump(mode="json")).encode())
     identity: dict[str, Any] = {
         "seed": recipe.seed,
         "space": run.space.to_dict(),
-        "split_sha256": split_sha256,
+        "split_sha256": run.split_sha256,
         "train": train.model_dump(mode="json"),
     }
     if run.init is not None:
@@ -226,7 +225,7 @@ def train_stage(
         shutil.copyfile(run.training_folder / METRICS, staging / METRICS)
         with skipped_without_extra("training.png"):
             draw_training(staging / "training.png", read_metrics(run.training_folder), title=recipe.name)
-        run.write_supernet(staging, supernet, _how_trained(run, train, split_sha256))
+        run.write_supernet(staging, supernet, _how_trained(run, train))
 
 
 def _within(
@@ -235,7 +234,7 @@ def _within(
     """The training ``recipe`` with as many epochs as its share of the time has."""
 
     def measured() -> dict[str, float]:
-        epoch_s = seconds_per_step(step, data, seed) * data.steps_per_epoch()
+        epoch_s = seconds_per_epoch(step, data, seed)
         return {"epoch_s": epoch_s, "seconds": minutes.seconds_for("supernet")}
 
     found = minutes.decided("supernet", measured)
@@ -244,7 +243,7 @@ def _within(
     return train
 
 
-def _how_trained(run: Run, train: TrainRecipe, split_sha256: str) -> dict[str, Any]:
+def _how_trained(run: Run, train: TrainRecipe) -> dict[str, Any]:
     """What supernet.json says of the training."""
     recipe, evaluated = (
         run.recipe,
@@ -253,7 +252,7 @@ def _how_trained(run: Run, train: TrainRecipe, split_sha256: str) -> dict[str, A
     return {
         "recipe": recipe.name,
         "recipe_sha256": sha256_bytes(canonical_json(recipe.to_dict()).encode()),
-        "split_sha256": split_sha256,
+        "split_sha256": run.split_sha256,
         "images": len(run.split.train),
         "epochs": train.epochs,
         "sampling": train.sampling.strategy,

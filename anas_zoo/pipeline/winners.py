@@ -18,12 +18,13 @@ from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.beside import LOOK_SECONDS, beside, free_cores
 from anas_zoo.pipeline.fixed_training import (
     calibrated_on,
+    drawn,
     innermost,
     load_trained,
     search_split_top1_pct,
     train_fixed,
 )
-from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_step
+from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_epoch
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import make_evaluator
@@ -156,7 +157,7 @@ def _epoch_seconds(
     if at_once > 1:
         torch.set_num_threads(_threads_each(at_once))
     steps = (FixedStep(_untrained(run, arch, processes), recipe, processes) for arch in archs)
-    found = [seconds_per_step(step, data, run.recipe.seed) * data.steps_per_epoch() for step in steps]
+    found = [seconds_per_epoch(step, data, run.recipe.seed) for step in steps]
     torch.set_num_threads(threads)
     return found
 
@@ -171,10 +172,7 @@ def _untrained(run: Run, arch: Architecture, processes: Processes) -> Subnet:
     assert run.recipe.winners is not None
     if run.recipe.winners.start == "supernet":
         return innermost(run.supernet.extract(arch), processes.device)
-    with torch.random.fork_rng(devices=[]):  # a fixed network is drawn from the global generator
-        torch.default_generator.manual_seed(run.recipe.seed)
-        subnet = Subnet(arch, run.space.structure, num_classes=len(run.source.label_names))
-    return innermost(subnet, processes.device)
+    return drawn(run, arch, run.space.structure, processes.device)
 
 
 def trained_winner(run: Run, name: str, processes: Processes = HERE) -> Subnet:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
-
 from anas_zoo.core.errors import OutputError
 from anas_zoo.core.files import output_folder, write_json
 from anas_zoo.core.progress import note
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, train_fixed
-from anas_zoo.pipeline.minutes import epochs_within, seconds_per_step
+from anas_zoo.pipeline.fixed_training import calibrated_on, drawn, train_fixed
+from anas_zoo.pipeline.minutes import epochs_within, seconds_per_epoch
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.timm_beside import train_timm_network, untrained
@@ -108,10 +106,7 @@ def untrained_beside(run: Run) -> list[str]:
 def drawn_plain_network(run: Run, processes: Processes) -> Subnet:
     """The plain network for the run's images with drawn weights, on the device of ``processes``."""
     space = plain_space(run.yardstick_resolution)
-    with torch.random.fork_rng(devices=[]):  # a fixed network is drawn from the global generator
-        torch.default_generator.manual_seed(run.recipe.seed)
-        subnet = Subnet(space.largest, space.structure, num_classes=len(run.source.label_names))
-    return innermost(subnet, processes.device)
+    return drawn(run, space.largest, space.structure, processes.device)
 
 
 def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processes) -> TrainRecipe:
@@ -123,8 +118,7 @@ def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processe
     file = run.yardstick_folder / "training.json"
     if not file.is_file():
         data = open_train_data(run, processes, resolution=subnet.arch.resolution, recipe=recipe)
-        step_s = seconds_per_step(FixedStep(subnet, recipe, processes), data, run.recipe.seed)
-        epoch_s = step_s * data.steps_per_epoch()
+        epoch_s = seconds_per_epoch(FixedStep(subnet, recipe, processes), data, run.recipe.seed)
         run.yardstick_folder.mkdir(exist_ok=True)
         decided = epochs_within(recipe, epochs=seconds / epoch_s, epoch_s=epoch_s)
         write_json(file, decided.model_dump(mode="json"))
