@@ -24,8 +24,8 @@ from anas_zoo.training.trainer import Step
 
 Part = Literal["flips", "supernet", "search", "winners", "models"]
 PARTS: tuple[Part, ...] = get_args(Part)
-# The supernet has to rank subnets and to lend them its weights, no more: being trained as fixed networks is
-# what makes them good (docs/training.md). Exporting, checking and timing are "models".
+# The supernet has to rank subnets, no more: their training as fixed networks decides how good they are,
+# and sharing its weights gained nothing (docs/training.md). Exporting, checking and timing are "models".
 SHARES: dict[Part, float] = {
     "flips": 0.03,
     "supernet": 0.2,
