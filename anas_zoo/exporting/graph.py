@@ -128,7 +128,8 @@ class _Writer:
                 assert isinstance(block, Block)
                 x = self.block(x, block, side, f"stages.{number}.{index}")
                 side = _strided(side, spatial_conv(block))
-        x = self.conv_act(x, network.head, "head", side)
+        if isinstance(network.head, ConvNormAct):
+            x = self.conv_act(x, network.head, "head", side)
         if network.global_pool.pool_type != "avg":
             kind = network.global_pool.pool_type
             raise ExportError(f"global pooling {kind!r} cannot be exported; make the model with 'avg'")

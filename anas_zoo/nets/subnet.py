@@ -119,7 +119,7 @@ class Subnet(nn.Module):
                 info["reduction"] = min(info["reduction"], output_stride)
         dilated = output_stride is not None and output_stride < total
         self.as_published = act_layer is None and bn_eps is None and not dilated
-        if self.head.conv.weight.device.type != "meta":
+        if self.stem.conv.weight.device.type != "meta":
             init_weights(self)
         if dtype is not None:
             self.to(dtype=dtype)
@@ -143,7 +143,9 @@ class Subnet(nn.Module):
         )
         last_chs = plan.stages[-1][-1].out_chs
         head = structure.head
-        self.head = ConvNormAct(last_chs, plan.head_mid_chs, act=head.act, rules=structure)
+        self.head: nn.Module = nn.Identity()
+        if head.kind != "pool":
+            self.head = ConvNormAct(last_chs, plan.head_mid_chs, act=head.act, rules=structure)
         self.num_features = plan.head_mid_chs  # channels of forward_features
         self.global_pool = SelectAdaptivePool2d(pool_type=global_pool)
         pooled_chs = self.num_features * self.global_pool.feat_mult()
@@ -280,7 +282,7 @@ class Subnet(nn.Module):
         last = max(self.feature_info[i]["stage"] for i in take)
         self.stages = self.stages[: last + 1]
         if prune_head:
-            self.head = nn.Identity()  # type: ignore[assignment]
+            self.head = nn.Identity()
             self.reset_classifier(0)
         return list(take)
 

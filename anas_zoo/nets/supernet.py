@@ -55,7 +55,8 @@ class Supernet(nn.Module):
         self.stages = nn.ModuleList(stages)
         last_chs = config.stages[-1].width[-1]
         mid_chs = config.head.mid_chs(last_chs, head_chs)
-        self.head = ElasticConvNorm(config, last_chs, mid_chs)
+        convolves = config.head.kind != "pool"
+        self.head = ElasticConvNorm(config, last_chs, mid_chs) if convolves else None
         mixes = config.head.kind == "conv_pool_mix"
         self.mix = ElasticConv(mid_chs, head_chs, 1, bias=config.head.mix_bias) if mixes else None
         self.classifier = nn.Linear(head_chs, num_classes)
@@ -84,7 +85,8 @@ class Supernet(nn.Module):
             for block, block_plan, rate in zip(stage, block_plans, stage_rates, strict=False):
                 keep = random_keep(x, rate, generator) if rate > 0.0 else None
                 x = block(x, block_plan, keep)
-        x = activate(self.head(x, plan.head_mid_chs), structure.head.act)
+        if self.head is not None:
+            x = activate(self.head(x, plan.head_mid_chs), structure.head.act)
         x = F.adaptive_avg_pool2d(x, 1)
         if self.mix is not None:
             x = activate(self.mix.forward_slice(x, plan.head_chs), structure.head.act)

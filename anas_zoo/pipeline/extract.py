@@ -12,13 +12,14 @@ from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.progress import track
 from anas_zoo.core.schema import read_json
 from anas_zoo.core.text import quoted
-from anas_zoo.entry import Entry
+from anas_zoo.entry import SUPERNET_WEIGHTS, Entry
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.search_folder import finished_search, recorded_search, weighed_objectives
+from anas_zoo.pipeline.search_folder import finished_search, recorded_search
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.tested_draft import write_tested_draft
-from anas_zoo.pipeline.winners import Winners, trained_winner
+from anas_zoo.pipeline.truncated import space_of
+from anas_zoo.pipeline.winners import Winners, chosen_winners, trained_winner
 from anas_zoo.searching import Evaluation, best_under, pick_subnets, read_evaluations
 from anas_zoo.searching.archive import FRONT
 from anas_zoo.space import Architecture, SearchSpace
@@ -105,19 +106,18 @@ def extract_stage(
     run.use_threads()
     winners = Winners.of(run) if chosen is None else None
     if chosen is None:
-        found = _found(run.search_folder, run.space, run.folder, None)
-        objectives = weighed_objectives(run.search_folder, run.recipe.search)
-        chosen = pick_subnets(found, min(run.recipe.search.subnets, len(found)), objectives)
+        chosen = chosen_winners(run)
     _refuse_extracted(run, chosen, search)
     names = run.entry_names(len(chosen))
-    evaluator = make_evaluator(run)
+    evaluator = make_evaluator(run) if winners is None else None
     with output_folder(run.drafts_folder) as staging:
         pairs = list(zip(names, chosen, strict=True))
         for name, evaluation in track(pairs, "extract, calibrate, test and profile"):
-            if winners is None:
+            if evaluator is not None:
                 _write(run, staging / name, name, evaluator.calibrated(evaluation.arch))
             else:
-                how = "; then trained on as a fixed network"
+                stages = f"; its first {len(evaluation.arch.depth)} stages" if run.is_truncated else ""
+                how = f"{stages}; then trained on as a fixed network"
                 _write(run, staging / name, name, trained_winner(run, name).cpu(), how)
         write_json(staging / ORDER, names)
     return names
@@ -204,15 +204,16 @@ def _macs(draft: Path) -> int:
 
 
 def _write(run: Run, folder: Path, name: str, subnet: Subnet, how: str = "") -> None:
+    weights = run.init_folder / SUPERNET_WEIGHTS if run.is_truncated else run.supernet_file
     write_tested_draft(
         folder,
         subnet,
         run.test_images,
         run.source,
         name=name,
-        space=run.space,
+        space=space_of(run, subnet.arch) if run.is_truncated else run.space,
         licence=run.licence,
         lineage=run.provenance + how,
-        source_sha256=sha256_file(run.supernet_file),
+        source_sha256=sha256_file(weights),
         ancestors=run.lineage,
     )

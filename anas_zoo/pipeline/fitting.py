@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from anas_zoo.core.progress import note
 from anas_zoo.data import Inspection
 from anas_zoo.data.sources import BUILT_IN
@@ -25,9 +27,14 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
     side = seen.short_side_px or 224
     name = next(name for name, largest in SPACES.items() if side <= largest)
     choices = SearchSpace.load(name).config.resolution
-    useful = tuple(one for one in choices if one <= max(ALWAYS, ENLARGED * side)) or choices[:1]
+    useful = useful_resolutions(choices, side)
     note(f"  images of {side} pixels: space {name}, resolutions {', '.join(map(str, useful))}")
     found = recipe.model_copy(update={"space": name, "resolution": useful})
     if recipe.name == UNNAMED and recipe.data in BUILT_IN:
         found = found.model_copy(update={"name": recipe.data})
     return found
+
+
+def useful_resolutions(choices: Sequence[int], side: int) -> tuple[int, ...]:
+    """Those of the ascending ``choices`` that show something of images of ``side`` pixels; at least one."""
+    return tuple(one for one in choices if one <= max(ALWAYS, ENLARGED * side)) or tuple(choices[:1])

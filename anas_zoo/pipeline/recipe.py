@@ -122,7 +122,9 @@ class WinnersRecipe(Schema):
         learning_rate: highest of the schedule.
         weight_decay: of convolutions and linear layers.
         warmup_epochs: over which the rate rises.
-        start: from the supernet's weights, or from drawn ones (``scratch``).
+        start: from the supernet's weights, or from drawn ones (``scratch``). ``pretrained``: there is no
+            supernet and no search; they are the first stages of the network that the run starts from, each
+            with a linear probe, and trained on where there is time for enough epochs.
         distillation: whether the largest teaches the others; without, they learn from the labels alone.
     """
 
@@ -130,7 +132,7 @@ class WinnersRecipe(Schema):
     learning_rate: float = Field(0.1, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     warmup_epochs: float = Field(2.0, ge=0)
-    start: Literal["supernet", "scratch"] = "supernet"
+    start: Literal["supernet", "scratch", "pretrained"] = "supernet"
     distillation: bool = True
 
     @model_validator(mode="after")
@@ -156,7 +158,7 @@ class Recipe(RunRecipe):
         init: the supernet whose weights the run starts from: a folder, a run, or ``hf-hub:org/name``. With a
             space instead they are drawn; a recipe without either waits for its user's supernet.
         crop_pct: side of the centre crop over the resized short side, where subnets are measured; None for
-            the images' own: 1, so that nothing is cut off the short side. With ``init`` it is the supernet's.
+            the images' own: 1, so that nothing is cut off the short side; with ``init`` for the supernet's.
         licence: SPDX name of the licence that the trained weights get. It is never defaulted: without one
             everything works but publishing, which asks for it.
         minutes: that the whole run may take on this machine: it measures what its parts take and divides
@@ -201,8 +203,12 @@ class Recipe(RunRecipe):
             raise ValueError(
                 f"the space is that of init, {self.init}: leave out space ({self.space}), or init"
             )
-        if self.crop_pct is not None and self.init is not None:
-            raise ValueError(f"the preprocessing is that of init, {self.init}: leave out crop_pct, or init")
+        return self
+
+    @model_validator(mode="after")
+    def _has_what_its_winners_start_from(self) -> Self:
+        if self.space is not None and self.winners is not None and self.winners.start == "pretrained":
+            raise ValueError("winners.start: pretrained needs weights: give init, and no space")
         return self
 
     @field_validator("beside")

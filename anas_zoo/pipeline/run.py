@@ -10,6 +10,7 @@
         supernet/                   supernet.json, supernet.safetensors, metrics.jsonl, training.png
         search/                     search.json, evaluations.jsonl: grows; at the end front.json, .png, .html
         latency.json                a model of this machine's latency, where the search weighs that
+        probes/                     truncations of a pretrained network, in the place of supernet/ and search/
         winners/                    winners.json; of each its training: grows
         subnets/NAME/               drafts: extracted, calibrated, tested, profiled, exported, validated
         zoo/NAME/                   published entries
@@ -98,6 +99,7 @@ class Run(RunFolder[Recipe]):
         self.yardstick_folder = folder / "yardstick"
         self.yardstick_draft = self.yardstick_folder / f"{recipe.name}_plain"
         self.winners_folder = folder / "winners"
+        self.probes_folder = folder / "probes"
         self.minutes_file = folder / "minutes.json"
         self.flips_file = folder / "flips.json"
         self.latency_file = folder / "latency.json"
@@ -209,6 +211,17 @@ class Run(RunFolder[Recipe]):
     def as_it_is(self) -> bool:
         """Whether the supernet is one that was trained elsewhere, taken as it is."""
         return self.init is not None and self.init.matched is not None
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether a whole run of it makes truncations of the pretrained network that it starts from.
+
+        Of the same recipe ``anas train`` makes a supernet, and then there is one.
+        """
+        winners = self.recipe.winners
+        if self.supernet_folder.exists():
+            return False
+        return self.init is not None and winners is not None and winners.start == "pretrained"
 
     @property
     def init_folder(self) -> Path:
@@ -326,8 +339,8 @@ class Run(RunFolder[Recipe]):
     def source(self) -> ImageSource:
         """The recipe's images, preprocessed as they were when the run began.
 
-        From a supernet on they are preprocessed as its are, but transparent parts are on white; where it is
-        taken as it is, their classes are its.
+        From a supernet on they are preprocessed as its are, but transparent parts are on white, and cropped
+        as the recipe says; where it is taken as it is, crop and classes are its.
         """
         images = self._open_images()
         if self.init is None:
@@ -337,9 +350,12 @@ class Run(RunFolder[Recipe]):
                 return images
             own = images.preprocessing.model_copy(update={"crop_pct": self.recipe.crop_pct})
             return with_preprocessing(images, own)
-        preprocessing = self.init_supernet.config.preprocessing
-        images = with_preprocessing(images, preprocessing.model_copy(update={"transparency": "white"}))
         matched = self.init.matched
+        changes: dict[str, Any] = {"transparency": "white"}
+        if self.recipe.crop_pct is not None and matched is None:
+            changes |= {"crop_pct": self.recipe.crop_pct, "mode": "native"}  # the other mode has its own
+        preprocessing = self.init_supernet.config.preprocessing
+        images = with_preprocessing(images, preprocessing.model_copy(update=changes))
         return images if matched is None else with_classes(images, matched.label_names, matched.classes)
 
     @cached_property

@@ -45,10 +45,16 @@ from anas_zoo.pipeline.timm_beside import (
     rows_of,
 )
 from anas_zoo.pipeline.train import HERE, train_stage
+from anas_zoo.pipeline.truncated import (
+    check_truncations_reachable,
+    pretrained_name,
+    probe_truncations,
+    probed,
+)
 from anas_zoo.pipeline.winners import Winners, chosen_winners, train_winners, winners_are_trained
 from anas_zoo.pipeline.yardstick import train_beside, untrained_beside
-from anas_zoo.searching import Evaluation
-from anas_zoo.searching.archive import EVALUATIONS, FRONT, read_front, read_records
+from anas_zoo.searching import Evaluation, pareto_front
+from anas_zoo.searching.archive import EVALUATIONS, FRONT, Record, read_front, read_records
 from anas_zoo.training import Processes, pick_device, read_metrics
 from anas_zoo.zoo import load_subnet
 
@@ -177,7 +183,10 @@ def run_stages(
     run.note_images()
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
-    check_reachable(run)
+    if run.is_truncated:
+        check_truncations_reachable(run)
+    else:
+        check_reachable(run)
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
     if minutes is not None and run.recipe.threads == 0 and processes.device.type == "cpu":
         batch_size = run.recipe.train.batch_size
@@ -191,20 +200,28 @@ def run_stages(
             run.flips_file,
             lambda: try_flips(run, None if minutes is None else minutes.seconds_for("flips"), processes),
         )
-    stages.add(
-        "train the supernet" + _named_beside(run.recipe),
-        "supernet",
-        run.supernet_folder,
-        lambda: _train(run, processes, minutes),
-        lambda: run.supernet_folder.exists() and not untrained_beside(run),
-    )
-    searched = run.search_folder / FRONT  # the last thing that a search writes
-    stages.add(
-        "search the front on the search split",
-        "search",
-        searched,
-        lambda: search_run(run, minutes, processes),
-    )
+    if run.is_truncated:
+        stages.add(
+            f"probe the first stages of {pretrained_name(run)}{_trained_beside(run.recipe)}",
+            "supernet",
+            run.probes_folder,
+            lambda: _with_others_beside(run, processes, lambda: _probe(run, minutes)),
+            lambda: run.probes_folder.exists() and not untrained_beside(run),
+        )
+    else:
+        stages.add(
+            "train the supernet" + _named_beside(run.recipe),
+            "supernet",
+            run.supernet_folder,
+            lambda: _with_others_beside(run, processes, lambda: _train(run, processes, minutes)),
+            lambda: run.supernet_folder.exists() and not untrained_beside(run),
+        )
+        stages.add(
+            "search the front on the search split",
+            "search",
+            run.search_folder / FRONT,  # the last thing that a search writes
+            lambda: search_run(run, minutes, processes),
+        )
     if run.recipe.winners is not None:
         stages.add(
             "train what was found, each as a fixed network",
@@ -261,7 +278,9 @@ def _advice(run: Run, rows: Sequence[dict[str, Any]]) -> list[tuple[Part, ...]]:
     images, largest = len(run.split.search), None
     if (winners := Winners.of(run)) is not None:
         largest = winners.winners[-1].name
-        watched = [r for r in read_metrics(run.winners_folder / largest) if r["kind"] == "evaluation"]
+        folder = run.winners_folder / largest
+        trained = read_metrics(folder) if folder.exists() else []  # not where it stays with its linear probe
+        watched = [record for record in trained if record["kind"] == "evaluation"]
         if not still_rising([record["top1_pct"]["subnet"] for record in watched], images):
             largest = None
     return advise(rows, run.yardstick_draft.name, images, more, largest, files_to_time(run))
@@ -301,7 +320,17 @@ class _Stages:
 
 
 def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
-    """Train the supernet and, where there are cores for it at the same time, what it is compared with."""
+    if not run.supernet_folder.exists():
+        train_stage(run, processes, note_images=False, minutes=minutes)
+
+
+def _probe(run: Run, minutes: Minutes | None) -> None:
+    if not run.probes_folder.exists():
+        probe_truncations(run, minutes)
+
+
+def _with_others_beside(run: Run, processes: Processes, work: Callable[[], None]) -> None:
+    """Do ``work`` and, where there are cores for it at the same time, train what the run is compared with."""
     seconds = None if run.recipe.minutes is None else YARDSTICK * 60 * run.recipe.minutes
     names = untrained_beside(run)
     with beside(run) as running:
@@ -312,8 +341,7 @@ def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
                 which = ",".join(["" if seconds is None else f"{seconds:.1f}", *mine])
                 running.start(" and ".join(mine), 1, "yardsticks", which)
             names = []
-        if not run.supernet_folder.exists():
-            train_stage(run, processes, note_images=False, minutes=minutes)
+        work()
         running.wait()
     for name in names:
         train_beside(run, name, seconds, processes)
@@ -324,6 +352,11 @@ def _named_beside(recipe: Recipe) -> str:
     names = [*(["a plain network"] if recipe.yardstick else []), *recipe.beside]
     *first, last = names or [""]
     return f", and {', '.join(first)}{' and ' if first else ''}{last} beside it" if names else ""
+
+
+def _trained_beside(recipe: Recipe) -> str:
+    """``", and train a plain network beside it"``."""
+    return _named_beside(recipe).replace(", and ", ", and train ", 1)
 
 
 def _drafts(run: Run) -> dict[str, Path]:
@@ -384,13 +417,23 @@ def _report(run: Run) -> None:
     rows = with_front([*(_row(run, draft) for draft in drafts.values()), *rows_of(run)])
     for name, draft in drafts.items():
         _draw_mistakes(run, name, Entry(draft))
-    records = read_records(run.search_folder / EVALUATIONS)
+    objectives: Sequence[str]
+    if run.is_truncated:
+        objectives = run.recipe.search.objectives
+        records: Sequence[Record] = probed(run)
+        front = pareto_front(probed(run), objectives)
+        what = "probed truncations"
+    else:
+        objectives = weighed_objectives(run.search_folder, run.recipe.search)
+        records = read_records(run.search_folder / EVALUATIONS)
+        front = read_front(run.search_folder / FRONT)
+        what = "evaluated subnets"
     evaluations = [record for record in records if isinstance(record, Evaluation)]
     view = SearchView(
-        title=f"{run.recipe.name}: {len(records)} evaluated subnets, {len(rows)} models",
-        objectives=weighed_objectives(run.search_folder, run.recipe.search),
+        title=f"{run.recipe.name}: {len(records)} {what}, {len(rows)} models",
+        objectives=objectives,
         evaluations=evaluations,
-        front=read_front(run.search_folder / FRONT),
+        front=front,
         failures=len(records) - len(evaluations),
         answers=[],
         baselines=[],

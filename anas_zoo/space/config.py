@@ -165,6 +165,18 @@ class SpaceConfig(NetworkRules):
                 raise ValueError(f"{key} goes up to {LIMITS[key]} at most, not {values[-1]}")
         return self
 
+    @model_validator(mode="after")
+    def _a_mere_pool_has_the_last_width(self) -> Self:
+        if self.head.kind != "pool":
+            return self
+        before = self.stages[-1].width
+        if len(before) > 1 or self.head.width != before:
+            raise ValueError(
+                f"a head of kind pool reads what the last stage gives: one width for both; stage "
+                f"{self.stages[-1].name} has {list(before)}, the head {list(self.head.width)}"
+            )
+        return self
+
     def structure(self) -> Structure:
         """The part that all architectures share."""
 

@@ -40,6 +40,10 @@ def check_fits(arch: Architecture, structure: Structure) -> None:
     for stage, (ratios, fixed) in enumerate(zip(arch.expand_ratio, structure.stages, strict=False)):
         if fixed.block == "plain" and set(of_blocks(ratios, 1)) != {1}:
             found.append(f"expand_ratio of stage {stage}, whose blocks are plain, is not 1")
+    if structure.head.kind == "pool" and arch.width[-1] != arch.width[-2]:
+        found.append(
+            f"a head of kind pool reads the {arch.width[-2]} channels before it, not {arch.width[-1]}"
+        )
     if found:
         raise SpaceError(f"architecture {arch.id} does not fit: " + "; ".join(found), violations=found)
 

@@ -121,6 +121,8 @@ def block_layers(block: BlockPlan, in_side: int) -> tuple[Layer, ...]:
 
 def head_layers(head: HeadStructure, in_chs: int, out_chs: int, side: int) -> tuple[Layer, ...]:
     """The head on a ``side`` × ``side`` input, without the classifier."""
+    if head.kind == "pool":
+        return ()
     mid_chs = head.mid_chs(in_chs, out_chs)
     conv = Layer("head", in_chs, mid_chs, side, norm=True)
     if head.kind == "conv_pool":

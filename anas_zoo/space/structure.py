@@ -14,6 +14,7 @@ from anas_zoo.core.schema import Schema, Sparse
 
 Activation = Literal["silu", "relu", "relu6", "hard_swish"]
 BlockKind = Literal["inverted", "fused", "plain"]
+HeadKind = Literal["conv_pool_mix", "conv_pool", "pool"]
 Gate = Literal["hard_sigmoid", "sigmoid"]
 Padding = Literal["symmetric", "same"]
 
@@ -67,10 +68,10 @@ class HeadStructure(Sparse):
 
     Attributes:
         kind: ``conv_pool_mix``: 1×1 convolution to ``expand_ratio`` × the last stage's width, pooling, 1×1
-        mix,
-            classifier (AttentiveNAS, MobileNetV3). ``conv_pool``: 1×1 convolution, pooling, classifier
-            (EfficientNet, MobileNetV2). The architecture's last width is what the classifier reads.
-        expand_ratio: of the first kind; None in the second.
+            mix, classifier (AttentiveNAS, MobileNetV3). ``conv_pool``: 1×1 convolution, pooling, classifier
+            (EfficientNet, MobileNetV2). ``pool``: pooling, classifier (ResNet). The architecture's last width
+            is what the classifier reads; in the last kind that is the last stage's.
+        expand_ratio: of the first kind; None in the others.
         mix_bias: whether the mix has a bias.
     """
 
@@ -78,28 +79,29 @@ class HeadStructure(Sparse):
 
     expand_ratio: int | None = Field(6, ge=1, le=16)
     act: Activation = "silu"
-    kind: Literal["conv_pool_mix", "conv_pool"] = "conv_pool_mix"
+    kind: HeadKind = "conv_pool_mix"
     mix_bias: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _without_a_mix(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("kind") == "conv_pool":
+        if isinstance(data, dict) and data.get("kind") in ("conv_pool", "pool"):
             return {"expand_ratio": None, **data}
         return data
 
     @model_validator(mode="after")
     def _ratio_belongs_to_the_mix(self) -> Self:
-        if (self.expand_ratio is None) != (self.kind == "conv_pool"):
-            raise ValueError(
-                "a head of kind conv_pool_mix has an expand_ratio, one of kind conv_pool has none"
-            )
-        if self.mix_bias and self.kind == "conv_pool":
-            raise ValueError("a head of kind conv_pool has no mix, so no mix_bias")
+        mixes = self.kind == "conv_pool_mix"
+        if mixes != (self.expand_ratio is not None):
+            raise ValueError("a head of kind conv_pool_mix has an expand_ratio, one of another kind has none")
+        if self.mix_bias and not mixes:
+            raise ValueError(f"a head of kind {self.kind} has no mix, so no mix_bias")
         return self
 
     def mid_chs(self, in_chs: int, out_chs: int) -> int:
-        """Channels of the convolution before the pool."""
+        """Channels that are pooled."""
+        if self.kind == "pool":
+            return in_chs
         return out_chs if self.expand_ratio is None else in_chs * self.expand_ratio
 
 
