@@ -53,8 +53,10 @@ def _stage(draw: st.DrawFn, index: int) -> StageConfig:
 
 
 @st.composite
-def _head(draw: st.DrawFn) -> HeadConfig:
+def _head(draw: st.DrawFn, last_width: tuple[int, ...]) -> HeadConfig:
     act, width = draw(ACTS), draw(_choices(1, 64))
+    if len(last_width) == 1 and draw(st.booleans()):
+        return HeadConfig.model_validate({"kind": "pool", "act": act, "width": last_width})
     if draw(st.booleans()):
         return HeadConfig.model_validate({"kind": "conv_pool", "act": act, "width": width})
     return HeadConfig(
@@ -65,6 +67,10 @@ def _head(draw: st.DrawFn) -> HeadConfig:
 def space_configs() -> st.SearchStrategy[SpaceConfig]:
     """Valid spaces of one to four stages with any choices, by stage or by block, and any structure."""
     stages = st.integers(1, 4).flatmap(lambda n: st.tuples(*(_stage(i) for i in range(n))))
+    return stages.flatmap(_space)
+
+
+def _space(stages: tuple[StageConfig, ...]) -> st.SearchStrategy[SpaceConfig]:
     return st.builds(
         SpaceConfig,
         name=st.just("random"),
@@ -76,8 +82,8 @@ def space_configs() -> st.SearchStrategy[SpaceConfig]:
             act=ACTS,
             width=_choices(1, 32),
         ),
-        stages=stages,
-        head=_head(),
+        stages=st.just(stages),
+        head=_head(stages[-1].width),
         shortcut=st.sampled_from(["always", "identity"]),
         bn_eps=st.sampled_from([1e-5, 1e-3]),
         padding=st.sampled_from(["symmetric", "same"]),

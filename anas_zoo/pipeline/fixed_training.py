@@ -32,6 +32,7 @@ def train_fixed(
     teacher: Subnet | None = None,
     processes: Processes = HERE,
     watched: bool = True,
+    frozen_norms: bool = False,
 ) -> None:
     """Train ``subnet`` in place on the run's training split; afterwards it has to be calibrated.
 
@@ -48,18 +49,21 @@ def train_fixed(
         teacher: whose predictions it learns beside the labels; calibrated, on the same device.
         processes: that train together.
         watched: whether it is scored on the search split while it is trained.
+        frozen_norms: whether its batch norms keep their statistics; then it needs no calibration.
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
     Trainer(
-        FixedStep(subnet, recipe, processes, teacher),
+        FixedStep(subnet, recipe, processes, teacher, frozen_norms=frozen_norms),
         open_train_data(run, processes, resolution=_largest(subnet, teacher), recipe=recipe),
         recipe,
         seed=run.recipe.seed,
         folder=folder,
         identity=_identity(run, recipe, identity),
         processes=processes,
-        evaluate=_evaluator(run, subnet, recipe, calibration_batch_size) if watched else None,
+        evaluate=_evaluator(run, subnet, recipe, None if frozen_norms else calibration_batch_size)
+        if watched
+        else None,
     ).run()
 
 
@@ -87,15 +91,17 @@ def _largest(subnet: Subnet, teacher: Subnet | None) -> int:
 
 
 def _evaluator(
-    run: RunFolder[Any], subnet: Subnet, recipe: TrainRecipe, batch_size: int
+    run: RunFolder[Any], subnet: Subnet, recipe: TrainRecipe, batch_size: int | None
 ) -> Callable[[], Mapping[str, float]]:
-    """Accuracy of a calibrated copy on the search split."""
+    """Accuracy on the search split of a copy, calibrated in batches of ``batch_size``; None: as it is."""
     wanted = recipe.evaluation
     images = run.scoring_images(wanted.images)
 
     def accuracy() -> dict[str, float]:
-        calibrated = calibrated_on(copy.deepcopy(subnet), run, wanted.calibration_images, batch_size)
-        return {"subnet": top1_pct(logits_of(calibrated, images(subnet.arch.resolution)), images.labels)}
+        network = copy.deepcopy(subnet).eval()
+        if batch_size is not None:
+            calibrated_on(network, run, wanted.calibration_images, batch_size)
+        return {"subnet": top1_pct(logits_of(network, images(subnet.arch.resolution)), images.labels)}
 
     return accuracy
 

@@ -15,7 +15,7 @@ from anas_zoo.pipeline.flips import FlipTrial, why_not_flipped
 from anas_zoo.pipeline.minutes import epochs_within, seconds_per_epoch
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.pipeline.yardstick import drawn_plain_network
+from anas_zoo.pipeline.yardstick import drawn_plain_network, plain_training
 from anas_zoo.training import Processes
 from anas_zoo.training.step import FixedStep
 
@@ -34,9 +34,8 @@ def try_flips(run: Run, seconds: float | None, processes: Processes = HERE) -> N
         seconds: for the training; None for a few epochs.
         processes: where it computes.
     """
-    assert run.recipe.winners is not None
     run.use_threads()
-    recipe = run.recipe.winners.training(run.recipe.train)
+    recipe = plain_training(run)
     unflipped = recipe.augmentation.model_copy(update={"flip": False})
     recipe = recipe.model_copy(update={"augmentation": unflipped})
     subnet = drawn_plain_network(run, processes)

@@ -145,6 +145,8 @@ class WinnersRecipe(Schema):
         """The training of one of them, where that of the supernet is ``supernet``."""
         own = self.model_dump(include={"epochs", "learning_rate", "weight_decay", "warmup_epochs"})
         own["distillation"] = DistillationRecipe(loss="kl" if self.distillation else "none")
+        if self.start == "pretrained":  # its classifier is fitted already
+            own["classifier_rate_factor"] = 1.0
         return supernet.model_copy(update=own)
 
 

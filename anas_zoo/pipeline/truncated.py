@@ -44,6 +44,7 @@ from anas_zoo.space.truncation import truncations
 CLASSIFIERS = "classifiers.safetensors"
 # Beside the supernet's own: features hardly lose by half the side, and cost a quarter.
 RESOLUTIONS = (32, 48, 64, 96, 128, 160, 192, 224)
+ENLARGED = 1.3  # more than elsewhere: what was pretrained has learned from larger images
 WEIGHT_DECAYS = (0.01, 0.03, 0.1)
 REPEATS = 40  # measured calls of each truncation
 BATCH = 32
@@ -57,7 +58,7 @@ def resolutions_of(run: Run) -> tuple[int, ...]:
     own = run.space.config.resolution
     choices = sorted({*own, *(side for side in RESOLUTIONS if side <= own[-1])})
     limited = run.recipe.search.limits.resolution
-    return limited or useful_resolutions(choices, run.inspection.short_side_px or own[-1])
+    return limited or useful_resolutions(choices, round(ENLARGED * (run.inspection.short_side_px or own[-1])))
 
 
 def spaces_of(run: Run) -> list[SearchSpace]:
@@ -140,7 +141,7 @@ def _pretrained(run: Run) -> Subnet:
     return load_supernet(run.init_folder).extract(run.space.largest)
 
 
-def _is_one_network(run: Run) -> bool:
+def is_one_network(run: Run) -> bool:
     """Whether the supernet was made of one pretrained network, whose batch norms have its statistics."""
     imported = run.init_supernet.config.trained.get("imported")
     return isinstance(imported, dict) and imported.get("kind") == "timm"
@@ -152,7 +153,7 @@ def _at(run: Run, whole: Subnet, side: int) -> Subnet:
     Statistics of one's own images are worse where there are others: by 5 to 10 points in the last stages of
     EfficientNet-Lite0 on some 500 photographs.
     """
-    if _is_one_network(run):
+    if is_one_network(run):
         whole.calibration = Calibration(kind="trained")
     else:
         search = run.recipe.search

@@ -190,7 +190,10 @@ def run_stages(
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
     if minutes is not None and run.recipe.threads == 0 and processes.device.type == "cpu":
         batch_size = run.recipe.train.batch_size
-        torch.set_num_threads(minutes.decided("threads", lambda: threads_that_pay(run.space, batch_size)))
+        # Truncated networks are probed beside the plain one, and trained on side by side.
+        fewest = 1 if run.is_truncated else None
+        threads = minutes.decided("threads", lambda: fewest or threads_that_pay(run.space, batch_size))
+        torch.set_num_threads(threads)
     licensed = licence is not None or run.licence is not None
     stages = _Stages(minutes)
     if run.recipe.try_flips:

@@ -30,7 +30,7 @@ from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.train import HERE, open_train_data
-from anas_zoo.pipeline.truncated import chosen_truncations, truncated_subnet
+from anas_zoo.pipeline.truncated import chosen_truncations, is_one_network, truncated_subnet
 from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
 from anas_zoo.searching.archive import EVALUATIONS
 from anas_zoo.space import Architecture
@@ -39,9 +39,7 @@ from anas_zoo.training.checkpoint import latest_step
 from anas_zoo.training.step import FixedStep
 
 WINNERS = "winners.json"
-# Fewer passes only spoil what was pretrained: of some 500 photographs' search split 5 passes took the first
-# 6 stages of EfficientNet-Lite0 at 96 pixels from 79 to 65 %, 20 passes brought its first 3 from 70 to 72.
-FEWEST_EPOCHS = 12
+FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it trains
 SIDE_BY_SIDE = 0.9  # of its speed that a training keeps beside another one
 
@@ -49,12 +47,14 @@ SIDE_BY_SIDE = 0.9  # of its speed that a training keeps beside another one
 class Winner(Schema):
     """One subnet that is trained on: the name of its entry, its architecture and its training.
 
-    ``train`` is None for a truncated network that stays with its linear probe.
+    ``train`` is None for a truncated network that stays with its linear probe. ``seconds`` are those that the
+    training will take by what its epochs took.
     """
 
     name: str
     arch: dict[str, Any]
     train: TrainRecipe | None
+    seconds: float = 1.0
 
 
 class Winners(Schema):
@@ -156,6 +156,7 @@ def _planned(
             name=name,
             arch=arch.to_dict(),
             train=epochs_within(recipe, epochs=count, epoch_s=one_s) if count else None,
+            seconds=count * one_s,
         )
         for (name, arch), count, one_s in zip(pairs, epochs, epoch_s, strict=True)
     )
@@ -173,7 +174,7 @@ def _divided(seconds: float, epoch_s: Sequence[float], at_once: int, *, teacher:
 
 
 def _enough_or_none(seconds: float, epoch_s: Sequence[float], at_once: int) -> list[float]:
-    """As :func:`_divided`, among as many as get :data:`FEWEST_EPOCHS`, those of short epochs first; else 0."""
+    """As :func:`_divided`, among as many as get :data:`FEWEST_EPOCHS`, short epochs first; 0 of others."""
     order = sorted(range(len(epoch_s)), key=lambda place: epoch_s[place])
     found = [0.0] * len(epoch_s)
     for count in range(len(order), 0, -1):
@@ -194,7 +195,9 @@ def _epoch_seconds(
     threads = torch.get_num_threads()
     if at_once > 1:
         torch.set_num_threads(_threads_each(at_once))
-    steps = (FixedStep(_untrained(run, arch, processes), recipe, processes) for arch in archs)
+    frozen = run.is_truncated
+    untrained = (_untrained(run, arch, processes) for arch in archs)
+    steps = (FixedStep(subnet, recipe, processes, frozen_norms=frozen) for subnet in untrained)
     found = [seconds_per_epoch(step, data, run.recipe.seed) for step in steps]
     torch.set_num_threads(threads)
     return found
@@ -252,8 +255,11 @@ def trained_winner(run: Run, name: str, processes: Processes = HERE) -> Subnet:
             calibration_batch_size=search.calibration_batch_size,
             teacher=trained_winner(run, largest.name, processes) if taught else None,
             processes=processes,
+            frozen_norms=run.is_truncated,
         )
-    subnet = calibrated_on(subnet, run, search.calibration_images, search.calibration_batch_size)
+    subnet.eval()
+    if not (run.is_truncated and is_one_network(run)):
+        subnet = calibrated_on(subnet, run, search.calibration_images, search.calibration_batch_size)
     if recipe.start == "scratch":
         return subnet
     if run.is_truncated:
@@ -294,10 +300,13 @@ def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, taught: str,
     waiting = [winner for winner in reversed(winners) if not _is_trained(run, winner)]
     for winner in waiting:
         _say(winner, taught)
+    dealt: list[list[Winner]] = [[] for _ in range(at_once)]
+    for winner in sorted(waiting, key=lambda one: -one.seconds):
+        min(dealt, key=lambda share: sum(one.seconds for one in share)).append(winner)
     shown = 0
     with beside(run) as running:
-        for place in range(at_once):
-            if names := [winner.name for winner in waiting[place::at_once]]:
+        for share in dealt:
+            if names := [winner.name for winner in share]:
                 running.start(" and ".join(names), _threads_each(at_once), "winners", ",".join(names))
         while len(running):
             time.sleep(LOOK_SECONDS)

@@ -24,6 +24,7 @@ PLAIN = "the plain network"  # no name of timm's
 FIRST_WIDTH = 16
 LAST_SIDE = 4  # of the last feature map, about
 MOST_DOUBLINGS = 3
+DRAWN_RATE = 0.1  # of the training from drawn weights in a run whose own models start from others
 
 
 def plain_space(resolution: int) -> SearchSpace:
@@ -109,10 +110,18 @@ def drawn_plain_network(run: Run, processes: Processes) -> Subnet:
     return drawn(run, space.largest, space.structure, processes.device)
 
 
-def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processes) -> TrainRecipe:
-    """Its training: that of the winners, as many epochs as there is time for; decided once."""
+def plain_training(run: Run) -> TrainRecipe:
+    """The training of a plain network: that of the run's winners where these begin with drawn weights too."""
     assert run.recipe.winners is not None
     recipe = run.recipe.winners.training(run.training)
+    if run.recipe.winners.start == "scratch":
+        return recipe
+    return recipe.model_copy(update={"learning_rate": DRAWN_RATE, "classifier_rate_factor": 1.0})
+
+
+def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processes) -> TrainRecipe:
+    """Its training: that of the winners, as many epochs as there is time for; decided once."""
+    recipe = plain_training(run)
     if seconds is None:
         return recipe
     file = run.yardstick_folder / "training.json"

@@ -155,16 +155,23 @@ class FixedStep:
     with; with a ``teacher``, a calibrated network on the same device, half of its loss is what the recipe's
     distillation says, on the teacher's soft predictions of the same views. Batch norm uses the statistics of
     the micro-batch; the running ones, which this moves, have to be measured anew
-    (:func:`anas_zoo.nets.calibrate_bn`).
+    (:func:`anas_zoo.nets.calibrate_bn`). With ``frozen_norms`` it uses the running ones, which stay.
     """
 
     def __init__(
-        self, subnet: Subnet, recipe: TrainRecipe, processes: Processes, teacher: Subnet | None = None
+        self,
+        subnet: Subnet,
+        recipe: TrainRecipe,
+        processes: Processes,
+        teacher: Subnet | None = None,
+        *,
+        frozen_norms: bool = False,
     ) -> None:
         self.model: nn.Module = subnet
         self.sampler: Sampler = _Nothing()
         self._resolution = subnet.arch.resolution
         self._recipe, self._processes = recipe, processes
+        self._frozen_norms = frozen_norms
         self._teacher = None if teacher is None or recipe.distillation.loss == "none" else teacher.eval()
 
     def __call__(self, batches: Sequence[Batch], numbers: Sequence[int], moment: Moment) -> StepReport:
@@ -174,6 +181,10 @@ class FixedStep:
         """
         recipe, device = self._recipe, self._processes.device
         self.model.train()
+        if self._frozen_norms:
+            for module in self.model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
         losses = []
         for batch, number in zip(batches, numbers, strict=True):
             drops = seeded(*moment.seed, DROPOUT, moment.step, number).initial_seed()

@@ -11,7 +11,7 @@ import torch
 from letters import quick, write_letters
 from tiny_recipe import tiny_recipe
 
-from anas_zoo.core.errors import ConfigError, DataError
+from anas_zoo.core.errors import DataError
 from anas_zoo.data import FolderSource, SplitRecipe, eval_tensor
 from anas_zoo.data.sources import cropped_as_imagenet
 from anas_zoo.entry import IMAGENET, WHOLE_IMAGE, Entry
@@ -57,10 +57,7 @@ def test_a_recipe_may_say_what_is_cut_off(images: Path, tmp_path: Path) -> None:
     for name in ("imagenet_1gpu", "imagenet_alphanet", "imagenet_attentivenas"):
         assert Recipe.load(name).crop_pct == IMAGENET.crop_pct
     assert "crop_pct" not in tiny_recipe().to_dict()
-    with pytest.raises(
-        ConfigError, match="the preprocessing is that of init, S: leave out crop_pct, or init"
-    ):
-        Recipe.load("pretrained", init="S", settings=["crop_pct=0.9"])
+    assert Recipe.load("pretrained", init="S").crop_pct == 1
 
 
 def test_what_was_seen_is_recorded_and_said(
