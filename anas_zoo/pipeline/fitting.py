@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note
 from anas_zoo.data import Inspection
 from anas_zoo.data.sources import BUILT_IN
@@ -29,6 +30,13 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
     choices = SearchSpace.load(name).config.resolution
     useful = useful_resolutions(choices, side)
     note(f"  images of {side} pixels: space {name}, resolutions {', '.join(map(str, useful))}")
+    if name != "tiny":
+        note(
+            "  all weights are drawn anew; photographs are known better from pretrained ones: ",
+            Call("import timm", "efficientnet_lite0", out="lite0"),
+            ", then ",
+            Call("run", init="lite0", data=recipe.data, out="RUN"),
+        )
     found = recipe.model_copy(update={"space": name, "resolution": useful})
     if recipe.name == UNNAMED and recipe.data in BUILT_IN:
         found = found.model_copy(update={"name": recipe.data})

@@ -31,7 +31,7 @@ from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.pipeline.truncated import chosen_truncations, is_one_network, truncated_subnet
-from anas_zoo.searching import Evaluation, pick_subnets, read_evaluations
+from anas_zoo.searching import Evaluation, pick_across, pick_subnets, read_evaluations
 from anas_zoo.searching.archive import EVALUATIONS
 from anas_zoo.space import Architecture
 from anas_zoo.training import Processes, TrainRecipe, read_metrics
@@ -41,7 +41,7 @@ from anas_zoo.training.step import FixedStep
 WINNERS = "winners.json"
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it trains
-SIDE_BY_SIDE = 0.9  # of its speed that a training keeps beside another one
+SIDE_BY_SIDE = 0.8  # of its speed that a training keeps beside another one
 
 
 class Winner(Schema):
@@ -120,7 +120,11 @@ def chosen_winners(run: Run) -> list[Evaluation]:
         return chosen_truncations(run)
     found = read_evaluations(run.search_folder / EVALUATIONS)
     objectives = weighed_objectives(run.search_folder, run.recipe.search)
-    return pick_subnets(found, min(run.recipe.search.subnets, len(found)), objectives)
+    count = min(run.recipe.search.subnets, len(found))
+    recipe = run.recipe.winners
+    if recipe is not None and recipe.start == "scratch":
+        return pick_across(found, count, objectives)
+    return pick_subnets(found, count, objectives)
 
 
 def winners_are_trained(run: Run) -> bool:
@@ -280,14 +284,20 @@ def _start_sha256(run: Run, start: str) -> str | None:
 def _steps(run: Run, winner: Winner) -> int:
     if winner.train is None:
         return 0
-    return winner.train.epochs * max(1, len(run.split.train) // winner.train.batch_size)
+    # Images that cannot be read are not trained on; before any step is logged they are not known.
+    skipped = [record["skipped_images"] for record in _logged(run, winner) if record["kind"] == "train"]
+    images = len(run.split.train) - max(skipped, default=0)
+    return winner.train.epochs * max(1, images // winner.train.batch_size)
+
+
+def _logged(run: Run, winner: Winner) -> list[dict[str, Any]]:
+    folder = run.winners_folder / winner.name
+    return read_metrics(folder) if (folder / "metrics.jsonl").is_file() else []
 
 
 def _done(run: Run, winner: Winner) -> int:
     """Steps that the training of ``winner`` has logged."""
-    folder = run.winners_folder / winner.name
-    records = read_metrics(folder) if (folder / "metrics.jsonl").is_file() else []
-    return max((record["step"] for record in records), default=0)
+    return max((record["step"] for record in _logged(run, winner)), default=0)
 
 
 def _is_trained(run: Run, winner: Winner) -> bool:

@@ -109,6 +109,32 @@ def pick_subnets(
     return [pool[i] for i in sorted(chosen)]
 
 
+def pick_across(
+    evaluations: Sequence[Evaluation], count: int, objectives: Sequence[str] = DEFAULT_OBJECTIVES
+) -> list[Evaluation]:
+    """The best ``count`` subnets from small to large, one for each part of all costs that were evaluated.
+
+    The parts are equal in the log of the first cost, so there are large ones too where the front is short: a
+    supernet that was trained for a moment tells the best of equally large subnets, but not yet how much more
+    a larger one can learn. Raises as :func:`pick_subnets`.
+    """
+    if len(evaluations) < count:
+        raise SearchError(f"{count} subnets are wanted, only {len(evaluations)} were evaluated")
+    name = first_cost(objectives)
+    items = sorted(evaluations, key=preference(name))
+    cost = np.log([item.value(name) for item in items])
+    if not np.isfinite(cost).all():
+        raise SearchError(f"the evaluations do not say {name} of every subnet")
+    targets = np.linspace(cost.min(), cost.max(), count)
+    reach = (targets[1] - targets[0]) / 2 if count > 1 else np.inf
+    chosen: list[int] = []
+    for target in targets:
+        free = [place for place in range(len(items)) if place not in chosen]
+        near = [place for place in free if abs(cost[place] - target) <= reach]
+        chosen.append(near[0] if near else min(free, key=lambda place: abs(cost[place] - target)))
+    return sorted((items[place] for place in chosen), key=lambda e: (e.value(name), e.arch.id))
+
+
 @dataclass(frozen=True)
 class Answer:
     """The most accurate evaluation within one asked budget, in the stored unit of its cost.

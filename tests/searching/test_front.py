@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anas_zoo.core.errors import SearchError
 from anas_zoo.core.files import write_json
-from anas_zoo.searching import Archive, Evaluation, best_under, pareto_front, pick_subnets
+from anas_zoo.searching import Archive, Evaluation, best_under, pareto_front, pick_across, pick_subnets
 from anas_zoo.searching.archive import read_evaluations, read_front
 from anas_zoo.searching.front import Answer, answers_of, nondominated
 from anas_zoo.space import Architecture
@@ -66,6 +66,34 @@ def test_picked_subnets_are_distinct_ordered_and_start_from_the_front(
         if count > 1:
             assert picked[0] == front[0]
             assert picked[-1] == front[-1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(points, st.integers(1, 5))
+def test_subnets_picked_across_are_the_best_of_their_part_of_the_costs(
+    found: list[tuple[int, float, int]], count: int
+) -> None:
+    items = [evaluation(*point) for point in found]
+    if len(items) < count:
+        with pytest.raises(SearchError, match="were evaluated"):
+            pick_across(items, count)
+        return
+    picked = pick_across(items, count)
+    assert len({item.arch for item in picked}) == count
+    assert [item.macs for item in picked] == sorted(item.macs for item in picked)
+    assert picked == pick_across(list(reversed(items)), count)
+    if count > 1:
+        low, high = (min(item.macs for item in items), max(item.macs for item in items))
+        reach = (high / low) ** (0.5 / (count - 1)) * (1 + 1e-9)
+        best = max(item.top1_pct for item in items if item.macs <= low * reach)
+        assert any(item.top1_pct == best and item.macs <= low * reach for item in picked)
+        assert any(item.macs >= high / reach for item in picked)
+
+
+def test_where_the_front_is_short_large_subnets_are_picked_too() -> None:
+    items = [evaluation(10, 99.0), evaluation(95, 97.0), evaluation(100, 96.0), evaluation(1000, 98.0)]
+    assert [item.macs for item in pareto_front(items)] == [10]
+    assert [item.macs for item in pick_across(items, 3)] == [10, 95, 1000]
 
 
 def test_best_under_a_budget() -> None:
