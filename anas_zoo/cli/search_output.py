@@ -40,8 +40,8 @@ def print_outcome(outcome: SearchOutcome, run: str | None) -> None:
     """The front, the published models and the best under each budget, for people."""
     front = outcome.front
     if not front:
-        best = max((item.top1_pct for item in outcome.result.evaluations), default=None)
-        seen = "" if best is None else f"; the best of all has {best:.2f} % top-1"
+        best = max(outcome.result.evaluations, key=lambda item: item.top1_pct, default=None)
+        seen = "" if best is None else f"; the best of all has {best.accuracy} % top-1"
         print_lines(f"nothing that was evaluated is within the limits{seen}")
     step = max(1, -(-len(front) // ROWS))
     shown = front[::-1][::step][::-1]
@@ -125,5 +125,5 @@ def _table(
         cells = [label] if names else []
         cells += [item.arch.id, str(item.arch.resolution)]
         cells += [item.shown(name) for name in costs]
-        rows.append([*cells, f"{item.top1_pct:.2f}"])
+        rows.append([*cells, item.accuracy])
     return headers, rows

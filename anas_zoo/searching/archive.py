@@ -12,6 +12,7 @@ from typing import Any, Self
 from anas_zoo.core.errors import AnasError, SearchError
 from anas_zoo.core.files import canonical_json, disk_errors
 from anas_zoo.core.hints import Option
+from anas_zoo.core.intervals import with_interval
 from anas_zoo.core.outside import refuse_irregular
 from anas_zoo.core.plain_data import parse_json
 from anas_zoo.core.schema import read_json
@@ -68,6 +69,11 @@ class Evaluation:
         """The objective of that name; NaN where it was not asked for."""
         found = getattr(self, name)
         return float("nan") if found is None else float(found)
+
+    @property
+    def accuracy(self) -> str:
+        """Top-1 for people, in percent with its 95 % interval; that of a prediction is not known."""
+        return with_interval(self.top1_pct, self.images or None, unit="")
 
     def bar(self, name: str) -> tuple[float, float]:
         """From where to where the objective of that name may lie; only a predicted latency is uncertain."""

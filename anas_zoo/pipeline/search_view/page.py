@@ -74,7 +74,7 @@ def _answer(view: SearchView, number: int) -> list[str]:
 def _numbers(view: SearchView, evaluation: Evaluation) -> list[str]:
     """Accuracy and costs for people; a dash where one is not known."""
     costs = ["–" if shown(evaluation, cost) is None else evaluation.shown(cost) for cost in view.known_costs]
-    return [f"{evaluation.top1_pct:.2f}", *costs]
+    return [evaluation.accuracy, *costs]
 
 
 def _command(view: SearchView, evaluation: Evaluation) -> str:
@@ -254,7 +254,7 @@ def _hover(view: SearchView, evaluation: Evaluation, note: str) -> str:
     lines += [f"{name.replace('_', ' ')} {values}" for name, values in arch.items()]
     known = [cost for cost in view.known_costs if shown(evaluation, cost) is not None]
     lines += [f"{OBJECTIVES[cost].title}: {evaluation.shown(cost)}" for cost in known]
-    lines.append(f"top-1 (%): <b>{evaluation.top1_pct:.2f}</b>")
+    lines.append(f"top-1 (%): <b>{evaluation.accuracy}</b>")
     if view.extract is not None:
         lines.append(str(escape(_command(view, evaluation))))
     return "<br>".join(lines)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anas_zoo.core.files import atomic_write
-from anas_zoo.core.intervals import with_interval
+from anas_zoo.core.intervals import interval_pct, with_interval
 from anas_zoo.pipeline.search_view.view import (
     BASELINE,
     BUDGET,
@@ -72,6 +72,7 @@ def _draw_panel(axes: Axes, view: SearchView, cost: str) -> None:
     axes.plot(*_points(view.steps(cost), cost), color=FRONT, drawstyle="steps-post", linewidth=1.5)
     front = _points(view.known(cost, view.front), cost)
     axes.plot(*front, color=FRONT, marker="o", markersize=4.5, linestyle="", label="Pareto front")
+    _draw_intervals(axes, view, cost)
     _draw_budgets(axes, view, cost)
     known = [(short_name(b.name), b.evaluation) for b in view.baselines]
     marks = [(*_point(e, cost), name) for name, e in known if shown(e, cost) is not None]
@@ -83,6 +84,18 @@ def _draw_panel(axes: Axes, view: SearchView, cost: str) -> None:
     axes.set_xlabel(OBJECTIVES[cost].title)
     axes.grid(alpha=0.3)
     _scale_costs(axes, view.costs_shown(cost))
+
+
+def _draw_intervals(axes: Axes, view: SearchView, cost: str) -> None:
+    """The 95 % intervals of what is on the front, as far as it was measured."""
+    measured = [one for one in view.known(cost, view.front) if one.images]
+    if not measured:
+        return
+    xs, ys = _points(measured, cost)
+    ends = [interval_pct(one.top1_pct, one.images) for one in measured]
+    below = [y - low for y, (low, _) in zip(ys, ends, strict=True)]
+    above = [high - y for y, (_, high) in zip(ys, ends, strict=True)]
+    axes.errorbar(xs, ys, yerr=[below, above], color=FRONT, alpha=0.35, linestyle="", linewidth=1)
 
 
 def _tested_marks(
