@@ -38,7 +38,7 @@ from anas_zoo.pipeline.fixed_training import calibrated_on, train_fixed
 from anas_zoo.pipeline.import_timm import import_timm
 from anas_zoo.pipeline.truncated import probe_truncations, spaces_of, truncated_subnet
 
-EPOCHS = {(3, 48): 40, (5, 48): 24, (5, 96): 10, (6, 96): 8}  # of each: stages, side in pixels
+EPOCHS = {(3, 48): 30, (5, 48): 16, (5, 96): 6}  # of each: stages, side in pixels
 ARMS = {"probe": None, "frozen": 0.001, "batch": 0.01, "drawn": 0.01}  # and the rates
 HEAD_FACTOR = 5.0  # of a drawn classifier's rate over the body's
 SIDES = (48, 96)

@@ -137,7 +137,7 @@ class ImagesAt:
 
     def batches(self, resolution: int) -> Iterator[Tensor]:
         """The same images in parts (n, 3, R, R) float32; more than fit in memory are not kept."""
-        if len(self._indices) <= _images_in_memory(resolution):
+        if len(self._indices) <= images_in_memory(resolution):
             yield from self(resolution).split(BATCH)
             return
         for start in range(0, len(self._indices), BATCH):
@@ -146,7 +146,7 @@ class ImagesAt:
 
     def that_fit(self, resolution: int) -> ImagesAt:
         """These images, or as many of them, balanced over the classes, as fit in memory at a resolution."""
-        limit = _images_in_memory(resolution)
+        limit = images_in_memory(resolution)
         return self if len(self._indices) <= limit else self.some(limit)
 
     def some(self, count: int) -> ImagesAt:
@@ -165,7 +165,7 @@ def _keep(made: dict[int, Tensor], resolution: int, images: Tensor) -> None:
         del made[next(iter(made))]
 
 
-def _images_in_memory(side: int) -> int:
+def images_in_memory(side: int) -> int:
     """How many images (3, side, side) float32 the memory set aside for them holds."""
     return MAX_BYTES_IN_MEMORY // (3 * side * side * 4)
 

@@ -26,6 +26,7 @@ from anas_zoo.core.errors import SearchError
 from anas_zoo.core.files import atomic_write, canonical_json, output_folder
 from anas_zoo.core.progress import note, track
 from anas_zoo.data import ImagesAt
+from anas_zoo.data.chosen_images import images_in_memory
 from anas_zoo.entry import Calibration
 from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.nets import Subnet, calibrate_bn, load_supernet, top1_pct
@@ -42,7 +43,7 @@ from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.space.truncation import truncations
 
 CLASSIFIERS = "classifiers.safetensors"
-# Beside the supernet's own: features hardly lose by half the side, and cost a quarter.
+# Beside the supernet's own: half the side costs a quarter, and the probes tell what it loses.
 RESOLUTIONS = (32, 48, 64, 96, 128, 160, 192, 224)
 ENLARGED = 1.3  # more than elsewhere: what was pretrained has learned from larger images
 WEIGHT_DECAYS = (0.01, 0.03, 0.1)
@@ -150,8 +151,8 @@ def is_one_network(run: Run) -> bool:
 def _at(run: Run, whole: Subnet, side: int) -> Subnet:
     """``whole``, its batch norms as pretrained; or, of a real supernet, calibrated at that resolution.
 
-    Statistics of one's own images are worse where there are others: by 5 to 10 points in the last stages of
-    EfficientNet-Lite0 on some 500 photographs.
+    Where a network has statistics of the many images that it was pretrained on, those of some hundred are
+    worse (benchmarks/results/truncation.md).
     """
     if is_one_network(run):
         whole.calibration = Calibration(kind="trained")
@@ -169,11 +170,11 @@ def _batches(images: ImagesAt, side: int) -> Iterator[Tensor]:
 
 def _training_images(run: Run, whole: Subnet, minutes: Minutes | None) -> ImagesAt:
     """Those of the training split that the probes are fitted to."""
-    every = run.training_images(len(run.split.train))
-    if minutes is None:
-        return every
-    count = minutes.decided("probes", lambda: _affordable(run, whole, minutes.seconds_for("supernet")))
-    return every if count >= len(every.labels) else run.training_images(count)
+    count = min(len(run.split.train), images_in_memory(run.resolution))
+    if minutes is not None:
+        seconds = minutes.seconds_for("supernet")
+        count = min(count, minutes.decided("probes", lambda: _affordable(run, whole, seconds)))
+    return run.training_images(count)
 
 
 def _affordable(run: Run, whole: Subnet, seconds: float) -> int:
@@ -184,11 +185,11 @@ def _affordable(run: Run, whole: Subnet, seconds: float) -> int:
     some = run.training_images(TRIAL_IMAGES)
     each = 0.0
     for side in resolutions_of(run):
-        batch = some(side)
-        stage_features(whole, [batch])  # the first pass is slower
+        stage_features(whole, [some(side)[:2]])  # the first pass is slower
         began = time.perf_counter()
-        stage_features(whole, [batch])
-        each += (time.perf_counter() - began) / len(batch)
+        images = ImagesAt(run.source, some.indices)  # which have to be read as well
+        stage_features(whole, [images(side)])
+        each += (time.perf_counter() - began) / len(images.labels)
     fewest = FEWEST_PER_CLASS * len(run.source.label_names)
     return max(fewest, int(seconds / each) - len(run.split.search))
 

@@ -41,7 +41,7 @@ from anas_zoo.training.step import FixedStep
 WINNERS = "winners.json"
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it trains
-SIDE_BY_SIDE = 0.8  # of its speed that a training keeps beside another one
+SIDE_BY_SIDE = 0.85  # of its speed that a training keeps beside another one
 
 
 class Winner(Schema):

@@ -79,7 +79,8 @@ def test_minutes_are_dealt_out_by_the_root_of_an_epochs_seconds(
     minutes = Minutes(run.minutes_file, 5)
     planned = winners._planned(run, chosen(run), minutes, HERE)
     assert [winner.name for winner in planned] == NAMES
-    seconds = [winner.train.epochs * one for winner, one in zip(planned, epoch_s, strict=True)]
+    epochs = [winner.train.epochs for winner in planned if winner.train is not None]
+    seconds = [count * one for count, one in zip(epochs, epoch_s, strict=True)]
     for small, large in itertools.pairwise(seconds):
         assert large / small == pytest.approx(2, rel=0.05), (
             "the root of an epoch's seconds, four times as many"
@@ -87,13 +88,13 @@ def test_minutes_are_dealt_out_by_the_root_of_an_epochs_seconds(
     # Side by side, the teacher alone, they fit into what there is, and leave little of it.
     alone = seconds[-1] if distillation else 0.0
     together = alone + (sum(seconds) - alone) / cores
-    assert 0.8 * minutes.seconds_for("winners") < together <= minutes.seconds_for("winners")
+    assert 0.75 * minutes.seconds_for("winners") < together <= minutes.seconds_for("winners")
 
 
 def test_without_minutes_all_are_trained_as_the_recipe_says(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", epochs=3)
     planned = winners._planned(run, chosen(run), None, HERE)
-    assert [winner.train.epochs for winner in planned] == [3, 3, 3]
+    assert [winner.train and winner.train.epochs for winner in planned] == [3, 3, 3]
     assert [Architecture.from_dict(winner.arch) for winner in planned] == [e.arch for e in chosen(run)]
 
 
@@ -163,7 +164,7 @@ def test_the_largest_is_trained_first_and_teaches(tmp_path: Path) -> None:
     assert not same(found, others), "those that are taught learn something else"
     content = Winners.of(taught)
     assert content is not None
-    assert [winner.train.distillation.loss for winner in content.winners] == ["kl"] * 3
+    assert [winner.train and winner.train.distillation.loss for winner in content.winners] == ["kl"] * 3
 
 
 @pytest.mark.slow
