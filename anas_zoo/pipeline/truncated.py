@@ -36,7 +36,7 @@ from anas_zoo.pipeline.minutes import Minutes
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_search import weighs_latency
 from anas_zoo.profiling.sweep import measure_sweep, yardsticks_among
-from anas_zoo.searching import Evaluation, Limits, Range, pareto_front, pick_subnets, read_evaluations
+from anas_zoo.searching import Evaluation, Limits, Range, pareto_front, pick_by_area, read_evaluations
 from anas_zoo.searching.archive import EVALUATIONS
 from anas_zoo.searching.objectives import COSTS, OBJECTIVES
 from anas_zoo.space import Architecture, SearchSpace
@@ -113,14 +113,14 @@ def probed(run: Run) -> list[Evaluation]:
 
 
 def chosen_truncations(run: Run) -> list[Evaluation]:
-    """The ones that are trained on, from small to large, spread over the front within the limits.
+    """The ones that are trained on, from small to large: of the front within the limits those that tell most.
 
     Raises :class:`SearchError` where nothing is within them.
     """
     recipe = run.recipe.search
     found = _within(probed(run), recipe.limits, pretrained_name(run))
     front = pareto_front(found, recipe.objectives)
-    return pick_subnets(front, min(recipe.subnets, len(front)), recipe.objectives)
+    return pick_by_area(front, recipe.subnets, recipe.objectives)
 
 
 def truncated_subnet(run: Run, arch: Architecture) -> Subnet:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from anas_zoo.searching.algorithm import Algorithm, make_algorithm
     from anas_zoo.searching.archive import Archive, Evaluation, Failure, read_evaluations
     from anas_zoo.searching.evaluator import Evaluator, PredictorEvaluator, Score, SubnetEvaluator
-    from anas_zoo.searching.front import best_under, pareto_front, pick_across, pick_subnets
+    from anas_zoo.searching.front import best_under, pareto_front, pick_across, pick_by_area, pick_subnets
     from anas_zoo.searching.objectives import Limits, Range
     from anas_zoo.searching.problem import Problem, check_limits
     from anas_zoo.searching.recipe import SearchRecipe
@@ -38,6 +38,7 @@ __all__ = [
     "make_algorithm",
     "pareto_front",
     "pick_across",
+    "pick_by_area",
     "pick_subnets",
     "read_evaluations",
     "run_search",
@@ -47,7 +48,7 @@ _MODULES = {
     "algorithm": ("Algorithm", "make_algorithm"),
     "archive": ("Archive", "Evaluation", "Failure", "read_evaluations"),
     "evaluator": ("Evaluator", "PredictorEvaluator", "Score", "SubnetEvaluator"),
-    "front": ("best_under", "pareto_front", "pick_across", "pick_subnets"),
+    "front": ("best_under", "pareto_front", "pick_across", "pick_by_area", "pick_subnets"),
     "objectives": ("Limits", "Range"),
     "problem": ("Problem", "check_limits"),
     "recipe": ("SearchRecipe",),

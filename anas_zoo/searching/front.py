@@ -135,6 +135,38 @@ def pick_across(
     return sorted((items[place] for place in chosen), key=lambda e: (e.value(name), e.arch.id))
 
 
+def pick_by_area(
+    front: Sequence[Evaluation], count: int, objectives: Sequence[str] = DEFAULT_OBJECTIVES
+) -> list[Evaluation]:
+    """The ``count`` subnets of ``front``, from small to large, under whose steps lies the largest area.
+
+    The area is that of the best accuracy within a budget, as far as it is above the lowest of ``front``, over
+    the log of the first cost, up to twice the dearest: so few go to where the front is flat, and more to
+    where it is steep. All of it where it has no more than ``count``.
+    """
+    if len(front) <= count:
+        return list(front)
+    name = first_cost(objectives)
+    items = sorted(front, key=lambda e: (e.value(name), e.arch.id))
+    cost = np.log([item.value(name) for item in items] + [2 * items[-1].value(name)])
+    gain = np.array([item.top1_pct for item in items]) - min(item.top1_pct for item in items)
+    # Of each item as the last one so far: the largest area before its cost, and the items of it.
+    best: list[tuple[float, tuple[int, ...]]] = [(0.0, (place,)) for place in range(len(items))]
+    for _ in range(count - 1):
+        best = [
+            max(
+                (
+                    (area + gain[before] * (cost[place] - cost[before]), (*kept, place))
+                    for before, (area, kept) in enumerate(best[:place])
+                ),
+                default=(-np.inf, (place,)),
+            )
+            for place in range(len(items))
+        ]
+    ends = [(area + gain[i] * (cost[-1] - cost[i]), kept) for i, (area, kept) in enumerate(best)]
+    return [items[place] for place in max(ends)[1]]
+
+
 @dataclass(frozen=True)
 class Answer:
     """The most accurate evaluation within one asked budget, in the stored unit of its cost.

@@ -12,6 +12,7 @@ import pytest
 from searched import HOSTILE, baselines, made_up
 
 from anas_zoo.core.hints import Call
+from anas_zoo.core.intervals import with_interval
 from anas_zoo.core.text import one_line
 from anas_zoo.pipeline.search_view.page import MANY, figure_of, write_page
 from anas_zoo.pipeline.search_view.view import SearchView
@@ -69,7 +70,7 @@ def test_every_evaluation_is_there_with_its_architecture_costs_and_command() -> 
         assert f"width {list(e.arch.width)}" in lines
         assert f"MFLOPs (multiply-adds): {e.macs / 1e6:.4g}" in lines
         assert lines[-2:] == [
-            f"top-1 (%): <b>{e.top1_pct:.2f}</b>",
+            f"top-1 (%): <b>{with_interval(e.top1_pct, 359, unit='')}</b>",
             f"anas extract runs/digits --arch {e.arch.id}",
         ]
         assert "latency" not in text
@@ -83,7 +84,7 @@ def test_published_models_say_what_was_published_for_them(tmp_path: Path) -> Non
     assert marks.hovertext[0].startswith("<b>attentive_nas_a0</b>")
     row = next(row for row in page_of(view, tmp_path).rows if row[0] == "attentive_nas_a0")
     first = view.baselines[0].evaluation
-    assert row[1:3] == [first.arch.id, f"{first.top1_pct:.2f}"]
+    assert row[1:3] == [first.arch.id, with_interval(first.top1_pct, first.images, unit="")]
     assert row[-1] == "77.3 (AttentiveNAS), 77.87 (AlphaNet)"
 
 

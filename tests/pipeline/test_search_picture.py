@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 from searched import HOSTILE, made_up
 
+from anas_zoo.core.intervals import interval_pct
 from anas_zoo.pipeline.search_view.page import write_page
 from anas_zoo.pipeline.search_view.picture import draw_picture
 from anas_zoo.pipeline.search_view.view import SearchView, wants_log
@@ -57,7 +59,12 @@ def test_one_cost_is_one_panel_with_all_of_it(drawn: list[Figure], tmp_path: Pat
     assert axes.get_xlabel() == "MFLOPs (multiply-adds)"
     assert axes.get_ylabel() == f"top-1 (%)\n{view.scored_by}"
     assert figure.get_suptitle() == view.title
-    points, known, tested = (np.asarray(item.get_offsets()) for item in axes.collections)
+    marks = [item for item in axes.collections if isinstance(item, PathCollection)]
+    points, known, tested = (np.asarray(item.get_offsets()) for item in marks)
+    (bars,) = (item for item in axes.collections if isinstance(item, LineCollection))
+    first = view.front[0]
+    assert bars.get_segments()[0][:, 1].tolist() == pytest.approx(interval_pct(first.top1_pct, first.images))
+    assert len(bars.get_segments()) == len(view.front)
     assert points.tolist() == [[e.macs / 1e6, e.top1_pct] for e in view.evaluations]
     assert known.tolist() == [[r.evaluation.macs / 1e6, r.evaluation.top1_pct] for r in view.baselines]
     assert tested.tolist() == [[400.0, 70.0]]

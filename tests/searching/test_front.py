@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,15 @@ from hypothesis import strategies as st
 
 from anas_zoo.core.errors import SearchError
 from anas_zoo.core.files import write_json
-from anas_zoo.searching import Archive, Evaluation, best_under, pareto_front, pick_across, pick_subnets
+from anas_zoo.searching import (
+    Archive,
+    Evaluation,
+    best_under,
+    pareto_front,
+    pick_across,
+    pick_by_area,
+    pick_subnets,
+)
 from anas_zoo.searching.archive import read_evaluations, read_front
 from anas_zoo.searching.front import Answer, answers_of, nondominated
 from anas_zoo.space import Architecture
@@ -88,6 +99,27 @@ def test_subnets_picked_across_are_the_best_of_their_part_of_the_costs(
         best = max(item.top1_pct for item in items if item.macs <= low * reach)
         assert any(item.top1_pct == best and item.macs <= low * reach for item in picked)
         assert any(item.macs >= high / reach for item in picked)
+
+
+@settings(max_examples=30, deadline=None)
+@given(points, st.integers(1, 4))
+def test_no_other_choice_of_the_front_has_a_larger_area(
+    found: list[tuple[int, float, int]], count: int
+) -> None:
+    front = pareto_front([evaluation(*point) for point in found])
+    picked = pick_by_area(front, count)
+    assert picked == [item for item in front if item in picked]
+    assert len(picked) == min(count, len(front))
+
+    def area(chosen: Sequence[Evaluation]) -> float:
+        ends = [math.log(item.macs) for item in chosen[1:]] + [math.log(2 * front[-1].macs)]
+        return sum(
+            (item.top1_pct - front[0].top1_pct) * (end - math.log(item.macs))
+            for item, end in zip(chosen, ends, strict=True)
+        )
+
+    others = itertools.combinations(front, min(count, len(front)))
+    assert area(picked) == pytest.approx(max(map(area, others)))
 
 
 def test_where_the_front_is_short_large_subnets_are_picked_too() -> None:
