@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -39,6 +40,7 @@ from anas_zoo.training.checkpoint import latest_step
 from anas_zoo.training.step import FixedStep
 
 WINNERS = "winners.json"
+ENOUGH_EPOCHS = 8  # where fewer are left for each subnet, fewer subnets are trained
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it trains
 SIDE_BY_SIDE = 0.85  # of its speed that a training keeps beside another one
@@ -116,8 +118,15 @@ def train_winners(
 
 def chosen_winners(run: Run) -> list[Evaluation]:
     """The subnets of the finished search, or of the probes, that are trained on: from small to large."""
-    if run.is_truncated:
-        return chosen_truncations(run)
+    chosen = chosen_truncations(run) if run.is_truncated else _searched(run)
+    planned = Winners.of(run)
+    if planned is None:
+        return chosen
+    trained = {Architecture.from_dict(winner.arch) for winner in planned.winners}
+    return [evaluation for evaluation in chosen if evaluation.arch in trained]
+
+
+def _searched(run: Run) -> list[Evaluation]:
     found = read_evaluations(run.search_folder / EVALUATIONS)
     objectives = weighed_objectives(run.search_folder, run.recipe.search)
     count = min(run.recipe.search.subnets, len(found))
@@ -145,25 +154,45 @@ def _planned(
 ) -> tuple[Winner, ...]:
     assert run.recipe.winners is not None
     recipe = run.recipe.winners.training(run.training)
-    names = run.entry_names(len(chosen))
-    pairs = [(name, evaluation.arch) for name, evaluation in zip(names, chosen, strict=True)]
+    archs = [evaluation.arch for evaluation in chosen]
     if minutes is None:
+        names = run.entry_names(len(archs))
+        pairs = zip(names, archs, strict=True)
         return tuple(Winner(name=name, arch=arch.to_dict(), train=recipe) for name, arch in pairs)
     seconds = max(1.0, SIDE_BY_SIDE * minutes.seconds_for("winners") - BEGIN_SECONDS)
-    at_once = min(len(pairs), free_cores(processes))
-    epoch_s = _epoch_seconds(run, [arch for _, arch in pairs], recipe, at_once, processes)
-    epochs = _divided(seconds, epoch_s, at_once, teacher=run.recipe.winners.distillation)
+    at_once = min(len(archs), free_cores(processes))
+    epoch_s = _epoch_seconds(run, archs, recipe, at_once, processes)
     if run.is_truncated:
-        epochs = _enough_or_none(seconds, epoch_s, at_once)
+        places, epochs = list(range(len(archs))), _enough_or_none(seconds, epoch_s, at_once)
+    else:
+        places, epochs = _fewer(seconds, epoch_s, at_once, teacher=run.recipe.winners.distillation)
+    if len(places) < len(archs):
+        note(f"  {len(archs)} would get fewer than {ENOUGH_EPOCHS} epochs each: {len(places)} are trained")
     return tuple(
         Winner(
             name=name,
-            arch=arch.to_dict(),
-            train=epochs_within(recipe, epochs=count, epoch_s=one_s) if count else None,
-            seconds=count * one_s,
+            arch=archs[place].to_dict(),
+            train=epochs_within(recipe, epochs=count, epoch_s=epoch_s[place]) if count else None,
+            seconds=count * epoch_s[place],
         )
-        for (name, arch), count, one_s in zip(pairs, epochs, epoch_s, strict=True)
+        for name, place, count in zip(run.entry_names(len(places)), places, epochs, strict=True)
     )
+
+
+def _fewer(
+    seconds: float, epoch_s: Sequence[float], at_once: int, *, teacher: bool
+) -> tuple[list[int], list[float]]:
+    """Which of the subnets get :data:`ENOUGH_EPOCHS` in so many seconds, and the epochs of each.
+
+    All, or as many as there is time for, evenly spread from the smallest to the largest; two at least.
+    """
+    for count in range(len(epoch_s), 0, -1):
+        places = np.linspace(0, len(epoch_s) - 1, count).round().astype(int).tolist()
+        some = [epoch_s[place] for place in places]
+        epochs = _divided(seconds, some, min(at_once, count), teacher=teacher)
+        if min(epochs) >= ENOUGH_EPOCHS or count <= 2:
+            return places, epochs
+    raise AssertionError("some subnets are given")
 
 
 def _divided(seconds: float, epoch_s: Sequence[float], at_once: int, *, teacher: bool = False) -> list[float]:

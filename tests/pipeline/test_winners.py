@@ -91,6 +91,18 @@ def test_minutes_are_dealt_out_by_the_root_of_an_epochs_seconds(
     assert 0.75 * minutes.seconds_for("winners") < together <= minutes.seconds_for("winners")
 
 
+def test_where_there_is_time_for_few_epochs_fewer_subnets_are_trained() -> None:
+    epoch_s = [1.0, 2.0, 4.0, 8.0, 16.0]
+    places, epochs = winners._fewer(1e4, epoch_s, 2, teacher=False)
+    assert places == [0, 1, 2, 3, 4]
+    assert epochs == winners._divided(1e4, epoch_s, 2)
+    places, epochs = winners._fewer(120.0, epoch_s, 2, teacher=False)
+    assert places == [0, 2, 4]
+    assert min(epochs) >= winners.ENOUGH_EPOCHS
+    assert winners._fewer(0.1, epoch_s, 2, teacher=False)[0] == [0, 4], "two at least"
+    assert winners._fewer(0.1, [1.0], 2, teacher=False)[0] == [0]
+
+
 def test_without_minutes_all_are_trained_as_the_recipe_says(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", epochs=3)
     planned = winners._planned(run, chosen(run), None, HERE)
