@@ -151,8 +151,8 @@ def is_one_network(run: Run) -> bool:
 def _at(run: Run, whole: Subnet, side: int) -> Subnet:
     """``whole``, its batch norms as pretrained; or, of a real supernet, calibrated at that resolution.
 
-    Where a network has statistics of the many images that it was pretrained on, those of some hundred are
-    worse (benchmarks/results/truncation.md).
+    Where a network has statistics of the many images that it was pretrained on, those of some hundred tell
+    less; training on by them is measured in benchmarks/truncation.py.
     """
     if is_one_network(run):
         whole.calibration = Calibration(kind="trained")
