@@ -128,11 +128,11 @@ def report(cells: dict[int, dict[str, Any]]) -> None:
         [
             "# Truncated pretrained networks: the probe alone, and training on from it",
             "",
-            f"Test top-1 in %, mean ± standard deviation over {len(cells)} seeds, each with a split of its "
+            f"Test top-1 in %, mean ± standard deviation over {len(cells)} seed(s), each with a split of its "
             "own (153 test images), of the first stages of EfficientNet-Lite0 on 763 photographs and "
             "drawings in 12 categories. What the arms are, and where images and weights come from, says "
             "[the script](../truncation.py). Made by `python benchmarks/truncation.py --stamps PACKAGE.deb "
-            "--out runs/truncation`.",
+            f"--out runs/truncation --seeds {' '.join(map(str, cells))}`.",
             "",
             markdown_table(head, rows),
         ],
