@@ -27,6 +27,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def command_of_run(data: str, minutes: float, seed: int, out: Path, init: Path |
     return [sys.executable, "-m", "anas_zoo.cli", "run", *words]
 
 
-def pretrained_supernet(work: Path) -> Path:
+def pretrained_supernet(work: Path, sides: Sequence[int] = SIDES) -> Path:
     """EfficientNet-Lite0 with its ImageNet weights as a supernet; made once, outside of the time."""
     folder = work / "lite0"
     if not folder.is_dir():
@@ -94,7 +95,7 @@ def pretrained_supernet(work: Path) -> Path:
 
         weights = work / "weights.safetensors"
         write_real_weights(weights)
-        import_timm(NETWORK, checkpoint=weights, resolution=SIDES, out=folder, licence=LICENCE)
+        import_timm(NETWORK, checkpoint=weights, resolution=sides, out=folder, licence=LICENCE)
     return folder
 
 

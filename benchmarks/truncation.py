@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from own_images import pretrained_supernet
 from own_images_data import source_of
-from real_weights import LICENCE, NETWORK, write_real_weights
 from shared import RESULTS, options, run_cells, write
 
 from anas_zoo.core.files import write_json
@@ -35,7 +35,6 @@ from anas_zoo.nets import Subnet, logits_of, top1_pct
 from anas_zoo.nets.blocks import init_weights
 from anas_zoo.pipeline import Recipe, Run
 from anas_zoo.pipeline.fixed_training import calibrated_on, train_fixed
-from anas_zoo.pipeline.import_timm import import_timm
 from anas_zoo.pipeline.truncated import probe_truncations, spaces_of, truncated_subnet
 
 EPOCHS = {(3, 48): 30, (5, 48): 16, (5, 96): 6}  # of each: stages, side in pixels
@@ -44,21 +43,13 @@ HEAD_FACTOR = 5.0  # of a drawn classifier's rate over the body's
 SIDES = (48, 96)
 
 
-def pretrained(work: Path) -> Path:
-    """EfficientNet-Lite0 as a supernet; made once."""
-    folder = work / "lite0"
-    if not folder.is_dir():
-        weights = work / "weights.safetensors"
-        write_real_weights(weights)
-        import_timm(NETWORK, checkpoint=weights, resolution=SIDES, out=folder, licence=LICENCE)
-    return folder
-
-
 def make_cell(file: Path, seed: int, images: str, work: Path) -> None:
     """All arms of all truncations for one split."""
     torch.set_num_threads(1)
     flip = "train.augmentation.flip=true"
-    recipe = Recipe.load("pretrained", data=images, init=str(pretrained(work)), seed=seed, settings=[flip])
+    recipe = Recipe.load(
+        "pretrained", data=images, init=str(pretrained_supernet(work, SIDES)), seed=seed, settings=[flip]
+    )
     with tempfile.TemporaryDirectory() as folder:
         run = Run.start(Path(folder) / "run", recipe.changed(settings=["search.objectives=[top1_pct, macs]"]))
         probe_truncations(run, None)
@@ -152,7 +143,7 @@ def main() -> None:
     if args.cell:
         make_cell(files[args.cell], int(args.cell), images, args.out)
         return
-    pretrained(args.out)
+    pretrained_supernet(args.out, SIDES)
     run_cells(__file__, files, args.jobs)
     report({seed: read_json(args.out / f"seed{seed}.json") for seed in args.seeds})
 

@@ -210,9 +210,9 @@ def _best_probe(
 
 def _costs(run: Run) -> Iterator[Evaluation]:
     """Every truncation with its exact costs, not scored yet: resolution by resolution."""
-    classes = len(run.source.label_names)
+    classes, spaces = len(run.source.label_names), spaces_of(run)
     for side in resolutions_of(run):
-        for space in spaces_of(run):
+        for space in spaces:
             arch = replace(space.largest, resolution=side)
             yield Evaluation(
                 arch=arch,
@@ -230,10 +230,11 @@ def _timed(run: Run, found: Sequence[Evaluation]) -> list[Evaluation]:
         return list(found)
     whole = _at(run, _pretrained(run), resolutions_of(run)[0])
     target, classes = Target.load(DEFAULT_TARGET), len(run.source.label_names)
+    spaces = spaces_of(run)
     with tempfile.TemporaryDirectory(prefix="anas-truncated-") as work:
         files = [Path(work) / f"{one.arch.id}.onnx" for one in found]
         for one, file in track(list(zip(found, files, strict=True)), "export the truncations"):
-            space = space_of(run, one.arch)
+            space = spaces[len(one.arch.depth) - 1]
             channels = space.config.head.width[0]
             classifier = torch.zeros(classes, channels), torch.zeros(classes)  # latency does not depend on it
             subnet = first_stages(whole, one.arch, space.structure, *classifier)

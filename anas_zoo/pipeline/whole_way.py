@@ -423,8 +423,9 @@ def _report(run: Run) -> None:
     objectives: Sequence[str]
     if run.is_truncated:
         objectives = run.recipe.search.objectives
-        records: Sequence[Record] = probed(run)
-        front = pareto_front(probed(run), objectives)
+        found = probed(run)
+        records: Sequence[Record] = found
+        front = pareto_front(found, objectives)
         what = "probed truncations"
     else:
         objectives = weighed_objectives(run.search_folder, run.recipe.search)
