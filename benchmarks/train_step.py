@@ -28,8 +28,8 @@ from anas_zoo.nets import Supernet
 from anas_zoo.space import Architecture, SearchSpace
 from anas_zoo.training import Processes, SupernetStep, TrainRecipe, make_sampler, pick_device
 from anas_zoo.training.losses import kl_loss, label_loss
+from anas_zoo.training.optimizer import make_optimizer
 from anas_zoo.training.sampling import Draw, Moment, Quality, Sampler
-from anas_zoo.training.trainer import make_optimizer
 
 MAX_MATMUL_S = 2.0
 WARM_UP, TIMED = 2, 3

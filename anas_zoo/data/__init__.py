@@ -1,7 +1,7 @@
 """Images: where they come from, how they are split, preprocessed and augmented."""
 
 from anas_zoo.data.augmentation import AugmentationRecipe, StreamRecipe, augment, draw_affine
-from anas_zoo.data.batches import Batch, Share, TrainData
+from anas_zoo.data.batches import Batch, PartOfPasses, Share, TrainData
 from anas_zoo.data.chosen_images import ImagesAt, ViewsAt, balanced_choice, eval_tensor, eval_transform
 from anas_zoo.data.digits import DigitsSource
 from anas_zoo.data.folder import FolderSource
@@ -23,6 +23,7 @@ __all__ = [
     "ImagesAt",
     "Inspection",
     "MemoryImages",
+    "PartOfPasses",
     "Share",
     "Split",
     "SplitRecipe",

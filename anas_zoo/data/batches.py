@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -75,6 +77,32 @@ class TrainData(Protocol):
     def skipped(self) -> tuple[str, ...]:
         """The images that could not be read and were left out so far."""
         ...
+
+
+@dataclass(frozen=True)
+class PartOfPasses:
+    """``data``, whose passes end after the ``part`` of their steps; as each is shuffled, others come next."""
+
+    data: TrainData
+    part: float
+
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of such a pass."""
+        return steps_of_part(self.data.steps_per_epoch(), self.part)
+
+    def epoch(self, seed: Sequence[int], epoch: int, *, first_step: int = 0) -> Iterator[list[Batch]]:
+        """This process' micro-batches of each step of one pass (see :class:`TrainData`)."""
+        steps = self.data.epoch(seed, epoch, first_step=first_step)
+        return itertools.islice(steps, max(0, self.steps_per_epoch() - first_step))
+
+    def skipped(self) -> tuple[str, ...]:
+        """Why each image that was left out could not be read."""
+        return self.data.skipped()
+
+
+def steps_of_part(steps: int, part: float) -> int:
+    """So many of a pass' ``steps``: the ``part`` of them, rounded down, and one at least."""
+    return max(1, math.floor(steps * part + 1e-6))
 
 
 # The third word of a seed tells its uses apart; numpy pads short seeds with zeros, so it is never 0.

@@ -17,8 +17,8 @@ from anas_zoo.space import Architecture
 from anas_zoo.space.structure import Structure
 from anas_zoo.training import Processes, Trainer, TrainRecipe
 from anas_zoo.training.checkpoint import CHECKPOINTS, CheckpointFolder
+from anas_zoo.training.optimizer import make_optimizer
 from anas_zoo.training.step import FixedStep
-from anas_zoo.training.trainer import make_optimizer
 
 
 def train_fixed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ YARDSTICK = 0.1  # of all minutes at most, for a plain network beside the run
 PAYS = 1.5  # times as fast
 MEASURED_STEPS = 8
 MEASURED_SECONDS = 4.0  # of steps that take longer, fewer are measured
+WHOLE_EPOCHS = 10
+SHORT_EPOCHS = 4
 CHECKPOINT_SECONDS = 15.0
 EVALUATIONS = 4  # of a training on the search split, the last one included
 WARMUP = 0.1  # of the epochs at most
@@ -160,13 +163,21 @@ def seconds_per_epoch(step: Step, data: TrainData, seed: int) -> float:
 
 
 def epochs_within(recipe: TrainRecipe, *, epochs: float, epoch_s: float) -> TrainRecipe:
-    """``recipe`` with so many epochs, at least one and whole, each of which takes ``epoch_s``."""
-    whole = max(1, int(epochs))
-    watch = whole if whole < EVALUATIONS else -(-whole // EVALUATIONS)  # a short training at its end only
+    """``recipe`` with so many epochs, each of which takes ``epoch_s``.
+
+    They are whole ones; fewer than :data:`WHOLE_EPOCHS` become more that take a part of the images each.
+    """
+    whole, part = int(epochs), 1.0
+    if whole < WHOLE_EPOCHS:
+        whole = max(SHORT_EPOCHS, math.ceil(epochs))
+        part = min(1.0, max(1, int(1000 * epochs / whole)) / 1000)
+        epoch_s *= part
+    watch = -(-whole // EVALUATIONS)
     between = max(1, round(CHECKPOINT_SECONDS / max(epoch_s, 1e-3)))
     return recipe.model_copy(
         update={
             "epochs": whole,
+            "epoch_part": part,
             "warmup_epochs": min(recipe.warmup_epochs, WARMUP * whole),
             "evaluation": recipe.evaluation.model_copy(update={"every_epochs": watch}),
             "checkpoints": recipe.checkpoints.model_copy(update={"every_epochs": min(between, whole)}),

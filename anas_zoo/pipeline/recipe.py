@@ -119,6 +119,7 @@ class WinnersRecipe(Schema):
 
     Attributes:
         epochs: of the training of each; a run of so many minutes finds its own.
+        optimizer: as of the supernet's training.
         learning_rate: highest of the schedule.
         weight_decay: of convolutions and linear layers.
         warmup_epochs: over which the rate rises.
@@ -129,6 +130,7 @@ class WinnersRecipe(Schema):
     """
 
     epochs: int = Field(30, ge=1)
+    optimizer: Literal["sgd", "muon"] = "sgd"
     learning_rate: float = Field(0.1, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     warmup_epochs: float = Field(2.0, ge=0)
@@ -143,7 +145,9 @@ class WinnersRecipe(Schema):
 
     def training(self, supernet: TrainRecipe) -> TrainRecipe:
         """The training of one of them, where that of the supernet is ``supernet``."""
-        own = self.model_dump(include={"epochs", "learning_rate", "weight_decay", "warmup_epochs"})
+        own = self.model_dump(
+            include={"epochs", "optimizer", "learning_rate", "weight_decay", "warmup_epochs"}
+        )
         own["distillation"] = DistillationRecipe(loss="kl" if self.distillation else "none")
         if self.start == "pretrained":  # its classifier is fitted already
             own["classifier_rate_factor"] = 1.0

@@ -17,7 +17,7 @@ from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, silence
 from anas_zoo.core.text import quoted
-from anas_zoo.data import ImageSource, MemoryImages, Share, StreamedImages, TrainData
+from anas_zoo.data import ImageSource, MemoryImages, PartOfPasses, Share, StreamedImages, TrainData
 from anas_zoo.nets import Supernet, load_supernet
 from anas_zoo.nets.new_classifier import supernet_with_new_classifier
 from anas_zoo.pipeline.minutes import Minutes, epochs_within, seconds_per_epoch
@@ -149,8 +149,9 @@ def open_train_data(
     recipe = recipe or run.training
     source, train = source or run.source, run.split.train
     share = Share(recipe.batch_size, processes.count, processes.rank, recipe.accumulation)
+    data: TrainData
     if recipe.loader == "stream":
-        return StreamedImages(
+        data = StreamedImages(
             source,
             train,
             recipe.stream,
@@ -158,15 +159,17 @@ def open_train_data(
             device=processes.device,
             max_unreadable=recipe.max_unreadable_images,
         )
-    return MemoryImages(
-        source,
-        train,
-        side=round(resolution * MARGIN / source.preprocessing.visible(resolution)),
-        share=share,
-        augmentation=recipe.augmentation,
-        device=processes.device,
-        max_unreadable=recipe.max_unreadable_images,
-    )
+    else:
+        data = MemoryImages(
+            source,
+            train,
+            side=round(resolution * MARGIN / source.preprocessing.visible(resolution)),
+            share=share,
+            augmentation=recipe.augmentation,
+            device=processes.device,
+            max_unreadable=recipe.max_unreadable_images,
+        )
+    return data if recipe.epoch_part == 1 else PartOfPasses(data, recipe.epoch_part)
 
 
 def train_stage(

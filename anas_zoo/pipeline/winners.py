@@ -15,6 +15,7 @@ from anas_zoo.core.errors import OutputError
 from anas_zoo.core.files import sha256_file, write_json
 from anas_zoo.core.progress import Bar, note
 from anas_zoo.core.schema import Schema, parse, read_json
+from anas_zoo.data.batches import steps_of_part
 from anas_zoo.entry import SUPERNET_WEIGHTS
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.beside import LOOK_SECONDS, beside, free_cores
@@ -316,7 +317,8 @@ def _steps(run: Run, winner: Winner) -> int:
     # Images that cannot be read are not trained on; before any step is logged they are not known.
     skipped = [record["skipped_images"] for record in _logged(run, winner) if record["kind"] == "train"]
     images = len(run.split.train) - max(skipped, default=0)
-    return winner.train.epochs * max(1, images // winner.train.batch_size)
+    whole = max(1, images // winner.train.batch_size)
+    return winner.train.epochs * steps_of_part(whole, winner.train.epoch_part)
 
 
 def _logged(run: Run, winner: Winner) -> list[dict[str, Any]]:

@@ -24,7 +24,8 @@ PLAIN = "the plain network"  # no name of timm's
 FIRST_WIDTH = 16
 LAST_SIDE = 4  # of the last feature map, about
 MOST_DOUBLINGS = 3
-DRAWN_RATE = 0.1  # of the training from drawn weights in a run whose own models start from others
+# Of the training from drawn weights in a run whose own models start from others: that of own_images.yaml.
+DRAWN = {"optimizer": "muon", "learning_rate": 0.03, "classifier_rate_factor": 1.0}
 
 
 def plain_space(resolution: int) -> SearchSpace:
@@ -116,7 +117,7 @@ def plain_training(run: Run) -> TrainRecipe:
     recipe = run.recipe.winners.training(run.training)
     if run.recipe.winners.start == "scratch":
         return recipe
-    return recipe.model_copy(update={"learning_rate": DRAWN_RATE, "classifier_rate_factor": 1.0})
+    return recipe.model_copy(update=DRAWN)
 
 
 def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processes) -> TrainRecipe:

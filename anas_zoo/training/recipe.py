@@ -104,13 +104,15 @@ class TrainRecipe(Sparse):
     """One training run."""
 
     # What came after 0.2: trainings of before are known by a text without it.
-    LEFT_OUT: ClassVar = ("classifier_rate_factor",)
+    LEFT_OUT: ClassVar = ("classifier_rate_factor", "epoch_part", "optimizer")
 
     epochs: int = Field(360, ge=1)
+    epoch_part: float = Field(1.0, gt=0, le=1)  # of the images, that one epoch takes; each takes others
     batch_size: int = Field(256, ge=2)  # images per optimizer step, over all processes
     accumulation: int = Field(1, ge=1)  # micro-batches per step in each process; batch norm sees one of them
     subnets_per_step: int = Field(4, ge=1)  # the sandwich: largest, K - 2 sampled, smallest
-    learning_rate: float = Field(0.1, gt=0)
+    optimizer: Literal["sgd", "muon"] = "sgd"  # muon: convolutions step orthogonally (training/optimizer.py)
+    learning_rate: float = Field(0.1, gt=0)  # muon: of convolutions, the rest learns ten times as fast
     classifier_rate_factor: float = Field(1.0, gt=0)  # of the classifier's rate: a new one may learn faster
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-5, ge=0)  # not on batch norms and biases

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from torch import nn
 
 from anas_zoo.core.errors import DataError, TrainingError
@@ -16,6 +15,7 @@ from anas_zoo.core.progress import Bar, note
 from anas_zoo.data import Batch, TrainData
 from anas_zoo.training.checkpoint import CHECKPOINTS, CheckpointFolder, TrainState
 from anas_zoo.training.metrics import Meter, MetricsWriter
+from anas_zoo.training.optimizer import make_optimizer
 from anas_zoo.training.processes import Processes
 from anas_zoo.training.recipe import TrainRecipe
 from anas_zoo.training.sampling import Moment, Sampler
@@ -249,34 +249,3 @@ def learning_rate_factor(epoch: float, recipe: TrainRecipe) -> float:
         return recipe.warmup_factor + (1 - recipe.warmup_factor) * epoch / recipe.warmup_epochs
     done = (epoch - recipe.warmup_epochs) / (recipe.epochs - recipe.warmup_epochs)
     return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-
-def make_optimizer(model: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:
-    """SGD with Nesterov momentum; weight decay on convolution and linear weights only.
-
-    Each group has a ``rate_factor``, of the classifier's parameters that of the recipe.
-    """
-    # Kernel transforms begin as the identity, and nothing says that they should shrink.
-    transforms = {id(p) for name, p in model.named_parameters() if ".transform." in name}
-    groups = []
-    for factor, parameters in _by_rate(model, recipe).items():
-        decayed = [p for p in parameters if p.ndim > 1 and id(p) not in transforms]
-        others = [p for p in parameters if p.ndim <= 1 or id(p) in transforms]
-        groups.append({"params": decayed, "weight_decay": recipe.weight_decay, "rate_factor": factor})
-        groups.append({"params": others, "weight_decay": 0.0, "rate_factor": factor})
-    return torch.optim.SGD(
-        groups,
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.momentum > 0,
-        foreach=True,
-    )
-
-
-def _by_rate(model: nn.Module, recipe: TrainRecipe) -> dict[float, list[nn.Parameter]]:
-    """The parameters by what their learning rate is multiplied with."""
-    found: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        factor = recipe.classifier_rate_factor if name.startswith("classifier.") else 1.0
-        found.setdefault(factor, []).append(parameter)
-    return found

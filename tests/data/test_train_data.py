@@ -18,6 +18,7 @@ from anas_zoo.data import (
     FolderSource,
     ImageSource,
     MemoryImages,
+    PartOfPasses,
     Share,
     StreamedImages,
     StreamRecipe,
@@ -93,6 +94,17 @@ def test_a_resumed_pass_is_the_rest_of_it(load: Load, photos: FolderSource) -> N
         rest = flat(images.epoch(SEED, 1, first_step=first_step))
         assert len(rest) == len(whole) - first_step * 6
         assert all(map(torch.equal, rest, whole[first_step * 6 :]))
+
+
+@pytest.mark.parametrize(("part", "steps"), [(1.0, 5), (0.6, 3), (0.59, 2), (0.01, 1)])
+def test_a_part_of_a_pass_is_its_beginning(load: Load, photos: FolderSource, part: float, steps: int) -> None:
+    images = load(photos, range(60), Share(12))
+    short = PartOfPasses(images, part)
+    assert short.steps_per_epoch() == steps
+    for number, first_step in itertools.product([0, 1], [0, steps - 1]):
+        beginning = flat(images.epoch(SEED, number))[3 * first_step : 3 * steps]
+        assert all(map(torch.equal, flat(short.epoch(SEED, number, first_step=first_step)), beginning))
+    assert short.skipped() == images.skipped()
 
 
 def test_seeds_and_passes_have_orders_and_views_of_their_own(load: Load, photos: FolderSource) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
-from anas_zoo.data import Batch, DigitsSource, MemoryImages, Share
+from anas_zoo.data import Batch, DigitsSource, MemoryImages, PartOfPasses, Share
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import DistillationRecipe, EvaluationRecipe, Processes, Trainer, TrainRecipe
@@ -161,7 +162,7 @@ class _Stopped(Exception):
     pass
 
 
-def train(folder: Path, *, stop_after: int = 99) -> dict[str, torch.Tensor]:
+def train(folder: Path, recipe: TrainRecipe, *, stop_after: int = 99) -> dict[str, torch.Tensor]:
     """Three epochs; the evaluation after epoch ``stop_after`` ends them early."""
     subnet, evaluations = make_subnet(drop=0.2), 0
 
@@ -172,20 +173,23 @@ def train(folder: Path, *, stop_after: int = 99) -> dict[str, torch.Tensor]:
             raise _Stopped
         return {"subnet": 50.0}
 
-    share = Share(RECIPE.batch_size)
-    data = MemoryImages(DigitsSource(), range(128), side=8, share=share, augmentation=RECIPE.augmentation)
-    step = FixedStep(subnet, RECIPE, HERE)
+    share = Share(recipe.batch_size)
+    images = MemoryImages(DigitsSource(), range(128), side=8, share=share, augmentation=recipe.augmentation)
+    data = PartOfPasses(images, recipe.epoch_part)
+    step = FixedStep(subnet, recipe, HERE)
     Trainer(
-        step, data, RECIPE, seed=0, folder=folder, identity={"test": 1}, processes=HERE, evaluate=evaluate
+        step, data, recipe, seed=0, folder=folder, identity={"test": 1}, processes=HERE, evaluate=evaluate
     ).run()
     return subnet.state_dict()
 
 
-def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole")
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "muon", "epoch_part": 0.6}])
+def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path: Path, changes: dict[str, Any]) -> None:
+    recipe = RECIPE.model_copy(update=changes)
+    whole = train(tmp_path / "whole", recipe)
     with pytest.raises(_Stopped):
-        train(tmp_path / "parts", stop_after=2)
-    resumed = train(tmp_path / "parts")
+        train(tmp_path / "parts", recipe, stop_after=2)
+    resumed = train(tmp_path / "parts", recipe)
     for name, tensor in whole.items():
         assert torch.equal(tensor, resumed[name]), name
     first = make_subnet().state_dict()

@@ -11,7 +11,7 @@ from training_parts import make_supernet, make_trainer, same, tiny, train
 
 from anas_zoo.core.errors import CheckpointError, DiskFullError
 from anas_zoo.training.checkpoint import CheckpointFolder, TrainState
-from anas_zoo.training.trainer import make_optimizer
+from anas_zoo.training.optimizer import make_optimizer
 
 
 def state_after(steps: int, folder: CheckpointFolder, *, best: bool = False) -> TrainState:
