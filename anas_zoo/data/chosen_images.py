@@ -52,26 +52,30 @@ def balanced_choice(
 
 def eval_transform(preprocessing: Preprocessing, resolution: int) -> Callable[[Image.Image], Tensor]:
     """The evaluation transform: an image as it was read -> (3, R, R) float32, bit-equal to timm's."""
-    from timm.data import create_transform
+    crop = _crop(preprocessing, resolution)
+    return lambda image: _normalised(crop(image)[None], preprocessing, resolution)[0]
 
+
+def _crop(preprocessing: Preprocessing, resolution: int) -> Callable[[Image.Image], npt.NDArray[np.uint8]]:
+    """The first half of it: an image as it was read -> the pixels (S, S, 3) that are shown of it."""
     short_side, side = preprocessing.sides(resolution)
-    to_tensor: Callable[[Image.Image], Tensor] = create_transform(
-        input_size=(3, side, side),
-        is_training=False,
-        crop_pct=1.0,  # it is cropped already
-        mean=preprocessing.mean,
-        std=preprocessing.std,
-    )
 
-    def transformed(image: Image.Image) -> Tensor:
+    def cropped(image: Image.Image) -> npt.NDArray[np.uint8]:
         rgb = opaque(image, preprocessing.transparency)
-        made = to_tensor(resized_and_cropped(rgb, short_side, side, preprocessing.interpolation))
-        if side == resolution:
-            return made
-        size = (resolution, resolution)
-        return F.interpolate(made[None], size=size, mode="bicubic", align_corners=False)[0]
+        return np.array(resized_and_cropped(rgb, short_side, side, preprocessing.interpolation))
 
-    return transformed
+    return cropped
+
+
+def _normalised(pixels: npt.NDArray[np.uint8], preprocessing: Preprocessing, resolution: int) -> Tensor:
+    """The second half, for many at a time: (N, S, S, 3) -> (N, 3, R, R) float32."""
+    values = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255)
+    mean, std = (torch.tensor(three).view(3, 1, 1) for three in (preprocessing.mean, preprocessing.std))
+    values.sub_(mean).div_(std)
+    if values.shape[-1] == resolution:
+        return values
+    size = (resolution, resolution)
+    return F.interpolate(values, size=size, mode="bicubic", align_corners=False)
 
 
 def eval_tensor(
@@ -82,9 +86,10 @@ def eval_tensor(
     Raises :class:`DataError` for more than fit in memory, and naming an image that cannot be read.
     """
     check_memory(len(indices), resolution, bytes_per_value=4)
-    transform = eval_transform(preprocessing, resolution)
+    crop = _crop(preprocessing, resolution)
     what = f"preprocess {len(indices)} images at {resolution}"
-    return torch.stack([transform(source.image(index)) for index in track(indices, what)])
+    pixels = np.stack([crop(source.image(index)) for index in track(indices, what)])
+    return _normalised(pixels, preprocessing, resolution)
 
 
 def check_memory(count: int, side: int, bytes_per_value: int) -> None:

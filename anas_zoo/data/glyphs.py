@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from PIL import Image
 
 from anas_zoo.core.errors import DataError
 from anas_zoo.core.files import sha256_bytes
-from anas_zoo.data.glyph_drawing import Inks, draw_glyph
+from anas_zoo.data.glyph_drawing import SIDE, Inks, draw_glyph
 from anas_zoo.entry import Preprocessing
 
 # The classes of EMNIST balanced: a small letter is a class of its own where it is not its capital in small.
@@ -82,11 +83,17 @@ class GlyphsSource:
         self.test_indices: npt.NDArray[np.int64] | None = np.arange(self._train_count, count, dtype=np.int64)
         self._fonts = find_fonts(TRAIN_FONTS), find_fonts(TEST_FONTS)
         self._inks = Inks()
+        self._drawn: dict[int, bytes] = {}
 
     def image(self, index: int) -> Image.Image:
         """Character ``index`` as a 32×32 RGB image. Raises :class:`IndexError` outside the collection."""
         if not 0 <= index < len(self.labels):
             raise IndexError(f"image {index} of {len(self.labels)}")
+        if index not in self._drawn:  # 3 kB each; a run reads them at many sizes
+            self._drawn[index] = self._draw(index).tobytes()
+        return Image.frombytes("RGB", (SIDE, SIDE), self._drawn[index])
+
+    def _draw(self, index: int) -> Image.Image:
         part = int(index >= self._train_count)
         number = index - part * self._train_count
         rng = np.random.default_rng([self.seed, part, number])
@@ -94,12 +101,15 @@ class GlyphsSource:
         font = fonts[rng.integers(len(fonts))]
         return draw_glyph(self._inks, font, CHARACTERS[self.labels[index]], CHARACTERS, rng)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_drawn": {}}  # another process draws its own
+
     def fingerprint(self) -> str:
         """Hash of the parameters, the fonts' files, and some drawn images: another rasteriser shows."""
         fonts = [sha256_bytes(font.read_bytes()) for part in self._fonts for font in part]
         parameters = [self.train_per_class, self.test_per_class, self.seed, CHARACTERS]
         starts = (0, self._train_count)
-        pixels = [self.image(start + i).tobytes() for start in starts for i in range(SAMPLES)]
+        pixels = [self._draw(start + i).tobytes() for start in starts for i in range(SAMPLES)]
         return sha256_bytes(json.dumps([*parameters, *fonts]).encode() + b"".join(pixels))
 
 
