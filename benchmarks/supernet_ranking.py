@@ -356,10 +356,12 @@ def report(args: argparse.Namespace, found: dict[Cell, dict[str, Any]]) -> None:
         "",
         f"{args.subnets} subnets of the space `{SPACE}`, drawn uniformly, were each trained alone (on the "
         f"labels, by Muon and by SGD). Each arm then trained a supernet for {args.seconds:g} s of "
-        "one core, trials of candidates included, with a warm-up over the first tenth of the time and a cosine to zero at its end, and "
+        "one core, trials of candidates included, with a warm-up over the first tenth of the time and a "
+        "cosine to zero at its end, and "
         "scored the same subnets with its weights. Kendall's τ compares what the supernet gives them, top-1 "
         "or cross-entropy, with their top-1 alone by Muon, the mean over its seeds: 1 is the same order, "
-        "0 an unrelated one. In brackets is each seed of the supernet. All see the same split. All scores are on "
+        "0 an unrelated one. In brackets is each seed of the supernet. All see the same split. All scores "
+        "are on "
         f"the search part of it, with batch norms calibrated on {CALIBRATION_IMAGES} training images; top-1 "
         f"is in %, its mean that of the {args.subnets}; smallest and largest are those of the space.",
         "",
