@@ -43,7 +43,7 @@ from anas_zoo.training.step import FixedStep
 WINNERS = "winners.json"
 ENOUGH_EPOCHS = 8  # where fewer are left for each subnet, fewer subnets are trained
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
-BEGIN_SECONDS = 6.0  # that a process takes until it trains
+BEGIN_SECONDS = 6.0  # that a process takes until it reads its images
 
 
 class Winner(Schema):
@@ -159,9 +159,9 @@ def _planned(
         names = run.entry_names(len(archs))
         pairs = zip(names, archs, strict=True)
         return tuple(Winner(name=name, arch=arch.to_dict(), train=recipe) for name, arch in pairs)
-    seconds = max(1.0, SIDE_BY_SIDE * minutes.seconds_for("winners") - BEGIN_SECONDS)
     at_once = min(len(archs), free_cores(processes))
-    epoch_s = _epoch_seconds(run, archs, recipe, at_once, processes)
+    epoch_s, read_s = _epoch_seconds(run, archs, recipe, at_once, processes)
+    seconds = max(1.0, SIDE_BY_SIDE * (minutes.seconds_for("winners") - BEGIN_SECONDS - read_s))
     if run.is_truncated:
         places, epochs = list(range(len(archs))), _enough_or_none(seconds, epoch_s, at_once)
     else:
@@ -222,9 +222,14 @@ def _enough_or_none(seconds: float, epoch_s: Sequence[float], at_once: int) -> l
 
 def _epoch_seconds(
     run: Run, archs: Sequence[Architecture], recipe: TrainRecipe, at_once: int, processes: Processes
-) -> list[float]:
-    """Seconds of one pass of each subnet over the training images, with the threads that it will have."""
+) -> tuple[list[float], float]:
+    """Seconds of one pass of each subnet over the training images, with the threads that it will have.
+
+    And those that reading the images takes, which every process does.
+    """
+    began = time.perf_counter()
     data = open_train_data(run, processes, resolution=run.resolution, recipe=recipe)
+    read_s = time.perf_counter() - began
     threads = torch.get_num_threads()
     if at_once > 1:
         torch.set_num_threads(_threads_each(at_once))
@@ -233,7 +238,7 @@ def _epoch_seconds(
     steps = (FixedStep(subnet, recipe, processes, frozen_norms=frozen) for subnet in untrained)
     found = [seconds_per_epoch(step, data, run.recipe.seed) for step in steps]
     torch.set_num_threads(threads)
-    return found
+    return found, read_s
 
 
 def _threads_each(at_once: int) -> int:
