@@ -20,7 +20,8 @@ def interval_pct(share_pct: float, count: int) -> tuple[float, float]:
     middle = share + per / 2
     half = Z_95 * math.sqrt(share * (1.0 - share) / count + per / (4 * count))
     low, high = ((middle + sign * half) / (1.0 + per) for sign in (-1, 1))
-    return 100.0 * max(low, 0.0), 100.0 * min(high, 1.0)
+    # The share itself is in it, also where 100 % would be above its end by a rounding error.
+    return min(100.0 * max(low, 0.0), share_pct), max(100.0 * min(high, 1.0), share_pct)
 
 
 def with_interval(share_pct: float, count: int | None, unit: str = " %") -> str:

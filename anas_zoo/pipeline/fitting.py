@@ -8,9 +8,13 @@ from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note
 from anas_zoo.data import Inspection
 from anas_zoo.data.sources import BUILT_IN
+from anas_zoo.pipeline.init_supernet import OF_TIMM
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.space import SearchSpace
 
+OF_PHOTOGRAPHS = (
+    "efficientnet_lite0"  # timm's network whose weights serve photographs (benchmarks/truncation.py)
+)
 UNNAMED = "mine"  # as the recipe for own images calls its models
 # Space by the largest short side of the images, in pixels, that it is made for.
 SPACES = {"tiny": 40, "small": 112, "photo": 10**9}
@@ -33,9 +37,7 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
     if name != "tiny":
         note(
             "  all weights are drawn anew; photographs are known better from pretrained ones: ",
-            Call("import timm", "efficientnet_lite0", out="lite0"),
-            ", then ",
-            Call("run", init="lite0", data=recipe.data, out="RUN"),
+            Call("run", init=OF_TIMM + OF_PHOTOGRAPHS, data=recipe.data, out="RUN"),
         )
     found = recipe.model_copy(update={"space": name, "resolution": useful})
     if recipe.name == UNNAMED and recipe.data in BUILT_IN:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
+import tempfile
 from pathlib import Path
 
+from anas_zoo.core.progress import note
 from anas_zoo.entry import SupernetFolder, is_supernet
 from anas_zoo.nets import load_supernet
+from anas_zoo.pipeline.import_timm import import_timm
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo.hub import is_address
 from anas_zoo.zoo.supernets import locate_supernet
+
+
+OF_TIMM = "timm/"  # in front of the name of a network of timm's
 
 
 def means_supernet(source: str | Path) -> bool:
@@ -20,11 +27,23 @@ def means_supernet(source: str | Path) -> bool:
 def open_supernet(source: str) -> SupernetFolder:
     """The supernet that :func:`anas_zoo.zoo.supernets.locate_supernet` finds, its record read.
 
-    Raises as that does, and :class:`EntryError` for one that is not as its manifest says.
+    ``timm/NAME`` is made of timm's network, in a folder that is removed when the process ends.
+
+    Raises as that does, :class:`EntryError` for one that is not as its manifest says, and
+    :class:`CheckpointError` for a network of timm's that cannot be had or be made a supernet.
     """
+    if source.startswith(OF_TIMM) and not Path(source).exists():
+        return _of_timm(source.removeprefix(OF_TIMM))
     folder = locate_supernet(source)
     # Of one on the Hub only what a run needs is downloaded, and compared with the manifest by that.
     return SupernetFolder.read(folder, check_hashes=not is_address(source))
+
+
+def _of_timm(name: str) -> SupernetFolder:
+    note(f"  make a supernet of timm's {name}")
+    folder = tempfile.mkdtemp(prefix="anas-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return SupernetFolder.read(import_timm(name, out=Path(folder) / "supernet").folder)
 
 
 def open_space(source: str | Path) -> tuple[SearchSpace, int | None]:

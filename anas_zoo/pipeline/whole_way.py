@@ -17,9 +17,11 @@ from anas_zoo.core.files import write_json
 from anas_zoo.core.hints import Call, Option, Part
 from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
+from anas_zoo.data.sources import BUILT_IN
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.advice import advise, still_rising, with_front
+from anas_zoo.pipeline.at_hand import weights_at_hand
 from anas_zoo.pipeline.beside import SIDE_BY_SIDE, beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
@@ -104,7 +106,9 @@ def run(
     Args:
         out: the run's folder; a run that was stopped in it resumes at its first unfinished stage.
         data: a source of images (see :func:`anas_zoo.data.open_source`); by default the recipe's.
-        init: a trained supernet to start from: a folder, a run, or ``hf-hub:org/name``.
+        init: what to start from: the folder of a supernet, a run, ``hf-hub:org/name``, or ``timm/NAME``, a
+            network of timm's with its pretrained weights. By default ``timm/efficientnet_lite0`` for images
+            of more than 40 pixels where its weights are on this machine, else nothing.
         beside: networks of timm's to compare with, ``NAME`` from drawn weights or ``NAME:pretrained``; each
             is trained on the same images for a tenth of the minutes, and stands in the table and the picture.
         recipe: a bundled recipe's name or a YAML file; by default the run's own, for a new run the one that
@@ -140,6 +144,8 @@ def run(
             ", a folder with one sub-folder of images per class (or digits, glyphs, hfds/NAME, wds/DIR)",
         )
     if recipe is None and not begun:
+        if start is None and data is not None and data not in BUILT_IN:
+            start = weights_at_hand(data)
         recipe = FOR_OWN_IMAGES if start is None else FROM_A_SUPERNET
     wanted = Run.recipe_for(
         out,

@@ -14,8 +14,14 @@ def test_the_interval_is_wilsons(counts: tuple[int, int]) -> None:
     low, high = interval_pct(100 * hits / images, images)
     known = binomtest(hits, images).proportion_ci(0.95, method="wilson")
     assert (low, high) == pytest.approx((100 * known.low, 100 * known.high), abs=1e-4)
-    assert 0 <= low <= 100 * hits / images + 1e-9
-    assert 100 * hits / images - 1e-9 <= high <= 100
+    assert 0 <= low <= 100 * hits / images <= high <= 100
+
+
+def test_the_interval_of_all_images_ends_at_100_percent() -> None:
+    """An error bar of 100 % must not have a negative length."""
+    for images in range(1, 2000):
+        assert interval_pct(100.0, images)[1] == 100.0
+        assert interval_pct(0.0, images)[0] == 0.0
 
 
 def test_how_a_share_is_written() -> None:

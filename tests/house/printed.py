@@ -163,6 +163,14 @@ RUN: dict[Key, Run] = {
             ("RUN/subnets/NAME", "runs/mine/subnets/mine_0"),
         ),
     ),
+    **{
+        (document, f"anas run --init timm/efficientnet_lite0 --data path/to/images --out {run}"): Run(
+            ("lite0",),
+            (("timm/efficientnet_lite0", "lite0"), ("path/to/images --out", f"path/to/images {SHORT} --out")),
+            (f"{run}/zoo/mine_0/manifest.json",),
+        )
+        for document, run in (("README.md", "runs/tuned"), ("docs/guide_data.md", "runs/mine"))
+    },
     ("docs/pretrained.md", "anas run --init lite0 --data path/to/images --out runs/mine"): Run(
         ("lite0",),
         (("path/to/images --out", f"path/to/images {SHORT} --out"),),
@@ -246,10 +254,6 @@ NOT_RUN: dict[Key, str] = {
         "README.md",
         "make demo",
     ): "the whole project: continuous integration runs make test, tests/pipeline the demo",
-    (
-        "README.md",
-        "anas import timm efficientnet_lite0 --resolution 96 --resolution 128 --out lite0",
-    ): "downloads weights; tests/cli imports the same network from a file",
     (
         "docs/pretrained.md",
         "anas import timm efficientnet_lite0 --resolution 96 --resolution 128 --out lite0",
