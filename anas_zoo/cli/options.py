@@ -45,7 +45,7 @@ InitOption = Annotated[
     typer.Option(
         "--init",
         metavar="SUPERNET",
-        help="Pretrained weights to start from: the folder of a supernet, a run, hf-hub:org/name, or timm/NAME.",
+        help="Pretrained weights to start from: a supernet's folder, a run, hf-hub:org/name, or timm/NAME.",
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]

@@ -25,7 +25,7 @@ def weights_at_hand(data: str) -> str | None:
     if not _is_cached(OF_PHOTOGRAPHS) or _short_side(data) <= SPACES["tiny"]:
         return None
     note(
-        f"  timm's weights of {OF_PHOTOGRAPHS} are on this machine: the run starts from them; for drawn ones: ",
+        f"  timm's weights of {OF_PHOTOGRAPHS} are on this machine: the run starts from them; to draw them: ",
         Call("run", data=data, recipe=FOR_OWN_IMAGES, out="RUN"),
     )
     return OF_TIMM + OF_PHOTOGRAPHS

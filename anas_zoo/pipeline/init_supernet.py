@@ -15,7 +15,6 @@ from anas_zoo.space import SearchSpace
 from anas_zoo.zoo.hub import is_address
 from anas_zoo.zoo.supernets import locate_supernet
 
-
 OF_TIMM = "timm/"  # in front of the name of a network of timm's
 
 

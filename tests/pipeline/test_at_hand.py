@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from image_files import write_digits
+from PIL import Image
 from safetensors.torch import save_file
 
 from anas_zoo.core.errors import AnasError
@@ -46,20 +46,30 @@ def cached(cache: Path) -> timm.models.EfficientNet:
     return network
 
 
+def write_images(folder: Path, side: int) -> Path:
+    """Two classes of two squares each, of different colours."""
+    for number in range(4):
+        of_class = folder / f"class_{number % 2}"
+        of_class.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (side, side), (60 * number, 40, 90)).save(of_class / f"{number}.png")
+    return folder
+
+
 @pytest.mark.usefixtures("cache")
 def test_without_weights_a_run_draws_its_own(tmp_path: Path) -> None:
-    assert weights_at_hand(str(write_digits(tmp_path / "images", per_class=2, side=96))) is None
+    assert weights_at_hand(str(write_images(tmp_path, 96))) is None
 
 
 @pytest.mark.usefixtures("cached")
-def test_larger_images_start_from_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    small, large = (write_digits(tmp_path / str(side), per_class=2, side=side) for side in (40, 64))
+def test_larger_images_start_from_what_is_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    small, large = (write_images(tmp_path / str(side), side) for side in (40, 64))
     assert weights_at_hand(str(small)) is None
-    assert capsys.readouterr().out == ""
+    assert not caplog.messages
     assert weights_at_hand(str(large)) == f"timm/{NAME}"
-    said = " ".join(capsys.readouterr().out.split())
+    (said,) = caplog.messages
     assert f"timm's weights of {NAME} are on this machine: the run starts from them" in said
-    assert f"anas run --data {large} --recipe own_images --out RUN" in said
+    assert f"anas_zoo.run(data={str(large)!r}, recipe='own_images'" in said
 
 
 def test_a_supernet_is_made_of_what_timm_has(cached: timm.models.EfficientNet) -> None:

@@ -75,7 +75,7 @@ def test_minutes_are_dealt_out_by_the_root_of_an_epochs_seconds(
     run = begun(tmp_path / "run", distillation=distillation, start="scratch")
     epoch_s = [0.01, 0.04, 0.16]
     monkeypatch.setattr(winners, "free_cores", lambda processes: cores)
-    monkeypatch.setattr(winners, "_epoch_seconds", lambda *_: epoch_s)
+    monkeypatch.setattr(winners, "_epoch_seconds", lambda *_: (epoch_s, 0.0))
     minutes = Minutes(run.minutes_file, 5)
     planned = winners._planned(run, chosen(run), minutes, HERE)
     assert [winner.name for winner in planned] == NAMES
