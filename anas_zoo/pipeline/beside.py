@@ -17,7 +17,6 @@ from anas_zoo.pipeline.run import Run
 from anas_zoo.training import Processes
 
 LOOK_SECONDS = 0.5  # between looks at the processes that train
-SIDE_BY_SIDE = 0.85  # of its speed that a training keeps beside another one
 
 
 class Beside:

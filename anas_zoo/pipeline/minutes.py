@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -157,9 +158,31 @@ def seconds_per_step(step: Step, data: TrainData, seed: int) -> float:
     return took / done
 
 
-def seconds_per_epoch(step: Step, data: TrainData, seed: int) -> float:
-    """Seconds of one pass over the training images, by a few steps of it."""
-    return seconds_per_step(step, data, seed) * data.steps_per_epoch()
+def seconds_per_epoch(step: Step, data: TrainData, seed: int, *, beside: int = 0) -> float:
+    """Seconds of one pass over the training images, by a few steps of it, ``beside`` as many trainings."""
+    with busy_cores(beside):
+        return seconds_per_step(step, data, seed) * data.steps_per_epoch()
+
+
+@contextlib.contextmanager
+def busy_cores(count: int) -> Iterator[None]:
+    """Keep so many cores busy with convolutions during the block: cores may share what they compute with."""
+    done = threading.Event()
+
+    def convolve() -> None:
+        images, weights = torch.zeros(64, 32, 32, 32), torch.zeros(32, 32, 3, 3)
+        while not done.is_set():
+            torch.nn.functional.conv2d(images, weights)
+
+    workers = [threading.Thread(target=convolve, daemon=True) for _ in range(count)]
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for worker in workers:
+            worker.join()
 
 
 def epochs_within(recipe: TrainRecipe, *, epochs: float, epoch_s: float) -> TrainRecipe:

@@ -179,13 +179,13 @@ def train_stage(
     about: Sequence[Part] = (),
     note_images: bool = True,
     minutes: Minutes | None = None,
-    pace: float = 1.0,
+    others: int = 0,
 ) -> None:
     """Train the supernet on the training split into ``RUN/supernet``, from the latest checkpoint if any.
 
     Every process of ``processes`` calls this; the first one writes. When everything has proved right, notes
     say what the images are, unless ``note_images`` is off, and ``about``. With ``minutes`` it is trained for
-    as many epochs as its share of them has, of which each takes ``1 / pace`` times what it takes alone.
+    as many epochs as its share of them has, where so many ``others`` are trained beside it.
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
@@ -199,7 +199,7 @@ def train_stage(
     sampler, predictor = make_sampler(run.space, run.located.train)
     step = SupernetStep(supernet, train, sampler, processes, predictor)
     if minutes is not None:
-        train = _within(minutes, step, data, train, recipe.seed, pace)
+        train = _within(minutes, step, data, train, recipe.seed, others)
     identity: dict[str, Any] = {
         "seed": recipe.seed,
         "space": run.space.to_dict(),
@@ -233,12 +233,12 @@ def train_stage(
 
 
 def _within(
-    minutes: Minutes, step: SupernetStep, data: TrainData, recipe: TrainRecipe, seed: int, pace: float
+    minutes: Minutes, step: SupernetStep, data: TrainData, recipe: TrainRecipe, seed: int, others: int
 ) -> TrainRecipe:
     """The training ``recipe`` with as many epochs as its share of the time has."""
 
     def measured() -> dict[str, float]:
-        epoch_s = seconds_per_epoch(step, data, seed) / pace
+        epoch_s = seconds_per_epoch(step, data, seed, beside=others)
         return {"epoch_s": epoch_s, "seconds": minutes.seconds_for("supernet")}
 
     found = minutes.decided("supernet", measured)

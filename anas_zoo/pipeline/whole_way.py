@@ -22,7 +22,7 @@ from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.advice import advise, still_rising, with_front
 from anas_zoo.pipeline.at_hand import weights_at_hand
-from anas_zoo.pipeline.beside import SIDE_BY_SIDE, beside, free_cores
+from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry, onnx_name
@@ -330,8 +330,9 @@ class _Stages:
 
 def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
     if not run.supernet_folder.exists():
-        pace = SIDE_BY_SIDE if untrained_beside(run) else 1.0
-        train_stage(run, processes, note_images=False, minutes=minutes, pace=pace)
+        cores = free_cores(processes) if torch.get_num_threads() == 1 else 1
+        others = min(len(untrained_beside(run)), cores - 1)
+        train_stage(run, processes, note_images=False, minutes=minutes, others=others)
 
 
 def _probe(run: Run, minutes: Minutes | None) -> None:

@@ -18,7 +18,7 @@ from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.data.batches import steps_of_part
 from anas_zoo.entry import SUPERNET_WEIGHTS
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.beside import LOOK_SECONDS, SIDE_BY_SIDE, beside, free_cores
+from anas_zoo.pipeline.beside import LOOK_SECONDS, beside, free_cores
 from anas_zoo.pipeline.fixed_training import (
     calibrated_on,
     drawn,
@@ -161,7 +161,7 @@ def _planned(
         return tuple(Winner(name=name, arch=arch.to_dict(), train=recipe) for name, arch in pairs)
     at_once = min(len(archs), free_cores(processes))
     epoch_s, read_s = _epoch_seconds(run, archs, recipe, at_once, processes)
-    seconds = max(1.0, SIDE_BY_SIDE * (minutes.seconds_for("winners") - BEGIN_SECONDS - read_s))
+    seconds = max(1.0, minutes.seconds_for("winners") - BEGIN_SECONDS - read_s)
     if run.is_truncated:
         places, epochs = list(range(len(archs))), _enough_or_none(seconds, epoch_s, at_once)
     else:
@@ -236,7 +236,7 @@ def _epoch_seconds(
     frozen = run.is_truncated
     untrained = (_untrained(run, arch, processes) for arch in archs)
     steps = (FixedStep(subnet, recipe, processes, frozen_norms=frozen) for subnet in untrained)
-    found = [seconds_per_epoch(step, data, run.recipe.seed) for step in steps]
+    found = [seconds_per_epoch(step, data, run.recipe.seed, beside=at_once - 1) for step in steps]
     torch.set_num_threads(threads)
     return found, read_s
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from anas_zoo.core.errors import OutputError
 from anas_zoo.core.files import write_json
 from anas_zoo.data import AugmentationRecipe, DigitsSource, MemoryImages, Share
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.minutes import PARTS, SHARES, Minutes, epochs_within, seconds_per_step
+from anas_zoo.pipeline.minutes import PARTS, SHARES, Minutes, busy_cores, epochs_within, seconds_per_step
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import Processes, TrainRecipe
 from anas_zoo.training.step import FixedStep
@@ -99,6 +100,16 @@ def test_a_recipe_of_as_many_epochs_as_there_is_time_for(epochs: float) -> None:
     assert recipe.evaluation.every_epochs <= recipe.epochs
     assert 1 <= (recipe.checkpoints.every_epochs or 0) <= recipe.epochs
     assert TrainRecipe.model_validate(recipe.model_dump()) == recipe
+
+
+def test_cores_are_kept_busy_during_a_block_only() -> None:
+    before = threading.active_count()
+    with busy_cores(2):
+        assert threading.active_count() == before + 2
+    assert threading.active_count() == before
+    with pytest.raises(KeyboardInterrupt), busy_cores(1):
+        raise KeyboardInterrupt
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("images", [64, 256])
