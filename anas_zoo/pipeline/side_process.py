@@ -16,7 +16,7 @@ import torch
 from anas_zoo.core.errors import AnasError
 from anas_zoo.core.progress import silence
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.winners import trained_winner
+from anas_zoo.pipeline.winners import train_unclaimed
 from anas_zoo.pipeline.yardstick import train_beside
 
 
@@ -29,8 +29,7 @@ def main(folder: str, threads: str, what: str, which: str) -> int:
         run.use_threads()
         torch.set_num_threads(int(threads))
         if what == "winners":
-            for name in which.split(","):
-                trained_winner(run, name)
+            train_unclaimed(run, which.split(","))
         else:
             seconds, *names = which.split(",")
             for name in names:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
+import os
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -340,19 +342,36 @@ def _is_trained(run: Run, winner: Winner) -> bool:
     return latest_step(run.winners_folder / winner.name) >= _steps(run, winner)
 
 
+def train_unclaimed(run: Run, names: Sequence[str]) -> None:
+    """Train those of the subnets that no other process trains, one after the other.
+
+    A process claims a subnet by a lock on its folder, which it keeps until it ends, however it ends.
+    """
+    planned = Winners.of(run)
+    winners = {} if planned is None else {winner.name: winner for winner in planned.winners}
+    for name in names:
+        folder = run.winners_folder / name
+        folder.mkdir(exist_ok=True)
+        claim = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(claim)
+            continue
+        if not _is_trained(run, winners[name]):
+            trained_winner(run, name)
+
+
 def _train_apart(run: Run, winners: Sequence[Winner], at_once: int, taught: str, bar: Bar) -> None:
-    """Train them in ``at_once`` processes, among which they are dealt out, the longest trainings first."""
+    """Train them in ``at_once`` processes, each of which takes the longest that is left."""
     waiting = [winner for winner in reversed(winners) if not _is_trained(run, winner)]
     for winner in waiting:
         _say(winner, taught)
-    dealt: list[list[Winner]] = [[] for _ in range(at_once)]
-    for winner in sorted(waiting, key=lambda one: -one.seconds):
-        min(dealt, key=lambda share: sum(one.seconds for one in share)).append(winner)
+    names = ",".join(winner.name for winner in sorted(waiting, key=lambda one: -one.seconds))
     shown = 0
     with beside(run) as running:
-        for share in dealt:
-            if names := [winner.name for winner in share]:
-                running.start(" and ".join(names), _threads_each(at_once), "winners", ",".join(names))
+        for number in range(1, min(at_once, len(waiting)) + 1):
+            running.start(f"the subnets in process {number}", _threads_each(at_once), "winners", names)
         while len(running):
             time.sleep(LOOK_SECONDS)
             running.look()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 import signal
@@ -17,6 +18,7 @@ import torch
 from tiny_recipe import tiny_recipe
 
 from anas_zoo.core.errors import OutputError, TrainingError
+from anas_zoo.core.files import write_json
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.pipeline import Run, winners
 from anas_zoo.pipeline.beside import beside
@@ -89,6 +91,24 @@ def test_minutes_are_dealt_out_by_the_root_of_an_epochs_seconds(
     alone = seconds[-1] if distillation else 0.0
     together = alone + (sum(seconds) - alone) / cores
     assert 0.75 * minutes.seconds_for("winners") < together <= minutes.seconds_for("winners")
+
+
+def test_a_process_trains_what_no_other_has_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = begun(tmp_path / "run", start="scratch")
+    planned = Winners(winners=winners._planned(run, chosen(run), None, HERE))
+    run.winners_folder.mkdir()
+    write_json(run.winners_folder / "winners.json", planned.model_dump(mode="json"))
+    trained: list[str] = []
+    monkeypatch.setattr(winners, "trained_winner", lambda run, name: trained.append(name))
+    monkeypatch.setattr(winners, "_is_trained", lambda run, winner: winner.name == NAMES[2])
+    (run.winners_folder / NAMES[1]).mkdir()
+    other = os.open(run.winners_folder / NAMES[1], os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    winners.train_unclaimed(run, NAMES[::-1])
+    assert trained == NAMES[:1]
+    os.close(other)
+    winners.train_unclaimed(run, NAMES)
+    assert trained == [NAMES[0], NAMES[1]]
 
 
 def test_where_there_is_time_for_few_epochs_fewer_subnets_are_trained() -> None:
