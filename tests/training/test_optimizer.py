@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -97,7 +99,7 @@ def test_muon_is_sgd_but_for_its_orthogonal_groups_which_keep_their_norm() -> No
     weights = [torch.randn(8, 3, 3, 3), torch.randn(5, 7), torch.randn(4)]
     gradients = [[torch.randn_like(weight) for weight in weights] for _ in range(3)]
     ours, sgd = ([torch.nn.Parameter(weight.clone()) for weight in weights] for _ in range(2))
-    settings = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "foreach": True}
+    settings: dict[str, Any] = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "foreach": True}
     muon = Muon(
         [
             {"params": ours[:1], "orthogonal": True},
@@ -105,10 +107,8 @@ def test_muon_is_sgd_but_for_its_orthogonal_groups_which_keep_their_norm() -> No
         ],
         **settings,
     )
-    plain = torch.optim.SGD(
-        [{"params": sgd[:1]}, {"params": sgd[1:], "weight_decay": 0.01}],
-        **settings,
-    )
+    groups: list[dict[str, Any]] = [{"params": sgd[:1]}, {"params": sgd[1:], "weight_decay": 0.01}]
+    plain = torch.optim.SGD(groups, **settings)
     buffer = torch.zeros(8, 3, 3, 3)
     weight = weights[0]
     for step in gradients:
