@@ -41,7 +41,7 @@ def try_flips(run: Run, seconds: float | None, processes: Processes = HERE) -> N
     subnet = drawn_plain_network(run, processes)
     resolution = subnet.arch.resolution
     data = open_train_data(run, processes, resolution=resolution, recipe=recipe)
-    epoch_s = seconds_per_epoch(FixedStep(subnet, recipe, processes), data, run.recipe.seed)
+    epoch_s = seconds_per_epoch(FixedStep(subnet, recipe, processes), data, recipe, run.recipe.seed)
     epochs = EPOCHS if seconds is None else seconds / epoch_s
     batch_size = run.recipe.search.calibration_batch_size
     with tempfile.TemporaryDirectory() as folder:

@@ -21,6 +21,7 @@ from anas_zoo.data import TrainData
 from anas_zoo.nets import Subnet
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import TrainRecipe
+from anas_zoo.training.optimizer import make_optimizer
 from anas_zoo.training.sampling import Moment
 from anas_zoo.training.trainer import Step
 
@@ -139,29 +140,37 @@ def threads_that_pay(space: SearchSpace, batch_size: int) -> int:
     return most if took[1] > PAYS * took[most] else 1
 
 
-def seconds_per_step(step: Step, data: TrainData, seed: int) -> float:
-    """Seconds of one step on this machine; weights and counters of ``step`` stay.
+def seconds_per_step(step: Step, data: TrainData, recipe: TrainRecipe, seed: int) -> float:
+    """Seconds of one step of the training ``recipe`` on this machine; weights and counters of ``step`` stay.
 
     The first step, which is slower, is not counted. Passes of few steps are begun again.
     """
+    before = {name: tensor.clone() for name, tensor in step.model.state_dict().items()}
+    optimizer = make_optimizer(step.model, recipe)
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0  # without a warm-up a step could go astray
     passes = itertools.chain.from_iterable(data.epoch((seed, 0), number) for number in itertools.count())
     began = 0.0
     for done, batches in enumerate(passes):
         if done == 1:
             began = time.perf_counter()
         step(batches, range(len(batches)), Moment((seed, 0), done, 10**6))
-        step.model.zero_grad(set_to_none=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
         took = time.perf_counter() - began
         if done and (done == MEASURED_STEPS or took > MEASURED_SECONDS):
             break
     step.sampler.restore(dict.fromkeys(step.sampler.counters(), 0))
+    step.model.load_state_dict(before)
     return took / done
 
 
-def seconds_per_epoch(step: Step, data: TrainData, seed: int, *, beside: int = 0) -> float:
+def seconds_per_epoch(
+    step: Step, data: TrainData, recipe: TrainRecipe, seed: int, *, beside: int = 0
+) -> float:
     """Seconds of one pass over the training images, by a few steps of it, ``beside`` as many trainings."""
     with busy_cores(beside):
-        return seconds_per_step(step, data, seed) * data.steps_per_epoch()
+        return seconds_per_step(step, data, recipe, seed) * data.steps_per_epoch()
 
 
 @contextlib.contextmanager

@@ -238,7 +238,7 @@ def _within(
     """The training ``recipe`` with as many epochs as its share of the time has."""
 
     def measured() -> dict[str, float]:
-        epoch_s = seconds_per_epoch(step, data, seed, beside=others)
+        epoch_s = seconds_per_epoch(step, data, recipe, seed, beside=others)
         return {"epoch_s": epoch_s, "seconds": minutes.seconds_for("supernet")}
 
     found = minutes.decided("supernet", measured)

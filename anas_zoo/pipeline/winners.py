@@ -238,7 +238,7 @@ def _epoch_seconds(
     frozen = run.is_truncated
     untrained = (_untrained(run, arch, processes) for arch in archs)
     steps = (FixedStep(subnet, recipe, processes, frozen_norms=frozen) for subnet in untrained)
-    found = [seconds_per_epoch(step, data, run.recipe.seed, beside=at_once - 1) for step in steps]
+    found = [seconds_per_epoch(step, data, recipe, run.recipe.seed, beside=at_once - 1) for step in steps]
     torch.set_num_threads(threads)
     return found, read_s
 

@@ -128,7 +128,7 @@ def _recipe(run: Run, subnet: Subnet, seconds: float | None, processes: Processe
     file = run.yardstick_folder / "training.json"
     if not file.is_file():
         data = open_train_data(run, processes, resolution=subnet.arch.resolution, recipe=recipe)
-        epoch_s = seconds_per_epoch(FixedStep(subnet, recipe, processes), data, run.recipe.seed)
+        epoch_s = seconds_per_epoch(FixedStep(subnet, recipe, processes), data, recipe, run.recipe.seed)
         run.yardstick_folder.mkdir(exist_ok=True)
         decided = epochs_within(recipe, epochs=seconds / epoch_s, epoch_s=epoch_s)
         write_json(file, decided.model_dump(mode="json"))

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -112,16 +113,19 @@ def test_cores_are_kept_busy_during_a_block_only() -> None:
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
 @pytest.mark.parametrize("images", [64, 256])
-def test_a_step_is_timed_also_where_a_pass_has_a_single_one(images: int) -> None:
+def test_a_step_is_timed_also_where_a_pass_has_a_single_one(
+    images: int, optimizer: Literal["sgd", "muon"]
+) -> None:
     space = SearchSpace.load("digits")
-    recipe = TrainRecipe(epochs=1, batch_size=64, warmup_epochs=0)
+    recipe = TrainRecipe(epochs=1, batch_size=64, warmup_epochs=0, optimizer=optimizer)
     share = Share(recipe.batch_size, 1, 0, 1)
     data = MemoryImages(DigitsSource(), range(images), side=8, share=share, augmentation=AugmentationRecipe())
     subnet = Subnet(space.smallest, space.structure, num_classes=10)
-    before = {name: weight.clone() for name, weight in subnet.named_parameters()}
+    before = {name: tensor.clone() for name, tensor in subnet.state_dict().items()}
     began = time.perf_counter()
-    found = seconds_per_step(FixedStep(subnet, recipe, Processes(torch.device("cpu"))), data, 0)
+    found = seconds_per_step(FixedStep(subnet, recipe, Processes(torch.device("cpu"))), data, recipe, 0)
     assert 0 < found < time.perf_counter() - began
-    assert all(torch.equal(weight, before[name]) for name, weight in subnet.named_parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in subnet.state_dict().items())
     assert all(weight.grad is None for weight in subnet.parameters())
