@@ -125,11 +125,12 @@ class ImagesAt:
         Raises :class:`DataError` when none can be read.
         """
         check_memory(len(indices), resolution, bytes_per_value=4)
-        transform = eval_transform(source.preprocessing, resolution)
+        crop = _crop(source.preprocessing, resolution)
         work = f"preprocess {{}} at {resolution}"
-        found = read_each(lambda index: transform(source.image(index)), indices, what, work=work)
+        found = read_each(lambda index: crop(source.image(index)), indices, what, work=work)
         images = cls(source, list(found))
-        images._made[resolution] = torch.stack(list(found.values()))
+        pixels = np.stack(list(found.values()))
+        images._made[resolution] = _normalised(pixels, source.preprocessing, resolution)
         return images
 
     def __call__(self, resolution: int) -> Tensor:
