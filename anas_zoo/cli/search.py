@@ -19,6 +19,7 @@ from anas_zoo.cli.search_output import print_outcome, print_outcome_json
     latency="FILE",
     evaluations="",
     images_forwarded="",
+    patience="ROUNDS",
     images="",
 )
 def search(

@@ -73,6 +73,8 @@ def print_outcome(outcome: SearchOutcome, run: str | None) -> None:
         lines.append(f"latency: {outcome.latency.in_words()}")
     if outcome.result.exhausted:
         lines.append("nothing new was left within the limits")
+    if outcome.result.settled:
+        lines.append("stopped, as the front hardly moves any more; to go on: --patience 0")
     lines.append(f"look at it: {outcome.folder / 'front.html'}, {outcome.folder / 'front.png'}")
     if front and not outcome.answers:
         lines.append(f"  extract one: {_extract(outcome, front[-1])}")

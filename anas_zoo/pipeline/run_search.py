@@ -42,7 +42,9 @@ def search_run(run: Run, minutes: Minutes | None, processes: Processes = HERE) -
     if minutes is not None:
         within = minutes.decided("search", lambda: _evaluations(run, recipe, minutes))
         recipe = recipe.changed(evaluations=within["evaluations"])
-    search_stage(run, recipe=recipe, resume=True, processes=processes)
+    found = search_stage(run, recipe=recipe, resume=True, processes=processes)
+    if found is not None and found.result.settled:
+        note(f"  the front hardly moves any more: enough after {found.result.count} evaluations")
 
 
 def check_reachable(run: Run) -> None:

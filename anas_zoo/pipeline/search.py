@@ -26,7 +26,12 @@ from anas_zoo.training import join_processes
 
 T = TypeVar("T")
 _Asked: TypeAlias = "Mapping[str, tuple[float | None, list[float]]]"  # least and most, in the shown unit
-KEPT = ("evaluations", "images_forwarded", "images")  # of a search that resumes, where not given anew
+KEPT = (
+    "evaluations",
+    "images_forwarded",
+    "patience",
+    "images",
+)  # of a search that resumes, where not given anew
 PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}  # defaults where nothing is measured
 FILES = {"latency": "latency model", "predictor": "predictor"}
 
@@ -57,6 +62,7 @@ def search(
     latency: str | Path | None = None,
     evaluations: int | None = None,
     images_forwarded: int | None = None,
+    patience: int | None = None,
     images: int | None = None,
 ) -> SearchOutcome | None:
     """Search the best subnets for any budget, by a supernet on held-out images or by a predictor.
@@ -99,6 +105,7 @@ def search(
         latency: a latency model's file, where latency is an objective or limited; by default the run's.
         evaluations: subnets to score at most; by default 512, with ``predictor`` 10000.
         images_forwarded: images to pass through subnets at most, those of calibrations included.
+        patience: stop after so many rounds in which the front has hardly moved; by default 0: never.
         images: images of the search split to score a subnet on; by default all.
 
     Raises :class:`SearchError` when nothing is within the limits, when the folder holds another search, or
@@ -124,7 +131,8 @@ def search(
         "top1_pct": (min_top1_pct, []),
     }
     _check_limits(limits)
-    spent = {"evaluations": evaluations, "images_forwarded": images_forwarded, "images": images}
+    spent = {"evaluations": evaluations, "images_forwarded": images_forwarded, "patience": patience}
+    spent["images"] = images
 
     def changed(recipe: SearchRecipe) -> SearchRecipe:
         if files["predictor"] is not None:

@@ -217,7 +217,7 @@ def _search(
 ) -> SearchOutcome:
     """Search, and write down what was found. Raises as :func:`anas_zoo.searching.run_search` does."""
     recipe, space = task.recipe, task.space
-    budget = Budget(recipe.evaluations, recipe.images_forwarded)
+    budget = Budget(recipe.evaluations, recipe.images_forwarded, recipe.patience)
     budget.of(evaluator)  # refused before anything is written
     identity = {
         "format": 1,
@@ -233,6 +233,7 @@ def _search(
     begun_with = {
         "evaluations": recipe.evaluations,
         "images_forwarded": recipe.images_forwarded,
+        "patience": recipe.patience,
         "images": recipe.images,
         # As a later call finds them, from whatever folder.
         "latency": None if recipe.latency is None else str(Path(recipe.latency).absolute()),
@@ -262,6 +263,7 @@ def _search(
         "failures": len(result.failures),
         "images_forwarded": result.images_forwarded,
         "exhausted": result.exhausted,
+        "settled": result.settled,
     }
     found = {
         "front": [e.to_dict() for e in outcome.front],

@@ -51,6 +51,15 @@ def pareto_front(
     return sorted(front, key=lambda e: (e.value(cost), preference(cost)(e)))
 
 
+def hypervolume_pct(losses: npt.NDArray[np.float64], among: npt.NDArray[np.float64]) -> float:
+    """How much of the box around ``among`` (N, objectives) is worse than some of ``losses``, in percent."""
+    from moocore import hypervolume
+
+    low, width = among.min(axis=0), np.ptp(among, axis=0)
+    width[width == 0] = 1.0
+    return 100.0 * float(hypervolume((losses - low) / width, ref=np.ones(among.shape[1])))
+
+
 def first_cost(objectives: Sequence[str]) -> str:
     """The first cost among ``objectives``, by which a front goes from small to large."""
     return next((name for name in objectives if not OBJECTIVES[name].maximise), "macs")

@@ -84,6 +84,12 @@ class SearchRecipe(Schema):
     images_forwarded: int | None = Field(
         None, ge=1, description="Images to pass through subnets at most, those of calibrations included."
     )
+    patience: int = Field(
+        0,
+        ge=0,
+        description="Stop after so many rounds in which the front has hardly moved; 0: go on to the last "
+        "evaluation.",
+    )
     objectives: tuple[ObjectiveName, ...] = ("top1_pct", "macs")
     limits: Limits = Limits()
     latency: str | None = Field(

@@ -11,18 +11,24 @@ from anas_zoo.core.progress import Bar
 from anas_zoo.searching.algorithm import Algorithm
 from anas_zoo.searching.archive import Archive, Evaluation, Failure, Record
 from anas_zoo.searching.evaluator import Evaluator, Score
+from anas_zoo.searching.front import hypervolume_pct
 from anas_zoo.searching.problem import Problem
 from anas_zoo.space import Architecture
 
 HOPELESS = 8  # when this many fail before the first that succeeds, the rest will too
+SETTLED_PCT = 0.5  # by which less the hypervolume of a front grows that has hardly moved
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a search may spend: evaluations, and images passed through subnets (None: no limit)."""
+    """How much a search may spend: evaluations, and images passed through subnets (None: no limit).
+
+    After ``patience`` rounds in which the front has hardly moved it spends no more (0: it does).
+    """
 
     evaluations: int
     images_forwarded: int | None = None
+    patience: int = 0
 
     def of(self, evaluator: Evaluator) -> int:
         """Evaluations that both limits allow. Raises :class:`SearchError` for not even one."""
@@ -41,13 +47,15 @@ class Budget:
 class SearchResult:
     """What a search did, its evaluations in the order in which they were asked for.
 
-    ``exhausted``: nothing new was left within the limits before the budget was spent.
+    ``exhausted``: nothing new was left within the limits before the budget was spent; ``settled``: the front
+    hardly moved any more.
     """
 
     evaluations: list[Evaluation] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     images_forwarded: int = 0
     exhausted: bool = False
+    settled: bool = False
 
     @property
     def count(self) -> int:
@@ -91,10 +99,25 @@ def run_search(algorithm: Algorithm, evaluator: Evaluator, archive: Archive, bud
             algorithm.tell(records)
             _count(result, records)
             known = {}
+            result.settled = _has_settled(algorithm, budget.patience)
+            if result.settled:
+                break
             if result.evaluations:
                 bar.describe(f"search: best {max(e.top1_pct for e in result.evaluations):.2f} %")
     result.images_forwarded = result.count * evaluator.images_forwarded
     return result
+
+
+def _has_settled(algorithm: Algorithm, patience: int) -> bool:
+    """Whether the hypervolume of the front has grown by less than a part of it in so many rounds."""
+    problem = algorithm.problem
+    now = problem.accepted(algorithm.evaluations)
+    before = [e for e in now if e.round < algorithm.round - patience]
+    if not patience or not before:
+        return False
+    losses = problem.losses(now)
+    grown, was = (hypervolume_pct(problem.losses(some), losses) for some in (now, before))
+    return grown - was < SETTLED_PCT / 100 * grown
 
 
 def _count(result: SearchResult, records: Sequence[Record]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,16 @@ POOL = 1024  # drawn at random; the first round is chosen from it
 EXPLORED = 8  # one of this many in a round is there for what the model has not seen
 MUTATED_GENES = 2.0
 FEWEST = 4  # evaluations that a model can be fitted on
+LISTED = 20_000  # a space of up to so many architectures is gone through, not sampled by NSGA-II
 BEYOND = 0.1  # the reference point of the hypervolume lies this far beyond the front, of its range
 
 
 class SurrogateSearch(Algorithm):
     """First a spread over the costs; then, round by round, what the model expects to improve the front most.
 
-    Each round fits :class:`AccuracyModel` on everything evaluated, lets NSGA-II find the front of the model,
-    where costs are known, and asks for those that add the most hypervolume to the measured front.
+    Each round fits :class:`AccuracyModel` on everything evaluated, finds the front of the model, where costs
+    are known, by NSGA-II or in a small space among all there is, and asks for those that add the most
+    hypervolume to the measured front.
     """
 
     def __init__(self, problem: Problem, recipe: SurrogateRecipe, *, seed: Sequence[int]) -> None:
@@ -104,10 +106,7 @@ class SurrogateSearch(Algorithm):
 
     def _front_of(self, model: AccuracyModel, front: Codes, rng: np.random.Generator) -> tuple[Codes, Floats]:
         """New codes near the front that the model predicts, with their predicted losses."""
-        from anas_zoo.searching.nsga2 import CodesProblem, make_nsga2
-
         problem, least = self.problem, self.problem.limits.top1_pct.min
-        size = self._recipe.population
 
         def predicted(codes: Codes) -> tuple[Floats, Floats]:
             costs = problem.costs(codes)
@@ -117,6 +116,23 @@ class SurrogateSearch(Algorithm):
                 breach = breach + np.clip(least - top1_pct, 0, None) / 100.0
             return problem.losses_from(top1_pct, costs), breach
 
+        if problem.space.size <= LISTED:
+            found = problem.space.every_code()
+        else:
+            found = self._evolved(predicted, front, rng)
+        found = self._new(found, len(found))
+        losses, breach = predicted(found) if len(found) else (np.empty((0, len(problem.objectives))), [])
+        kept = np.flatnonzero(np.asarray(breach) == 0)
+        kept = kept[nondominated(losses[kept])]
+        return found[kept], losses[kept]
+
+    def _evolved(
+        self, predicted: Callable[[Codes], tuple[Floats, Floats]], front: Codes, rng: np.random.Generator
+    ) -> Codes:
+        """Codes near the front of what ``predicted`` says, by NSGA-II from the measured ``front``."""
+        from anas_zoo.searching.nsga2 import CodesProblem, make_nsga2
+
+        problem, size = self.problem, self._recipe.population
         start = np.concatenate([front, self._draw(rng, size, tilted=True)])
         algorithm = make_nsga2(problem.space, start, population=size, mutated_genes=MUTATED_GENES)
         algorithm.setup(
@@ -126,24 +142,18 @@ class SurrogateSearch(Algorithm):
         )
         found = algorithm.run().pop.get("X").astype(np.int64)
         # A front has steps, where one gene decides; the population is too small to hold every such variant.
-        found = np.concatenate([found, neighbours(problem.space, np.concatenate([front, found]))])
-        found = self._new(found, len(found))
-        losses, breach = predicted(found) if len(found) else (np.empty((0, len(problem.objectives))), [])
-        kept = np.flatnonzero(np.asarray(breach) == 0)
-        kept = kept[nondominated(losses[kept])]
-        return found[kept], losses[kept]
+        return np.concatenate([found, neighbours(problem.space, np.concatenate([front, found]))])
 
     def _best(self, candidates: Floats, count: int) -> list[int]:
         """The candidates that improve the measured front the most, by predicted losses (N, objectives)."""
         problem = self.problem
-        accepted = problem.accepted(self.evaluations) or self.evaluations
-        measured = problem.losses(accepted)
+        measured = problem.losses(problem.accepted(self.evaluations) or self.evaluations)
         front = measured[nondominated(measured)]
-        low, high = measured.min(axis=0), measured.max(axis=0)
-        width = np.where(high > low, high - low, 1.0)
+        low, width = measured.min(axis=0), np.ptp(measured, axis=0)
+        width[width == 0] = 1.0
         # Beyond the front's own worst values, and for costs beyond the dearest evaluated.
         costs = np.array([name != "top1_pct" for name in problem.objectives])
-        worst = np.where(costs, high, front.max(axis=0)) + BEYOND * width
+        worst = np.where(costs, measured.max(axis=0), front.max(axis=0)) + BEYOND * width
         return choose_batch((front - low) / width, (candidates - low) / width, (worst - low) / width, count)
 
 

@@ -41,6 +41,42 @@ def test_a_budget_of_images(tmp_path: Path) -> None:
         search(tmp_path, MadeUp(), images=149)
 
 
+class Level(MadeUp):
+    """Gives every architecture the same accuracy."""
+
+    def __call__(self, archs: Sequence[Architecture]) -> list[Score]:
+        return [Score(50.0) for _ in super().__call__(archs)]
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("surrogate", 80), ("evolution", 80), ("nsga2", 80), ("random", 256)]
+)
+def test_with_patience_a_search_ends_when_the_front_does_not_move(
+    tmp_path: Path, name: str, count: int
+) -> None:
+    def searched(evaluator: MadeUp, patience: int, where: str) -> SearchResult:
+        algorithm = make_algorithm(problem(RANGE), recipe(name, count), seed=[0, 2])
+        with Archive(tmp_path / f"{where}.jsonl") as archive:
+            return run_search(algorithm, evaluator, archive, Budget(count, patience=patience))
+
+    impatient = searched(Level(), 2, "level")
+    assert impatient.settled
+    rounds = impatient.evaluations[-1].round + 1
+    assert impatient.count < count
+    moving = searched(MadeUp(), 2, "moving")
+    whole = searched(MadeUp(), 0, "whole")
+    assert whole.count == count
+    assert not whole.settled
+    assert moving.evaluations == whole.evaluations[: moving.count]
+    assert moving.evaluations[-1].round + 1 > 2
+    assert rounds > 2
+    # What is told again ends where it ended, and patience 0 goes on from there.
+    again = MadeUp()
+    assert searched(again, 2, "moving") == moving
+    assert not again.asked
+    assert searched(again, 0, "moving") == whole
+
+
 class Stopped(MadeUp):
     """Stops the search at one of its calls, as Ctrl-C does."""
 

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from moocore import hypervolume
+from search_parts import recipe
 
-from anas_zoo.searching.surrogate import choose_batch
+from anas_zoo.searching import Problem, Score, make_algorithm
+from anas_zoo.searching.accuracy_model import AccuracyModel
+from anas_zoo.searching.front import nondominated
+from anas_zoo.searching.runner import records_of
+from anas_zoo.searching.surrogate import LISTED, SurrogateSearch, choose_batch
+from anas_zoo.space import Architecture, SearchSpace
 
 points = st.lists(st.tuples(*[st.integers(0, 6)] * 3), min_size=1, max_size=12)
 
@@ -32,3 +41,35 @@ def test_a_batch_is_chosen_greedily(
     if len(chosen) < count:  # nothing was left that adds anything
         now = volume(taken)
         assert all(volume(np.vstack([taken, row])) == pytest.approx(now) for row in offered)
+
+
+class Even:
+    """An evaluator for which one image more of resolution is one point."""
+
+    images, images_forwarded, at_once = 100, 100, 1
+
+    def __call__(self, archs: Sequence[Architecture]) -> list[Score]:
+        return [Score(float(arch.resolution)) for arch in archs]
+
+
+def test_of_a_small_space_the_front_of_the_model_is_that_of_all_there_is() -> None:
+    space = SearchSpace.load("tiny")
+    assert space.size <= LISTED
+    problem = Problem(space, num_classes=10)
+    algorithm = make_algorithm(problem, recipe("surrogate"), seed=[0, 2])
+    assert isinstance(algorithm, SurrogateSearch)
+    told = records_of(problem, Even(), algorithm.ask(), round_=0)
+    algorithm.tell(told)
+
+    def accuracy(codes: Any) -> Any:
+        return codes[:, 0] - 0.01 * codes[:, 1:].sum(axis=1)
+
+    found, losses = algorithm._front_of(
+        cast(AccuracyModel, accuracy), space.encode([told[0].arch]), np.random.default_rng(0)
+    )
+    seen = {record.arch for record in told}
+    new = space.encode([arch for arch in space.decode(space.every_code()) if arch not in seen])
+    every = problem.losses_from(accuracy(new), problem.costs(new))
+    wanted = every[nondominated(every)]
+    assert sorted(map(tuple, losses)) == sorted(map(tuple, wanted))
+    assert not {arch.id for arch in space.decode(found)} & {arch.id for arch in seen}
