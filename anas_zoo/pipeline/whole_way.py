@@ -196,9 +196,11 @@ def run_stages(
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
     if minutes is not None and run.recipe.threads == 0 and processes.device.type == "cpu":
         batch_size = run.recipe.train.batch_size
-        # Truncated networks are probed beside the plain one, and trained on side by side.
-        fewest = 1 if run.is_truncated else None
-        threads = minutes.decided("threads", lambda: fewest or threads_that_pay(run.space, batch_size))
+        # Truncated networks are probed beside the plain one, and trained on side by side; a core that the
+        # plain network takes is not the supernet's.
+        left = torch.get_num_threads() - (1 if untrained_beside(run) else 0)
+        most = 1 if run.is_truncated else left
+        threads = minutes.decided("threads", lambda: threads_that_pay(run.space, batch_size, most))
         torch.set_num_threads(threads)
     licensed = licence is not None or run.licence is not None
     stages = _Stages(minutes)
@@ -330,9 +332,13 @@ class _Stages:
 
 def _train(run: Run, processes: Processes, minutes: Minutes | None) -> None:
     if not run.supernet_folder.exists():
-        cores = free_cores(processes) if torch.get_num_threads() == 1 else 1
-        others = min(len(untrained_beside(run)), cores - 1)
+        others = min(len(untrained_beside(run)), _cores_left(processes))
         train_stage(run, processes, note_images=False, minutes=minutes, others=others)
+
+
+def _cores_left(processes: Processes) -> int:
+    """Cores that the threads of this process leave to others."""
+    return max(0, free_cores(processes) - torch.get_num_threads())
 
 
 def _probe(run: Run, minutes: Minutes | None) -> None:
@@ -345,8 +351,7 @@ def _with_others_beside(run: Run, processes: Processes, work: Callable[[], None]
     seconds = None if run.recipe.minutes is None else YARDSTICK * 60 * run.recipe.minutes
     names = untrained_beside(run)
     with beside(run) as running:
-        if torch.get_num_threads() == 1 and (cores := free_cores(processes)) > 1:
-            at_once = min(len(names), cores - 1)
+        if at_once := min(len(names), _cores_left(processes)):
             for place in range(at_once):
                 mine = names[place::at_once]
                 which = ",".join(["" if seconds is None else f"{seconds:.1f}", *mine])
