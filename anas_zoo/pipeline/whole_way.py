@@ -144,7 +144,8 @@ def run(
             ", a folder with one sub-folder of images per class (or digits, glyphs, hfds/NAME, wds/DIR)",
         )
     if recipe is None and not begun:
-        if start is None and data is not None and data not in BUILT_IN:
+        own = {str(setting).split("=")[0].split(".")[0] for setting in settings}  # keys, or KEY=VALUE
+        if start is None and data is not None and data not in BUILT_IN and "space" not in own:
             start = weights_at_hand(data)
         recipe = FOR_OWN_IMAGES if start is None else FROM_A_SUPERNET
     wanted = Run.recipe_for(

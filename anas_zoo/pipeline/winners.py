@@ -43,7 +43,7 @@ from anas_zoo.training.checkpoint import latest_step
 from anas_zoo.training.step import FixedStep
 
 WINNERS = "winners.json"
-ENOUGH_EPOCHS = 12  # where fewer are left for each subnet, fewer subnets are trained
+ENOUGH_EPOCHS = 10  # where fewer are left for each subnet, fewer subnets are trained
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it reads its images
 
@@ -200,12 +200,22 @@ def _fewer(
 def _divided(seconds: float, epoch_s: Sequence[float], at_once: int, *, teacher: bool = False) -> list[float]:
     """Epochs of each subnet in so many ``seconds``, ``at_once`` of them side by side.
 
-    Each gets time by the square root of what one of its epochs takes. A teacher, the last, is trained alone.
+    Each gets time by the square root of what one of its epochs takes, and none more than there is. A teacher,
+    the last, is trained alone.
     """
     weights = [math.sqrt(one) for one in epoch_s]
-    alone = weights[-1] if teacher else 0.0
-    unit = seconds / (alone + (sum(weights) - alone) / at_once)
-    return [unit * weight / one_s for weight, one_s in zip(weights, epoch_s, strict=True)]
+    found = [0.0] * len(epoch_s)
+    together = list(range(len(epoch_s)))
+    if teacher:
+        last = together.pop()
+        found[last] = seconds * weights[last] / (weights[last] + sum(weights[:last]) / at_once)
+        seconds -= found[last]
+    left = seconds * at_once
+    for place in sorted(together, key=lambda place: -weights[place]):
+        still = sum(weights[other] for other in together if not found[other])
+        found[place] = min(seconds, left * weights[place] / still)
+        left -= found[place]
+    return [spent / one_s for spent, one_s in zip(found, epoch_s, strict=True)]
 
 
 def _enough_or_none(seconds: float, epoch_s: Sequence[float], at_once: int) -> list[float]:

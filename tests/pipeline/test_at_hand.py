@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from anas_zoo.core.errors import AnasError
 from anas_zoo.nets import load_supernet
-from anas_zoo.pipeline import at_hand
+from anas_zoo.pipeline import at_hand, whole_way
 from anas_zoo.pipeline.at_hand import weights_at_hand
 from anas_zoo.pipeline.init_supernet import open_supernet
 
@@ -70,6 +70,17 @@ def test_larger_images_start_from_what_is_there(tmp_path: Path, caplog: pytest.L
     (said,) = caplog.messages
     assert f"timm's weights of {NAME} are on this machine: the run starts from them" in said
     assert f"anas_zoo.run(data={str(large)!r}, recipe='own_images'" in said
+
+
+@pytest.mark.usefixtures("cached")
+def test_a_run_in_a_space_that_is_named_draws_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, begun = write_images(tmp_path / "images", 64), []
+    monkeypatch.setattr(whole_way, "run_stages", lambda _, recipe, *__, **___: begun.append(recipe))
+    for number, own in enumerate((None, {"space": "small"}, ["seed=1", "space=small"])):
+        whole_way.run(data=str(data), out=tmp_path / str(number), set_=own)
+    assert [recipe.init for recipe in begun] == [f"timm/{NAME}", None, None]
 
 
 def test_a_supernet_is_made_of_what_timm_has(cached: timm.models.EfficientNet) -> None:

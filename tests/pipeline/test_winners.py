@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_recipe import tiny_recipe
 
 from anas_zoo.core.errors import OutputError, TrainingError
@@ -121,6 +123,25 @@ def test_where_there_is_time_for_few_epochs_fewer_subnets_are_trained() -> None:
     assert min(epochs) >= winners.ENOUGH_EPOCHS
     assert winners._fewer(0.1, epoch_s, 2, teacher=False)[0] == [0, 4], "two at least"
     assert winners._fewer(0.1, [1.0], 2, teacher=False)[0] == [0]
+
+
+@given(
+    st.lists(st.floats(0.01, 100), min_size=1, max_size=7),
+    st.integers(1, 4),
+    st.floats(1, 1e4),
+    st.booleans(),
+)
+def test_the_time_of_all_processes_is_divided_and_none_gets_more_than_there_is(
+    epoch_s: list[float], at_once: int, seconds: float, teacher: bool
+) -> None:
+    at_once = min(at_once, len(epoch_s))
+    epochs = winners._divided(seconds, epoch_s, at_once, teacher=teacher)
+    spent = [count * one for count, one in zip(epochs, epoch_s, strict=True)]
+    alone = spent.pop() if teacher else 0.0
+    assert sum(spent) == pytest.approx(min(at_once, len(spent)) * (seconds - alone))
+    assert max([alone, *spent]) <= seconds * (1 + 1e-9)
+    by_epoch = sorted(zip(epoch_s, spent, strict=False))
+    assert all(one[1] <= other[1] * (1 + 1e-9) for one, other in itertools.pairwise(by_epoch))
 
 
 def test_without_minutes_all_are_trained_as_the_recipe_says(tmp_path: Path) -> None:
