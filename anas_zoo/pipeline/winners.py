@@ -43,7 +43,7 @@ from anas_zoo.training.checkpoint import latest_step
 from anas_zoo.training.step import FixedStep
 
 WINNERS = "winners.json"
-ENOUGH_EPOCHS = 10  # where fewer are left for each subnet, fewer subnets are trained
+ENOUGH_EPOCHS = 8  # where fewer are left for each subnet, fewer subnets are trained
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it reads its images
 
