@@ -49,7 +49,7 @@ class OnlineLoss:
     def _places(self, archs: Sequence[Architecture]) -> npt.NDArray[np.int64]:
         """Which weights are those of each architecture, (archs, genes)."""
         indices = self._space.genes.indices(self._space.encode(archs))
-        return (indices + self._first).astype(np.int64)
+        return np.asarray(indices + self._first, dtype=np.int64)
 
     def state(self) -> dict[str, Any]:
         """What it has learned, as plain data that :meth:`restore` takes; nothing is rounded."""

@@ -195,6 +195,7 @@ def test_quality_is_asked_without_gradient() -> None:
     assert report.forwards == 3
     assert len(seen[0]) == 2
     # Of the first images of the mini-batch alone, where trials are of a part of it.
+    supernet.zero_grad()
     some = TrainRecipe.model_validate({"sampling": {"trial_part": 0.25}})
     report = SupernetStep(supernet, some, Asking(), HERE)(cut(images, labels, 1), [0], MOMENT)
     assert report.forwards == 1.5
