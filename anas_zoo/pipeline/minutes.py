@@ -141,11 +141,12 @@ def threads_that_pay(space: SearchSpace, batch_size: int, most: int) -> int:
 
 
 def seconds_per_step(step: Step, data: TrainData, recipe: TrainRecipe, seed: int) -> float:
-    """Seconds of one step of the training ``recipe`` on this machine; weights and counters of ``step`` stay.
+    """Seconds of one step of the training ``recipe`` on this machine; weights and sampler of ``step`` stay.
 
     The first step, which is slower, is not counted. Passes of few steps are begun again.
     """
     before = {name: tensor.clone() for name, tensor in step.model.state_dict().items()}
+    drawn = step.sampler.state()
     optimizer = make_optimizer(step.model, recipe)
     for group in optimizer.param_groups:
         group["lr"] = 0.0  # without a warm-up a step could go astray
@@ -160,7 +161,7 @@ def seconds_per_step(step: Step, data: TrainData, recipe: TrainRecipe, seed: int
         took = time.perf_counter() - began
         if done and (done == MEASURED_STEPS or took > MEASURED_SECONDS):
             break
-    step.sampler.restore(dict.fromkeys(step.sampler.counters(), 0))
+    step.sampler.restore(drawn)
     step.model.load_state_dict(before)
     return took / done
 

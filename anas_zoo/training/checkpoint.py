@@ -34,14 +34,14 @@ class TrainState:
     """What a training knows beside its tensors; the position in the data follows from ``step``.
 
     ``rollbacks``, returns to an earlier checkpoint, is the second word of the seed; ``images`` counts those
-    passed forward, trials included; ``counters`` are the sampler's; ``best`` is the highest mean accuracy so
-    far, in percent.
+    passed forward, trials included; ``counters`` are the sampler's state; ``best`` is the highest mean
+    accuracy so far, in percent.
     """
 
     step: int = 0
     rollbacks: int = 0
     images: int = 0
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
     best: float | None = None
 
 

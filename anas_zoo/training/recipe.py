@@ -10,7 +10,6 @@ from anas_zoo.core.schema import Schema, Sparse
 from anas_zoo.data import AugmentationRecipe, StreamRecipe
 
 Strategy = Literal["bestup", "worstup", "uniform", "spos", "fairnas", "ofa"]
-SANDWICH = ("bestup", "worstup", "uniform")  # train the largest and the smallest subnet in every step
 
 
 class OfaPhases(Schema):
@@ -38,7 +37,9 @@ class SamplingRecipe(Schema):
 
     - ``bestup``, ``worstup``: the sandwich (largest and smallest subnet) and, between them, the best or worst
       of ``candidates`` architectures of one drawn FLOPs (AttentiveNAS). Their quality is the ``loss`` on the
-      current mini-batch, or what an accuracy ``predictor`` (an ONNX file) says.
+      ``trial_part`` of the current mini-batch; or what an accuracy ``predictor`` (an ONNX file) says; or what
+      a model says that learns ``online``, from the losses of the subnets trained so far. With one subnet a
+      step there is no sandwich: that one is attended, and learns from the labels.
     - ``uniform``: the sandwich with uniform draws between (BigNAS).
     - ``spos``: one uniform draw, trained on the labels (single path one-shot).
     - ``fairnas``: strict fairness: in every round each choice of each dimension is trained equally often.
@@ -47,7 +48,8 @@ class SamplingRecipe(Schema):
 
     strategy: Strategy = "bestup"
     candidates: int = Field(3, ge=1, le=100)
-    quality: Literal["loss", "predictor"] = "loss"
+    quality: Literal["loss", "predictor", "online"] = "loss"
+    trial_part: float = Field(1.0, gt=0, le=1)
     predictor: str | None = None
     prior_draws: int = Field(1_000_000, ge=1000)
     prior_bins: int = Field(70, ge=2)  # the paper's 25 M bins over its space are 70
@@ -58,6 +60,8 @@ class SamplingRecipe(Schema):
     def _predictor_is_given(self) -> Self:
         if self.quality == "predictor" and self.predictor is None:
             raise ValueError("quality: predictor needs predictor: FILE.onnx")
+        if self.quality != "loss" and self.trial_part < 1:
+            raise ValueError(f"trial_part {self.trial_part} is of trials, which quality: loss has alone")
         return self
 
 
@@ -139,9 +143,9 @@ class TrainRecipe(Sparse):
     def _fits_together(self) -> Self:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs {self.warmup_epochs} must be under epochs {self.epochs}")
-        strategy = self.sampling.strategy
-        if strategy in SANDWICH and self.subnets_per_step < 2:
+        if self.sampling.strategy == "uniform" and self.subnets_per_step < 2:
             raise ValueError(
-                f"strategy {strategy!r} trains the largest and the smallest subnet: subnets_per_step ≥ 2"
+                "strategy 'uniform' trains the largest and the smallest subnet: subnets_per_step ≥ 2; one "
+                "uniform draw a step is strategy 'spos'"
             )
         return self

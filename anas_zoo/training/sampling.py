@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.data.batches import FAIR_ROUND, SUBNETS
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
+from anas_zoo.training.online import OnlineLoss
 from anas_zoo.training.prior import FlopsPrior
 from anas_zoo.training.recipe import OfaPhases, SamplingRecipe, TrainRecipe
 
@@ -49,34 +50,38 @@ class Moment:
 
 
 class Sampler(ABC):
-    """A strategy. It keeps nothing from step to step but counters, so a training resumes anywhere.
+    """A strategy. What it keeps from step to step is its state, so a training resumes anywhere.
 
-    Those that count nothing inherit the counters here.
+    Those that keep nothing inherit the state here.
     """
 
     @abstractmethod
     def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
         """The subnets to train in this step, in order; ``quality`` is used by attentive sampling only."""
 
-    def counters(self) -> dict[str, int]:
-        """Counts since the training began, stored with it; empty where nothing is counted."""
+    def learn(self, draws: Sequence[Draw], losses: Sequence[float]) -> None:  # noqa: B027 # most do not
+        """Take in the losses of a step's ``draws``, the same ones in every process."""
+
+    def state(self) -> dict[str, Any]:
+        """What it keeps, as plain data that is stored with the training; empty where there is nothing."""
         return {}
 
-    def restore(self, counters: dict[str, int]) -> None:
-        """Continue the counts that :meth:`counters` gave."""
-        assert not counters, "this strategy counts nothing"
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` gave."""
+        assert not state, "this strategy keeps nothing"
 
 
 class AttentiveSampler(Sampler):
     """The sandwich with attentive draws between (AttentiveNAS, section 3), ``subnets`` in a step.
 
     For each of them: draw τ from π(τ), draw k candidates of FLOPs τ from π(architecture | τ), train the one
-    of highest (BestUp) or lowest (WorstUp) quality.
+    of highest (BestUp) or lowest (WorstUp) quality. One subnet a step is attended, without the sandwich.
     """
 
     def __init__(self, prior: FlopsPrior, recipe: SamplingRecipe, subnets: int) -> None:
-        self._prior, self._recipe, self._between = prior, recipe, subnets - 2
+        self._prior, self._recipe, self._subnets = prior, recipe, subnets
         self._tried = self._accepted = 0
+        self._online = OnlineLoss(prior.space) if recipe.quality == "online" else None
 
     def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
         """The largest, the attended ones, the smallest.
@@ -84,10 +89,12 @@ class AttentiveSampler(Sampler):
         Raises :class:`TrainingError` with the acceptance rate when no bin yields k candidates.
         """
         space, wanted = self._prior.space, self._recipe.candidates
-        groups = [self._candidates(moment, number) for number in range(self._between)]
+        attended = 1 if self._subnets == 1 else self._subnets - 2
+        groups = [self._candidates(moment, number) for number in range(attended)]
         if wanted > 1 and groups:
             # All at once: processes that train together then compare their losses once per step.
-            scores = list(quality([arch for group in groups for arch in group]))
+            every = [arch for group in groups for arch in group]
+            scores = [-loss for loss in self._online(every)] if self._online else list(quality(every))
             choose = max if self._recipe.strategy == "bestup" else min
             picked = [
                 group[choose(range(wanted), key=scores[start : start + wanted].__getitem__)]
@@ -95,6 +102,8 @@ class AttentiveSampler(Sampler):
             ]
         else:
             picked = [group[0] for group in groups]
+        if self._subnets == 1:
+            return [Draw(arch, "sampled") for arch in picked]
         return [
             Draw(space.largest, "largest"),
             *(Draw(arch, "sampled") for arch in picked),
@@ -115,13 +124,22 @@ class AttentiveSampler(Sampler):
             f"tries each (acceptance {100 * self._accepted / self._tried:.2g} %); use fewer prior_bins"
         )
 
-    def counters(self) -> dict[str, int]:
-        """Conditional candidates drawn so far, and how many fell into their bin."""
-        return {"tried": self._tried, "accepted": self._accepted}
+    def learn(self, draws: Sequence[Draw], losses: Sequence[float]) -> None:
+        """Move the online model, if there is one, by the losses of all but the largest, which has another."""
+        if self._online is not None:
+            others = [(d.arch, loss) for d, loss in zip(draws, losses, strict=True) if d.kind != "largest"]
+            self._online.learn([arch for arch, _ in others], [loss for _, loss in others])
 
-    def restore(self, counters: dict[str, int]) -> None:
-        """Continue these counts."""
-        self._tried, self._accepted = counters["tried"], counters["accepted"]
+    def state(self) -> dict[str, Any]:
+        """Conditional candidates drawn so far, how many fell into their bin, and what is learned online."""
+        counts = {"tried": self._tried, "accepted": self._accepted}
+        return counts if self._online is None else {**counts, "online": self._online.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from these."""
+        self._tried, self._accepted = state["tried"], state["accepted"]
+        if self._online is not None:
+            self._online.restore(state["online"])
 
 
 class UniformSampler(Sampler):

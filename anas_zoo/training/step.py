@@ -32,12 +32,13 @@ class DivergedError(TrainingError):
 class StepReport:
     """What one step saw: the mean loss of each kind of subnet over all processes, and the subnets.
 
-    ``forwards`` are passes forward of each image, trials without gradient included.
+    ``forwards`` are passes forward of each image, trials without gradient included; of trials on a part of
+    the images, that part.
     """
 
     losses: dict[str, float]
     draws: tuple[Draw, ...]
-    forwards: int
+    forwards: float
 
 
 class SupernetStep:
@@ -63,14 +64,14 @@ class SupernetStep:
         self.sampler = sampler
         self._supernet, self._recipe, self._processes = supernet, recipe, processes
         self._predictor = predictor
-        self._trials = 0
+        self._trials = 0.0
 
     def __call__(self, batches: Sequence[Batch], numbers: Sequence[int], moment: Moment) -> StepReport:
         """Train on this process' micro-batches; ``numbers`` are theirs within the step.
 
         Raises :class:`DivergedError` before any weight has changed.
         """
-        self._trials = 0
+        self._trials = 0.0
         draws = self.sampler.draw(moment, lambda archs: self._quality(archs, batches))
         teacher: list[Tensor] | None = None
         losses = []
@@ -84,6 +85,7 @@ class SupernetStep:
         for kind, value in zip(kinds, values, strict=True):
             if not math.isfinite(value):
                 raise DivergedError(f"the loss of the {kind} subnet became {value}")
+        self.sampler.learn(draws, values)
         means: dict[str, float] = {
             kind: statistics.fmean(v for k, v in zip(kinds, values, strict=True) if k == kind)
             for kind in kinds
@@ -126,15 +128,18 @@ class SupernetStep:
     def _quality(self, archs: Sequence[Architecture], batches: Sequence[Batch]) -> list[float]:
         if self._predictor is not None:
             return [float(value) for value in self._predictor(archs)]
-        self._trials += len(archs)
+        part = self._recipe.sampling.trial_part
+        self._trials += part * len(archs)
         scores = []
         for arch in archs:
-            # The paper's best estimate: the negative loss on the current mini-batch, without gradient.
+            # The paper's best estimate: the negative loss on the current mini-batch, without gradient; a part
+            # of it costs that part.
             parts = []
             for batch in batches:
+                tried = max(2, round(part * len(batch.labels)))  # batch norm needs two
                 with _autocast(self._recipe, self._processes.device):
-                    logits = self._supernet(batch.view(arch.resolution), arch)
-                parts.append(-label_loss(logits, batch.labels, 0.0))
+                    logits = self._supernet(batch.view(arch.resolution)[:tried], arch)
+                parts.append(-label_loss(logits, batch.labels[:tried], 0.0))
             scores.append(torch.stack(parts).mean())
         # Every process must train the same subnets.
         return self._processes.mean_(torch.stack(scores)).tolist()

@@ -31,7 +31,7 @@ class Step(Protocol):
 
     Attributes:
         model: whose parameters get gradients.
-        sampler: whose counters belong to the training's state.
+        sampler: whose state belongs to the training's.
     """
 
     model: nn.Module
@@ -132,12 +132,12 @@ class Trainer:
 
     def _dry_run(self) -> None:
         """Two steps and one evaluation, so that what would stop a long training stops it now."""
-        seed = self._moment().seed
+        seed, before = self._moment().seed, self._step.sampler.state()
         for batches in itertools.islice(self._data.epoch(seed, 0), DRY_STEPS):
             self._one_step(batches)
         if self._processes.first and self._evaluate is not None:
             self._evaluate()
-        self._step.sampler.restore(dict.fromkeys(self._step.sampler.counters(), 0))
+        self._step.sampler.restore(before)
 
     def _one_step(self, batches: Sequence[Batch]) -> tuple[StepReport, float]:
         """Gradients, clipping, and the optimizer at the schedule's rate; returns that rate too."""
@@ -160,7 +160,7 @@ class Trainer:
             report, rate = self._one_step(batches)
             images = sum(batch.images for batch in batches) * self._processes.count
             state.step += 1
-            state.images += images * report.forwards
+            state.images += round(images * report.forwards)
             meter.count(report.losses, images)
             bar.advance()
             ends = state.step % self._per_epoch == 0
@@ -178,7 +178,7 @@ class Trainer:
             "images_forwarded": self._state.images,
             "skipped_images": len(self._data.skipped()),
         }
-        counters = self._step.sampler.counters()
+        counters = self._step.sampler.state()
         if counters.get("tried"):
             found["acceptance_pct"] = 100.0 * counters["accepted"] / counters["tried"]
         # Short, for it shares one line with the bar, the step and the time left.
@@ -212,7 +212,7 @@ class Trainer:
         return True
 
     def _write(self, *, best: bool = False) -> None:
-        self._state.counters = self._step.sampler.counters()
+        self._state.counters = self._step.sampler.state()
         if self._processes.first:
             self._checkpoints.save(self._step.model, self._optimizer, self._state, best=best)
 

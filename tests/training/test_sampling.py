@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from anas_zoo.core.errors import ConfigError, TrainingError
 from anas_zoo.core.schema import parse
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.training import AttentiveSampler, FlopsPrior, SamplingRecipe, TrainRecipe, make_sampler
+from anas_zoo.training.online import OnlineLoss
 from anas_zoo.training.sampling import Draw, FairSampler, Moment
 
 SPACE = SearchSpace.load("attentive_nas")
@@ -89,14 +92,14 @@ def test_bestup_and_worstup_take_the_ends_of_the_same_candidates() -> None:
 def test_acceptance_is_counted_and_goes_on_after_a_restore() -> None:
     sampler, _ = make_sampler(SPACE, recipe("bestup"))
     sampler.draw(moment(0), by_depth)
-    counters = sampler.counters()
+    counters = sampler.state()
     assert counters["accepted"] == 6
     assert counters["tried"] > 6
     other, _ = make_sampler(SPACE, recipe("bestup"))
     other.restore(counters)
     other.draw(moment(1), by_depth)
     sampler.draw(moment(1), by_depth)
-    assert other.counters() == sampler.counters()
+    assert other.state() == sampler.state()
 
 
 @settings(max_examples=20, deadline=None)
@@ -174,9 +177,33 @@ def test_a_predictor_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
             AccuracyPredictor(path, SPACE)
 
 
+@pytest.mark.parametrize(("strategy", "choose"), [("bestup", min), ("worstup", max)])
+def test_one_subnet_a_step_is_attended_by_what_was_learned_online(strategy: str, choose: Any) -> None:
+    chosen = recipe(strategy, subnets=1, quality="online", candidates=8)
+    sampler, _ = make_sampler(SPACE, chosen)
+    rng, learned = np.random.default_rng(0), OnlineLoss(SPACE)
+    for _ in range(30):
+        archs = SPACE.decode(SPACE.sample_codes(rng, 3))
+        draws = [Draw(SPACE.largest, "largest"), *(Draw(arch, "sampled") for arch in archs)]
+        losses = [-value for value in by_depth(archs)]
+        sampler.learn(draws, [1e9, *losses])  # the largest's is no loss like theirs
+        learned.learn(archs, losses)
+    (draw,) = sampler.draw(moment(), refuse)
+    assert draw.kind == "sampled"
+    assert isinstance(sampler, AttentiveSampler)
+    group = sampler._candidates(moment(), 0)
+    expected = learned(group)
+    assert expected[group.index(draw.arch)] == choose(expected)
+    again, _ = make_sampler(SPACE, chosen)
+    again.restore(json.loads(json.dumps(sampler.state())))
+    assert again.draw(moment(1), refuse) == sampler.draw(moment(1), refuse)
+
+
 def test_a_recipe_that_does_not_fit_together_is_refused() -> None:
     with pytest.raises(ConfigError, match="subnets_per_step ≥ 2"):
         recipe("uniform", subnets=1)
+    with pytest.raises(ConfigError, match=r"trial_part 0\.5 is of trials, which quality: loss has alone"):
+        recipe("bestup", quality="online", trial_part=0.5)
     with pytest.raises(ConfigError, match="needs predictor: FILE"):
         recipe("bestup", quality="predictor")
     with pytest.raises(ConfigError, match=r"add up to 1, they give 1\.25"):

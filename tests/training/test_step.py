@@ -194,3 +194,15 @@ def test_quality_is_asked_without_gradient() -> None:
     report = SupernetStep(supernet, RECIPE, Asking(), HERE)(cut(images, labels, 1), [0], MOMENT)
     assert report.forwards == 3
     assert len(seen[0]) == 2
+    # Of the first images of the mini-batch alone, where trials are of a part of it.
+    supernet.zero_grad()
+    some = TrainRecipe.model_validate({"sampling": {"trial_part": 0.25}})
+    report = SupernetStep(supernet, some, Asking(), HERE)(cut(images, labels, 1), [0], MOMENT)
+    assert report.forwards == 1.5
+    tried = len(images) // 4
+    expected = []
+    for arch in (SPACE.largest, SPACE.smallest):
+        with torch.no_grad():
+            logits = supernet(cut(images, labels, 1)[0].view(arch.resolution)[:tried], arch)
+        expected.append(-float(F.cross_entropy(logits, labels[:tried])))
+    assert seen[1] == pytest.approx(expected)

@@ -34,9 +34,11 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit(trained: Trained, 
     assert not torch.equal(trained[1]["mix.weight"], train(tmp_path / "c", seed=1)["mix.weight"])
 
 
-@pytest.mark.parametrize("strategy", ["worstup", "ofa"])
-def test_every_strategy_trains_and_resumes_to_the_last_bit(tmp_path: Path, strategy: str) -> None:
-    recipe = tiny(sampling={"strategy": strategy, "prior_draws": 5000, "prior_bins": 20})
+@pytest.mark.parametrize(
+    "sampling", [{"strategy": "worstup"}, {"strategy": "ofa"}, {"strategy": "bestup", "quality": "online"}]
+)
+def test_every_strategy_trains_and_resumes_to_the_last_bit(tmp_path: Path, sampling: dict[str, str]) -> None:
+    recipe = tiny(sampling={"prior_draws": 5000, "prior_bins": 20, **sampling})
     whole = train(tmp_path / "whole", recipe)
 
     def stop() -> dict[str, float]:
