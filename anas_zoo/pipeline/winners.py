@@ -208,7 +208,8 @@ def _divided(seconds: float, epoch_s: Sequence[float], at_once: int, *, teacher:
     together = list(range(len(epoch_s)))
     if teacher:
         last = together.pop()
-        found[last] = seconds * weights[last] / (weights[last] + sum(weights[:last]) / at_once)
+        others = max([sum(weights[:last]) / at_once, *weights[:last]])
+        found[last] = seconds * weights[last] / (weights[last] + others)
         seconds -= found[last]
     left = seconds * at_once
     for place in sorted(together, key=lambda place: -weights[place]):
