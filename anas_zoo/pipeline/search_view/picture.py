@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 3
 # Beside its point, in points: neighbours in cost on different sides.
+NAMED_ROOM = 0.07  # of the height
 SIDES = [((6, -11), "left"), ((-6, 5), "right")]
 
 
@@ -53,7 +54,9 @@ def draw_picture(path: Path, view: SearchView) -> None:
         _draw_panel(axes, view, cost)
     scored_by = "\n".join(textwrap.wrap(view.scored_by, 60))
     panels[0].set_ylabel(f"top-1 (%)\n{scored_by}", parse_math=False)
-    panels[0].set_ylim(*view.top1_range())
+    low, high = view.top1_range()
+    room = NAMED_ROOM * (high - low) if view.tested or view.compared else 0.0  # for names above marks
+    panels[0].set_ylim(low, high + room)
     figure.suptitle(textwrap.fill(view.title, int(width * 10)), fontsize=12, parse_math=False)
     _add_legend(figure, panels)
     content = io.BytesIO()
