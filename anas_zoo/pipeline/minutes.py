@@ -31,9 +31,9 @@ PARTS: tuple[Part, ...] = get_args(Part)
 # and sharing its weights gained nothing (docs/training.md). Exporting, checking and timing are "models".
 SHARES: dict[Part, float] = {
     "flips": 0.03,
-    "supernet": 0.12,
+    "supernet": 0.2,
     "search": 0.08,
-    "winners": 0.69,
+    "winners": 0.61,
     "models": 0.08,
 }
 YARDSTICK = 0.1  # of all minutes at most, for a plain network beside the run

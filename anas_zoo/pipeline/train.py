@@ -235,14 +235,15 @@ def train_stage(
 def _within(
     minutes: Minutes, step: SupernetStep, data: TrainData, recipe: TrainRecipe, seed: int, others: int
 ) -> TrainRecipe:
-    """The training ``recipe`` with as many epochs as its share of the time has."""
+    """The training ``recipe`` with as many epochs as its share of the time has, its own ones at most."""
 
     def measured() -> dict[str, float]:
         epoch_s = seconds_per_epoch(step, data, recipe, seed, beside=others)
         return {"epoch_s": epoch_s, "seconds": minutes.seconds_for("supernet")}
 
     found = minutes.decided("supernet", measured)
-    train = epochs_within(recipe, epochs=found["seconds"] / found["epoch_s"], epoch_s=found["epoch_s"])
+    epochs = min(recipe.epochs, found["seconds"] / found["epoch_s"])
+    train = epochs_within(recipe, epochs=epochs, epoch_s=found["epoch_s"])
     note(f"  supernet: {train.epochs} epochs")
     return train
 
