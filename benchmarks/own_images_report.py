@@ -207,6 +207,9 @@ def section(data: str, minutes: float, cells: Cells) -> list[str]:
     took = [cell["run_seconds"] for cell in cells if cell["run_seconds"] is not None]
     if took:
         lines[-1] += f" The run took {statistics.fmean(took):.0f} s."
+    trained = [m["seconds"] for cell in cells for m in cell["models"] if m["arm"] == "baselines"]
+    if trained:
+        lines[-1] += f" Each baseline was trained for {statistics.fmean(trained):.0f} s of one core."
     costs = ("MFLOPs", "parameters", "ms", "kB")
     verdicts = {verdict.baseline.name: verdict for verdict in verdicts_of(cells)}
     rows = []
