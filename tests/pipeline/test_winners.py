@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_recipe import tiny_recipe
 
@@ -128,6 +128,7 @@ def test_where_there_is_time_for_few_epochs_fewer_subnets_are_trained() -> None:
     assert winners._fewer(0.1, [1.0], 2, teacher=False)[0] == [0]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0.01, 100), min_size=1, max_size=7),
     st.integers(1, 4),

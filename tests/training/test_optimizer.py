@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anas_zoo.nets import Subnet, Supernet
@@ -46,6 +46,7 @@ def test_batch_norms_and_biases_are_not_decayed() -> None:
     assert {p.ndim for p in decayed["params"]} == {2, 4}
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6))
 def test_an_orthogonal_matrix_moves_as_far_in_all_directions(rows: int, columns: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
