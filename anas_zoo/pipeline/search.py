@@ -26,12 +26,8 @@ from anas_zoo.training import join_processes
 
 T = TypeVar("T")
 _Asked: TypeAlias = "Mapping[str, tuple[float | None, list[float]]]"  # least and most, in the shown unit
-KEPT = (
-    "evaluations",
-    "images_forwarded",
-    "patience",
-    "images",
-)  # of a search that resumes, where not given anew
+# Of a search that resumes, where not given anew.
+KEPT = ("evaluations", "images_forwarded", "patience", "images")
 PREDICTED = {"algorithm": "nsga2", "evaluations": 10_000}  # defaults where nothing is measured
 FILES = {"latency": "latency model", "predictor": "predictor"}
 

@@ -32,7 +32,7 @@ class OfaPhases(Schema):
         return self
 
 
-class SamplingRecipe(Schema):
+class SamplingRecipe(Sparse):
     """Which subnets a step trains.
 
     - ``bestup``, ``worstup``: the sandwich (largest and smallest subnet) and, between them, the best or worst
@@ -45,6 +45,8 @@ class SamplingRecipe(Schema):
     - ``fairnas``: strict fairness: in every round each choice of each dimension is trained equally often.
     - ``ofa``: progressive shrinking (once-for-all), in the shares of ``ofa_phases``.
     """
+
+    LEFT_OUT: ClassVar = ("trial_part",)  # as in TrainRecipe
 
     strategy: Strategy = "bestup"
     candidates: int = Field(3, ge=1, le=100)

@@ -44,7 +44,7 @@ def test_a_batch_is_chosen_greedily(
 
 
 class Even:
-    """An evaluator for which one image more of resolution is one point."""
+    """An evaluator for which one pixel more is one point."""
 
     images, images_forwarded, at_once = 100, 100, 1
 
