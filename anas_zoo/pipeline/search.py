@@ -127,8 +127,12 @@ def search(
         "top1_pct": (min_top1_pct, []),
     }
     _check_limits(limits)
-    spent = {"evaluations": evaluations, "images_forwarded": images_forwarded, "patience": patience}
-    spent["images"] = images
+    spent = {
+        "evaluations": evaluations,
+        "images_forwarded": images_forwarded,
+        "patience": patience,
+        "images": images,
+    }
 
     def changed(recipe: SearchRecipe) -> SearchRecipe:
         if files["predictor"] is not None:

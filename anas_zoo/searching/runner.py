@@ -99,7 +99,7 @@ def run_search(algorithm: Algorithm, evaluator: Evaluator, archive: Archive, bud
             algorithm.tell(records)
             _count(result, records)
             known = {}
-            result.settled = _has_settled(algorithm, budget.patience)
+            result.settled = result.count < total and _has_settled(algorithm, budget.patience)
             if result.settled:
                 break
             if result.evaluations:
