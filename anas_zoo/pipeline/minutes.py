@@ -25,11 +25,12 @@ from anas_zoo.training.optimizer import make_optimizer
 from anas_zoo.training.sampling import Moment
 from anas_zoo.training.trainer import Step
 
-Part = Literal["flips", "supernet", "search", "winners", "models"]
+Part = Literal["images", "flips", "supernet", "search", "winners", "models"]
 PARTS: tuple[Part, ...] = get_args(Part)
 # The supernet has to rank subnets, no more: their training as fixed networks decides how good they are,
 # and sharing its weights gained nothing (docs/training.md). Exporting, checking and timing are "models".
 SHARES: dict[Part, float] = {
+    "images": 0.0,  # they take what they take
     "flips": 0.03,
     "supernet": 0.2,
     "search": 0.08,

@@ -3,6 +3,7 @@
     RUN/run.json                    the recipe, every default filled in; where its files lie
         split.json                  which image is in which part
         images.json                 what was seen of the images when the run began
+        decoded/                    the decoded images, until the run is finished
         init/                       a copy of the supernet that the training starts from, if it does
         yardstick/                  the plain network beside the run: training/, and its draft
         beside/                     networks of timm's that were asked for: NAME.onnx and what was measured

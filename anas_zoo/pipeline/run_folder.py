@@ -30,6 +30,7 @@ from anas_zoo.data import (
     open_source,
 )
 from anas_zoo.data.chosen_images import CALIBRATION, SCORING
+from anas_zoo.data.decoded import is_decoded, with_decoded, write_decoded
 from anas_zoo.data.sources import path_of_source, source_seen_from
 from anas_zoo.data.splits import check_classes, with_file_names
 from anas_zoo.data.unreadable import numbered_as, without_unreadable
@@ -92,6 +93,7 @@ class RunFolder(Generic[R]):
         images_file: what was seen of the images when the run began.
         training_folder: checkpoints/, metrics.jsonl, tensorboard/.
         drafts_folder: subnets/NAME, the drafts of entries.
+        decoded_folder: the decoded images, while :meth:`keep_decoded` has them kept.
     """
 
     kind: ClassVar[Kind]
@@ -104,6 +106,7 @@ class RunFolder(Generic[R]):
         self.images_file = folder / "images.json"
         self.training_folder = folder / "training"
         self.drafts_folder = folder / "subnets"
+        self.decoded_folder = folder / "decoded"
 
     @classmethod
     def open(cls, folder: Path, data: str | None = None, *, remember: bool = True) -> Self:
@@ -132,7 +135,7 @@ class RunFolder(Generic[R]):
     @property
     def beginning(self) -> frozenset[str]:
         """What is in the folder from the run's beginning."""
-        return frozenset({MARKER, self.split_file.name, self.images_file.name})
+        return frozenset({MARKER, self.split_file.name, self.images_file.name, self.decoded_folder.name})
 
     @property
     def resolution(self) -> int:
@@ -245,7 +248,7 @@ class RunFolder(Generic[R]):
                     Option("data", "DIR"),
                     " (it is recorded)",
                 )
-            self._images = self.numbered(open_source(where))
+            self._images = with_decoded(self.numbered(open_source(where)), self.decoded_folder)
         return self._images
 
     @cached_property
@@ -292,11 +295,30 @@ class RunFolder(Generic[R]):
                 f"{data} does not hold the images that {self.folder} was split from "
                 f"({self._difference(source)}); give the place of the same files, or start a new run"
             )
+        self._take_images(with_decoded(source, self.decoded_folder))
         place = source_seen_from(data, Path.cwd())
         if remember and place != self.places.source(self.recipe.images()):
             marker = read_json(self.folder / MARKER, error=OutputError)
             write_json(self.folder / MARKER, marker | {"images": place})
         self.places = self.places.model_copy(update={"images": place})
+
+    def keep_decoded(self) -> None:
+        """Decode the images of the split once, for all stages and processes, until :meth:`drop_decoded`.
+
+        Those that are read most come first, as there is not room for any number of large ones.
+        """
+        if not is_decoded(self.decoded_folder):
+            split = self.split
+            indices = (*split.search, *split.train, *split.test)
+            write_decoded(self._open_images(), indices, self.decoded_folder)
+        self._take_images(with_decoded(self._open_images(), self.decoded_folder))
+
+    def drop_decoded(self) -> None:
+        """Remove the decoded images; who has them open keeps them."""
+        shutil.rmtree(self.decoded_folder, ignore_errors=True)
+
+    def _take_images(self, source: ImageSource) -> None:
+        """Read the same images from ``source`` from now on."""
         self._images = source
         self._calibration.clear()
         for name in ("source", "split", "test_images"):

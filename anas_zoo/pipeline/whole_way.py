@@ -195,6 +195,9 @@ def run_stages(
     else:
         check_reachable(run)
     minutes = None if run.recipe.minutes is None else Minutes(run.minutes_file, run.recipe.minutes)
+    if not run.summary_file.exists():
+        with nullcontext() if minutes is None else minutes.spending("images"):
+            run.keep_decoded()
     if minutes is not None and run.recipe.threads == 0 and processes.device.type == "cpu":
         batch_size = run.recipe.train.batch_size
         # Truncated networks are probed beside the plain one, and trained on side by side; a core that the
@@ -261,6 +264,7 @@ def run_stages(
     else:
         note("  no licence is chosen for the models: they will be ready, but not published")
     seconds = stages.run()
+    run.drop_decoded()
     published = run.zoo_folder.exists()
     home = run.zoo_folder if published else run.drafts_folder
     summary = read_json(run.summary_file)

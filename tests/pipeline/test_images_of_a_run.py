@@ -51,6 +51,25 @@ def test_a_new_run_shows_the_whole_image_and_an_old_one_what_it_showed(images: P
     assert cropped_as_imagenet(digits.source) is digits.source
 
 
+def test_decoded_images_are_read_in_the_place_of_files(images: Path, tmp_path: Path) -> None:
+    run = Run.start(tmp_path / "run", tiny_recipe(data=str(images)))
+    expected = run.test_images(8)
+    run.keep_decoded()
+    assert Run.start(run.folder, tiny_recipe(data=str(images))).split == run.split  # it has not begun more
+    beside = Run.open(run.folder)  # as another process of the run does
+    for file in images.rglob("*.png"):
+        file.write_bytes(b"x" * file.stat().st_size)
+    for one in (run, beside):
+        assert one.source.preprocessing == WHOLE_IMAGE
+        assert torch.equal(one.test_images(8), expected)
+    shutil.move(images, tmp_path / "moved")
+    beside.move_images(str(tmp_path / "moved"))
+    assert torch.equal(beside.test_images(8), expected)
+    run.drop_decoded()
+    with pytest.raises(DataError, match="not an image"):
+        Run.open(run.folder).test_images(8)
+
+
 def test_a_recipe_may_say_what_is_cut_off(images: Path, tmp_path: Path) -> None:
     run = Run.start(tmp_path / "run", tiny_recipe(data=str(images), crop_pct=0.9))
     assert run.source.preprocessing == WHOLE_IMAGE.model_copy(update={"crop_pct": 0.9})

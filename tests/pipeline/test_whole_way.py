@@ -48,6 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]
     assert as_command_line([ready.publish]) == f"anas run --out '{folder}' --licence SPDX"
     assert [entry.parent for entry in ready.entries] == [folder / "subnets"] * 3
     assert not (folder / "zoo").exists()
+    assert not (folder / "decoded").exists()
     reports = {path: path.read_bytes() for path in folder.glob("subnets/*/report.json")}
     result = run_stages(folder, tiny_recipe(**CHANGES), licence="CC0-1.0")
     assert result.publish is None
