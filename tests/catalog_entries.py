@@ -10,12 +10,14 @@ from typing import Any
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import write_manifest
 
+# An entry of release 0.1, in the first format, which drops transparency; a small, weak network.
+FIRST_FORMAT = Path(__file__).parent / "golden" / "first_format" / "digits_s"
 HOSTILE = '</script><img src=x onerror="window.hit=1">{{json}}&lt;\''
 
 
-def copy_entry(name: str, folder: Path, **changes: Any) -> Path:
-    """A copy of the shelf's entry at ``folder``; see :func:`change`."""
-    shutil.copytree(resource_folder("models") / name, folder)
+def copy_entry(entry: str | Path, folder: Path, **changes: Any) -> Path:
+    """A copy of an entry, the shelf's where it is a name, at ``folder``; see :func:`change`."""
+    shutil.copytree(resource_folder("models") / entry, folder)
     return change(folder, **changes)
 
 
@@ -37,7 +39,7 @@ def _merged(data: Any, changes: Any) -> Any:
 def hostile_catalog(folder: Path) -> Path:
     """Two sound entries whose free texts are markup and scripts."""
     copy_entry(
-        "digits_s",
+        FIRST_FORMAT,
         folder / "a 'folder' & <b>more<b>",
         config={
             "label_names": [f"{HOSTILE}{i}" for i in range(10)],

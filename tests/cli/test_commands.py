@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from catalog_entries import FIRST_FORMAT
 from command_line import files_below, refused, succeeded
 from PIL import Image
 
@@ -208,7 +209,8 @@ def test_list_keeps_limits_and_lists_folders(entry: Path, capsys: pytest.Capture
 
 def test_another_name_of_an_architecture_leads_to_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
     assert succeeded(capsys, "show", "alphanet_a0").startswith("attentive_nas_a0  (")
-    assert json.loads(succeeded(capsys, "show", "a2681620ba22", "--json"))["summary"]["name"] == "digits_s"
+    shown = json.loads(succeeded(capsys, "show", "2da0ac9b74d9", "--json"))
+    assert shown["summary"]["name"] == "attentive_nas_a0"
 
 
 def test_diff(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,10 +220,10 @@ def test_diff(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines["macs"][1:] == ["203,389,568", "279,238,816"]
     assert lines["width[head]"][1:] == ["1792", "1984"]
     assert "depth" not in text
-    data = json.loads(succeeded(capsys, "diff", "digits_s", entry, "--json"))
+    data = json.loads(succeeded(capsys, "diff", FIRST_FORMAT, entry, "--json"))
     assert data["same_architecture"] is True  # of another number of classes
     assert {"part": "architecture", "what": "num_classes", "a": 10, "b": 4} in data["differences"]
-    same = json.loads(succeeded(capsys, "diff", "digits_s", "smallest of digits", "--json"))
+    same = json.loads(succeeded(capsys, "diff", "attentive_nas_a0", "smallest of attentive_nas", "--json"))
     assert (same["differences"], same["same_architecture"]) == ([], True)
 
 

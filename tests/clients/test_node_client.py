@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import python_client
+from catalog_entries import FIRST_FORMAT
 from javascript import classify, run_cases
 from PIL import Image
 from pillow_version import with_pillow_13
@@ -25,8 +26,8 @@ SHELF = resource_folder("models")
 
 @pytest.fixture
 def entry(tmp_path: Path) -> Path:
-    """A copy of a published entry, to be damaged."""
-    return Path(shutil.copytree(SHELF / "digits_s", tmp_path / "digits_s"))
+    """A copy of a published entry that drops transparency, to be damaged."""
+    return Path(shutil.copytree(FIRST_FORMAT, tmp_path / "digits_s"))
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from catalog_entries import FIRST_FORMAT
 
 from anas_zoo.core import files
 from anas_zoo.core.errors import EntryError
-from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import Entry, manifest
 from anas_zoo.entry import folder as folder_module
-
-SHELF = resource_folder("models") / "digits_s"
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(SHELF, tmp_path / "digits_s"))
+    return Path(shutil.copytree(FIRST_FORMAT, tmp_path / "digits_s"))
 
 
 def test_every_part_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from catalog_entries import FIRST_FORMAT
 from quantized_twice import FINE, round_twice
 from torch import Tensor
 
@@ -17,10 +18,10 @@ from anas_zoo.entry import Entry, write_report
 from anas_zoo.exporting import Target, validate_onnx
 from anas_zoo.exporting.validate import optimization_gap
 from anas_zoo.nets import Subnet
-from anas_zoo.zoo import entry_folder, load_subnet
+from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.verifying import check_onnx_files
 
-FOLDER = entry_folder("digits_s")
+FOLDER = FIRST_FORMAT
 INT8 = Target.load("ort-cpu-int8")
 
 

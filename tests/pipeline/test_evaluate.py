@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from catalog_entries import FIRST_FORMAT
 from edited_entries import as_reference, edit_config
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.zoo import Classifier, entry_folder, load_subnet, model_card
 
-SMALL = entry_folder("digits_s")
+SMALL = FIRST_FORMAT
 LIMIT = 300
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from catalog_entries import FIRST_FORMAT
 from edited_entries import as_reference, edit_config
 from letters import LETTERS, QUICK, quick, write_letters
 
@@ -35,7 +36,7 @@ from anas_zoo.pipeline.validate import validate
 from anas_zoo.training import read_metrics
 from anas_zoo.zoo import entry_folder, load_subnet, publish, verify
 
-SMALL = entry_folder("digits_s")
+SMALL = FIRST_FORMAT
 CHANCE_PCT = 100 / len(LETTERS)
 
 

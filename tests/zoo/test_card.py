@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from catalog_entries import FIRST_FORMAT
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -133,11 +134,11 @@ def on_white(published: Path) -> EntryConfig:
 
 
 def test_the_card_says_what_becomes_of_transparent_parts(published: Path) -> None:
-    config, report = read_config(SHELF / "digits_s"), read_report(SHELF / "digits_s")
+    config, report = read_config(FIRST_FORMAT), read_report(FIRST_FORMAT)
     assert config.anas.preprocessing.transparency == "dropped"  # as format 1 has it where it says nothing
     before = model_card(config, report)
     assert "transparen" not in before
-    config = on_white(SHELF / "digits_s")
+    config = on_white(FIRST_FORMAT)
     assert config.to_dict()["anas"]["preprocessing"]["transparency"] == "white"
     card = model_card(config, report)
     assert "Transparent parts of an image are laid on **white** first. timm and" in card

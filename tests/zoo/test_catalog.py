@@ -62,7 +62,7 @@ def test_an_architecture_has_all_its_names_whatever_its_entry_is_called(
 
 def test_names_and_ids_lead_to_the_shelf() -> None:
     assert resolve_name("alphanet_a6") == "attentive_nas_a6"
-    assert resolve_name("smallest of digits") == "digits_s"
+    assert resolve_name("smallest of attentive_nas") == "attentive_nas_a0"
     assert resolve_name("2da0ac9b74d9") == "attentive_nas_a0"
     assert resolve_name("digits_m") == "digits_m"
     assert resolve_name("alphanet_a5") is None  # AlphaNet's two a5 are other networks than AttentiveNAS's

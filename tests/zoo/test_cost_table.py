@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from catalog_entries import FIRST_FORMAT
 
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.entry import Cost, Entry, EntryReport
@@ -19,11 +20,11 @@ SHELF = resource_folder("models")
 
 @pytest.fixture(scope="module")
 def cost() -> Cost:
-    """Of digits_s, with all that can be known."""
-    config = Entry.read(SHELF / "digits_s").config
+    """Of a small entry, with all that can be known."""
+    config = Entry.read(FIRST_FORMAT).config
     subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
     report = profile_flops(subnet.eval(), config.arch.resolution)
-    return Cost(**report.to_dict(), onnx={"model.onnx": count_onnx_macs(SHELF / "digits_s" / "model.onnx")})
+    return Cost(**report.to_dict(), onnx={"model.onnx": count_onnx_macs(FIRST_FORMAT / "model.onnx")})
 
 
 def rows_of(cost: Cost) -> dict[str, CostRow]:
@@ -105,7 +106,7 @@ def test_costs_of_the_shelf_are_written_as_they_were_read(path: Path) -> None:
 
 
 def test_the_card_shows_the_same_rows(cost: Cost) -> None:
-    entry = Entry.read(SHELF / "digits_s")
+    entry = Entry.read(FIRST_FORMAT)
     report = entry.report.model_copy(update={"cost": cost})
     card = model_card(entry.config, report)
     for row in cost_rows(cost):
