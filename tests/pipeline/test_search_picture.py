@@ -146,6 +146,21 @@ def test_what_lies_far_away_does_not_squeeze_the_rest(drawn: list[Figure], tmp_p
     assert "≤ 1" not in [text.get_text() for text in axes.texts]
 
 
+def test_names_lie_on_no_other_and_within_the_panel(drawn: list[Figure], tmp_path: Path) -> None:
+    tested = {
+        f"model_{i}": ({"macs": macs * 1e6}, 70.0) for i, macs in enumerate((200, 205, 260, 1900, 2000))
+    }
+    draw_picture(tmp_path / "x.png", made_up(60, budgets=[], baselines=[], tested=tested))
+    (axes,) = drawn[0].axes
+    panel, boxes = axes.get_window_extent(), [text.get_window_extent() for text in axes.texts]
+    marks = axes.transData.transform([(costs["macs"] / 1e6, top1) for costs, top1 in tested.values()])
+    assert len(boxes) == len(tested)
+    for number, box in enumerate(boxes):
+        assert panel.x0 <= box.x0 < box.x1 <= panel.x1
+        assert not any(box.overlaps(other) for other in boxes[number + 1 :])
+        assert not any(box.contains(*mark) for mark in marks)
+
+
 def nothing() -> SearchView:
     return SearchView("nothing", ("top1_pct", "macs"), [], [], "search split")
 

@@ -29,12 +29,18 @@ from anas_zoo.searching.objectives import OBJECTIVES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Annotation
 
 
 MAX_PANELS = 3
-# Beside its point, in points: neighbours in cost on different sides.
 NAMED_ROOM = 0.07  # of the height
-SIDES = [((6, -11), "left"), ((-6, 5), "right")]
+# Where a name may be beside its mark: the point from which it extends, and its sides there. The first free
+# place is taken.
+PLACES = [
+    {"position": (6 * right, 3 * up), "ha": ha, "va": va}
+    for up, va in ((1, "top"), (1.5, "bottom"))
+    for right, ha in ((1, "left"), (-1, "right"))
+]
 
 
 def draw_picture(path: Path, view: SearchView) -> None:
@@ -50,8 +56,7 @@ def draw_picture(path: Path, view: SearchView) -> None:
     figure = Figure(figsize=(width, 5.4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     panels: list[Axes] = list(figure.subplots(1, len(costs), sharey=True, squeeze=False)[0])
-    for axes, cost in zip(panels, costs, strict=True):
-        _draw_panel(axes, view, cost)
+    named = [_draw_panel(axes, view, cost) for axes, cost in zip(panels, costs, strict=True)]
     scored_by = "\n".join(textwrap.wrap(view.scored_by, 60))
     panels[0].set_ylabel(f"top-1 (%)\n{scored_by}", parse_math=False)
     low, high = view.top1_range()
@@ -63,12 +68,15 @@ def draw_picture(path: Path, view: SearchView) -> None:
     with warnings.catch_warnings():
         # A name in letters that the font lacks is drawn as boxes; that is nothing to warn users of.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.draw_without_rendering()  # what lies where is known then
+        for axes, names in zip(panels, named, strict=True):
+            _place(axes, names)
         figure.savefig(content, format="png", metadata={"Software": None})
     atomic_write(path, content.getvalue())
 
 
-def _draw_panel(axes: Axes, view: SearchView, cost: str) -> None:
-    """Draw everything over one cost."""
+def _draw_panel(axes: Axes, view: SearchView, cost: str) -> list[Annotation]:
+    """Draw everything over one cost. Returns the names of what is marked."""
     size = min(14.0, max(3.0, 14.0 * math.sqrt(400 / max(len(view.evaluations), 1))))
     evaluated = _points(view.known(cost, view.evaluations), cost)
     axes.scatter(*evaluated, s=size, color=EVALUATED, label="evaluated")
@@ -79,14 +87,19 @@ def _draw_panel(axes: Axes, view: SearchView, cost: str) -> None:
     _draw_budgets(axes, view, cost)
     known = [(short_name(b.name), b.evaluation) for b in view.baselines]
     marks = [(*_point(e, cost), name) for name, e in known if shown(e, cost) is not None]
-    _draw_marks(axes, marks, marker="D", s=38, color=BASELINE, label="published models")
+    names = _draw_marks(axes, marks, marker="D", s=38, color=BASELINE, label="published models")
     tested = _tested_marks(view.tested, cost)
-    _draw_marks(axes, tested, marker="*", s=90, color=TESTED, label="published entries, on the test split")
+    names += _draw_marks(
+        axes, tested, marker="*", s=90, color=TESTED, label="published entries, on the test split"
+    )
     compared = _tested_marks(view.compared, cost)
-    _draw_marks(axes, compared, marker="X", s=50, color=BASELINE, label="networks of timm's, likewise")
+    names += _draw_marks(
+        axes, compared, marker="X", s=50, color=BASELINE, label="networks of timm's, likewise"
+    )
     axes.set_xlabel(OBJECTIVES[cost].title)
     axes.grid(alpha=0.3)
     _scale_costs(axes, view.costs_shown(cost))
+    return names
 
 
 def _draw_intervals(axes: Axes, view: SearchView, cost: str) -> None:
@@ -120,26 +133,44 @@ def _images(costs: Mapping[str, float]) -> int | None:
     return int(costs["images"]) if "images" in costs else None
 
 
-def _draw_marks(axes: Axes, marks: Sequence[tuple[float, float, str]], **style: Any) -> None:
-    """Marks (x, y, name) with their names beside them."""
+def _draw_marks(axes: Axes, marks: Sequence[tuple[float, float, str]], **style: Any) -> list[Annotation]:
+    """Marks (x, y, name). Returns their names, which :func:`_place` puts beside them."""
     if not marks:
-        return
+        return []
     xs, ys, _ = zip(*marks, strict=True)
     axes.scatter(xs, ys, edgecolor="white", zorder=4, **style)
-    for number, (x, y, name) in enumerate(sorted(marks)):
-        offset, side = SIDES[number % 2]
+    return [
         axes.annotate(
             name,
             (x, y),
-            xytext=offset,
+            xytext=(0, 0),
             textcoords="offset points",
-            ha=side,
             fontsize=8,
             color=style["color"],
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.7},
             parse_math=False,  # a name with two dollar signs is not a formula
             zorder=5,
         )
+        for x, y, name in sorted(marks)
+    ]
+
+
+def _place(axes: Axes, names: Sequence[Annotation]) -> None:
+    """Put each of ``names`` where it is within the panel, and on no other and no mark, if there is room."""
+    marks: Any = axes.transData.transform([name.xy for name in names]) if names else ()
+    panel, taken = axes.get_window_extent(), list[Any]()
+    for name in sorted(names, key=lambda name: name.xy):
+        boxes = list[tuple[int, int, Any]]()
+        for place in PLACES:
+            name.set(**place)
+            box = name.get_window_extent()
+            over = sum(box.overlaps(other) for other in taken)
+            over += sum(box.contains(*mark) for mark in marks)
+            outside = not (panel.x0 <= box.x0 and box.x1 <= panel.x1 and panel.y0 <= box.y0)
+            boxes.append((over + outside, len(boxes), box))
+        *_, best, box = min(boxes)
+        name.set(**PLACES[best])
+        taken.append(box)
 
 
 def _draw_budgets(axes: Axes, view: SearchView, cost: str) -> None:
