@@ -64,14 +64,13 @@ def print_models(result: RunResult, *, as_json: bool) -> None:
     if as_json:
         advice = [as_command_line(parts) for parts in result.advice]
         found = {"entries": result.rows, "advice": advice, "picture": str(result.picture)}
+        found["recommended"] = str(result.recommended)
         print_json(found | {"seconds": result.seconds})
         return
     print_table(
         ["name", "top-1 %", "latency ms", "MFLOPs", "params (k)", "ONNX kB", "logit diff", "agree %"],
         [_cells(row) for row in result.rows],
     )
-    accuracies = {row["name"]: row["top1_pct"] for row in result.rows}
-    best = max(result.entries, key=lambda entry: accuracies[entry.name])
     print_lines(
         "top-1: test split, with its 95 % interval; latency: one image, median, onnxruntime, 1 thread;",
         "MFLOPs: multiply-adds; logit diff and agreement: the ONNX file against torch, on all test images",
@@ -84,7 +83,7 @@ def print_models(result: RunResult, *, as_json: bool) -> None:
         f"models    {result.entries[0].parent}",
         *(() if result.publish is None else (f"publish   {as_command_line([result.publish])}",)),
         "",
-        *load_lines(best),
+        *load_lines(result.recommended),
     )
 
 

@@ -59,6 +59,26 @@ def still_rising(scores_pct: Sequence[float], images: int) -> bool:
     return last - before > Z_95 * standard_error(last, before, images)
 
 
+def recommended(rows: Sequence[Row], images: int) -> tuple[Row, Row]:
+    """The model to take, and the best one on the search split, often the same.
+
+    It is the fastest of those that are level with the best in no more time: the one-standard-error rule
+    (Breiman et al., 1984).
+
+    Args:
+        rows: of models, as :func:`with_front` gives them.
+        images: of the search split.
+    """
+    best = max(rows, key=lambda row: (row[SCORE], -row["latency_ms"]))
+    level = [
+        row
+        for row in rows
+        if row["latency_ms"] <= best["latency_ms"]
+        and best[SCORE] - row[SCORE] <= standard_error(best[SCORE], row[SCORE], images)
+    ]
+    return level[0], best
+
+
 def advise(
     rows: Sequence[Row],
     plain: str | None,
@@ -79,15 +99,7 @@ def advise(
     """
     beside = [row for row in rows if row["name"] in (timms or {})]
     rows = with_front([row for row in rows if row["name"] not in (timms or {})])
-    best = max(rows, key=lambda row: (row[SCORE], -row["latency_ms"]))
-    # The one-standard-error rule (Breiman et al., 1984): of those level with the best the simplest.
-    level = [
-        row
-        for row in rows
-        if row["latency_ms"] <= best["latency_ms"]
-        and best[SCORE] - row[SCORE] <= standard_error(best[SCORE], row[SCORE], images)
-    ]
-    take = level[0]
+    take, best = recommended(rows, images)
     said: list[tuple[Part, ...]] = []
     if take is best:
         why = "nothing is better" if best is rows[0] else "all that is faster is worse"

@@ -20,7 +20,7 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.data.sources import BUILT_IN
 from anas_zoo.entry import Entry
 from anas_zoo.exporting import DEFAULT_TARGET
-from anas_zoo.pipeline.advice import advise, still_rising, with_front
+from anas_zoo.pipeline.advice import advise, recommended, still_rising, with_front
 from anas_zoo.pipeline.at_hand import weights_at_hand
 from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
@@ -72,6 +72,7 @@ class RunResult:
         rows: one dict per model, and per network of timm's beside, which is no entry: name, top1_pct, macs,
             params, latency_ms, size_bytes, parity, on_front.
         advice: which of them to take, in sentences.
+        recommended: the folder of that one.
         seconds: wall-clock seconds of each stage that ran now.
         publish: what publishes the drafts; None where they are published.
     """
@@ -80,6 +81,7 @@ class RunResult:
     picture: Path
     rows: list[dict[str, Any]]
     advice: list[tuple[Part, ...]]
+    recommended: Path
     seconds: dict[str, float]
     publish: Call | None
 
@@ -270,14 +272,23 @@ def run_stages(
     summary = read_json(run.summary_file)
     rows = summary["entries"]
     names = [row["name"] for row in rows if row["name"] in (_shipped(run) if published else run.drafts())]
+    take = _recommended(run, rows)
     return RunResult(
         entries=[home / name for name in names],
         picture=run.folder / "front.png",
         rows=rows,
         advice=_advice(run, rows),
+        recommended=home / take if take in names else _drafts(run)[take],
         seconds=seconds,
         publish=None if published else Call("run", out=folder, licence="SPDX"),
     )
+
+
+def _recommended(run: Run, rows: Sequence[dict[str, Any]]) -> str:
+    """The name of the model to take, be it the plain network."""
+    drafts = _drafts(run)
+    take, _ = recommended([row for row in rows if row["name"] in drafts], len(run.split.search))
+    return str(take["name"])
 
 
 def _advice(run: Run, rows: Sequence[dict[str, Any]]) -> list[tuple[Part, ...]]:

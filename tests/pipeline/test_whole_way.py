@@ -83,6 +83,8 @@ def test_the_entries_are_complete_and_verified(finished: tuple[Path, RunResult])
     latency = [row["latency_ms"] for row in result.rows]
     assert latency == sorted(latency)
     assert result.advice
+    assert result.recommended in result.entries
+    assert as_command_line(result.advice[0]).find(f"take {result.recommended.name}") >= 0
     test_labels = read_json(folder / "split.json")["test"]
     for path in result.entries:
         verify(path)
@@ -182,6 +184,8 @@ def test_a_run_of_a_third_of_a_minute_divides_it_and_ends(tmp_path: Path) -> Non
     assert "digits_plain" in rows
     assert len(rows) >= 3
     assert result.advice
+    assert result.recommended in result.entries
+    assert as_command_line(result.advice[0]).find(f"take {result.recommended.name}") >= 0
     assert result.publish is None
     for entry in result.entries:
         verify(entry)
