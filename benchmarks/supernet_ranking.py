@@ -78,6 +78,7 @@ BESTUP = SANDWICH | {
     "sampling.candidates": 3,
     "sampling.prior_draws": 20_000,  # the space has 4,860 architectures
 }
+EIGHTH = BESTUP | {"sampling.trial_part": 0.125}
 ONE_PATH: Settings = {"sampling.strategy": "spos"}
 # Attended without any trial: by the model that learns from the losses of the steps.
 ONLINE: Settings = {
@@ -95,9 +96,9 @@ ARMS: dict[str, Settings] = {
     "sandwich, SGD": SANDWICH | SGD,
     "sandwich, Muon": SANDWICH | MUON,
     "bestup, Muon": BESTUP | MUON,
+    "bestup by an eighth, Muon": EIGHTH | MUON,
     "one path, SGD": ONE_PATH | SGD,
     "one path, Muon": ONE_PATH | MUON,
-    "one path, Muon, 0.015": ONE_PATH | MUON | {"learning_rate": 0.015},
     "one path, best of 5 online, Muon": BEST | ONE | MUON,
     "one path, worst of 5 online, Muon": WORST | ONE | MUON,
     "sandwich, best of 5 online, Muon": SANDWICH | MUON | BEST,
@@ -105,6 +106,7 @@ ARMS: dict[str, Settings] = {
 }
 # What an arm is compared with, seed by seed.
 REFERENCE = {arm: f"{arm.split(',')[0]}, Muon" for arm in ARMS if "online" in arm}
+REFERENCE |= dict.fromkeys((arm for arm in ARMS if arm.startswith("bestup")), "sandwich, Muon")
 CONFIDENCE = 0.95
 
 
@@ -421,8 +423,9 @@ def report(args: argparse.Namespace, found: dict[Cell, dict[str, Any]]) -> None:
         "",
         "Sandwich: the largest, two uniform draws and the smallest in each step, of which the largest learns "
         "from the labels and the others from it. Bestup: the same, but each draw the best of three "
-        "candidates. One path: one subnet a step, on the labels. Online: of five candidates of like "
-        "cost the best or the worst by a model that learns from the losses of the steps. The rate is "
+        "candidates, by their loss on the batch or on an eighth of it. One path: one subnet a step, on the "
+        "labels. Online: of five candidates of like cost the best or the worst by a model that learns from "
+        "the losses of the steps. The rate is "
         f"{SGD['learning_rate']} with SGD and {MUON['learning_rate']} with Muon where the arm names no "
         f"other. Batches and augmentation are those of the recipe `{FOR_OWN_IMAGES}`.",
         "",
