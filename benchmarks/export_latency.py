@@ -30,9 +30,10 @@ from anas_zoo.core.tables import markdown_table
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.nets import Subnet, calibrate_bn
-from anas_zoo.profiling.latency import clock_of, interleave, prepare_call
+from anas_zoo.profiling.latency import prepare_call
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import runtime_version
+from anas_zoo.profiling.timing import clock_of, interleave
 
 # Published top-1 of the paper's table; the side is the architecture's.
 OURS = {"a0": 77.3, "a1": 78.4, "a2": 78.8, "a3": 79.1, "a4": 79.8, "a5": 80.1, "a6": 80.7}

@@ -14,8 +14,8 @@ from anas_zoo.entry import Preprocessing, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import open_session
-from anas_zoo.profiling.latency import interleave
 from anas_zoo.profiling.machine import describe_machine
+from anas_zoo.profiling.timing import interleave
 
 REPEATS = 60  # calls of the int8 and of the float file each, side by side
 WARMUP = 10

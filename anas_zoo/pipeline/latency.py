@@ -10,12 +10,12 @@ import numpy as np
 
 from anas_zoo.core.errors import ProfileError
 from anas_zoo.core.progress import stage, track
-from anas_zoo.profiling.latency import clock_of
 from anas_zoo.profiling.latency_fit import fit_coefficients, spread_codes
 from anas_zoo.profiling.latency_model import LatencyModel, LatencyRecord, Measured
 from anas_zoo.profiling.latency_trust import ErrorReport, Here, YardstickTime, compare, judge, unrest_of
 from anas_zoo.profiling.machine import fingerprint
-from anas_zoo.profiling.sweep import Sweep, check_numbers, measure_sweep, time_again, yardsticks_among
+from anas_zoo.profiling.sweep import check_numbers, measure_sweep, time_again, yardsticks_among
+from anas_zoo.profiling.timing import Sweep, clock_of
 from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, network_layers
 

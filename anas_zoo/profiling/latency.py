@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from anas_zoo.core.errors import ProfileError
-from anas_zoo.core.progress import track
+from anas_zoo.core.progress import Bar
 from anas_zoo.entry import Latency
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import open_session, runtime_version
-
-Clock = Literal["cpu", "wall"]
-FINE_SECONDS = 1e-5  # a CPU clock that ticks more rarely (15 ms on some systems) is of no use here
-
-
-def clock_of(threads: int) -> Clock:
-    """The clock that a busy machine disturbs least: "cpu" for one thread, "wall" for several.
-
-    The CPU time of a thread is the wall-clock time on an idle machine; on a busy one it leaves out the turns
-    that other programs took. The work of several threads overlaps, which no CPU clock shows.
-    """
-    fine = time.get_clock_info("thread_time").resolution <= FINE_SECONDS
-    return "cpu" if threads == 1 and fine else "wall"
-
-
-def interleave(
-    calls: Sequence[Callable[[], object]], rounds: int, *, clock: Clock = "wall"
-) -> npt.NDArray[np.float64]:
-    """Time each call once per round, round after round: (calls, rounds) milliseconds.
-
-    Whatever slows the machine for a while then falls on all of them alike.
-    """
-    now = time.thread_time_ns if clock == "cpu" else time.perf_counter_ns
-    times = np.empty((len(calls), rounds), dtype=np.float64)
-    for round_ in track(range(rounds), "timing", total=rounds):
-        for index, call in enumerate(calls):
-            start = now()
-            call()
-            times[index, round_] = (now() - start) / 1e6
-    return times
+from anas_zoo.profiling.timing import interleave
 
 
 def measure_latency(
@@ -76,7 +45,8 @@ def measure_latency(
     for _ in range(warmup):
         for call in calls:
             call()
-    times = interleave(calls, repeats)
+    with Bar("timing", repeats) as bar:
+        times = interleave(calls, repeats, after=bar.advance)
 
     machine, runtime = describe_machine(), runtime_version()
     reports = {}

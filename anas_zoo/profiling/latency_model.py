@@ -15,10 +15,10 @@ from anas_zoo.core.errors import ConfigError, nearest
 from anas_zoo.core.files import write_json
 from anas_zoo.core.hints import Call
 from anas_zoo.core.schema import Schema, parse, read_json
-from anas_zoo.profiling.latency import Clock
 from anas_zoo.profiling.latency_trust import Bars, ErrorReport, bars_of, unrest_of
 from anas_zoo.profiling.machine import Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import yardsticks_among
+from anas_zoo.profiling.timing import Clock
 from anas_zoo.profiling.work import NEWER, WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 from anas_zoo.space.cost import CostTables
@@ -43,7 +43,7 @@ class LatencyRecord(Schema):
 
     Attributes:
         fingerprint: the machine, runtime and threads that were measured.
-        level_pct, noise_pct: see :class:`anas_zoo.profiling.sweep.Sweep`.
+        level_pct, noise_pct: see :class:`anas_zoo.profiling.timing.Sweep`.
         coefficients: milliseconds per unit of each kind of work (:data:`anas_zoo.profiling.work.WORK`).
         error: on the held-out subnets.
         measured: every subnet measured, at least two of them held out of the fit.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from onnx import TensorProto, helper
 from anas_zoo.core.errors import ExportError, ProfileError
 from anas_zoo.entry import Latency
 from anas_zoo.profiling import measure_latency, open_session
-from anas_zoo.profiling.latency import interleave
 from anas_zoo.profiling.machine import describe_machine
 
 
@@ -39,18 +37,6 @@ def test_reports_are_sane(tmp_path: Path) -> None:
         assert report.provider == "CPUExecutionProvider"
         assert report.runtime.startswith("onnxruntime 1.")
         assert Latency.model_validate(json.loads(json.dumps(report.to_dict()))) == report
-
-
-def test_files_take_turns() -> None:
-    order: list[str] = []
-
-    def call(name: str) -> Callable[[], None]:
-        return lambda: order.append(name)
-
-    times = interleave([call("a"), call("b"), call("c")], 3)
-    assert order == ["a", "b", "c"] * 3
-    assert times.shape == (3, 3)
-    assert (times > 0).all()
 
 
 def test_the_machine_is_described_but_not_named() -> None:
