@@ -16,7 +16,8 @@ from shared import write
 
 from anas_zoo.core.intervals import interval_pct
 from anas_zoo.core.tables import markdown_table
-from anas_zoo.profiling.machine import CPUINFO, describe_machine
+from anas_zoo.profiling.device import CPUINFO
+from anas_zoo.profiling.machine import describe_machine
 
 Cells = Sequence[Mapping[str, Any]]
 FLAGS = {"avx2": "AVX2", "avx512f": "AVX-512F", "avx512_vnni": "AVX-512 VNNI", "avx_vnni": "AVX-VNNI"}

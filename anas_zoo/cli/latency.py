@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from anas_zoo.profiling.latency_model import LatencyModel
     from anas_zoo.profiling.latency_trust import ErrorReport
+    from anas_zoo.profiling.machine import Fingerprint
 
 
-HELP = "Models of the latency on this machine: fit, check, predict."
+HELP = "Models of the latency on this machine, or by a kit on another device: fit, check, predict."
 
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A latency model (see: anas latency fit).")
@@ -31,37 +32,49 @@ WorkOption = Annotated[
 ]
 RepeatsOption = Annotated[int, typer.Option("--repeats", metavar="N", help="Measured calls of each file.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="S", help="Seed of all choices.")]
+SpaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--space",
+        metavar="NAME|FILE",
+        help="A bundled search space, a .yaml file, or a supernet or run whose space is meant. Default: "
+        "attentive_nas.",
+    ),
+]
+ClassesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--num-classes", metavar="N", help="Outputs of the classifiers. Default: the supernet's, or 1000."
+    ),
+]
+SubnetsOption = Annotated[int, typer.Option("--subnets", metavar="N", help="Subnets to measure and fit on.")]
+HeldOutOption = Annotated[
+    int,
+    typer.Option("--held-out", metavar="N", help="Held-out subnets to measure and judge the model by."),
+]
+DEFAULT_SPACE = "attentive_nas"
 
 
 def latency() -> typer.Typer:
     """The group of commands."""
-    return make_group(HELP, {"fit": fit, "check": check, "predict": predict})
+    return make_group(HELP, {"fit": fit, "check": check, "predict": predict, "kit": kit})
 
 
 def fit(
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .json file to write.")],
-    space: Annotated[
-        str,
+    measured: Annotated[
+        Path | None,
         typer.Option(
-            "--space",
-            metavar="NAME|FILE",
-            help="A bundled search space, a .yaml file, or a supernet or run whose space is meant.",
-        ),
-    ] = "attentive_nas",
-    num_classes: Annotated[
-        int | None,
-        typer.Option(
-            "--num-classes", metavar="N", help="Outputs of the classifiers. Default: the supernet's, or 1000."
+            "--measured",
+            metavar="FILE",
+            help="results.json of a kit: fit the model of the device that it comes from.",
         ),
     ] = None,
+    space: SpaceOption = None,
+    num_classes: ClassesOption = None,
     threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of onnxruntime.")] = 1,
-    subnets: Annotated[
-        int, typer.Option("--subnets", metavar="N", help="Subnets to measure and fit on.")
-    ] = 60,
-    held_out: Annotated[
-        int,
-        typer.Option("--held-out", metavar="N", help="Held-out subnets to measure and judge the model by."),
-    ] = 30,
+    subnets: SubnetsOption = 60,
+    held_out: HeldOutOption = 30,
     repeats: RepeatsOption = 60,
     seed: SeedOption = 0,
     work: WorkOption = None,
@@ -71,16 +84,19 @@ def fit(
 
     Every subnet is exported (some seconds each) and timed with onnxruntime on the CPU, one image a call.
     The exported files stay in --work, by default a folder beside the model's file; it may be removed.
+    With --measured, nothing is measured here: the model is of the device that a kit was taken to.
     """
     from anas_zoo.core.errors import OutputError
     from anas_zoo.core.stopping import resumable
     from anas_zoo.pipeline.init_supernet import open_space
     from anas_zoo.pipeline.latency import fit_latency
-    from anas_zoo.profiling.work import WORK
 
     if out.exists():
         raise OutputError(f"{out} exists already; give another --out, or remove it first")
-    found, classes = open_space(space)
+    if measured is not None:
+        _fit_measured(measured, space, out, as_json)
+        return
+    found, classes = open_space(space or DEFAULT_SPACE)
     folder = work or out.with_name(f"{out.stem}-onnx")
     with resumable(lambda: [f"repeat the command: files that were exported to {folder} are used again"]):
         model = fit_latency(
@@ -95,6 +111,60 @@ def fit(
         )
     model.save(out)
     _warn(model)
+    _print_fit(model, out, as_json)
+    if not as_json:
+        print_lines(f"  check it later: anas latency check {quoted(out)}")
+
+
+def kit(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write.")],
+    space: SpaceOption = None,
+    num_classes: ClassesOption = None,
+    subnets: SubnetsOption = 60,
+    held_out: HeldOutOption = 30,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a folder that measures subnets of a space on a device with nothing but Python and onnxruntime.
+
+    Copy it there, run its measure.py, and bring back results.json: anas latency fit --measured makes the
+    latency model of that device, for anas search --latency.
+    """
+    from anas_zoo.pipeline.init_supernet import open_space
+    from anas_zoo.pipeline.latency_kit import write_kit
+
+    found, classes = open_space(space or DEFAULT_SPACE)
+    classes = classes or 1000 if num_classes is None else num_classes
+    record = write_kit(found, out, num_classes=classes, subnets=subnets, held_out=held_out, seed=seed)
+    if as_json:
+        print_json({"folder": str(out), "id": record.id, "subnets": len(record.archs)})
+        return
+    print_lines(
+        f"{out}: {len(record.archs)} subnets of {found.name}; copy it to the device, and there",
+        "  pip install numpy onnxruntime",
+        "  python measure.py",
+        "then take its results.json back, and",
+        "  anas latency fit --measured results.json --out latency.json",
+    )
+
+
+def _fit_measured(results: Path, space: str | None, out: Path, as_json: bool) -> None:
+    from anas_zoo.core.progress import warn
+    from anas_zoo.pipeline.init_supernet import open_space
+    from anas_zoo.pipeline.latency_kit import fit_measured
+
+    model, found = fit_measured(results, None if space is None else open_space(space)[0])
+    model.save(out)
+    for note in found.notes:
+        warn(f"while it was measured: {note}")
+    _warn(model)
+    _print_fit(model, out, as_json)
+
+
+def _print_fit(model: LatencyModel, out: Path, as_json: bool) -> None:
+    """What was fitted, how good it is and where it lies."""
+    from anas_zoo.profiling.work import WORK
+
     if as_json:
         print_json({"file": str(out), "error": model.error.model_dump(mode="json")} | _trust_of(model))
         return
@@ -103,9 +173,8 @@ def fit(
         ["work", "ms per unit", "unit (in millions, where it is not a count)"],
         [[name, f"{ms:.4f}", WORK[name]] for name, ms in used.items()],
     )
-    _print_error(model.error)
+    _print_error(model.error, model.record.fingerprint)
     print_lines("", f"latency model: {out}", f"  {_trust(model)}")
-    print_lines(f"  check it later: anas latency check {quoted(out)}")
 
 
 def check(
@@ -143,7 +212,7 @@ def check(
             for one in sorted(measured, key=lambda one: one.ms)
         ],
     )
-    _print_error(error)
+    _print_error(error, model.record.fingerprint)
 
 
 def predict(
@@ -237,10 +306,8 @@ def _trust(model: LatencyModel) -> str:
     )
 
 
-def _print_error(error: ErrorReport) -> None:
-    from anas_zoo.profiling import runtime_version
+def _print_error(error: ErrorReport, fingerprint: Fingerprint) -> None:
     from anas_zoo.profiling.latency_trust import TARGET_ERROR_PCT, TARGET_TAU
-    from anas_zoo.profiling.machine import describe_machine
 
     print_pairs(
         f"error on {error.subnets} subnets that the fit has not seen",
@@ -249,6 +316,6 @@ def _print_error(error: ErrorReport) -> None:
             "bias": f"{error.bias_pct:+.2f} % (a large one: the machine has become slower or faster)",
             "Kendall's tau": f"{error.kendall_tau:.3f}",
             "target": f"at most {TARGET_ERROR_PCT:g} % and at least {TARGET_TAU:g}: {error.verdict}",
-            "measured on": f"{describe_machine()}; {runtime_version()}",
+            "measured on": f"{fingerprint.describe()}; {fingerprint.runtime}",
         },
     )

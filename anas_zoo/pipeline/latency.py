@@ -13,9 +13,9 @@ from anas_zoo.core.progress import stage, track
 from anas_zoo.profiling.latency_fit import fit_coefficients, spread_codes
 from anas_zoo.profiling.latency_model import LatencyModel, LatencyRecord, Measured
 from anas_zoo.profiling.latency_trust import ErrorReport, Here, YardstickTime, compare, judge, unrest_of
-from anas_zoo.profiling.machine import fingerprint
+from anas_zoo.profiling.machine import Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import check_numbers, measure_sweep, time_again, yardsticks_among
-from anas_zoo.profiling.timing import Sweep, clock_of
+from anas_zoo.profiling.timing import Clock, Sweep, clock_of
 from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, network_layers
 
@@ -48,6 +48,26 @@ def fit_latency(
     Raises :class:`ProfileError`, before any work, for numbers out of range.
     """
     check_numbers(threads, repeats)
+    archs = subnets_to_measure(space, num_classes, subnets=subnets, held_out=held_out, seed=seed)
+    sweep = _measure(space, archs, num_classes, threads, repeats, seed, work)
+    return model_of_sweep(
+        space,
+        num_classes,
+        archs,
+        sweep,
+        subnets=subnets,
+        fingerprint=fingerprint(threads),
+        clock=clock_of(threads),
+    )
+
+
+def subnets_to_measure(
+    space: SearchSpace, num_classes: int, *, subnets: int, held_out: int, seed: int
+) -> list[Architecture]:
+    """The architectures that a model is fitted on, the two ends of the space first, then those held out.
+
+    Raises :class:`ProfileError` for numbers out of range.
+    """
     if num_classes < 1:
         raise ProfileError(f"num_classes must be at least 1, got {num_classes}")
     ends = space.encode([space.smallest, space.largest])
@@ -61,9 +81,32 @@ def fit_latency(
     rng = np.random.default_rng([seed, 0])
     fitted = np.concatenate([ends, spread_codes(space, subnets - 2, rng, apart_from=ends)])
     others = spread_codes(space, held_out, rng, apart_from=fitted)
-    archs = space.decode(np.concatenate([fitted, others]))
+    return space.decode(np.concatenate([fitted, others]))
 
-    sweep = _measure(space, archs, num_classes, threads, repeats, seed, work)
+
+def model_of_sweep(
+    space: SearchSpace,
+    num_classes: int,
+    archs: Sequence[Architecture],
+    sweep: Sweep,
+    *,
+    subnets: int,
+    fingerprint: Fingerprint,
+    clock: Clock,
+    kit: str | None = None,
+) -> LatencyModel:
+    """The latency model that follows from what a sweep has measured.
+
+    Args:
+        space: the search space.
+        num_classes: outputs of the classifiers.
+        archs: what was measured, as :func:`subnets_to_measure` gives them.
+        sweep: how long they took.
+        subnets: how many of ``archs`` it is fitted on; it is judged by the others.
+        fingerprint: of the machine that they were measured on.
+        clock: that they were timed by.
+        kit: the id of the kit that was taken to that machine; None where it is this one.
+    """
     amounts = np.array([work_of(network_layers(space.structure, arch, num_classes)) for arch in archs])
     coefficients = fit_coefficients(amounts[:subnets], sweep.ms[:subnets])
     predicted_ms = amounts @ coefficients
@@ -71,8 +114,8 @@ def fit_latency(
         LatencyRecord(
             space=space.config,
             num_classes=num_classes,
-            fingerprint=fingerprint(threads),
-            clock=clock_of(threads),
+            fingerprint=fingerprint,
+            clock=clock,
             level_pct=sweep.level_pct,
             noise_pct=sweep.noise_pct,
             coefficients=dict(zip(WORK, coefficients.tolist(), strict=True)),
@@ -92,6 +135,7 @@ def fit_latency(
                     zip(archs, sweep.ms.tolist(), predicted_ms.tolist(), strict=True)
                 )
             ),
+            kit=kit,
         )
     )
 
@@ -104,6 +148,11 @@ def check_latency(
     None of them was used for the model; ``seed`` chooses them. Raises as :func:`fit_latency`.
     """
     space, record = model.space, model.record
+    if record.kit is not None:
+        raise ProfileError(
+            f"this model is of another device, {record.fingerprint.describe()}, measured by a kit; to check "
+            "it, measure there again, with a kit of another seed"
+        )
     threads = record.fingerprint.threads
     check_numbers(threads, repeats)
     _check_held_out(subnets)
@@ -121,7 +170,12 @@ def check_latency(
 
 
 def compare_here(model: LatencyModel) -> Here:
-    """The model's two yardsticks, exported anew and timed here for some seconds."""
+    """The model's two yardsticks, exported anew and timed here for some seconds.
+
+    Those of a model that a kit has measured elsewhere are not: it is taken as it is.
+    """
+    if model.record.kit is not None:
+        return Here(verdict="as fitted", bars=model.bars)
     archs = [Architecture.from_dict(one.arch) for one in model.yardsticks]
     record = model.record
     with tempfile.TemporaryDirectory(prefix="anas-latency-") as work:

@@ -47,6 +47,7 @@ class LatencyRecord(Schema):
         coefficients: milliseconds per unit of each kind of work (:data:`anas_zoo.profiling.work.WORK`).
         error: on the held-out subnets.
         measured: every subnet measured, at least two of them held out of the fit.
+        kit: the id of the latency kit by which another device was measured; None for the machine itself.
     """
 
     format: Literal["anas latency model 2"] = FORMAT
@@ -59,6 +60,7 @@ class LatencyRecord(Schema):
     coefficients: dict[str, NotNegative]
     error: ErrorReport
     measured: tuple[Measured, ...]
+    kit: str | None = None
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -153,8 +155,13 @@ class LatencyModel:
         return measured[places[0]], measured[places[-1]]
 
     def foreign(self) -> str | None:
-        """One line of warning when this is not the kind of machine or runtime it was fitted on, else None."""
+        """One line of warning when this is not the kind of machine or runtime it was fitted on, else None.
+
+        A model that a kit has measured is meant for another machine.
+        """
         there = self.record.fingerprint
+        if self.record.kit is not None:
+            return None
         found = there.differences(fingerprint(there.threads))
         if not found:
             return None

@@ -129,7 +129,7 @@ class Here(Schema):
             factor longer or shorter; "disagreeing" where they do not, so that ratios do not hold either.
         factor: of all predictions; 1 as fitted.
         bars: of a prediction that was multiplied.
-        yardsticks: what was measured.
+        yardsticks: what was measured; none of a model of another device, which is taken as it is.
     """
 
     verdict: Literal["as fitted", "scaled", "disagreeing"]
@@ -139,6 +139,8 @@ class Here(Schema):
 
     def in_words(self) -> str:
         """How the machine stands to the model, in one line."""
+        if not self.yardsticks:
+            return f"as measured on the device itself, with bars of {self.bars.in_words()}"
         factors = " and ".join(f"{one.factor:.3g}" for one in self.yardsticks)
         scaled = "" if self.verdict == "as fitted" else f"; all milliseconds are scaled by {self.factor:.3g}"
         return (

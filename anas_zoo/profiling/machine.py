@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import platform
-from pathlib import Path
-
 from anas_zoo.core.schema import Schema, differences
+from anas_zoo.profiling.device import facts_of_device
 from anas_zoo.profiling.session import runtime_version
-
-CPUINFO = Path("/proc/cpuinfo")
 
 
 class Fingerprint(Schema):
@@ -36,28 +31,9 @@ class Fingerprint(Schema):
         return differences(self.model_dump(), here.model_dump())
 
 
-def _cpu_model() -> str:
-    if CPUINFO.is_file():
-        for line in CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name" and value.strip():
-                return " ".join(value.split())
-    return platform.processor() or "unknown CPU"
-
-
 def fingerprint(threads: int) -> Fingerprint:
     """The fingerprint of this machine and runtime with ``threads`` threads."""
-    # A container or a batch system often grants fewer cores than the machine has.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Fingerprint(
-        cpu=_cpu_model(),
-        cores=cores,
-        system=platform.system(),
-        machine=platform.machine(),
-        runtime=runtime_version(),
-        provider="CPUExecutionProvider",
-        threads=threads,
-    )
+    return Fingerprint.model_validate(facts_of_device(threads, runtime_version()))
 
 
 def describe_machine() -> str:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from catalog_entries import FIRST_FORMAT
 from command_line import files_below, refused
 from latency_files import CLASSES, Stored
 
@@ -104,3 +107,25 @@ def test_wrong_input_is_one_line_and_changes_nothing(
     before = files_below(tmp_path)
     assert said in refused(capsys, "latency", *(a.format(model=model) for a in arguments))
     assert files_below(tmp_path) == before
+
+
+def test_a_kit_and_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, numbers = tmp_path / "kit", ("--space", "digits", "--subnets", "16", "--held-out", "2")
+    text = ran(capsys, "latency", "kit", "--num-classes", "10", *numbers, "--out", out)
+    assert text.startswith(f"{out}: 18 subnets of digits; copy it to the device, and there\n")
+    assert "already holds" in refused(capsys, "latency", "kit", *numbers, "--out", out)
+    results = tmp_path / "results.json"
+    command = [sys.executable, str(out / "measure.py"), "--repeats", "8", "--out", str(results)]
+    subprocess.run(command, check=True, capture_output=True)
+    model = tmp_path / "device.json"
+    text = ran(capsys, "latency", "fit", "--measured", results, "--out", model)
+    assert "error on 2 subnets that the fit has not seen" in text
+    assert f"latency model: {model}" in text
+    assert "check it later" not in text
+    data = json.loads(ran(capsys, "latency", "predict", model, FIRST_FORMAT, "--json"))
+    assert data["warning"] is None or "another machine" not in data["warning"]
+    fit = ("latency", "fit", "--out", tmp_path / "other.json", "--measured")
+    assert "of a kit of the space 'digits'" in refused(capsys, *fit, results, "--space", "tiny")
+    assert "has no results of a latency kit" in refused(capsys, *fit, model)
+    assert "no such file" in refused(capsys, *fit, tmp_path / "none.json").lower()
+    assert "of another device" in refused(capsys, "latency", "check", model)

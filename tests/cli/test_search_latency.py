@@ -50,6 +50,19 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def test_the_model_of_another_device_is_taken_as_it_is(
+    run: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = LatencyModel.load(file).record
+    there = record.fingerprint.model_copy(update={"cpu": "Abacus 2000"})
+    LatencyModel(record.model_copy(update={"kit": "0" * 16, "fingerprint": there})).save(file)
+    command = ["search", str(run), "--latency", str(file), *SMALL, "--objective", "latency_ms"]
+    assert main([*command, "--out", str(run.parent / "elsewhere")]) == 0
+    assert "latency: as measured on the device itself, with bars of " in capsys.readouterr().err
+    here = json.loads((run.parent / "elsewhere" / "search.json").read_text())["latency_here"]
+    assert (here["factor"], here["yardsticks"]) == (1, [])
+
+
 def ran(capsys: pytest.CaptureFixture[str], *args: str | Path) -> str:
     """What a command printed that succeeds, on a machine that may be anything."""
     assert main([str(arg) for arg in args]) == 0

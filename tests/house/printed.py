@@ -141,6 +141,11 @@ RUN: dict[Key, Run] = {
             ("attentive_nas_a0 arch.json", "digits_s digits_m"),
         )
     ),
+    ("docs/latency.md", "anas latency kit --space runs/mine --out kit"): Run(
+        ("runs/mine",),
+        (("--out kit", "--subnets 16 --held-out 2 --out kit"), ("measure.py", "measure.py --repeats 8")),
+        ("kit/README.txt", "device.json"),
+    ),
     ("docs/latency.md", "import numpy as np"): Run(
         ("here.json",), (("attentive_nas", "tiny"), ("latency.json", "here.json"))
     ),
