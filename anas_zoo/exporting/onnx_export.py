@@ -12,11 +12,12 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from anas_zoo.core.errors import CalibrationError, ExportError, NonFiniteError, OutputError
+from anas_zoo.core.errors import CalibrationError, ExportError, NonFiniteError, OutputError, ParityError
 from anas_zoo.core.files import disk_errors, sha256_bytes
 from anas_zoo.entry import FileInfo, Preprocessing
 from anas_zoo.exporting.checks import check_file
 from anas_zoo.exporting.graph import BATCH, fold_batch_norm, write_graph
+from anas_zoo.exporting.locate import with_departure
 from anas_zoo.exporting.target import Target
 from anas_zoo.exporting.validate import validate_onnx
 from anas_zoo.nets import Subnet
@@ -90,9 +91,18 @@ def export_onnx(
                 os.fsync(file.fileno())
             check_file(unchecked, target, name=path)
             if images is not None:
-                parity = validate_onnx(
-                    unchecked, subnet, images, labels, target=target, preprocessing=preprocessing, name=path
-                )
+                try:
+                    parity = validate_onnx(
+                        unchecked,
+                        subnet,
+                        images,
+                        labels,
+                        target=target,
+                        preprocessing=preprocessing,
+                        name=path,
+                    )
+                except ParityError as exc:
+                    raise with_departure(exc, unchecked, subnet, images, target, preprocessing) from exc
             if gate is not None:
                 gate(unchecked)
             os.replace(unchecked, path)

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from anas_zoo.core.errors import AnasError, EntryError, ExportError
+from anas_zoo.core.errors import AnasError, EntryError, ExportError, ParityError
 from anas_zoo.core.files import output_folder
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import track
 from anas_zoo.data import ImagesAt
 from anas_zoo.entry import Entry, Latency, Parity
 from anas_zoo.exporting import DEFAULT_TARGET, Target, validate_onnx
+from anas_zoo.exporting.locate import with_departure
 from anas_zoo.pipeline.export import onnx_name
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import load_subnet, publish
@@ -42,6 +43,10 @@ def validate_draft(
             found[name] = validate_onnx(
                 path, subnet, images, labels, target=target, preprocessing=preprocessing
             )
+        except ParityError as exc:
+            found_at = with_departure(exc, path, subnet, images, target, preprocessing)
+            every_layer = Call("validate", entry.folder, locate=True)
+            failed[name] = type(exc)(*found_at.parts, "; every layer: ", every_layer)
         except AnasError as exc:
             failed[name] = exc
         else:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
+import onnx
 import pytest
+from catalog_entries import FIRST_FORMAT
 from command_line import files_below, refused, succeeded
+from onnx import numpy_helper
 
 from anas_zoo.cli import main
 
@@ -58,3 +62,23 @@ def test_speed_and_size_of_int8_are_said(tmp_path: Path, capsys: pytest.CaptureF
     )
     assert re.search(r"  int8: \d+ kB against \d+ kB in float; ", said)
     assert " times as fast as float" in said
+
+
+def test_a_layer_that_departs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draft = shutil.copytree(FIRST_FORMAT, tmp_path / "draft", ignore=shutil.ignore_patterns("manifest.json"))
+    assert "no layer departs by more than rounding" in succeeded(capsys, "validate", draft, "--locate")
+    file = draft / "model.onnx"
+    model = onnx.load(str(file))
+    name = "stages.1.0.depthwise.conv.weight"
+    (weight,) = (one for one in model.graph.initializer if one.name == name)
+    weight.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(weight), name))
+    onnx.save(model, str(file))
+    error = refused(capsys, "validate", draft)
+    assert "; layer by layer: stages.1.0.depthwise departs by " in error
+    assert f"anas validate {draft} --locate" in error
+    text = succeeded(capsys, "validate", draft, "--locate")
+    assert "model.onnx: stages.1.0.depthwise departs by " in text
+    found = json.loads(succeeded(capsys, "validate", draft, "--locate", "--json"))["model.onnx"]
+    assert found["departure"]["layer"] == "stages.1.0.depthwise"
+    assert found["layers"][0]["layer"] == "stem"
+    assert "leave out --data" in refused(capsys, "validate", draft, "--locate", "--data", "digits")
