@@ -192,7 +192,7 @@ def test_a_spoilt_entry_is_refused_in_one_line(
 
 
 def test_list_keeps_limits_and_lists_folders(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    models = json.loads(succeeded(capsys, "list", "--max-mflops", "0.06", "--json"))
+    models = json.loads(succeeded(capsys, "list", "--max-mflops", "0.1", "--json"))
     assert [(model["name"], model["top1_kind"]) for model in models] == [("digits_s", "measured")]
     assert (
         succeeded(capsys, "list", "--min-top1-pct", "99.9")

@@ -79,7 +79,7 @@ def test_transparent_parts_are_taken_as_the_entry_says(entry: Path, tmp_path: Pa
     change_json(entry / "config.json", lambda c: c["anas"]["preprocessing"].update(transparency="white"))
     white = json.loads(classify(entry, picture, "--json").stdout)[0]["predictions"]
     assert white != dropped
-    for found, want in ((white, Classifier(entry)), (dropped, Classifier(SHELF / entry.name))):
+    for found, want in ((white, Classifier(entry)), (dropped, Classifier(FIRST_FORMAT))):
         for one, best in zip(found, want.predict([picture])[0], strict=True):
             assert (one["label"], one["probability_pct"]) == (
                 best.label,

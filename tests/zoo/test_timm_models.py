@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from catalog_entries import FIRST_FORMAT
 from safetensors.torch import load_file
 from timm.layers import DropPath
 from torch import Tensor, nn
@@ -107,7 +108,7 @@ def test_shelf_weights_give_their_golden_logits(name: str) -> None:
 
 @torch.no_grad()
 def test_an_entry_with_another_input_and_without_weights() -> None:
-    place, side = f"local-dir:{MODELS / 'digits_s'}", read_config(MODELS / "digits_s").arch.resolution
+    place, side = f"local-dir:{FIRST_FORMAT}", read_config(FIRST_FORMAT).arch.resolution
     plain = timm.create_model(place, pretrained=True).eval()
     gray = timm.create_model(place, pretrained=True, in_chans=1, num_classes=3)
     assert gray.eval()(_images(side, chans=1)).shape == (2, 3)
