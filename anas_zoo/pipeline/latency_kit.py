@@ -23,24 +23,9 @@ from anas_zoo.profiling.timing import Clock, Sweep
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 
 KIT, MEASURE, README, MODELS = "kit.json", "measure.py", "README.txt", "models"
-NEWEST_RESULTS: Literal["anas latency results 1"] = "anas latency results 1"
+NEWEST_RESULTS: Literal["anas-zoo latency results 1"] = "anas-zoo latency results 1"
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-ABOUT = """Measure the latency of {count} networks of the search space {space} on this device.
-
-    pip install numpy onnxruntime
-    python measure.py
-
-It needs Python 3.9 or later, takes minutes, and writes results.json. Let nothing else run meanwhile; on a
-laptop or a phone, plug it in and let it cool first. --threads N measures with N threads. Then take
-results.json back to where anas-zoo is installed:
-
-    anas latency fit --measured results.json --out latency.json
-    anas search RUN --latency latency.json
-
-Nothing in results.json names the device: it has the kind of processor, its cores, and the times.
-"""
 
 
 class KitRecord(Schema):
@@ -52,7 +37,7 @@ class KitRecord(Schema):
         yardsticks: the numbers of those that are timed in every group.
     """
 
-    format: Literal["anas latency kit 1"] = "anas latency kit 1"
+    format: Literal["anas-zoo latency kit 1"] = "anas-zoo latency kit 1"
     id: str = ""
     space: SpaceConfig
     num_classes: int = Field(ge=1)
@@ -78,7 +63,7 @@ class KitResults(Schema):
         notes: what may have slowed the device meanwhile, in words.
     """
 
-    format: Literal["anas latency results 1"]
+    format: Literal["anas-zoo latency results 1"]
     kit: KitRecord
     fingerprint: Fingerprint
     clock: Clock
@@ -139,9 +124,10 @@ def write_kit(
         )
         record = record.model_copy(update={"id": record.hashed()})
         write_json(staging / KIT, record.model_dump(mode="json"))
-        for program in (resource_folder("export") / "latency_kit" / MEASURE, _file(timing), _file(device)):
+        brought = resource_folder("export") / "latency_kit"
+        for program in (brought / MEASURE, _file(timing), _file(device)):
             shutil.copyfile(program, staging / program.name)
-        about = ABOUT.format(count=len(archs), space=space.name)
+        about = (brought / README).read_text(encoding="utf-8").format(count=len(archs), space=space.name)
         (staging / README).write_text(about, encoding="utf-8")
     return record
 

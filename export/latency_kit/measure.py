@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FORMAT = "anas latency results 1"
+FORMAT = "anas-zoo latency results 1"
 ERRORS_ONLY = 3  # onnxruntime's severity
 SAY_SECONDS = 10.0  # between lines of progress
 

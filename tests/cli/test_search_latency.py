@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from catalog_entries import FIRST_FORMAT
 from latency_records import model_of
 from searching_digits import make_run
 
@@ -143,7 +144,7 @@ def test_a_model_of_a_busy_and_of_another_machine_says_both(
     assert resumed.here == latency.here
     with pytest.raises(SearchError, match="latency_here"):
         latency_of_search(file, SPACE, 47, {"latency_here": {}})
-    assert main(["latency", "predict", str(file), "digits_s"]) == 0
+    assert main(["latency", "predict", str(file), str(FIRST_FORMAT)]) == 0
     assert "the machine was busy while the latency model was fitted" in capsys.readouterr().err
 
 
