@@ -19,6 +19,9 @@ UNNAMED = "mine"  # as the recipe for own images calls its models
 # Space by the largest short side of the images, in pixels, that it is made for.
 SPACES = {"tiny": 40, "small": 112, "photo": 10**9}
 ENLARGED = 1.15  # a resolution may be larger than the images by this factor
+# And of the smallest images no smaller than this part of them: they have no pixels to spare, and a shortly
+# trained supernet takes the middle of its resolutions for the best (benchmarks/results/own_images.md).
+LEAST = {"tiny": 0.7}
 # Or up to this many pixels: the stem's stride of 2 leaves half of them.
 ALWAYS = 16
 
@@ -27,12 +30,12 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
     """``recipe`` with the search space that is made for images as ``seen``.
 
     The space follows from the median short side, and no resolution above 16 is larger than that by more than
-    15 %: there is nothing to see in made-up pixels.
+    15 %: there is nothing to see in made-up pixels. In ``tiny`` none is under 70 % of it.
     """
     side = seen.short_side_px or 224
     name = next(name for name, largest in SPACES.items() if side <= largest)
     choices = SearchSpace.load(name).config.resolution
-    useful = useful_resolutions(choices, side)
+    useful = useful_resolutions(choices, side, LEAST.get(name, 0.0))
     note(f"  images of {side} pixels: space {name}, resolutions {', '.join(map(str, useful))}")
     if name != "tiny":
         note(
@@ -45,6 +48,11 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
     return found
 
 
-def useful_resolutions(choices: Sequence[int], side: int) -> tuple[int, ...]:
-    """Those of the ascending ``choices`` that show something of images of ``side`` pixels; at least one."""
-    return tuple(one for one in choices if one <= max(ALWAYS, ENLARGED * side)) or tuple(choices[:1])
+def useful_resolutions(choices: Sequence[int], side: int, least: float = 0.0) -> tuple[int, ...]:
+    """Those of the ascending ``choices`` that show enough of images of ``side`` pixels; at least one.
+
+    ``least``: the part of the side, or of the largest of them, that has to be shown.
+    """
+    shown = [one for one in choices if one <= max(ALWAYS, ENLARGED * side)] or list(choices[:1])
+    enough = tuple(one for one in shown if one >= least * min(side, shown[-1]))
+    return enough or (shown[-1],)

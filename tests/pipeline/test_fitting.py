@@ -28,7 +28,19 @@ def test_the_space_follows_from_the_short_side_and_enlarges_nothing(side: int, s
     least = SearchSpace.load(space).smallest.resolution
     assert max(recipe.resolution) <= max(16, 1.15 * side, least)
     left_out = set(SearchSpace.load(space).config.resolution) - set(recipe.resolution)
-    assert all(resolution > 1.15 * side for resolution in left_out)
+    under = 0.7 * min(side, max(recipe.resolution)) if space == "tiny" else 0
+    assert all(resolution > 1.15 * side or resolution < under for resolution in left_out)
+
+
+def test_the_smallest_images_have_no_pixels_to_spare() -> None:
+    found = {
+        side: fit_to_images(Recipe.load("own_images", data="path/to/images"), seen(side)).resolution
+        for side in (8, 28, 32, 40, 64)
+    }
+    assert found[8] == (12, 16)
+    assert found[28] == (20, 24, 28, 32)
+    assert found[32] == found[40] == (24, 28, 32)
+    assert found[64] == tuple(one for one in SearchSpace.load("small").config.resolution if one <= 73)
 
 
 def test_images_of_unknown_size_are_photographs() -> None:
