@@ -72,7 +72,10 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Inter
 
 @extra_needed()
 def check_litert(path: Path, name: Path) -> Interface:
-    """The same of a LiteRT file; raises likewise, and :class:`MissingPackageError` without ai-edge-litert."""
+    """The same of a LiteRT file. Raises likewise.
+
+    And :class:`anas_zoo.core.extras.MissingPackageError` without the package ai-edge-litert.
+    """
     from ai_edge_litert import schema_py_generated as schema
 
     if not path.is_file():

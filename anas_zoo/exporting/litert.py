@@ -42,15 +42,15 @@ def to_litert(model: Any, metadata: Mapping[str, str]) -> bytes:
         model: an ``onnx.ModelProto`` of :func:`anas_zoo.exporting.graph.write_graph`.
         metadata: written into the file as JSON, under the name "anas-zoo".
 
-    Raises :class:`ExportError` for an operator that has no form here, and :class:`MissingPackageError`
-    without ai-edge-litert.
+    Raises :class:`ExportError` for an operator that has no form here, and
+    :class:`anas_zoo.core.extras.MissingPackageError` without ai-edge-litert.
     """
     return _Writer(model).content(metadata)
 
 
 @extra_needed()
 def litert_version() -> str:
-    """Of the package ai-edge-litert. Raises :class:`MissingPackageError` without it."""
+    """Of the package ai-edge-litert. Raises :class:`anas_zoo.core.extras.MissingPackageError` without it."""
     from importlib import metadata
 
     import ai_edge_litert  # noqa: F401 # the error of a missing module is the one that names the extra
