@@ -148,10 +148,14 @@ def _print_evidence(report: EntryReport, labels: tuple[str, ...] | None) -> None
 
 
 def _loading_lines(name: str, entry: Entry) -> list[str]:
+    from anas_zoo.entry.manifest import LITERT
+
     pretrained = "True" if entry.has_weights else "False"
     lines = [f'python: import anas_zoo; model = anas_zoo.create_model("{name}", pretrained={pretrained})']
     lines += [
-        f'onnxruntime: onnxruntime.InferenceSession("{entry.folder / file}")'
+        f'LiteRT: Interpreter(model_path="{entry.folder / file}")'
+        if file.endswith(LITERT)
+        else f'onnxruntime: onnxruntime.InferenceSession("{entry.folder / file}")'
         for file in entry.report.files
         if file in entry.files
     ]

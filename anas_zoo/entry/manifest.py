@@ -20,6 +20,7 @@ from anas_zoo.entry.config import Sha256
 CONFIG, REPORT, CARD, MANIFEST = "config.json", "report.json", "README.md", "manifest.json"
 WEIGHTS, GOLDEN = "model.safetensors", "golden.safetensors"
 SUPERNET, SUPERNET_WEIGHTS = "supernet.json", "supernet.safetensors"
+ONNX, LITERT = ".onnx", ".tflite"  # what exported files are, by the end of their names
 
 MAX_FILES = 64  # one for each target, and seven others
 

@@ -26,6 +26,7 @@ class Published(Schema):
 
 
 OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
+ExportedName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.(onnx|tflite)$")]
 
 
 class OnnxMacs(Schema):
@@ -218,5 +219,5 @@ class EntryReport(Sparse):
     published: Published | None = None
     also_published: tuple[Published, ...] = ()
     cost: Cost | None = None
-    files: dict[OnnxName, FileInfo] = Field(default_factory=dict)
-    refused: dict[OnnxName, str] = Field(default_factory=dict)
+    files: dict[ExportedName, FileInfo] = Field(default_factory=dict)
+    refused: dict[ExportedName, str] = Field(default_factory=dict)

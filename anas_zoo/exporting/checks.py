@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import onnx
 
 from anas_zoo.core.errors import ExportError, InterfaceError, NonFiniteError
+from anas_zoo.core.extras import extra_needed
 from anas_zoo.exporting.graph import BATCH, INPUT, OUTPUT
+from anas_zoo.exporting.litert import FREE, IDENTIFIER
 from anas_zoo.exporting.target import Target
 from anas_zoo.profiling.session import read_graph
 
@@ -27,14 +30,29 @@ WEIGHT_TYPES = {
 }
 
 
-def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
-    """Read an ONNX file and check it against ``target``; returns the ``onnx.ModelProto``.
+@dataclass(frozen=True)
+class Interface:
+    """What one image and its logits are in a file.
+
+    Attributes:
+        image: sizes of the input without the batch; of a file that takes raw images the names of free ones.
+        classes: logits of an image.
+    """
+
+    image: tuple[int | str, ...]
+    classes: int
+
+
+def check_file(path: Path, target: Target, *, name: Path | None = None) -> Interface:
+    """Read an exported file and check it against ``target``.
 
     ``name`` is what errors call the file, for one that is checked before it has its final name.
     Raises :class:`ExportError` in one line when the file is none, or with every structural problem at once:
     :class:`InterfaceError` when inputs or outputs are among them, :class:`NonFiniteError` when weights are.
     """
     name = name or path
+    if target.runtime == "litert":
+        return check_litert(path, name)
     model = read_graph(path, name=name)
     problems = {kind: texts for kind, texts in _problems(model, target).items() if texts}
     if problems:
@@ -45,7 +63,55 @@ def check_file(path: Path, target: Target, *, name: Path | None = None) -> Any:
         onnx.checker.check_model(model, full_check=True)  # includes strict shape inference
     except Exception as exc:  # the checker's and the shape inference's own types
         raise ExportError(f"{name}: onnx's checker refuses it ({' '.join(str(exc).split())[:300]})") from exc
-    return model
+    image, logits = (
+        [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim][1:]
+        for value in (model.graph.input[0], model.graph.output[0])
+    )
+    return Interface(tuple(image), int(logits[0]))
+
+
+@extra_needed()
+def check_litert(path: Path, name: Path) -> Interface:
+    """The same of a LiteRT file. Raises likewise.
+
+    And :class:`anas_zoo.core.extras.MissingPackageError` without the package ai-edge-litert.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    if not path.is_file():
+        raise ExportError(f"{name}: no such LiteRT file")
+    content = path.read_bytes()
+    try:
+        if content[4:8] != IDENTIFIER:
+            raise ValueError("it does not begin as one")
+        model = schema.ModelT.InitFromPackedBuf(content, 0)
+        (graph,) = model.subgraphs
+        ends = {
+            kind: [graph.tensors[number] for number in numbers]
+            for kind, numbers in (("input", graph.inputs), ("output", graph.outputs))
+        }
+        weights = [(one.name.decode(), one.type, model.buffers[one.buffer].data) for one in graph.tensors]
+    except Exception as exc:  # damaged bytes fail in as many ways as they can be read
+        raise ExportError(f"{name}: not a whole LiteRT file ({' '.join(str(exc).split())[:200]})") from exc
+    problems = []
+    for kind, wanted, dimensions in (("input", INPUT, 4), ("output", OUTPUT, 2)):
+        found = ends[kind]
+        names = [tensor.name.decode() for tensor in found]
+        signature = [size for one in found if one.shapeSignature is not None for size in one.shapeSignature]
+        if names != [wanted]:
+            problems.append(f"its {kind}s are {names}, needed is {[wanted]}")
+        elif found[0].type != schema.TensorType.FLOAT32:
+            problems.append(f"its {kind} is not float32")
+        elif len(signature) != dimensions or signature[0] != FREE or min(signature[1:]) < 1:
+            problems.append(f"its {kind} has the shape {signature}, only the batch ({FREE}) may be free")
+    if problems:
+        raise InterfaceError(f"{name}: not a file for LiteRT: {'; '.join(problems)}")
+    for weight, kind, data in weights:
+        values = b"" if data is None or kind != schema.TensorType.FLOAT32 else bytes(data)
+        if not np.isfinite(np.frombuffer(values[: len(values) // 4 * 4], np.float32)).all():
+            raise NonFiniteError(f"{name}: its weight {weight} has values that are not finite")
+    (image,), (logits,) = ends["input"], ends["output"]
+    return Interface(tuple(map(int, image.shapeSignature[1:])), int(logits.shapeSignature[1]))
 
 
 def _problems(model: Any, target: Target) -> dict[type[ExportError], list[str]]:

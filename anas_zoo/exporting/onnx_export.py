@@ -17,6 +17,7 @@ from anas_zoo.core.files import disk_errors, sha256_bytes
 from anas_zoo.entry import FileInfo, Preprocessing
 from anas_zoo.exporting.checks import check_file
 from anas_zoo.exporting.graph import BATCH, fold_batch_norm, write_graph
+from anas_zoo.exporting.litert import litert_version, to_litert
 from anas_zoo.exporting.locate import with_departure
 from anas_zoo.exporting.target import Target
 from anas_zoo.exporting.validate import validate_onnx
@@ -70,7 +71,7 @@ def export_onnx(
     :func:`validate_onnx` raises. Nothing is left at ``path`` then that was not there before.
     """
     if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a .onnx file")
+        raise OutputError(f"{path} is a folder; give the name of a {target.suffix} file")
     with disk_errors(path):  # first, for the conversion takes seconds
         path.parent.mkdir(parents=True, exist_ok=True)
     content = convert(
@@ -137,6 +138,8 @@ def convert(
         "anas.torch": torch.__version__,
         "anas.onnx": onnx.__version__,
     }
+    if target.runtime == "litert":
+        own["anas.litert"] = litert_version()
     if target.precision == "int8":  # its calibration ran there
         own["anas.onnxruntime"] = onnxruntime.__version__
     taken = sorted(own.keys() & metadata.keys())
@@ -155,6 +158,8 @@ def convert(
                 f"target {target.name} takes raw images and needs the preprocessing of the model"
             )
         model = with_image_input(model, preprocessing, resolution)
+    if target.runtime == "litert":
+        return to_litert(model, {**metadata, **own})
     onnx.helper.set_model_props(model, dict(sorted({**metadata, **own}.items())))
     content: bytes = model.SerializeToString(deterministic=True)
     return content

@@ -47,6 +47,8 @@ def open_runner(path: Path, target: Target, *, threads: int = 1) -> Runner | str
     if lacking is None:
         if target.runtime == "openvino":
             return _openvino(path, threads)
+        if target.runtime == "litert":
+            return _litert(path, threads)
         return _onnxruntime(path, target.provider, threads, None)
     if target.stand_in_provider is None:
         return lacking
@@ -62,6 +64,12 @@ def _lacking(target: Target) -> str | None:
             import openvino  # noqa: F401
         except ImportError:
             return "the package openvino is not installed"
+        return None
+    if target.runtime == "litert":
+        try:
+            import ai_edge_litert  # noqa: F401
+        except ImportError:
+            return "the package ai-edge-litert is not installed"
         return None
     if target.runtime == "onnxruntime-web":
         return "onnxruntime-web runs in a browser; the web client checks it there"
@@ -100,3 +108,26 @@ def _openvino(path: Path, threads: int) -> Runner:
         return logits
 
     return Runner(f"openvino {openvino.__version__.split('-')[0]}", None, run)
+
+
+def _litert(path: Path, threads: int) -> Runner:
+    from ai_edge_litert.interpreter import Interpreter
+
+    from anas_zoo.exporting.litert import litert_version
+
+    if not path.is_file():
+        raise ExportError(f"{path}: no such LiteRT file")
+    try:
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        (place,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    except (ValueError, RuntimeError) as exc:
+        raise ExportError(f"{path}: LiteRT cannot load it ({' '.join(str(exc).split())[:300]})") from exc
+
+    def run(images: npt.NDArray[Any]) -> Floats:
+        interpreter.resize_tensor_input(place["index"], images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(place["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(result["index"])  # type: ignore[no-any-return]
+
+    return Runner(f"LiteRT {litert_version()}, XNNPACK", None, run)

@@ -9,8 +9,10 @@ from pydantic import Field, field_validator, model_validator
 
 from anas_zoo.core.errors import ConfigError, nearest
 from anas_zoo.core.geometry import InputForm
+from anas_zoo.core.hints import Option
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import Schema, parse, read_yaml
+from anas_zoo.entry.manifest import LITERT, ONNX
 
 DEFAULT_TARGET = "ort-cpu-fp32"
 NAME = r"^[a-z0-9][a-z0-9-]*$"
@@ -108,7 +110,7 @@ class Target(Schema):
     opset: int = Field(ge=OLDEST_OPSET)
     input: InputForm
     batch: Literal["dynamic"] | int
-    runtime: Literal["onnxruntime", "onnxruntime-web", "openvino", "tensorrt"]
+    runtime: Literal["onnxruntime", "onnxruntime-web", "openvino", "tensorrt", "litert"]
     provider: str
     stand_in_provider: str | None = None
     quantization: Quantization | None = None
@@ -126,6 +128,17 @@ class Target(Schema):
         if (self.precision == "int8") != (self.quantization is not None):
             raise ValueError("precision int8 and the section quantization need each other")
         return self
+
+    @model_validator(mode="after")
+    def _held_by_litert(self) -> Self:
+        if self.runtime == "litert" and (self.precision, self.input) != ("fp32", "float32-nchw"):
+            raise ValueError("files for litert are fp32 with the input float32-nchw")
+        return self
+
+    @property
+    def suffix(self) -> str:
+        """How a file's name ends."""
+        return LITERT if self.runtime == "litert" else ONNX
 
     @classmethod
     def load(cls, source: str | Path) -> Target:
@@ -152,7 +165,12 @@ class Target(Schema):
         return self.model_copy(update={"opset": opset, "input": form})
 
     def with_input(self, form: InputForm | None) -> Target:
-        """This target with another form of input; None leaves it as it is."""
+        """This target with another form of input; None leaves it as it is.
+
+        Raises :class:`ConfigError` where its runtime cannot have that.
+        """
+        if self.runtime == "litert" and form not in (None, self.input):
+            raise ConfigError(f"files for {self.name} take preprocessed images; leave out ", Option("input"))
         return self if form is None else self.model_copy(update={"input": form})
 
 

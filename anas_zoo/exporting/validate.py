@@ -22,7 +22,7 @@ from anas_zoo.core.errors import (
 )
 from anas_zoo.core.progress import track
 from anas_zoo.entry import Parity, Preprocessing
-from anas_zoo.exporting.checks import check_file
+from anas_zoo.exporting.checks import Interface, check_file
 from anas_zoo.exporting.runtimes import Runner, open_runner
 from anas_zoo.exporting.target import Target
 from anas_zoo.nets import Subnet, top1_pct
@@ -122,8 +122,8 @@ def validate_onnx(
     """
     _check_data(images, labels, batch_sizes)
     name = name or path
-    model = check_file(path, target, name=name)
-    _check_shapes(name, model, tuple(images.shape[1:]), subnet.num_classes, target)
+    interface = check_file(path, target, name=name)
+    _check_shapes(name, interface, tuple(images.shape[1:]), subnet.num_classes, target)
     runner = open_runner(path, target, threads=torch.get_num_threads())
     if isinstance(runner, str):
         raise ParityError(f"{name}: cannot be run on this machine ({runner}), so nothing is proven")
@@ -239,17 +239,17 @@ def _torch_logits(subnet: Subnet, images: Tensor) -> Logits:
     return logits
 
 
-def _check_shapes(name: Path, model: Any, image: tuple[int, ...], classes: int, target: Target) -> None:
+def _check_shapes(
+    name: Path, interface: Interface, image: tuple[int, ...], classes: int, target: Target
+) -> None:
     """The sizes that only the network tells; names and free dimensions are :func:`check_file`'s."""
-    graph = model.graph
-    sizes = [
-        [dim.dim_value for dim in value.type.tensor_type.shape.dim][1:]
-        for value in (graph.input[0], graph.output[0])
-    ]
-    if target.input == "float32-nchw" and tuple(sizes[0]) != image:
-        raise InterfaceError(f"{name}: its input is {sizes[0]} per image, the network's is {list(image)}")
-    if sizes[1] != [classes]:
-        raise InterfaceError(f"{name}: its output is {sizes[1]} per image, the network's is {[classes]}")
+    if target.input == "float32-nchw" and interface.image != image:
+        found = list(interface.image)
+        raise InterfaceError(f"{name}: its input is {found} per image, the network's is {list(image)}")
+    if interface.classes != classes:
+        raise InterfaceError(
+            f"{name}: its output is {[interface.classes]} per image, the network's is {[classes]}"
+        )
 
 
 def _padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:

@@ -14,9 +14,9 @@ from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import track
 from anas_zoo.data import ImagesAt
 from anas_zoo.entry import Entry, Latency, Parity
-from anas_zoo.exporting import DEFAULT_TARGET, Target, validate_onnx
+from anas_zoo.exporting import Target, validate_onnx
 from anas_zoo.exporting.locate import with_departure
-from anas_zoo.pipeline.export import onnx_name
+from anas_zoo.pipeline.export import DEFAULT_FILE
 from anas_zoo.profiling import measure_latency
 from anas_zoo.zoo import load_subnet, publish
 
@@ -95,7 +95,7 @@ def time_drafts(
 
     ``others`` are files by name that are measured with them. Returns what was found of all.
     """
-    file = onnx_name(DEFAULT_TARGET)
+    file = DEFAULT_FILE
     files = {name: draft / file for name, draft in drafts.items()} | dict(others or {})
     reports = measure_latency(files, threads=threads, repeats=repeats)
     for name, draft in drafts.items():
@@ -116,7 +116,7 @@ def publish_drafts(drafts: Mapping[str, Path], zoo: Path, licence: str | None = 
 def table_row(folder: Path) -> dict[str, Any]:
     """The numbers of one draft or entry with all its evidence, from its own report."""
     report = Entry(folder).report
-    file = report.files[onnx_name(DEFAULT_TARGET)]
+    file = report.files[DEFAULT_FILE]
     assert report.accuracy is not None
     assert report.cost is not None
     assert file.parity is not None

@@ -26,6 +26,7 @@ from anas_zoo.core.progress import note
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
 from anas_zoo.entry import CONFIG, Entry, EntryConfig, FileInfo, QuantizationInfo
+from anas_zoo.entry.manifest import ONNX
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.int8_speed import quantization_info
@@ -60,14 +61,17 @@ class Exports:
         return {str(file.path): file.info.model_dump(mode="json") for file in self.files}
 
 
-def onnx_name(target: str, form: InputForm = "float32-nchw") -> str:
-    """File of a target in an entry: model.onnx for the default one, model.TARGET.onnx for others.
+DEFAULT_FILE = f"model{ONNX}"
+
+
+def file_name(target: Target) -> str:
+    """File of a target in an entry: model.onnx for the default one, model.TARGET.onnx or .tflite for others.
 
     One that takes raw images is model.TARGET.uint8-nhwc.onnx.
     """
-    if form != "float32-nchw":
-        return f"model.{target}.{form}.onnx"
-    return "model.onnx" if target == DEFAULT_TARGET else f"model.{target}.onnx"
+    if target.input != "float32-nchw":
+        return f"model.{target.name}.{target.input}{target.suffix}"
+    return DEFAULT_FILE if target.name == DEFAULT_TARGET else f"model.{target.name}{target.suffix}"
 
 
 def export_entry(
@@ -100,7 +104,7 @@ def export(
     out: str | Path | None = None,
     require_speedup: bool = False,
 ) -> Exports:
-    """Export a draft to one ONNX file per target, inside its folder; or any entry, with ``out``.
+    """Export a draft to one file per target, inside its folder; or any entry, with ``out``.
 
     Each file is compared with torch before it appears. Every target is tried; one that fails leaves the
     others as they are.
@@ -177,7 +181,7 @@ class _Exporter:
         return load_subnet(self.entry)
 
     def to(self, target: Target) -> Exported:
-        path = (self.out or self.entry.folder) / onnx_name(target.name, target.input)
+        path = (self.out or self.entry.folder) / file_name(target)
         try:
             info = self._first_that_passes(target, path)
         except ExportError as exc:
@@ -304,7 +308,8 @@ def _noted(entry: Entry, name: str, info: FileInfo | None, refusal: str | None) 
     counts = {known: value for known, value in counted.items() if known != name}
     if info is not None:
         files[name] = info
-        counts[name] = count_onnx_macs(entry.folder / name)
+        if name.endswith(ONNX):
+            counts[name] = count_onnx_macs(entry.folder / name)
     if refusal is not None:
         refused[name] = refusal
     cost = report.cost and report.cost.model_copy(update={"onnx": counts or None})

@@ -12,6 +12,7 @@ from anas_zoo.core.errors import EntryError
 from anas_zoo.core.hints import Call, Option
 from anas_zoo.data import ImagesAt, with_preprocessing
 from anas_zoo.entry import Entry, Parity
+from anas_zoo.entry.manifest import ONNX
 from anas_zoo.exporting import Target
 from anas_zoo.exporting.locate import Departure, LayerGap, first_departure, layer_gaps
 from anas_zoo.pipeline.deploy import refuse_without_files, validate_draft, validate_on_test_images
@@ -50,7 +51,7 @@ def validate(
     Args:
         entry: a model of the shelf, the folder of a draft or an entry, or ``hf://org/name``.
         data: where the images of the draft's run are now, if they moved; the run remembers it.
-        locate: compare the files layer by layer instead, on the golden images.
+        locate: compare the ONNX files layer by layer instead, on the golden images.
 
     Returns what was found by name of the file. Raises :class:`EntryError` for an entry without exported files
     or ``data`` where there is no run, and :class:`ExportError` for a file that does not compute what torch
@@ -62,7 +63,7 @@ def validate(
     if locate:
         if data is not None:
             raise EntryError("layers are compared on the golden images; leave out ", Option("data"))
-        return {name: _located(entry, name) for name in entry.report.files}
+        return {name: _located(entry, name) for name in entry.report.files if name.endswith(ONNX)}
     run = run_of_draft(folder, data)
     if run is None and data is not None:
         raise EntryError(

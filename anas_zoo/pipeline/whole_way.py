@@ -19,13 +19,12 @@ from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
 from anas_zoo.data.sources import BUILT_IN
 from anas_zoo.entry import Entry
-from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.pipeline.advice import advise, recommended, still_rising, with_front
 from anas_zoo.pipeline.at_hand import weights_at_hand
 from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
 from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
-from anas_zoo.pipeline.export import export_entry, onnx_name
+from anas_zoo.pipeline.export import DEFAULT_FILE, export_entry
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.fixed_training import search_split_top1_pct
 from anas_zoo.pipeline.flip_trial import try_flips
@@ -410,7 +409,7 @@ def _is_deployed(run: Run) -> bool:
     if not run.drafts_folder.exists() or not are_finished(run):
         return False
     reports = [Entry.read(draft).report for draft in _drafts(run).values()]
-    files = [report.files.get(onnx_name(DEFAULT_TARGET)) for report in reports]
+    files = [report.files.get(DEFAULT_FILE) for report in reports]
     return all(file is not None and file.latency for file in files)
 
 

@@ -25,6 +25,7 @@ from anas_zoo.zoo.evidence_tables import (
     measured_table,
     published_table,
 )
+from anas_zoo.zoo.predict import default_file
 
 # The Hub refuses a card whose licence it does not know; any other one goes by the name "other".
 HUB_LICENCES = {
@@ -67,7 +68,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         latencies=latency_table(report.files),
         install=install_command(),
         way=import_way(config.anas.name, config.anas.space.name),
-        first_file="model.onnx" if "model.onnx" in report.files else min(report.files, default=""),
+        first_file=default_file(report.files),
         labels=labels if len(labels) <= PRINTED_LABELS else [],
         pre=preprocessing,
         resized=resized,

@@ -17,7 +17,7 @@ from anas_zoo.core.hints import Call
 from anas_zoo.core.images import opaque, read_image, resized_and_cropped
 from anas_zoo.entry import Entry, Preprocessing
 from anas_zoo.entry.licence import no_weights
-from anas_zoo.entry.manifest import is_own_file
+from anas_zoo.entry.manifest import ONNX, is_own_file
 from anas_zoo.profiling import open_session
 from anas_zoo.zoo.shelf import locate
 
@@ -61,7 +61,7 @@ def run_onnx(path: Path, images: Floats | Bytes, *, optimize: bool = True) -> Fl
 
 
 def exported_file(entry: Entry, name: str | None = None) -> Path:
-    """An exported file of ``entry``, as it was measured; default is model.onnx, else the first of the report.
+    """An exported file of ``entry``, as it was measured; default is model.onnx, else the first ONNX file.
 
     Raises :class:`NoWeightsError` for an entry without weights, :class:`EntryError` when the file is not
     there or not the one of the report.
@@ -73,7 +73,7 @@ def exported_file(entry: Entry, name: str | None = None) -> Path:
         raise EntryError(
             f"{folder} has no exported file; run: ", Call("export", folder, target="ort-cpu-fp32")
         )
-    chosen = name or ("model.onnx" if "model.onnx" in files else min(files))
+    chosen = name or default_file(files)
     if chosen not in files:
         raise EntryError(f"{folder} has no exported file {chosen!r}; it has {', '.join(sorted(files))}")
     path = folder / chosen
@@ -82,6 +82,11 @@ def exported_file(entry: Entry, name: str | None = None) -> Path:
     if entry.sha256(chosen) != files[chosen].sha256:
         raise EntryError(f"{path} is not the file that report.json measured (SHA-256 differs)")
     return path
+
+
+def default_file(files: Iterable[str]) -> str:
+    """Of exported files, by name: the one that onnxruntime runs everywhere, else another of its kind."""
+    return min(files, key=lambda name: (name != "model.onnx", not name.endswith(ONNX), name), default="")
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,8 @@ class Classifier:
     def __init__(self, entry: Entry | str | Path, *, file: str | None = None, threads: int = 1) -> None:
         entry = entry if isinstance(entry, Entry) else Entry.read(locate(entry), check_hashes=False)
         self.config, self.file = entry.config, exported_file(entry, file)
+        if self.file.suffix != ONNX:
+            raise EntryError(f"{self.file.name} is for LiteRT; here onnxruntime runs {ONNX} files")
         self._session = _open(self.file, threads)
         self.raw = entry.report.files[self.file.name].input == "uint8-nhwc"
         count = self.config.num_classes

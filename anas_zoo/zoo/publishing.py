@@ -37,6 +37,7 @@ from anas_zoo.entry import (
     write_report,
 )
 from anas_zoo.entry.licence import broken_terms, under_licence
+from anas_zoo.entry.manifest import LITERT, ONNX
 from anas_zoo.exporting import Target, check_file, list_targets
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.space import count_by_walking, params_as_authors_count
@@ -366,7 +367,7 @@ def _parity(entry: Entry) -> None:
         raise EntryError(
             f"{', '.join(unproved)} was never validated against torch; run: ", Call("validate", entry.folder)
         )
-    if stray := [name for name in entry.files if name.endswith(".onnx") and name not in files]:
+    if stray := [name for name in entry.files if name.endswith((ONNX, LITERT)) and name not in files]:
         raise EntryError(f"{', '.join(stray)} is in the draft but not in report.json; validate or remove it")
 
 

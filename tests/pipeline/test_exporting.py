@@ -78,7 +78,8 @@ def test_every_target_is_exported_and_validated_again(draft: Path, name: str) ->
         assert "CPUExecutionProvider" in runtime
     else:
         assert reason is None
-        assert runtime.startswith("openvino" if name.startswith("openvino") else "onnxruntime")
+        runtimes = {"openvino-fp32": "openvino", "litert-fp32": "LiteRT"}
+        assert runtime.startswith(runtimes.get(name, "onnxruntime"))
     again = validate(draft)[file.path.name]
     assert again.max_abs_logit_diff == info.parity.max_abs_logit_diff
 

@@ -20,6 +20,7 @@ from anas_zoo.zoo.catalog.heat_map import HeatMap, heat_map
 from anas_zoo.zoo.catalog.index import Index
 from anas_zoo.zoo.catalog.model import CatalogModel
 from anas_zoo.zoo.evidence_tables import Table, class_tables
+from anas_zoo.zoo.predict import default_file
 from anas_zoo.zoo.shelf import list_models
 
 PAGE = "index.html"
@@ -185,7 +186,7 @@ def _loading(model: CatalogModel, source: str) -> list[tuple[str, list[str]]]:
         ways.append(("Download and check", [f"anas pull {quoted(command)} --out {quoted(folder)}"]))
         command = folder
     elif model.exported:
-        file = json.dumps(f"{command}/{model.exported[0].name}")
+        file = json.dumps(f"{command}/{default_file(one.name for one in model.exported)}")
         lines = ["import onnxruntime", f"session = onnxruntime.InferenceSession({file})"]
         ways.append(("Python, with onnxruntime alone", lines))
     if model.exported:

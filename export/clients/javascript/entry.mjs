@@ -57,7 +57,9 @@ function readLabels(config) {
 /** The exported file to run: `wanted`, else model.onnx, else the first that the report has evidence for. */
 function chooseFile(config, report, wanted) {
   const files = report.files ?? {};
-  const names = Object.keys(files).sort();
+  const names = Object.keys(files)
+    .filter((name) => name.endsWith(".onnx"))
+    .sort();
   if (config.anas.weights === null) {
     throw new ClientError(`${config.anas.name} comes without weights, so there is nothing to run`);
   }

@@ -186,7 +186,8 @@ class Classifier:
         files = _get(report, "files", dict, self.folder / "report.json")
         if not files:
             raise ClassifyError(f"{self.folder} has no exported file; its README.md says how to get weights")
-        chosen = file or ("model.onnx" if "model.onnx" in files else min(files))
+        runnable = [name for name in files if name.endswith(".onnx")]
+        chosen = file or ("model.onnx" if "model.onnx" in files else min(runnable, default=""))
         record = files.get(chosen)
         if not isinstance(record, dict) or Path(chosen).name != chosen:
             raise ClassifyError(f"{self.folder} has no exported file {chosen!r}; it has: {', '.join(files)}")

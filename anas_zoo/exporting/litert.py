@@ -1,0 +1,329 @@
+"""An ONNX graph of ours as a LiteRT file (.tflite), operator by operator.
+
+These networks are a closed family of a dozen operators (graph.py), so nothing is traced. Inside, LiteRT wants
+channels last: the file transposes the image once, which keeps input and output those of the ONNX file. The
+schema is the one that the package ai-edge-litert carries.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import numpy_helper
+
+from anas_zoo.core.errors import ExportError
+from anas_zoo.core.extras import extra_needed
+from anas_zoo.exporting.graph import INPUT, ONE_SIXTH, OUTPUT, RELU6
+
+IDENTIFIER = b"TFL3"  # of the file format
+VERSION = 3
+METADATA = "anas-zoo"
+SIGNATURE = "serving_default"
+NCHW_TO_NHWC = (0, 2, 3, 1)
+FREE = -1  # the batch, in a signature
+
+Values = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+
+@extra_needed()
+def to_litert(model: Any, metadata: Mapping[str, str]) -> bytes:
+    """The content of a .tflite file that computes what ``model`` computes, in float32.
+
+    Input "image" (batch, C, R, R) and output "logits" (batch, classes) are as in ``model``; the batch is 1
+    until a runtime resizes it. The same graph gives the same bytes.
+
+    Args:
+        model: an ``onnx.ModelProto`` of :func:`anas_zoo.exporting.graph.write_graph`.
+        metadata: written into the file as JSON, under the name "anas-zoo".
+
+    Raises :class:`ExportError` for an operator that has no form here, and
+    :class:`anas_zoo.core.extras.MissingPackageError` without ai-edge-litert.
+    """
+    return _Writer(model).content(metadata)
+
+
+@extra_needed()
+def litert_version() -> str:
+    """Of the package ai-edge-litert. Raises :class:`anas_zoo.core.extras.MissingPackageError` without it."""
+    from importlib import metadata
+
+    import ai_edge_litert  # noqa: F401 # the error of a missing module is the one that names the extra
+
+    return metadata.version("ai-edge-litert")
+
+
+class _Writer:
+    """Collects tensors and operators of the one subgraph."""
+
+    def __init__(self, model: Any) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        self._schema: Any = schema
+        self._graph = model.graph
+        self._constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+        self._shapes = _shapes(model)
+        self._readers: dict[str, list[Any]] = {}
+        for node in self._graph.node:
+            for name in node.input:
+                self._readers.setdefault(name, []).append(node)
+        self._buffers: list[Any] = [schema.BufferT()]  # the first one is empty, as the format wants it
+        self._tensors: list[Any] = []
+        self._operators: list[Any] = []
+        self._codes: dict[int, int] = {}
+        self._numbers: dict[str, int] = {}  # of the tensors that hold values
+
+    def content(self, metadata: Mapping[str, str]) -> bytes:
+        """The whole file."""
+        import flatbuffers
+
+        schema = self._schema
+        (image,) = self._graph.input
+        channels, *sides = (dim.dim_value for dim in image.type.tensor_type.shape.dim[1:])
+        first = self._tensor(INPUT, (1, channels, *sides))
+        self._numbers["transposed"] = self._tensor("image.nhwc", (1, *sides, channels))
+        order = self._constant("image.order", np.array(NCHW_TO_NHWC, np.int32))
+        self._add("TRANSPOSE", [first, order], [self._numbers["transposed"]], schema.TransposeOptionsT())
+        self._numbers[INPUT] = self._numbers.pop("transposed")
+        fused: set[str] = set()
+        for node in self._graph.node:
+            if node.output[0] not in fused:
+                self._node(node, fused)
+        text = json.dumps(dict(sorted(metadata.items())), ensure_ascii=False, sort_keys=True)
+        self._buffers.append(schema.BufferT(data=np.frombuffer(text.encode(), np.uint8)))
+        last = self._numbers[OUTPUT]
+        names = [schema.TensorMapT(name=INPUT, tensorIndex=first)]
+        results = [schema.TensorMapT(name=OUTPUT, tensorIndex=last)]
+        root = schema.ModelT(
+            version=VERSION,
+            operatorCodes=[self._operator_code(code) for code in self._codes],
+            subgraphs=[
+                schema.SubGraphT(
+                    tensors=self._tensors,
+                    inputs=[first],
+                    outputs=[last],
+                    operators=self._operators,
+                    name="main",
+                )
+            ],
+            description=f"anas-zoo: {self._graph.name}",
+            buffers=self._buffers,
+            metadata=[schema.MetadataT(name=METADATA, buffer=len(self._buffers) - 1)],
+            signatureDefs=[schema.SignatureDefT(inputs=names, outputs=results, signatureKey=SIGNATURE)],
+        )
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(root.Pack(builder), file_identifier=IDENTIFIER)
+        return bytes(builder.Output())
+
+    def _node(self, node: Any, fused: set[str]) -> None:
+        kind, name = node.op_type, node.output[0]
+        given = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
+        if kind == "Conv":
+            self._convolution(node, given, fused)
+        elif kind == "Gemm":
+            self._classifier(node, given)
+        elif kind in ("Add", "Mul"):
+            activation, output = self._activation(name, fused)
+            options = self._schema.AddOptionsT() if kind == "Add" else self._schema.MulOptionsT()
+            options.fusedActivationFunction = activation
+            self._add(kind.upper(), [self._number(one) for one in node.input], [self._value(output)], options)
+        elif kind in ("Relu", "Sigmoid", "HardSwish"):
+            operator = {"Relu": "RELU", "Sigmoid": "LOGISTIC", "HardSwish": "HARD_SWISH"}[kind]
+            self._add(operator, [self._number(node.input[0])], [self._value(name)])
+        elif kind == "Clip" and self._is_relu6(node):
+            self._add("RELU6", [self._number(node.input[0])], [self._value(name)])
+        elif (
+            kind == "HardSigmoid" and abs(given.get("alpha", 0.2) - ONE_SIXTH) < 1e-6 and given["beta"] == 0.5
+        ):
+            self._hard_sigmoid(node)
+        elif kind == "GlobalAveragePool":
+            axes = self._constant(f"{name}.axes", np.array([1, 2], np.int32))
+            options = self._schema.ReducerOptionsT(keepDims=True)
+            self._add("MEAN", [self._number(node.input[0]), axes], [self._value(name)], options)
+        elif kind == "AveragePool":
+            self._average_pool(node, given)
+        elif kind == "Flatten":
+            shape = np.array([FREE, self._shapes[name][1]], np.int32)
+            to = self._constant(f"{name}.shape", shape)
+            options = self._schema.ReshapeOptionsT(newShape=shape.tolist())
+            self._add("RESHAPE", [self._number(node.input[0]), to], [self._value(name)], options)
+        else:
+            raise ExportError(f"{node.name}: the operator {kind} has no form in LiteRT here")
+
+    def _convolution(self, node: Any, given: dict[str, Any], fused: set[str]) -> None:
+        schema, source, weight = self._schema, node.input[0], self._constants[node.input[1]]
+        stride, dilation = given["strides"], given.get("dilations", [1, 1])
+        groups, channels = given.get("group", 1), self._shapes[source][1]
+        x, padding = self._padded(source, node.output[0], weight.shape[2:], stride, dilation, given["pads"])
+        activation, output = self._activation(node.output[0], fused)
+        common = {
+            "padding": padding,
+            "strideH": stride[0],
+            "strideW": stride[1],
+            "dilationHFactor": dilation[0],
+            "dilationWFactor": dilation[1],
+            "fusedActivationFunction": activation,
+        }
+        if groups == 1:
+            kind, options = "CONV_2D", schema.Conv2DOptionsT(**common)
+            ordered = weight.transpose(0, 2, 3, 1)
+        elif groups == channels:
+            multiplier = weight.shape[0] // channels
+            kind, options = (
+                "DEPTHWISE_CONV_2D",
+                schema.DepthwiseConv2DOptionsT(depthMultiplier=multiplier, **common),
+            )
+            ordered = weight.transpose(1, 2, 3, 0)
+        else:
+            raise ExportError(f"{node.name}: a convolution of {groups} groups has no form in LiteRT here")
+        bias = np.zeros(weight.shape[0], np.float32)
+        if len(node.input) > 2:
+            bias = self._constants[node.input[2]]
+        weights = [self._constant(node.input[1], ordered), self._constant(f"{node.name}.bias", bias)]
+        self._add(kind, [x, *weights], [self._value(output)], options)
+
+    def _padded(
+        self,
+        source: str,
+        name: str,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        dilation: Sequence[int],
+        pads: Sequence[int],
+    ) -> tuple[int, int]:
+        """The input of a convolution or pool, padded by an operator where neither kind of padding fits."""
+        schema, sides = self._schema, self._shapes[source][2:]
+        wanted = [(pads[0], pads[2]), (pads[1], pads[3])]
+        if not any(map(any, wanted)):
+            return self._number(source), schema.Padding.VALID
+        reach = [step * (size - 1) + 1 for step, size in zip(dilation, kernel, strict=True)]
+        same = []
+        for side, size, step in zip(sides, reach, stride, strict=True):
+            total = max(0, (-(-side // step) - 1) * step + size - side)
+            same.append((total // 2, total - total // 2))
+        if same == wanted:
+            return self._number(source), schema.Padding.SAME
+        shape = self._shapes[source]
+        larger = tuple(side + sum(pair) for side, pair in zip(sides, wanted, strict=True))
+        amounts = np.array([(0, 0), *wanted, (0, 0)], np.int32)
+        place = self._tensor(f"{name}.padded", (1, *larger, shape[1]))
+        by = self._constant(f"{name}.pads", amounts)
+        self._add("PAD", [self._number(source), by], [place], schema.PadOptionsT())
+        return place, schema.Padding.VALID
+
+    def _classifier(self, node: Any, given: dict[str, Any]) -> None:
+        weight = self._constants[node.input[1]]
+        ordered = weight if given.get("transB") else weight.T
+        bias = self._constants[node.input[2]] if len(node.input) > 2 else np.zeros(len(ordered), np.float32)
+        inputs = [
+            self._number(node.input[0]),
+            self._constant(node.input[1], ordered),
+            self._constant(f"{node.name}.bias", bias),
+        ]
+        options = self._schema.FullyConnectedOptionsT()
+        self._add("FULLY_CONNECTED", inputs, [self._value(node.output[0])], options)
+
+    def _hard_sigmoid(self, node: Any) -> None:
+        """relu6(x + 3) / 6, as torch computes it."""
+        schema, source, name = self._schema, node.input[0], node.output[0]
+        relu6 = schema.ActivationFunctionType.RELU6
+        shifted = self._tensor(f"{name}.shifted", _channels_last(self._shapes[name]))
+        three = self._constant(f"{name}.three", np.array([3.0], np.float32))
+        sixth = self._constant(f"{name}.sixth", np.array([ONE_SIXTH], np.float32))
+        self._add(
+            "ADD", [self._number(source), three], [shifted], schema.AddOptionsT(fusedActivationFunction=relu6)
+        )
+        self._add("MUL", [shifted, sixth], [self._value(name)], schema.MulOptionsT())
+
+    def _average_pool(self, node: Any, given: dict[str, Any]) -> None:
+        schema, source, name = self._schema, node.input[0], node.output[0]
+        kernel, stride, pads = given["kernel_shape"], given["strides"], given.get("pads", [0, 0, 0, 0])
+        x, padding = self._padded(source, name, kernel, stride, (1, 1), pads)
+        counted = bool(given.get("count_include_pad", 0))
+        if any(pads) and counted != (padding == schema.Padding.VALID):
+            # LiteRT's own padding is not counted; what an operator has padded is.
+            raise ExportError(f"{node.name}: this padding of an average pool has no form in LiteRT here")
+        options = schema.Pool2DOptionsT(
+            padding=padding,
+            strideH=stride[0],
+            strideW=stride[1],
+            filterHeight=kernel[0],
+            filterWidth=kernel[1],
+        )
+        self._add("AVERAGE_POOL_2D", [x], [self._value(name)], options)
+
+    def _activation(self, name: str, fused: set[str]) -> tuple[int, str]:
+        """The activation that alone reads the value ``name``, to be part of what makes it, and its value."""
+        kinds = self._schema.ActivationFunctionType
+        readers = self._readers.get(name, [])
+        if len(readers) == 1 and name != OUTPUT:
+            (reader,) = readers
+            kind = {"Relu": kinds.RELU}.get(reader.op_type)
+            if reader.op_type == "Clip" and self._is_relu6(reader):
+                kind = kinds.RELU6
+            if kind is not None:
+                fused.add(reader.output[0])
+                return kind, reader.output[0]
+        return kinds.NONE, name
+
+    def _is_relu6(self, node: Any) -> bool:
+        ends = [float(self._constants[name]) for name in node.input[1:]]
+        return ends == list(RELU6.values())
+
+    def _number(self, name: str) -> int:
+        return self._numbers[name]
+
+    def _value(self, name: str) -> int:
+        """A new tensor for the value of that name."""
+        self._numbers[name] = self._tensor(name, _channels_last(self._shapes[name]))
+        return self._numbers[name]
+
+    def _constant(self, name: str, values: Values) -> int:
+        data = np.ascontiguousarray(values)
+        self._buffers.append(self._schema.BufferT(data=np.frombuffer(data.tobytes(), np.uint8)))
+        return self._tensor(name, data.shape, data.dtype, buffer=len(self._buffers) - 1)
+
+    def _tensor(self, name: str, shape: Shape, dtype: Any = np.float32, buffer: int = 0) -> int:
+        types = {np.dtype(np.float32): "FLOAT32", np.dtype(np.int32): "INT32"}
+        tensor = self._schema.TensorT(
+            shape=list(shape),
+            type=getattr(self._schema.TensorType, types[np.dtype(dtype)]),
+            buffer=buffer,
+            name=name,
+            hasRank=True,
+            shapeSignature=None if buffer else [FREE, *shape[1:]],
+        )
+        self._tensors.append(tensor)
+        return len(self._tensors) - 1
+
+    def _add(self, kind: str, inputs: list[int], outputs: list[int], options: Any = None) -> None:
+        code = getattr(self._schema.BuiltinOperator, kind)
+        number = self._codes.setdefault(code, len(self._codes))
+        operator = self._schema.OperatorT(opcodeIndex=number, inputs=inputs, outputs=outputs)
+        if options is not None:
+            operator.builtinOptions = options
+            name = type(options).__name__.removesuffix("T")
+            operator.builtinOptionsType = getattr(self._schema.BuiltinOptions, name)
+        self._operators.append(operator)
+
+    def _operator_code(self, code: int) -> Any:
+        # Old readers know the first field alone, which has room for 127.
+        return self._schema.OperatorCodeT(deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=1)
+
+
+def _shapes(model: Any) -> dict[str, Shape]:
+    """The shape of every value for one image, channels first as ONNX has them."""
+    found = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    return {
+        value.name: (1, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:]))
+        for value in (*found.input, *found.value_info, *found.output)
+    }
+
+
+def _channels_last(shape: Shape) -> Shape:
+    return tuple(shape[axis] for axis in NCHW_TO_NHWC) if len(shape) == 4 else shape
