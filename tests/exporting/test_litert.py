@@ -156,10 +156,10 @@ def test_without_the_package_it_is_neither_written_nor_run(
         export_entry(draft, "litert-fp32")
 
 
-def test_raw_images_and_other_precisions_are_refused(draft: Path) -> None:
+def test_raw_images_and_half_precision_are_refused(draft: Path) -> None:
     with pytest.raises(ConfigError, match="take preprocessed images; leave out input"):
         export_entry(draft, "litert-fp32", form="uint8-nhwc")
-    with pytest.raises(ValueError, match="files for litert are fp32"):
+    with pytest.raises(ValueError, match="files for litert are fp32 or int8"):
         Target.model_validate(TARGET.model_dump() | {"precision": "fp16"})
 
 
