@@ -38,8 +38,9 @@ from anas_zoo.exporting.graph import fold_batch_norm, write_graph
 from anas_zoo.exporting.litert import IDENTIFIER, to_litert
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline.export import export_entry
+from anas_zoo.pipeline.validate import validate
 from anas_zoo.space import SearchSpace, SpaceConfig
-from anas_zoo.zoo import Classifier, entry_folder, load_subnet
+from anas_zoo.zoo import Classifier, entry_folder, load_subnet, publish, verify
 from anas_zoo.zoo.verifying import check_onnx_files
 
 TARGET = Target.load("litert-fp32")
@@ -144,6 +145,19 @@ def test_a_draft_gets_it_through_all_gates(draft: Path) -> None:
     assert Classifier(draft).file.name == "model.onnx"
     with pytest.raises(EntryError, match=r"is for LiteRT; here onnxruntime runs \.onnx files"):
         Classifier(draft, file=FILE)
+
+
+def test_it_is_published_and_verified_by_its_hash(draft: Path, tmp_path: Path) -> None:
+    export_entry(draft, "litert-fp32")
+    entry = publish(draft, tmp_path / "zoo" / "digits_s")
+    assert (entry / FILE).is_file()
+    assert FILE in (entry / "README.md").read_text()
+    assert verify(entry).onnx_max_abs_diff.keys() == {"model.onnx"}
+    assert validate(entry)[FILE].max_abs_logit_diff < 1e-4
+    assert validate(entry, locate=True).keys() == {"model.onnx"}
+    (entry / FILE).write_bytes((entry / FILE).read_bytes()[:-1] + b"\0")
+    with pytest.raises(EntryError, match=r"model\.litert-fp32\.tflite"):
+        verify(entry)
 
 
 def test_without_the_package_it_is_neither_written_nor_run(
