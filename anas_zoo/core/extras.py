@@ -12,6 +12,7 @@ from anas_zoo.core.resources import install_command
 # Top-level module: the package that has it, and the extra that installs it.
 EXTRAS = {
     "ai_edge_litert": ("ai-edge-litert", "litert"),
+    "ai_edge_quantizer": ("ai-edge-quantizer", "litert"),
     "datasets": ("datasets", "hf-datasets"),
     "matplotlib": ("matplotlib", "report"),
     "moocore": ("moocore", "search"),

@@ -7,8 +7,12 @@ schema is the one that the package ai-edge-litert carries.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +62,30 @@ def litert_version() -> str:
     return metadata.version("ai-edge-litert")
 
 
+def packed(model: Any) -> bytes:
+    """The file of a ``ModelT`` of the schema."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
+
+
+@contextlib.contextmanager
+def silent_loader() -> Iterator[None]:
+    """Without what LiteRT writes on stderr when it loads a file, past Python: that it uses XNNPACK."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class _Writer:
     """Collects tensors and operators of the one subgraph."""
 
@@ -80,8 +108,6 @@ class _Writer:
 
     def content(self, metadata: Mapping[str, str]) -> bytes:
         """The whole file."""
-        import flatbuffers
-
         schema = self._schema
         (image,) = self._graph.input
         channels, *sides = (dim.dim_value for dim in image.type.tensor_type.shape.dim[1:])
@@ -116,9 +142,7 @@ class _Writer:
             metadata=[schema.MetadataT(name=METADATA, buffer=len(self._buffers) - 1)],
             signatureDefs=[schema.SignatureDefT(inputs=names, outputs=results, signatureKey=SIGNATURE)],
         )
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(root.Pack(builder), file_identifier=IDENTIFIER)
-        return bytes(builder.Output())
+        return packed(root)
 
     def _node(self, node: Any, fused: set[str]) -> None:
         kind, name = node.op_type, node.output[0]

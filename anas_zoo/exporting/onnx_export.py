@@ -140,12 +140,19 @@ def convert(
     }
     if target.runtime == "litert":
         own["anas.litert"] = litert_version()
-    if target.precision == "int8":  # its calibration ran there
+    elif target.precision == "int8":  # its calibration ran there
         own["anas.onnxruntime"] = onnxruntime.__version__
     taken = sorted(own.keys() & metadata.keys())
     if taken:
         raise ExportError(f"the exporter writes these metadata itself, do not give them: {', '.join(taken)}")
     model = _convert(subnet, target, resolution)
+    if target.runtime == "litert":
+        content = to_litert(model, {**metadata, **own})
+        if target.quantization is None:
+            return content
+        from anas_zoo.exporting.litert_quantization import quantize_litert
+
+        return quantize_litert(content, calibration_images, target.quantization)
     if target.quantization is not None:
         from anas_zoo.exporting.quantization import quantize
 
@@ -158,11 +165,8 @@ def convert(
                 f"target {target.name} takes raw images and needs the preprocessing of the model"
             )
         model = with_image_input(model, preprocessing, resolution)
-    if target.runtime == "litert":
-        return to_litert(model, {**metadata, **own})
     onnx.helper.set_model_props(model, dict(sorted({**metadata, **own}.items())))
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _refuse_unfit(subnet: Subnet, resolution: int) -> None:

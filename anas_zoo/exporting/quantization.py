@@ -62,14 +62,7 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
 
     Raises :class:`QuantizationError` for too few images or ones that do not fit the model.
     """
-    found = 0 if images is None else len(images)
-    if images is None or found < how.min_images:
-        raise QuantizationError(
-            f"int8 needs at least {how.min_images} calibration images of the training split, got {found}; "
-            "export inside the run that has them, or give ",
-            Option("data"),
-        )
-    pixels = images[: how.images].detach().cpu().numpy()
+    pixels = calibration_images(images, how)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, result = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, str(source))
@@ -92,6 +85,19 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
             raise QuantizationError(f"cannot be quantized: {' '.join(str(exc).split())[:300]}") from exc
         quantized = onnx.load(str(result))
     return _clean(quantized, model)
+
+
+def calibration_images(images: Tensor | None, how: Quantization) -> npt.NDArray[np.float32]:
+    """As many of ``images`` as ``how`` takes. Raises :class:`QuantizationError` for too few of them."""
+    found = 0 if images is None else len(images)
+    if images is None or found < how.min_images:
+        raise QuantizationError(
+            f"int8 needs at least {how.min_images} calibration images of the training split, got {found}; "
+            "export inside the run that has them, or give ",
+            Option("data"),
+        )
+    pixels: npt.NDArray[np.float32] = images[: how.images].detach().cpu().numpy()
+    return pixels
 
 
 def _excluded(model: Any, parts: tuple[str, ...]) -> list[str]:

@@ -113,19 +113,26 @@ def _openvino(path: Path, threads: int) -> Runner:
 def _litert(path: Path, threads: int) -> Runner:
     from ai_edge_litert.interpreter import Interpreter
 
-    from anas_zoo.exporting.litert import litert_version
+    from anas_zoo.exporting.litert import litert_version, silent_loader
 
     if not path.is_file():
         raise ExportError(f"{path}: no such LiteRT file")
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        with silent_loader():
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
         (place,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError) as exc:
         raise ExportError(f"{path}: LiteRT cannot load it ({' '.join(str(exc).split())[:300]})") from exc
 
+    shape: tuple[int, ...] = ()
+
     def run(images: npt.NDArray[Any]) -> Floats:
-        interpreter.resize_tensor_input(place["index"], images.shape)
-        interpreter.allocate_tensors()
+        nonlocal shape
+        if images.shape != shape:
+            interpreter.resize_tensor_input(place["index"], images.shape)
+            with silent_loader():
+                interpreter.allocate_tensors()
+            shape = images.shape
         interpreter.set_tensor(place["index"], images)
         interpreter.invoke()
         return interpreter.get_tensor(result["index"])  # type: ignore[no-any-return]

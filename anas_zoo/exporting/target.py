@@ -131,8 +131,8 @@ class Target(Schema):
 
     @model_validator(mode="after")
     def _held_by_litert(self) -> Self:
-        if self.runtime == "litert" and (self.precision, self.input) != ("fp32", "float32-nchw"):
-            raise ValueError("files for litert are fp32 with the input float32-nchw")
+        if self.runtime == "litert" and (self.precision == "fp16" or self.input != "float32-nchw"):
+            raise ValueError("files for litert are fp32 or int8, with the input float32-nchw")
         return self
 
     @property

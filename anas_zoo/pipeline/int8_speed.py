@@ -12,11 +12,13 @@ from torch import Tensor
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.entry import Preprocessing, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
+from anas_zoo.exporting.runtimes import open_runner
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.timing import interleave
 
+LITERT_TARGET = "litert-fp32"
 REPEATS = 60  # calls of the int8 and of the float file each, side by side
 WARMUP = 10
 
@@ -44,10 +46,11 @@ def quantization_info(
     """
     how = target.quantization
     assert how is not None
-    plain = Target.load(DEFAULT_TARGET).model_copy(update={"input": target.input, "batch": target.batch})
+    default = LITERT_TARGET if target.runtime == "litert" else DEFAULT_TARGET
+    plain = Target.load(default).model_copy(update={"input": target.input, "batch": target.batch})
     side = subnet.arch.resolution
     with tempfile.TemporaryDirectory() as scratch:
-        single = Path(scratch) / "float.onnx"
+        single = Path(scratch) / f"float{target.suffix}"
         export_onnx(subnet, single, target=plain, resolution=side, metadata={}, preprocessing=preprocessing)
         calls = [_call(path, target, subnet.in_chans, side) for path in (single, int8)]
         for call in calls * WARMUP:
@@ -68,11 +71,17 @@ def quantization_info(
 
 def _call(path: Path, target: Target, channels: int, side: int) -> Callable[[], object]:
     count = 1 if target.batch == "dynamic" else target.batch
-    session, rng = open_session(path), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     # Random values, since all zeros would let the activations take their fast paths.
     images: np.ndarray = (
         rng.integers(0, 256, (count, side, side, channels), dtype=np.uint8)
         if target.input == "uint8-nhwc"
         else rng.standard_normal((count, channels, side, side), dtype=np.float32)
     )
+    if target.runtime == "litert":
+        runner = open_runner(path, target)
+        assert not isinstance(runner, str)  # what has written the file runs it
+        run = runner.run
+        return lambda: run(images)
+    session = open_session(path)
     return lambda: session.run(None, {"image": images})

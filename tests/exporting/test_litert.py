@@ -38,8 +38,9 @@ from anas_zoo.exporting.graph import fold_batch_norm, write_graph
 from anas_zoo.exporting.litert import IDENTIFIER, to_litert
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline.export import export_entry
+from anas_zoo.pipeline.validate import validate
 from anas_zoo.space import SearchSpace, SpaceConfig
-from anas_zoo.zoo import Classifier, entry_folder, load_subnet
+from anas_zoo.zoo import Classifier, entry_folder, load_subnet, publish, verify
 from anas_zoo.zoo.verifying import check_onnx_files
 
 TARGET = Target.load("litert-fp32")
@@ -146,6 +147,19 @@ def test_a_draft_gets_it_through_all_gates(draft: Path) -> None:
         Classifier(draft, file=FILE)
 
 
+def test_it_is_published_and_verified_by_its_hash(draft: Path, tmp_path: Path) -> None:
+    export_entry(draft, "litert-fp32")
+    entry = publish(draft, tmp_path / "zoo" / "digits_s")
+    assert (entry / FILE).is_file()
+    assert FILE in (entry / "README.md").read_text()
+    assert verify(entry).onnx_max_abs_diff.keys() == {"model.onnx"}
+    assert validate(entry)[FILE].max_abs_logit_diff < 1e-4
+    assert validate(entry, locate=True).keys() == {"model.onnx"}
+    (entry / FILE).write_bytes((entry / FILE).read_bytes()[:-1] + b"\0")
+    with pytest.raises(EntryError, match=r"model\.litert-fp32\.tflite"):
+        verify(entry)
+
+
 def test_without_the_package_it_is_neither_written_nor_run(
     draft: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,10 +170,10 @@ def test_without_the_package_it_is_neither_written_nor_run(
         export_entry(draft, "litert-fp32")
 
 
-def test_raw_images_and_other_precisions_are_refused(draft: Path) -> None:
+def test_raw_images_and_half_precision_are_refused(draft: Path) -> None:
     with pytest.raises(ConfigError, match="take preprocessed images; leave out input"):
         export_entry(draft, "litert-fp32", form="uint8-nhwc")
-    with pytest.raises(ValueError, match="files for litert are fp32"):
+    with pytest.raises(ValueError, match="files for litert are fp32 or int8"):
         Target.model_validate(TARGET.model_dump() | {"precision": "fp16"})
 
 
