@@ -135,7 +135,7 @@ RUN: dict[Key, Run] = {
         stand_ins=(
             (
                 "--space attentive_nas",
-                "--space digits --num-classes 10 --subnets 16 --held-out 3 --repeats 8",
+                "--space tiny --num-classes 10 --subnets 16 --held-out 3 --repeats 8",
             ),
             ("check latency.json", "check latency.json --subnets 2"),
             ("attentive_nas_a0 arch.json", "digits_s digits_m"),
