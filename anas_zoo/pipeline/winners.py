@@ -43,7 +43,8 @@ from anas_zoo.training.checkpoint import latest_step
 from anas_zoo.training.step import FixedStep
 
 WINNERS = "winners.json"
-ENOUGH_EPOCHS = 8  # where fewer are left for each subnet, fewer subnets are trained
+# Where fewer are left for each, fewer subnets are trained: so many epochs, of many images so many steps.
+ENOUGH_EPOCHS, ENOUGH_STEPS = 8.0, 1500
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it reads its images
 
@@ -167,9 +168,11 @@ def _planned(
     if run.is_truncated:
         places, epochs = list(range(len(archs))), _enough_or_none(seconds, epoch_s, at_once)
     else:
-        places, epochs = _fewer(seconds, epoch_s, at_once, teacher=run.recipe.winners.distillation)
+        enough = enough_epochs(len(run.split.train), recipe.batch_size)
+        teacher = run.recipe.winners.distillation
+        places, epochs = _fewer(seconds, epoch_s, at_once, enough, teacher=teacher)
     if len(places) < len(archs):
-        note(f"  {len(archs)} would get fewer than {ENOUGH_EPOCHS} epochs each: {len(places)} are trained")
+        note(f"  {len(archs)} would get fewer than {enough:.3g} epochs each: {len(places)} are trained")
     return tuple(
         Winner(
             name=name,
@@ -181,10 +184,15 @@ def _planned(
     )
 
 
+def enough_epochs(images: int, batch_size: int) -> float:
+    """Passes over so many training images that a subnet needs at least, by epochs or by steps."""
+    return max(FEWEST_EPOCHS, min(ENOUGH_EPOCHS, ENOUGH_STEPS / max(1, images // batch_size)))
+
+
 def _fewer(
-    seconds: float, epoch_s: Sequence[float], at_once: int, *, teacher: bool
+    seconds: float, epoch_s: Sequence[float], at_once: int, enough: float, *, teacher: bool
 ) -> tuple[list[int], list[float]]:
-    """Which of the subnets get :data:`ENOUGH_EPOCHS` in so many seconds, and the epochs of each.
+    """Which of the subnets get ``enough`` epochs in so many seconds, and the epochs of each.
 
     All, or as many as there is time for, evenly spread from the smallest to the largest; two at least.
     """
@@ -192,7 +200,7 @@ def _fewer(
         places = np.linspace(0, len(epoch_s) - 1, count).round().astype(int).tolist()
         some = [epoch_s[place] for place in places]
         epochs = _divided(seconds, some, min(at_once, count), teacher=teacher)
-        if min(epochs) >= ENOUGH_EPOCHS or count <= 2:
+        if min(epochs) >= enough or count <= 2:
             return places, epochs
     raise AssertionError("some subnets are given")
 

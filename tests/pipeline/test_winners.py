@@ -118,14 +118,22 @@ def test_a_process_trains_what_no_other_has_claimed(tmp_path: Path, monkeypatch:
 
 def test_where_there_is_time_for_few_epochs_fewer_subnets_are_trained() -> None:
     epoch_s = [1.0, 2.0, 4.0, 8.0, 16.0]
-    places, epochs = winners._fewer(1e4, epoch_s, 2, teacher=False)
+    places, epochs = winners._fewer(1e4, epoch_s, 2, 8, teacher=False)
     assert places == [0, 1, 2, 3, 4]
     assert epochs == winners._divided(1e4, epoch_s, 2)
-    places, epochs = winners._fewer(130.0, epoch_s, 2, teacher=False)
+    places, epochs = winners._fewer(130.0, epoch_s, 2, 8, teacher=False)
     assert places == [0, 2, 4]
-    assert min(epochs) >= winners.ENOUGH_EPOCHS
-    assert winners._fewer(0.1, epoch_s, 2, teacher=False)[0] == [0, 4], "two at least"
-    assert winners._fewer(0.1, [1.0], 2, teacher=False)[0] == [0]
+    assert min(epochs) >= 8
+    assert winners._fewer(130.0, epoch_s, 2, 6, teacher=False)[0] == [0, 1, 3, 4]
+    assert winners._fewer(0.1, epoch_s, 2, 8, teacher=False)[0] == [0, 4], "two at least"
+    assert winners._fewer(0.1, [1.0], 2, 8, teacher=False)[0] == [0]
+
+
+def test_of_many_images_steps_count_and_of_few_epochs() -> None:
+    assert winners.enough_epochs(1000, 64) == 8
+    assert winners.enough_epochs(16_000, 64) == 6
+    assert winners.enough_epochs(100_000, 64) == winners.FEWEST_EPOCHS
+    assert winners.enough_epochs(10, 64) == 8
 
 
 @settings(deadline=None)
