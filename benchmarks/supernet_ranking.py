@@ -104,6 +104,7 @@ ARMS: dict[str, Settings] = {
     "sandwich, best of 5 online, Muon": SANDWICH | MUON | BEST,
     "sandwich, worst of 5 online, Muon": SANDWICH | MUON | WORST,
 }
+ONCE = ("sandwich, SGD", "one path, SGD")  # with the first seed alone: far behind
 # What an arm is compared with, seed by seed.
 REFERENCE = {arm: f"{arm.split(',')[0]}, Muon" for arm in ARMS if "online" in arm}
 REFERENCE |= dict.fromkeys((arm for arm in ARMS if arm.startswith("bestup")), "sandwich, Muon")
@@ -395,6 +396,8 @@ def cells_of(args: argparse.Namespace) -> list[Cell]:
         alone = itertools.product((ALONE, ALONE_SGD), args.alone_seeds, range(args.subnets))
         found += [Cell(data, arm, seed, epochs, number) for arm, seed, number in alone]
         for seed, arm in itertools.product(args.seeds, ARMS):
+            if arm in ONCE and seed != args.seeds[0]:
+                continue
             found.append(Cell(data, arm, seed, args.seconds, args.subnets))
     return found
 
