@@ -34,13 +34,17 @@ from anas_zoo.data.splits import Split
 from anas_zoo.data.tar_index import index_tar
 from anas_zoo.entry import Entry, SupernetFolder, read_config, read_manifest, read_report
 from anas_zoo.exporting import Target, check_file, export_onnx
+from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.nets import load_authors_checkpoint, load_supernet
 from anas_zoo.nets.sources import read_ofa_checkpoint, read_ofa_specialised
+from anas_zoo.pipeline.latency import subnets_to_measure
+from anas_zoo.pipeline.latency_kit import NEWEST_RESULTS, KitRecord, KitResults, fit_measured
 from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import recorded_search
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.latency_model import LatencyModel
+from anas_zoo.profiling.machine import fingerprint
 from anas_zoo.profiling.session import read_graph
 from anas_zoo.searching.archive import read_front, read_records
 from anas_zoo.space import AccuracyPredictor, SearchSpace
@@ -106,6 +110,39 @@ def _exported() -> bytes:
             load_subnet(ENTRY), path, target=TARGET, resolution=SPACE.smallest.resolution, metadata={}
         )
         return path.read_bytes()
+
+
+@functools.cache
+def _litert() -> bytes:
+    subnet = load_subnet(ENTRY)
+    target = Target.load("litert-fp32")
+    return convert(subnet, target=target, resolution=subnet.arch.resolution, metadata={})
+
+
+@functools.cache
+def _kit_results() -> bytes:
+    archs = subnets_to_measure(SPACE, 10, subnets=16, held_out=2, seed=0)
+    record = KitRecord(
+        space=SPACE.config,
+        num_classes=10,
+        seed=0,
+        subnets=16,
+        archs=tuple(arch.to_dict() for arch in archs),
+        files=tuple(f"models/{arch.id}.onnx" for arch in archs),
+        yardsticks=(0, 1),
+    )
+    results = KitResults(
+        format=NEWEST_RESULTS,
+        kit=record.model_copy(update={"id": record.hashed()}),
+        fingerprint=fingerprint(1),
+        clock="cpu",
+        repeats=8,
+        ms=tuple(0.1 + 0.01 * place for place in range(len(archs))),
+        level_pct=1,
+        noise_pct=1,
+        seconds=1,
+    )
+    return json.dumps(results.model_dump(mode="json")).encode()
 
 
 def _json(value: Any) -> Callable[[], bytes]:
@@ -335,6 +372,15 @@ SURFACES: dict[str, Surface] = {
     },
     "model.onnx, checked": Surface(
         "model.onnx", _exported, damaged_bytes, lambda f: check_file(f / "model.onnx", TARGET)
+    ),
+    "model.tflite, checked": Surface(
+        "model.tflite",
+        _litert,
+        damaged_bytes,
+        lambda f: check_file(f / "model.tflite", Target.load("litert-fp32")),
+    ),
+    "results of a latency kit": Surface(
+        "results.json", _kit_results, damaged_json, lambda f: fit_measured(f / "results.json"), 0.3
     ),
     "model.onnx, its graph": Surface(
         "model.onnx", _entry_file("model.onnx"), damaged_bytes, lambda f: read_graph(f / "model.onnx")
