@@ -46,6 +46,14 @@ def run(
             help="A network of timm's to compare with, such as resnet10t, or NAME:pretrained; repeatable.",
         ),
     ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="NAME",
+            help="A target that every model is exported for as well, such as litert-int8; repeatable.",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None,
         typer.Option("--minutes", min=0, metavar="M", help="That the whole run may take. Default: 15."),
@@ -79,6 +87,7 @@ def run(
         data=data,
         init=init,
         beside=beside,
+        target=target,
         minutes=minutes,
         max_latency_ms=max_latency_ms,
         max_size_mb=max_size_mb,

@@ -1,7 +1,7 @@
 """From a calibrated subnet to ONNX files, each proven to compute the same."""
 
 from anas_zoo.exporting.checks import check_file
-from anas_zoo.exporting.onnx_export import EXPORTER, export_onnx
+from anas_zoo.exporting.onnx_export import EXPORTER, check_writable, export_onnx
 from anas_zoo.exporting.target import (
     DEFAULT_TARGET,
     Quantization,
@@ -20,6 +20,7 @@ __all__ = [
     "Tolerance",
     "Tolerances",
     "check_file",
+    "check_writable",
     "export_onnx",
     "list_targets",
     "validate_onnx",

@@ -62,6 +62,16 @@ def litert_version() -> str:
     return metadata.version("ai-edge-litert")
 
 
+@extra_needed()
+def quantizer_version() -> str:
+    """Of the package ai-edge-quantizer; raises likewise."""
+    from importlib import metadata
+
+    import ai_edge_quantizer  # noqa: F401
+
+    return metadata.version("ai-edge-quantizer")
+
+
 def packed(model: Any) -> bytes:
     """The file of a ``ModelT`` of the schema."""
     import flatbuffers

@@ -17,7 +17,7 @@ from anas_zoo.core.files import disk_errors, sha256_bytes
 from anas_zoo.entry import FileInfo, Preprocessing
 from anas_zoo.exporting.checks import check_file
 from anas_zoo.exporting.graph import BATCH, fold_batch_norm, write_graph
-from anas_zoo.exporting.litert import litert_version, to_litert
+from anas_zoo.exporting.litert import litert_version, quantizer_version, to_litert
 from anas_zoo.exporting.locate import with_departure
 from anas_zoo.exporting.target import Target
 from anas_zoo.exporting.validate import validate_onnx
@@ -119,6 +119,14 @@ def export_onnx(
     )
 
 
+def check_writable(target: Target) -> None:
+    """Raise :class:`anas_zoo.core.extras.MissingPackageError` where a package lacks that writes its files."""
+    if target.runtime == "litert":
+        litert_version()
+        if target.quantization is not None:
+            quantizer_version()
+
+
 def convert(
     subnet: Subnet,
     *,
@@ -140,6 +148,8 @@ def convert(
     }
     if target.runtime == "litert":
         own["anas.litert"] = litert_version()
+        if target.quantization is not None:
+            own["anas.quantizer"] = quantizer_version()
     elif target.precision == "int8":  # its calibration ran there
         own["anas.onnxruntime"] = onnxruntime.__version__
     taken = sorted(own.keys() & metadata.keys())

@@ -175,6 +175,7 @@ class Recipe(RunRecipe):
         beside: timm's networks that are trained beside as well, ``NAME`` from drawn weights or
             ``NAME:pretrained`` from timm's.
         try_flips: whether a short trial decides if training flips images.
+        targets: deployment targets that every model is exported for beside the default one.
     """
 
     # It has one of the first two; the others came after 0.2.
@@ -188,6 +189,7 @@ class Recipe(RunRecipe):
         "yardstick",
         "beside",
         "try_flips",
+        "targets",
     )
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
@@ -202,6 +204,7 @@ class Recipe(RunRecipe):
     yardstick: bool = False
     beside: tuple[str, ...] = ()
     try_flips: bool = False
+    targets: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_space(self) -> Self:
@@ -276,6 +279,7 @@ class Recipe(RunRecipe):
         init: str | None = None,
         minutes: float | None = None,
         beside: Sequence[str] | None = None,
+        targets: Sequence[str] | None = None,
     ) -> Recipe:
         """This recipe with these images, this seed and so on, ``sampling`` its strategy, where not None.
 
@@ -290,6 +294,7 @@ class Recipe(RunRecipe):
             init=init,
             minutes=minutes,
             beside=beside,
+            targets=targets,
         )
         return parse(Recipe, plain, f"recipe {self.name}")
 
@@ -324,10 +329,12 @@ def _changed(
     init: str | None = None,
     minutes: float | None = None,
     beside: Sequence[str] | None = None,
+    targets: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Plain data of a recipe with the changes of a command line."""
     changes: dict[str, Any] = {"data": data, "seed": seed, "init": init, "minutes": minutes}
     changes["beside"] = None if beside is None else list(beside)
+    changes["targets"] = None if targets is None else list(targets)
     changes["train.sampling.strategy"] = sampling
     return with_changes(recipe, changes, settings)
 

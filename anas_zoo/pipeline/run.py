@@ -493,12 +493,14 @@ class FinetuneRun(RunFolder[FinetuneRecipe]):
 
 
 def run_of_draft(folder: Path, data: str | None = None) -> RunFolder[Any] | None:
-    """The run of a draft ``RUN/subnets/NAME``, its images at ``data`` if given; None for other folders.
+    """The run of a draft ``RUN/subnets/NAME``, or of its plain network; None for other folders.
+
+    Its images are at ``data`` if given.
 
     Raises :class:`OutputError` for a run whose file cannot be read, and
     :class:`DataError` for other images than the run's.
     """
-    return _run_around(folder, ("subnets",), data)
+    return _run_around(folder, ("subnets", "yardstick"), data)
 
 
 def _run_around(folder: Path, places: Collection[str], data: str | None = None) -> RunFolder[Any] | None:

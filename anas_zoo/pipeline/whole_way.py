@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from anas_zoo.core.errors import ConfigError
+from anas_zoo.core.errors import ConfigError, ExportError
 from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import write_json
 from anas_zoo.core.hints import Call, Option, Part
@@ -19,6 +19,7 @@ from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
 from anas_zoo.data.sources import BUILT_IN
 from anas_zoo.entry import Entry
+from anas_zoo.exporting import Target, check_writable
 from anas_zoo.pipeline.advice import advise, recommended, still_rising, with_front
 from anas_zoo.pipeline.at_hand import weights_at_hand
 from anas_zoo.pipeline.beside import beside, free_cores
@@ -91,6 +92,7 @@ def run(
     data: str | None = None,
     init: str | Path | None = None,
     beside: Sequence[str] | None = None,
+    target: str | Sequence[str] | None = None,
     recipe: str | Path | None = None,
     minutes: float | None = None,
     max_latency_ms: float | None = None,
@@ -112,6 +114,8 @@ def run(
             of more than 40 pixels where its weights are on this machine, else nothing.
         beside: networks of timm's to compare with, ``NAME`` from drawn weights or ``NAME:pretrained``; each
             is trained on the same images for a tenth of the minutes, and stands in the table and the picture.
+        target: names of deployment targets that every model is exported for as well, such as ``litert-int8``
+            (``export/targets``); where one fails, a note says why.
         recipe: a bundled recipe's name or a YAML file; by default the run's own, for a new run the one that
             fits the images.
         minutes: that the whole run may take here; it divides them itself.
@@ -158,6 +162,7 @@ def run(
         init=start,
         minutes=minutes,
         beside=beside or None,
+        targets=[target] if isinstance(target, str) else target or None,
     )
     with resumable_run(out, Call("run", out=out, licence=licence), "supernet"):
         return run_stages(out, wanted, Processes(pick_device(device)), licence=licence)
@@ -187,6 +192,8 @@ def run_stages(
     the errors of the stages.
     """
     check_networks(recipe, folder)
+    for name in recipe.targets:
+        check_writable(Target.load(name))
     run = Run.start(folder, recipe)
     run.note_images()
     parts = run.split
@@ -420,7 +427,22 @@ def _deploy(run: Run) -> None:
         export_entry(draft)
     for draft in track(drafts.values(), "validate with onnxruntime", total=len(drafts)):
         validate_on_test_images(draft, run.test_images)
+    for name in run.recipe.targets:
+        for draft in track(drafts.values(), f"export for {name}", total=len(drafts)):
+            _export_for(draft, name)
     note_latencies(run, time_drafts(drafts, files_to_time(run)))
+
+
+def _export_for(draft: Path, target: str) -> None:
+    """Export a draft for one more target, if it passes the gates; a note says what came out."""
+    try:
+        made = export_entry(draft, target)
+    except ExportError as exc:
+        note(f"  {draft.name}: no file for {target}: ", *exc.parts)
+        return
+    size = f"{made.info.size_bytes / 1e3:,.0f} kB"
+    how = made.info.quantization
+    note(f"  {made.path.name} of {draft.name}: {how.beside_float(made.info.size_bytes) if how else size}")
 
 
 def _row(run: Run, draft: Path) -> dict[str, Any]:

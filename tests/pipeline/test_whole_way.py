@@ -36,6 +36,7 @@ CHANGES: dict[str, Any] = {
     "winners": {"epochs": 2, "warmup_epochs": 0.5, "distillation": False},
     "yardstick": True,
     "try_flips": True,
+    "targets": ("litert-int8",),
 }
 
 
@@ -101,6 +102,8 @@ def test_the_entries_are_complete_and_verified(finished: tuple[Path, RunResult])
         assert report.cost is not None
         assert report.cost.fvcore_total is not None
         assert report.cost.fvcore_total >= report.cost.macs
+        exported = report.files.keys() | report.refused.keys()
+        assert exported == {"model.onnx", "model.litert-int8.tflite"}
         weights = Entry.read(path).config.anas.weights
         assert weights is not None
         assert weights.licence == "CC0-1.0"
