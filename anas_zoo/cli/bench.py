@@ -13,22 +13,36 @@ from anas_zoo.cli.output import print_json, print_lines, print_table
 
 def bench(
     entries: Annotated[list[str], typer.Argument(metavar="ENTRY...", help="Models of the shelf or folders.")],
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of onnxruntime.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of the runtime.")] = 1,
     repeats: Annotated[int, typer.Option("--repeats", min=1, help="Measured calls of each file.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the latency of entries here and now: one image, onnxruntime CPU, calls interleaved."""
+    """Measure the latency of entries here and now: one image, on the CPU, calls interleaved.
+
+    Files for LiteRT are measured in LiteRT, all others in onnxruntime.
+    """
     from anas_zoo.core.errors import EntryError
+    from anas_zoo.core.extras import MissingPackageError
+    from anas_zoo.core.progress import note
     from anas_zoo.entry import Entry
+    from anas_zoo.entry.manifest import LITERT, ONNX
+    from anas_zoo.exporting.checks import check_litert
     from anas_zoo.profiling import measure_latency
     from anas_zoo.zoo.shelf import locate
 
     files: dict[str, Path] = {}
     for text in entries:
         entry = Entry.read(locate(text))
-        exported = [name for name in entry.files if name.endswith(".onnx")]
+        exported = [name for name in entry.files if name.endswith((ONNX, LITERT))]
         if not exported:
-            raise EntryError(f"{text} has no .onnx file to time; see which have: anas list")
+            raise EntryError(f"{text} has no exported file to time; see which have: anas list")
+        for name in exported:
+            if name.endswith(LITERT):
+                try:
+                    check_litert(entry.folder / name, entry.folder / name)
+                except MissingPackageError as exc:
+                    note(f"{entry.name}/{name} is not timed: ", *exc.parts)
+                    exported = [other for other in exported if other != name]
         files |= {f"{entry.name}/{name}": entry.folder / name for name in exported}
     reports = measure_latency(files, threads=threads, repeats=repeats)
     if as_json:
@@ -42,4 +56,5 @@ def bench(
         ],
     )
     first = next(iter(reports.values()))
-    print_lines(f"{first.runtime}, {threads} thread(s), {repeats} calls each; {first.machine}")
+    runtimes = " and ".join(dict.fromkeys(r.runtime for r in reports.values()))
+    print_lines(f"{runtimes}, {threads} thread(s), {repeats} calls each; {first.machine}")

@@ -7,12 +7,8 @@ schema is the one that the package ai-edge-litert carries.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,26 +48,6 @@ def to_litert(model: Any, metadata: Mapping[str, str]) -> bytes:
     return _Writer(model).content(metadata)
 
 
-@extra_needed()
-def litert_version() -> str:
-    """Of the package ai-edge-litert. Raises :class:`anas_zoo.core.extras.MissingPackageError` without it."""
-    from importlib import metadata
-
-    import ai_edge_litert  # noqa: F401 # the error of a missing module is the one that names the extra
-
-    return metadata.version("ai-edge-litert")
-
-
-@extra_needed()
-def quantizer_version() -> str:
-    """Of the package ai-edge-quantizer; raises likewise."""
-    from importlib import metadata
-
-    import ai_edge_quantizer  # noqa: F401
-
-    return metadata.version("ai-edge-quantizer")
-
-
 def packed(model: Any) -> bytes:
     """The file of a ``ModelT`` of the schema."""
     import flatbuffers
@@ -79,21 +55,6 @@ def packed(model: Any) -> bytes:
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
-
-
-@contextlib.contextmanager
-def silent_loader() -> Iterator[None]:
-    """Without what LiteRT writes on stderr when it loads a file, past Python: that it uses XNNPACK."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 class _Writer:

@@ -15,9 +15,10 @@ from torch import Tensor
 from anas_zoo.core.errors import QuantizationError
 from anas_zoo.core.extras import extra_needed
 from anas_zoo.exporting.graph import INPUT, OUTPUT
-from anas_zoo.exporting.litert import FREE, SIGNATURE, packed, silent_loader
+from anas_zoo.exporting.litert import FREE, SIGNATURE, packed
 from anas_zoo.exporting.quantization import calibration_images
 from anas_zoo.exporting.target import Quantization
+from anas_zoo.profiling.litert_session import silent_loader
 
 
 @extra_needed()

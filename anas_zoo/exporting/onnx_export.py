@@ -17,11 +17,12 @@ from anas_zoo.core.files import disk_errors, sha256_bytes
 from anas_zoo.entry import FileInfo, Preprocessing
 from anas_zoo.exporting.checks import check_file
 from anas_zoo.exporting.graph import BATCH, fold_batch_norm, write_graph
-from anas_zoo.exporting.litert import litert_version, quantizer_version, to_litert
+from anas_zoo.exporting.litert import to_litert
 from anas_zoo.exporting.locate import with_departure
 from anas_zoo.exporting.target import Target
 from anas_zoo.exporting.validate import validate_onnx
 from anas_zoo.nets import Subnet
+from anas_zoo.profiling.litert_session import litert_version, quantizer_version
 
 # Changes whenever the same network is written in another way, for caches of exported files.
 EXPORTER = "graph-2"

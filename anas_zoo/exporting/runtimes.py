@@ -14,6 +14,7 @@ from anas_zoo.core.errors import ExportError
 from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import INPUT, OUTPUT
 from anas_zoo.exporting.target import Target
+from anas_zoo.profiling.litert_session import LitertSession
 from anas_zoo.profiling.session import open_session, runtime_version
 
 Floats = npt.NDArray[np.float32]
@@ -111,30 +112,5 @@ def _openvino(path: Path, threads: int) -> Runner:
 
 
 def _litert(path: Path, threads: int) -> Runner:
-    from ai_edge_litert.interpreter import Interpreter
-
-    from anas_zoo.exporting.litert import litert_version, silent_loader
-
-    if not path.is_file():
-        raise ExportError(f"{path}: no such LiteRT file")
-    try:
-        with silent_loader():
-            interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        (place,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
-    except (ValueError, RuntimeError) as exc:
-        raise ExportError(f"{path}: LiteRT cannot load it ({' '.join(str(exc).split())[:300]})") from exc
-
-    shape: tuple[int, ...] = ()
-
-    def run(images: npt.NDArray[Any]) -> Floats:
-        nonlocal shape
-        if images.shape != shape:
-            interpreter.resize_tensor_input(place["index"], images.shape)
-            with silent_loader():
-                interpreter.allocate_tensors()
-            shape = images.shape
-        interpreter.set_tensor(place["index"], images)
-        interpreter.invoke()
-        return interpreter.get_tensor(result["index"])  # type: ignore[no-any-return]
-
-    return Runner(f"LiteRT {litert_version()}, XNNPACK", None, run)
+    session = LitertSession(path, threads=threads)
+    return Runner(f"{session.title}, XNNPACK", None, session.run)

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_spaces import space_configs
 
+from anas_zoo.cli import main
 from anas_zoo.core.errors import (
     ConfigError,
     EntryError,
@@ -168,6 +169,23 @@ def test_without_the_package_it_is_neither_written_nor_run(
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingPackageError, match=r"ai-edge-litert is not installed; run: .*\[litert\]"):
         export_entry(draft, "litert-fp32")
+
+
+def test_it_is_timed_in_its_own_runtime(
+    draft: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export_entry(draft, "litert-fp32")
+    assert main(["bench", str(draft), "--repeats", "5", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found.keys() == {"digits_s/model.onnx", f"digits_s/{FILE}"}
+    assert found[f"digits_s/{FILE}"]["runtime"].startswith("LiteRT ")
+    assert found[f"digits_s/{FILE}"]["input_shape"] == [1, 3, 6, 6]
+    for name in ("ai_edge_litert", "ai_edge_litert.schema_py_generated", "ai_edge_litert.interpreter"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["bench", str(draft), "--repeats", "5", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out).keys() == {"digits_s/model.onnx"}
+    assert f"digits_s/{FILE} is not timed: ai-edge-litert is not installed" in said.err
 
 
 def test_raw_images_and_half_precision_are_refused(draft: Path) -> None:
