@@ -83,10 +83,9 @@ class _Writer:
         (image,) = self._graph.input
         channels, *sides = (dim.dim_value for dim in image.type.tensor_type.shape.dim[1:])
         first = self._tensor(INPUT, (1, channels, *sides))
-        self._numbers["transposed"] = self._tensor("image.nhwc", (1, *sides, channels))
+        self._numbers[INPUT] = self._tensor("image.nhwc", (1, *sides, channels))
         order = self._constant("image.order", np.array(NCHW_TO_NHWC, np.int32))
-        self._add("TRANSPOSE", [first, order], [self._numbers["transposed"]], schema.TransposeOptionsT())
-        self._numbers[INPUT] = self._numbers.pop("transposed")
+        self._add("TRANSPOSE", [first, order], [self._numbers[INPUT]], schema.TransposeOptionsT())
         fused: set[str] = set()
         for node in self._graph.node:
             if node.output[0] not in fused:

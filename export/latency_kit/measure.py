@@ -41,15 +41,20 @@ def main() -> int:
         return failed(f"--threads must be at least 1 and --repeats {2 * PASSES}")
     if args.out.exists():
         return failed(f"{args.out} exists already; give another --out, or remove it first")
+    if not args.out.resolve().parent.is_dir():
+        return failed(f"{args.out.parent} is no folder; give another --out")
     try:
         kit = json.loads((HERE / "kit.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+        files = [HERE / name for name in kit["files"]]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
         return failed(f"{HERE / 'kit.json'} cannot be read ({exc}); copy the whole folder of the kit")
-    files = [HERE / name for name in kit["files"]]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         return failed(f"{len(missing)} of {len(files)} files are missing ({missing[0]}); copy the whole kit")
-    results = measured(kit, files, args.threads, args.repeats)
+    try:
+        results = measured(kit, files, args.threads, args.repeats)
+    except Exception as exc:  # onnxruntime's own types: a file that was not copied whole
+        return failed(f"measuring failed ({' '.join(str(exc).split())[:200]}); copy the whole kit")
     partial = args.out.with_name(f".{args.out.name}")
     partial.write_text(json.dumps(results, indent=1), encoding="utf-8")
     partial.replace(args.out)

@@ -144,12 +144,17 @@ def test_the_program_says_what_is_wrong_in_one_line(
     part = Path(shutil.copytree(kit, tmp_path / "part"))
     for file in list((part / "models").iterdir())[:5]:
         file.unlink()
+    broken = Path(shutil.copytree(kit, tmp_path / "broken"))
+    for file in (broken / "models").iterdir():
+        file.write_bytes(b"nothing")
     empty = tmp_path / "empty"
     empty.mkdir()
     for folder, packages, args, said in (
         (part, bare, (), "files are missing"),
         (kit, bare, ("--repeats", "3"), "--repeats 8"),
         (kit, bare, ("--out", results), "exists already"),
+        (kit, bare, ("--out", tmp_path / "nowhere" / "r.json"), "is no folder"),
+        (broken, bare, ("--repeats", "8"), "measuring failed"),
         (kit, empty, (), "numpy is missing; run: pip install numpy onnxruntime"),
     ):
         done = measure(folder, packages, *args)
