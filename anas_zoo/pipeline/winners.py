@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import Field
 
@@ -166,21 +165,26 @@ def _planned(
     epoch_s, read_s = _epoch_seconds(run, archs, recipe, at_once, processes)
     seconds = max(1.0, minutes.seconds_for("winners") - BEGIN_SECONDS - read_s)
     if run.is_truncated:
-        places, epochs = list(range(len(archs))), _enough_or_none(seconds, epoch_s, at_once)
+        epochs = _enough_or_none(seconds, epoch_s, at_once)
     else:
         enough = enough_epochs(len(run.split.train), recipe.batch_size)
-        teacher = run.recipe.winners.distillation
-        places, epochs = _fewer(seconds, epoch_s, at_once, enough, teacher=teacher)
-    if len(places) < len(archs):
-        note(f"  {len(archs)} would get fewer than {enough:.3g} epochs each: {len(places)} are trained")
+        epochs = _of_smallest(seconds, epoch_s, at_once, enough, teacher=run.recipe.winners.distillation)
+        if len(epochs) < len(archs):
+            note(
+                f"  {len(archs)} would get fewer than {enough:.3g} epochs each: the {len(epochs)} smallest "
+                "are trained"
+            )
+    count = len(epochs)
     return tuple(
         Winner(
             name=name,
-            arch=archs[place].to_dict(),
-            train=epochs_within(recipe, epochs=count, epoch_s=epoch_s[place]) if count else None,
-            seconds=count * epoch_s[place],
+            arch=arch.to_dict(),
+            train=epochs_within(recipe, epochs=some, epoch_s=one_s) if some else None,
+            seconds=some * one_s,
         )
-        for name, place, count in zip(run.entry_names(len(places)), places, epochs, strict=True)
+        for name, arch, one_s, some in zip(
+            run.entry_names(count), archs[:count], epoch_s[:count], epochs, strict=True
+        )
     )
 
 
@@ -189,19 +193,17 @@ def enough_epochs(images: int, batch_size: int) -> float:
     return max(FEWEST_EPOCHS, min(ENOUGH_EPOCHS, ENOUGH_STEPS / max(1, images // batch_size)))
 
 
-def _fewer(
+def _of_smallest(
     seconds: float, epoch_s: Sequence[float], at_once: int, enough: float, *, teacher: bool
-) -> tuple[list[int], list[float]]:
-    """Which of the subnets get ``enough`` epochs in so many seconds, and the epochs of each.
+) -> list[float]:
+    """Epochs of as many of the subnets, from the smallest on, as get ``enough`` in so many seconds.
 
-    All, or as many as there is time for, evenly spread from the smallest to the largest; two at least.
+    Two at least. What is larger needs longer to become better, and would take the time from the others.
     """
     for count in range(len(epoch_s), 0, -1):
-        places = np.linspace(0, len(epoch_s) - 1, count).round().astype(int).tolist()
-        some = [epoch_s[place] for place in places]
-        epochs = _divided(seconds, some, min(at_once, count), teacher=teacher)
+        epochs = _divided(seconds, epoch_s[:count], min(at_once, count), teacher=teacher)
         if min(epochs) >= enough or count <= 2:
-            return places, epochs
+            return epochs
     raise AssertionError("some subnets are given")
 
 

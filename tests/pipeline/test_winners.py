@@ -116,17 +116,14 @@ def test_a_process_trains_what_no_other_has_claimed(tmp_path: Path, monkeypatch:
     assert trained == [NAMES[0], NAMES[1]]
 
 
-def test_where_there_is_time_for_few_epochs_fewer_subnets_are_trained() -> None:
+def test_where_there_is_time_for_few_epochs_the_largest_are_left_out() -> None:
     epoch_s = [1.0, 2.0, 4.0, 8.0, 16.0]
-    places, epochs = winners._fewer(1e4, epoch_s, 2, 8, teacher=False)
-    assert places == [0, 1, 2, 3, 4]
-    assert epochs == winners._divided(1e4, epoch_s, 2)
-    places, epochs = winners._fewer(130.0, epoch_s, 2, 8, teacher=False)
-    assert places == [0, 2, 4]
-    assert min(epochs) >= 8
-    assert winners._fewer(130.0, epoch_s, 2, 6, teacher=False)[0] == [0, 1, 3, 4]
-    assert winners._fewer(0.1, epoch_s, 2, 8, teacher=False)[0] == [0, 4], "two at least"
-    assert winners._fewer(0.1, [1.0], 2, 8, teacher=False)[0] == [0]
+    assert winners._of_smallest(1e4, epoch_s, 2, 8, teacher=False) == winners._divided(1e4, epoch_s, 2)
+    for enough, count in ((5, 5), (6, 4), (12, 4), (13, 3), (1000, 2)):
+        epochs = winners._of_smallest(130.0, epoch_s, 2, enough, teacher=False)
+        assert epochs == winners._divided(130.0, epoch_s[:count], 2)
+        assert min(epochs) >= enough or count == 2
+    assert len(winners._of_smallest(0.1, [1.0], 1, 8, teacher=False)) == 1
 
 
 def test_of_many_images_steps_count_and_of_few_epochs() -> None:
