@@ -97,7 +97,7 @@ def test_wrong_inputs_are_one_line(
     assert not out.exists()
     assert "is neither the folder of a run" in refused(capsys, "search", tmp_path)
     assert "not the folder of a run" in refused(capsys, "extract", tmp_path)
-    assert "no .onnx file" in refused(capsys, "bench", "attentive_nas_a0")
+    assert "no exported file" in refused(capsys, "bench", "attentive_nas_a0")
     assert "is published" in refused(capsys, "export", "attentive_nas_a0")
     assert "none.pth" in refused(
         capsys, "import", "attentive-nas", tmp_path / "none.pth", "--data", images, "--entries", out
