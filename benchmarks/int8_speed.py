@@ -92,6 +92,14 @@ def of_run(folder: Path) -> list[Network]:
     return found
 
 
+def about_run(folder: Path) -> str:
+    """Which networks are those of a run, in a sentence."""
+    run = Run.open(folder)
+    drafts = list(run.drafts())
+    start = "" if run.init is None else f", from the weights of {run.init.name}"
+    return f"{drafts[0]} to {drafts[-1]} are of a run on {run.source.title}{start}."
+
+
 def measure(network: Network, folder: Path) -> dict[str, Measured]:
     """Every target's file of ``network``."""
     stage(f"export and measure {network.name}")
@@ -187,6 +195,7 @@ def main() -> None:
             "benchmarks/int8_speed.py --out runs/int8"
             + ("" if not args.runs else " --runs " + " ".join(f"runs/{folder.name}" for folder in args.runs))
             + "`.",
+            *(["", *map(about_run, args.runs)] if args.runs else []),
             "",
             table(found, images),
         ],
