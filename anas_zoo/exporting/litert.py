@@ -57,6 +57,23 @@ def packed(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
+@extra_needed()
+def with_metadata(content: bytes, metadata: Mapping[str, str]) -> bytes:
+    """A file of :func:`to_litert` that says ``metadata`` as well, and is otherwise the same."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    (place,) = (one.buffer for one in model.metadata if one.name == METADATA.encode())
+    said = json.loads(bytes(model.buffers[place].data)) | dict(metadata)
+    model.buffers[place].data = _as_buffer(said)
+    return packed(model)
+
+
+def _as_buffer(metadata: Mapping[str, str]) -> npt.NDArray[np.uint8]:
+    text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)
+    return np.frombuffer(text.encode(), np.uint8)
+
+
 class _Writer:
     """Collects tensors and operators of the one subgraph."""
 
@@ -90,8 +107,7 @@ class _Writer:
         for node in self._graph.node:
             if node.output[0] not in fused:
                 self._node(node, fused)
-        text = json.dumps(dict(sorted(metadata.items())), ensure_ascii=False, sort_keys=True)
-        self._buffers.append(schema.BufferT(data=np.frombuffer(text.encode(), np.uint8)))
+        self._buffers.append(schema.BufferT(data=_as_buffer(metadata)))
         last = self._numbers[OUTPUT]
         names = [schema.TensorMapT(name=INPUT, tensorIndex=first)]
         results = [schema.TensorMapT(name=OUTPUT, tensorIndex=last)]

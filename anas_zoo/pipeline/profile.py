@@ -8,6 +8,7 @@ from pathlib import Path
 from anas_zoo.core.errors import ProfileError
 from anas_zoo.core.hints import Option
 from anas_zoo.entry import Cost, Entry
+from anas_zoo.entry.manifest import ONNX
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling import count_onnx_macs, profile_flops
 from anas_zoo.zoo.shelf import locate
@@ -29,7 +30,8 @@ def profile(entry: str | Path | Entry, *, image_size: str = "480x640") -> Cost:
     config = found.config
     subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
     cost = profile_flops(subnet.eval(), config.arch.resolution)
-    graphs = {name: count_onnx_macs(found.folder / name, image_size=size) for name in found.report.files}
+    names = [name for name in found.report.files if name.endswith(ONNX)]
+    graphs = {name: count_onnx_macs(found.folder / name, image_size=size) for name in names}
     return cost.model_copy(update={"onnx": graphs or None})
 
 

@@ -39,6 +39,7 @@ from anas_zoo.entry import (
 from anas_zoo.entry.licence import broken_terms, under_licence
 from anas_zoo.entry.manifest import LITERT, ONNX
 from anas_zoo.exporting import Target, check_file, list_targets
+from anas_zoo.exporting.litert import with_metadata
 from anas_zoo.profiling import count_onnx_macs
 from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card, stated_licence
@@ -124,7 +125,7 @@ def _card(entry: CheckedFolder) -> str:
 
 
 def _relicense(staging: Path, entry: CheckedFolder) -> None:
-    """Write the licence of ``entry`` into its record and every ONNX file of ``staging``, a copy of it."""
+    """Write the licence of ``entry`` into its record and every exported file of ``staging``, a copy of it."""
     if isinstance(entry, SupernetFolder):
         write_json(staging / SUPERNET, entry.config.to_dict())
         return
@@ -135,10 +136,14 @@ def _relicense(staging: Path, entry: CheckedFolder) -> None:
     write_json(staging / CONFIG, entry.config.to_dict())
     files = {}
     for name, info in entry.report.files.items():
-        model = onnx.load(staging / name)
-        metadata = {one.key: one.value for one in model.metadata_props} | {"licence": weights.licence}
-        onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
-        content = model.SerializeToString(deterministic=True)
+        added = {"licence": weights.licence}
+        if name.endswith(LITERT):
+            content = with_metadata((staging / name).read_bytes(), added)
+        else:
+            model = onnx.load(staging / name)
+            metadata = {one.key: one.value for one in model.metadata_props} | added
+            onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+            content = model.SerializeToString(deterministic=True)
         atomic_write(staging / name, content)
         files[name] = info.model_copy(update={"size_bytes": len(content), "sha256": sha256_bytes(content)})
     write_report(staging, entry.report.model_copy(update={"files": files}))

@@ -39,6 +39,7 @@ from anas_zoo.exporting.graph import fold_batch_norm, write_graph
 from anas_zoo.exporting.litert import IDENTIFIER, to_litert
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline.export import export_entry
+from anas_zoo.pipeline.profile import profile
 from anas_zoo.pipeline.validate import validate
 from anas_zoo.space import SearchSpace, SpaceConfig
 from anas_zoo.zoo import Classifier, entry_folder, load_subnet, publish, verify
@@ -150,8 +151,15 @@ def test_a_draft_gets_it_through_all_gates(draft: Path) -> None:
 
 def test_it_is_published_and_verified_by_its_hash(draft: Path, tmp_path: Path) -> None:
     export_entry(draft, "litert-fp32")
-    entry = publish(draft, tmp_path / "zoo" / "digits_s")
-    assert (entry / FILE).is_file()
+    unlicensed = json.loads((draft / "config.json").read_text())
+    unlicensed["anas"]["weights"]["licence"] = None
+    del unlicensed["pretrained_cfg"]["license"]
+    (draft / "config.json").write_text(json.dumps(unlicensed))
+    before = profile(draft)
+    entry = publish(draft, tmp_path / "zoo" / "digits_s", licence="CC0-1.0")
+    model = schema.ModelT.InitFromPackedBuf((entry / FILE).read_bytes(), 0)
+    assert json.loads(bytes(model.buffers[model.metadata[0].buffer].data))["licence"] == "CC0-1.0"
+    assert profile(entry).onnx == before.onnx
     assert FILE in (entry / "README.md").read_text()
     assert verify(entry).onnx_max_abs_diff.keys() == {"model.onnx"}
     assert validate(entry)[FILE].max_abs_logit_diff < 1e-4
