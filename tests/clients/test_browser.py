@@ -55,6 +55,7 @@ def opened(browser: Browser, entry: Path, folder: Path) -> Iterator[Page]:
 
 def draw(page: Page, *points: tuple[float, float]) -> None:
     """Draw one stroke with the mouse; points are parts of the pad's side."""
+    expect(page.locator("#pad")).to_be_visible()  # once the entry is there
     box = page.locator("#pad").bounding_box()
     assert box is not None
     for index, (x, y) in enumerate(points):

@@ -197,7 +197,7 @@ RUN: dict[Key, Run] = {
         (('{"train.epochs": 8}', '{"train.epochs": 2, "train.batch_size": 16}'),),
     ),
     ("docs/search.md", "anas search RUN --max-mflops 5 --max-mflops 10"): Run(
-        ("runs/mine", "predictor.onnx", "here.json"),
+        ("runs/mine, here.json", "predictor.onnx"),
         (
             ("RUN", "runs/mine"),
             ("--max-latency-ms 8 --resolution 224,256", "--max-latency-ms 0.04 --resolution 24,28"),

@@ -72,18 +72,26 @@ def _checkpoint(checkout: Path) -> None:
     torch.save({"state_dict": golden_state()}, checkout / "CHECKPOINT")
 
 
+def _fit(space: str, out: Path) -> None:
+    sizes = ["--num-classes", "4", "--subnets", "16", "--held-out", "3", "--repeats", "8"]
+    assert main(["latency", "fit", "--space", space, "--out", str(out), *sizes]) == 0
+
+
 @cache
 def _measured() -> bytes:
-    """A latency model of the space that fits the images, measured here and once."""
-    sizes = ["--num-classes", "4", "--subnets", "16", "--held-out", "3", "--repeats", "8"]
+    """A latency model of the space for small images, measured here and once."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "here.json"
-        assert main(["latency", "fit", "--space", "tiny", "--out", str(path), *sizes]) == 0
-        return path.read_bytes()
+        _fit("tiny", Path(folder) / "here.json")
+        return Path(folder, "here.json").read_bytes()
 
 
 def _latency(checkout: Path) -> None:
     (checkout / "here.json").write_bytes(_measured())
+
+
+def _latency_of_mine(checkout: Path) -> None:
+    _mine(checkout)
+    _fit(str(checkout / "runs/mine"), checkout / "here.json")
 
 
 def _imagenet(checkout: Path) -> None:
@@ -121,6 +129,7 @@ SCENES: dict[str, Callable[[Path], None]] = {
     "predictor.onnx": _predictor,
     "CHECKPOINT": _checkpoint,
     "here.json": _latency,
+    "runs/mine, here.json": _latency_of_mine,
     "lite0": _lite0,
     "SUPERNET": _supernet,
     "imagenet": _imagenet,

@@ -131,7 +131,7 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_bits(
 ) -> None:
     recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
     recipe.write_text(yaml.safe_dump({"data": str(images), "threads": 1}), encoding="utf-8")
-    command = [sys.executable, "-m", "anas_zoo.cli", "finetune", "digits_s", "--out", str(out)]
+    command = [sys.executable, "-m", "anas_zoo.cli", "finetune", str(SMALL), "--out", str(out)]
     command += ["--recipe", str(recipe), "--name", "letters", *(f"--set={text}" for text in QUICK)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     checkpoints, deadline = out / "training" / "checkpoints", time.monotonic() + 60

@@ -181,7 +181,7 @@ def test_a_run_of_a_third_of_a_minute_divides_it_and_ends(tmp_path: Path) -> Non
     took = time.monotonic() - began
     record = read_json(tmp_path / "run" / "minutes.json")
     assert record["minutes"] == 0.3
-    assert record["spent_s"].keys() == {"flips", "supernet", "search", "winners", "models"}
+    assert record["spent_s"].keys() == {"images", "flips", "supernet", "search", "winners", "models"}
     assert sum(record["spent_s"].values()) <= took
     rows = {row["name"]: row for row in result.rows}
     assert "digits_plain" in rows
@@ -211,5 +211,6 @@ def test_a_full_disk_stops_with_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stderr
     assert "no space left" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
-    assert {path.name for path in out.iterdir()} - {"training"} == {"run.json", "split.json", "images.json"}
+    begun = {"run.json", "split.json", "images.json", "decoded"}
+    assert {path.name for path in out.iterdir()} - {"training"} == begun
     assert not list(out.rglob(".*")), "nothing half-written"

@@ -63,7 +63,8 @@ function listenForFiles(model) {
 
 /** Models of the digits' scans can be tried with a digit drawn by hand. */
 function readsDigits({ config, labels }) {
-  return config.anas.space?.name === "digits" && labels.join() === "0,1,2,3,4,5,6,7,8,9";
+  const scans = "Optical Recognition of Handwritten Digits";
+  return Boolean(config.anas.weights?.source?.includes(scans)) && labels.join() === "0,1,2,3,4,5,6,7,8,9";
 }
 
 function offerDrawing(model) {
