@@ -14,9 +14,6 @@ from anas_zoo.core.intervals import with_interval
 if TYPE_CHECKING:
     from anas_zoo.pipeline.validate import Located
 
-if TYPE_CHECKING:
-    from anas_zoo.pipeline.validate import Located
-
 LocateOption = Annotated[
     bool,
     typer.Option(
