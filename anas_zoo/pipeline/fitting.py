@@ -51,8 +51,7 @@ def fit_to_images(recipe: Recipe, seen: Inspection) -> Recipe:
 def useful_resolutions(choices: Sequence[int], side: int, least: float = 0.0) -> tuple[int, ...]:
     """Those of the ascending ``choices`` that show enough of images of ``side`` pixels; at least one.
 
-    ``least``: the part of the side, or of the largest of them, that has to be shown.
+    ``least``: the part of the side, or of the largest of them, that has to be shown; 1 at most.
     """
     shown = [one for one in choices if one <= max(ALWAYS, ENLARGED * side)] or list(choices[:1])
-    enough = tuple(one for one in shown if one >= least * min(side, shown[-1]))
-    return enough or (shown[-1],)
+    return tuple(one for one in shown if one >= least * min(side, shown[-1]))
