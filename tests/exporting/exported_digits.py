@@ -1,4 +1,4 @@
-"""One small calibrated subnet and its exported file, made once for all tests of this folder."""
+"""A small calibrated subnet and its exported file, made once for all tests of this folder; others folded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import functools
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from anas_zoo.exporting import Target, export_onnx
 from anas_zoo.exporting.graph import fold_batch_norm
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
-from anas_zoo.space import Architecture, SearchSpace
+from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
 
 SPACE = SearchSpace.load("digits")
 SIDE = SPACE.smallest.resolution
@@ -36,6 +37,19 @@ def calibrated(arch: Architecture) -> Subnet:
 def folded(arch: Architecture) -> Subnet:
     """A calibrated subnet whose batch norms are part of its convolutions."""
     return fold_batch_norm(calibrated(arch), images(2))
+
+
+def folded_of(config: SpaceConfig, seed: int) -> tuple[Subnet, Tensor]:
+    """A folded subnet, drawn with ``seed``, and its calibration images (4, 3, side, side).
+
+    The folding itself compares it with the subnet, in double precision.
+    """
+    space = SearchSpace(config)
+    arch = space.sample(np.random.default_rng(seed))
+    subnet = Subnet(arch, space.structure, num_classes=7)
+    batch = images(4, arch.resolution, seed=0)
+    calibrate_bn(subnet, [torch.cat([batch, batch.flip(0)])])
+    return fold_batch_norm(subnet, batch[:1]), batch
 
 
 @functools.cache

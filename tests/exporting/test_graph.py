@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from exported_digits import SPACE, calibrated, folded, images, smallest
+from exported_digits import SPACE, calibrated, folded, folded_of, images, smallest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
@@ -19,8 +19,8 @@ from random_spaces import space_configs
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.exporting.graph import fold_batch_norm, write_graph
-from anas_zoo.nets import Subnet, calibrate_bn
-from anas_zoo.space import SearchSpace, SpaceConfig
+from anas_zoo.nets import Subnet
+from anas_zoo.space import SpaceConfig
 
 ARCHS = {
     "smallest": SPACE.smallest,
@@ -92,19 +92,13 @@ def test_it_is_exact_in_double_precision(side: int) -> None:
 @given(config=space_configs(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None, database=None)
 def test_so_it_is_for_any_structure(config: SpaceConfig, seed: int) -> None:
-    space = SearchSpace(config)
-    arch = space.sample(np.random.default_rng(seed))
-    side = arch.resolution
-    subnet = Subnet(arch, space.structure, num_classes=7)
-    batch = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(0))
-    calibrate_bn(subnet, [torch.cat([batch, batch.flip(0)])])
-    folded = fold_batch_norm(subnet, batch[:1])  # which it compares with the subnet, in double precision
-    model = write_graph(folded, side, opset=17, dtype=torch.float64)
+    network, batch = folded_of(config, seed)
+    model = write_graph(network, network.arch.resolution, opset=17, dtype=torch.float64)
     onnx.checker.check_model(model, full_check=True)
     logits = ReferenceEvaluator(model).run(None, {"image": batch.numpy()})[0]
     with torch.no_grad():
         # Its weights are rounded to single precision, which batch norms of channels that hardly vary enlarge.
-        expected = folded.double()(batch.double()).numpy()
+        expected = network.double()(batch.double()).numpy()
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6 * max(1.0, np.abs(expected).max()))
 
 

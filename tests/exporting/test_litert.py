@@ -18,6 +18,7 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from catalog_entries import FIRST_FORMAT
+from exported_digits import folded_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_spaces import space_configs
@@ -37,11 +38,11 @@ from anas_zoo.exporting import Target, check_file, export_onnx, validate_onnx
 from anas_zoo.exporting.checks import Interface
 from anas_zoo.exporting.graph import fold_batch_norm, write_graph
 from anas_zoo.exporting.litert import IDENTIFIER, to_litert
-from anas_zoo.nets import Subnet, calibrate_bn
+from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.export import export_entry
 from anas_zoo.pipeline.profile import profile
 from anas_zoo.pipeline.validate import validate
-from anas_zoo.space import SearchSpace, SpaceConfig
+from anas_zoo.space import SpaceConfig
 from anas_zoo.zoo import Classifier, entry_folder, load_subnet, publish, verify
 from anas_zoo.zoo.verifying import check_onnx_files
 
@@ -63,14 +64,8 @@ def run(content: bytes, images: torch.Tensor) -> npt.NDArray[np.float32]:
 @given(config=space_configs(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None, database=None)
 def test_any_structure_computes_what_torch_does(config: SpaceConfig, seed: int) -> None:
-    space = SearchSpace(config)
-    arch = space.sample(np.random.default_rng(seed))
-    side = arch.resolution
-    subnet = Subnet(arch, space.structure, num_classes=7)
-    batch = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(0))
-    calibrate_bn(subnet, [torch.cat([batch, batch.flip(0)])])
-    folded = fold_batch_norm(subnet, batch[:1])
-    content = to_litert(write_graph(folded, side, opset=17), {})
+    folded, batch = folded_of(config, seed)
+    content = to_litert(write_graph(folded, folded.arch.resolution, opset=17), {})
     with torch.no_grad():
         expected = folded.double()(batch.double()).numpy()
     largest = max(1.0, float(np.abs(expected).max()))
