@@ -16,25 +16,28 @@ For every data set (own_images_data.py) and seed, which splits the images and dr
 Both train on the run's train part and are tested once on its test part; the search part is for choosing. At
 the end of a cell, one sweep measures the latency of all its models, one image on one thread of onnxruntime.
 What is finished is not made again, so the command can be stopped and repeated, also with other data sets,
-seeds or minutes; the report is of all that is finished. Best on a machine that does nothing else.
+seeds or minutes. The numbers of all finished cells are kept in results/own_images.json, and the report is of
+them: a cell that is made anew, in whatever folder, takes the place of the one that was kept. Best on a
+machine that does nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from own_images_data import DATA_SETS, source_of
-from own_images_report import report
+from own_images_report import made_on, report
 from real_weights import LICENCE, NETWORK, write_real_weights
 from shared import RESULTS, options, run_cells
 
@@ -46,6 +49,8 @@ from anas_zoo.profiling.sweep import measure_sweep, yardsticks_among
 
 ARMS = ("run", "baselines")
 REPEATS = 400  # calls of each file
+# what is kept of a model
+NUMBERS = ("arm", "name", "top1_pct", "search_top1_pct", "macs", "params", "size_bytes", "seconds", "images")
 SIDES = (96, 128)  # pixels, of the supernet for photographs
 
 
@@ -172,7 +177,7 @@ def make_latency(cell: Cell, files: dict[str, dict[str, Any]]) -> None:
         places, yardsticks=yardsticks_among(macs), rng=np.random.default_rng(0), repeats=REPEATS
     )
     ms = dict(zip(files, found.ms.tolist(), strict=True))
-    write_json(cell.latency_file, {"ms": ms, "noise_pct": found.noise_pct})
+    write_json(cell.latency_file, {"ms": ms, "noise_pct": found.noise_pct, "made_on": made_on()})
 
 
 def models_of(cell: Cell) -> dict[str, dict[str, Any]]:
@@ -221,7 +226,7 @@ def make_named(name: str, args: argparse.Namespace) -> None:
 
 
 def finished(work: Path) -> list[dict[str, Any]]:
-    """Every cell with measured latencies: what the report is made of."""
+    """The numbers of every cell with measured latencies."""
     found = []
     for folder in sorted((work / "cells").glob("*_*min_seed*")):
         data, minutes, seed = folder.name.rsplit("_", 2)
@@ -230,16 +235,30 @@ def finished(work: Path) -> list[dict[str, Any]]:
             continue
         timed = read_json(cell.latency_file)
         models = [
-            model | {"latency_ms": timed["ms"][file]}
+            {key: value for key, value in model.items() if key in NUMBERS} | {"latency_ms": timed["ms"][file]}
             for file, model in models_of(cell).items()
             if file in timed["ms"]
         ]
         seconds = read_json(cell.run_file)["seconds"] if cell.run_file.exists() else None
         found.append(
             {"data": cell.data, "minutes": cell.minutes, "seed": cell.seed, "models": models}
-            | {"noise_pct": timed["noise_pct"], "run_seconds": seconds}
+            | {"noise_pct": timed["noise_pct"], "run_seconds": seconds, "made_on": timed["made_on"]}
         )
     return found
+
+
+def kept_with(file: Path, made: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the cells that were made to those that ``file`` keeps, and return all of them."""
+
+    def key(cell: dict[str, Any]) -> tuple[str, float, int]:
+        return cell["data"], cell["minutes"], cell["seed"]
+
+    kept = {key(cell): cell for cell in json.loads(file.read_text())} if file.is_file() else {}
+    kept |= {key(cell): cell for cell in made}
+    cells = [kept[name] for name in sorted(kept)]
+    if cells:
+        write_json(file, cells)
+    return cells
 
 
 def main() -> None:
@@ -263,7 +282,7 @@ def main() -> None:
         for seed in args.seeds:  # all data sets once before any twice
             for data in args.datasets:
                 make_cell(Cell(data, args.minutes, seed, args.out), args)
-    cells = finished(args.out)
+    cells = kept_with(args.results / "own_images.json", finished(args.out))
     if not cells:
         raise SystemExit(f"nothing is finished in {args.out}")
     report(args.results, cells)

@@ -170,10 +170,9 @@ def report(folder: Path, cells: Cells) -> None:
         "The run's model for a baseline is the one that its own search split prefers among those at no more "
         "latency; it is level within the baseline's standard deviation.",
         "",
-        f"On {describe_machine()} ({features()}); torch {torch.__version__}, timm {timm.__version__}, "
-        f"onnxruntime {onnxruntime.__version__}; latency: one image, one thread, all models of a cell in one "
-        "sweep. Made by `python benchmarks/own_images.py --stamps PACKAGE.deb --out runs/own_images "
-        "--minutes M`.",
+        f"On {' and '.join(sorted({cell['made_on'] for cell in cells}))}; latency: one image, one thread, "
+        "all models of a cell in one sweep. Made by `python benchmarks/own_images.py --stamps PACKAGE.deb "
+        "--out runs/own_images --minutes M`.",
         "",
         *overview(sections),
         "![Test top-1 over multiply-adds, latency and file size](own_images.png)",
@@ -236,6 +235,12 @@ def section(data: str, minutes: float, cells: Cells) -> list[str]:
         of_front = [(point.name, str(point.seeds), *point.row()) for point in front]
         lines += ["", markdown_table(("model of the run", "seeds", "top-1 %", *costs), of_front)]
     return lines
+
+
+def made_on() -> str:
+    """The machine, what its processor can do, and the versions that the numbers of a cell depend on."""
+    versions = (f"{package.__name__} {package.__version__}" for package in (torch, timm, onnxruntime))
+    return f"{describe_machine()} ({features()}) with {', '.join(versions)}"
 
 
 def features() -> str:

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from own_images import Cell, finished, make_baseline, make_latency, models_of, models_of_run, share_of
+from own_images import (
+    Cell,
+    finished,
+    kept_with,
+    make_baseline,
+    make_latency,
+    models_of,
+    models_of_run,
+    share_of,
+)
 from own_images_baselines import plain_network, rate_at
 from own_images_data import write_images
 from own_images_report import as_fast, report, verdicts_of
@@ -63,7 +72,9 @@ def test_a_cell_from_training_to_the_report(tmp_path: Path) -> None:
     assert share_of(cell, jobs=2, baselines=8) == 17.5
 
     make_latency(cell, models_of(cell))
-    cells = finished(tmp_path)
+    kept = tmp_path / "own_images.json"
+    cells = kept_with(kept, finished(tmp_path))
+    assert kept_with(kept, []) == cells
     report(tmp_path, cells)
     text = (tmp_path / "own_images.md").read_text()
     assert "## scikit-learn's digits, 8×8, 1 minutes" in text
@@ -73,6 +84,16 @@ def test_a_cell_from_training_to_the_report(tmp_path: Path) -> None:
     cell.run_file.write_text(json.dumps({"seconds": 70.0, **same, "test_sha256": "", "models": []}))
     with pytest.raises(SystemExit, match="other images"):
         models_of(cell)
+
+
+def test_a_cell_made_anew_takes_the_place_of_the_one_kept(tmp_path: Path) -> None:
+    file = tmp_path / "own_images.json"
+    assert kept_with(file, []) == []
+    assert not file.exists()
+    first, second = cell_of(model("run", "s", 97.0, ms=1.0)), cell_of() | {"seed": 1}
+    assert kept_with(file, [second, first]) == [first, second]
+    anew = cell_of(model("run", "s", 98.0, ms=1.0))
+    assert kept_with(file, [anew]) == [anew, second]
 
 
 def model(arm: str, name: str, top1_pct: float, ms: float, **more: float) -> dict[str, Any]:
@@ -87,7 +108,7 @@ def cell_of(*models: dict[str, Any]) -> dict[str, Any]:
         "seed": 0,
         "noise_pct": 2.0,
         "run_seconds": 300,
-        "models": models,
+        "models": list(models),
     }
 
 
