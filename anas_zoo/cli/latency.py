@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anas_zoo.cli.groups import make_group
+from anas_zoo.cli.groups import UsageError, make_group
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_pairs, print_table
 from anas_zoo.core.text import quoted
@@ -53,6 +53,8 @@ HeldOutOption = Annotated[
     typer.Option("--held-out", metavar="N", help="Held-out subnets to measure and judge the model by."),
 ]
 DEFAULT_SPACE = "attentive_nas"
+# What its kit has decided where results are brought back.
+OF_A_KIT = ("num_classes", "threads", "subnets", "held_out", "repeats", "seed", "work")
 
 
 def latency() -> typer.Typer:
@@ -61,6 +63,7 @@ def latency() -> typer.Typer:
 
 
 def fit(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The .json file to write.")],
     measured: Annotated[
         Path | None,
@@ -94,6 +97,7 @@ def fit(
     if out.exists():
         raise OutputError(f"{out} exists already; give another --out, or remove it first")
     if measured is not None:
+        _refuse_those_of_a_kit(context)
         _fit_measured(measured, space, out, as_json)
         return
     found, classes = open_space(space or DEFAULT_SPACE)
@@ -146,6 +150,21 @@ def kit(
         "then take its results.json back, and",
         "  anas latency fit --measured results.json --out latency.json",
     )
+
+
+def _refuse_those_of_a_kit(context: typer.Context) -> None:
+    """Raise :class:`UsageError` where an option was typed that the kit has decided when it was written."""
+    sources = {name: context.get_parameter_source(name) for name in OF_A_KIT}
+    typed = [
+        f"--{name}".replace("_", "-")
+        for name, source in sources.items()
+        if source is not None and source.name == "COMMANDLINE"
+    ]
+    if typed:
+        raise UsageError(
+            f"{', '.join(typed)}: measured results have their own, from the kit and its measure.py; with "
+            "--measured, leave this out"
+        )
 
 
 def _fit_measured(results: Path, space: str | None, out: Path, as_json: bool) -> None:

@@ -127,5 +127,7 @@ def test_a_kit_and_its_results(tmp_path: Path, capsys: pytest.CaptureFixture[str
     fit = ("latency", "fit", "--out", tmp_path / "other.json", "--measured")
     assert "of a kit of the space 'digits'" in refused(capsys, *fit, results, "--space", "tiny")
     assert "has no results of a latency kit" in refused(capsys, *fit, model)
+    said = refused(capsys, *fit, results, "--threads", "1", "--held-out", "4", code=2)
+    assert "--threads, --held-out: measured results have their own" in said
     assert "no such file" in refused(capsys, *fit, tmp_path / "none.json").lower()
     assert "of another device" in refused(capsys, "latency", "check", model)
