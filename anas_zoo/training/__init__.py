@@ -1,10 +1,9 @@
 """Training the supernet: which subnets a step trains, on what loss, and the loop around it."""
 
 from anas_zoo.training.metrics import read_metrics
-from anas_zoo.training.prior import FlopsPrior
 from anas_zoo.training.processes import Processes, join_processes, pick_device
 from anas_zoo.training.recipe import DistillationRecipe, EvaluationRecipe, SamplingRecipe, TrainRecipe
-from anas_zoo.training.sampling import AttentiveSampler, UniformSampler, make_sampler
+from anas_zoo.training.sampling import AttentiveSampler, FlopsPrior, UniformSampler, make_sampler
 from anas_zoo.training.step import StepReport, SupernetStep
 from anas_zoo.training.trainer import Trainer
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anas_zoo.training.recipe import DistillationRecipe
+from anas_zoo.training.recipe import DistillationRecipe, SizeWeights
 
 
 def label_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -59,3 +61,14 @@ def distillation_loss(logits: Tensor, teacher_logits: Tensor, recipe: Distillati
     alphas = (recipe.alpha_min, recipe.alpha_max)
     low, high = (alpha_divergence(logits, teacher_logits, alpha, recipe.clip) for alpha in alphas)
     return torch.maximum(low, high).mean()
+
+
+def size_weights(places: Sequence[float], done: float, recipe: SizeWeights) -> list[float]:
+    """What the losses of a step's subnets are multiplied with, in the mean 1.
+
+    ``places`` are theirs between the smallest (0) and the largest (1), by the logarithm of their parameters;
+    ``done`` is the part of the training before this step.
+    """
+    exponents = [recipe.smallest + place * (recipe.largest - recipe.smallest) for place in places]
+    weights = [(1 - done) ** exponent for exponent in exponents]
+    return [weight * len(weights) / sum(weights) for weight in weights]

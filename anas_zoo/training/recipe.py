@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from anas_zoo.core.schema import Schema, Sparse
 from anas_zoo.data import AugmentationRecipe, StreamRecipe
 
-Strategy = Literal["bestup", "worstup", "uniform", "spos", "fairnas", "ofa"]
+Strategy = Literal["bestup", "worstup", "pool", "uniform", "spos", "gradient", "fairnas", "ofa"]
+ATTENTIVE = ("bestup", "worstup")  # those that compare candidates
 
 
 class OfaPhases(Schema):
@@ -32,6 +33,25 @@ class OfaPhases(Schema):
         return self
 
 
+class PoolRecipe(Schema):
+    """The pools of strategy ``pool``: architectures in each, and how often a draw is from one in the end."""
+
+    size: int = Field(20, ge=1)
+    probability: float = Field(0.8, gt=0, le=1)
+
+
+class SizeWeights(Schema):
+    """How much each subnet of a step counts, by its size and the time: (1 - t)^γ, in the mean of a step 1.
+
+    t is the part of the training that is done; γ is linear in the logarithm of the parameters between that of
+    the ``smallest`` and that of the ``largest``: with the higher one at the smallest, small subnets learn
+    early and large ones late (DYNAS, CVPR 2025, whose learning rates decay so).
+    """
+
+    smallest: float = Field(4.0, ge=0, le=10)
+    largest: float = Field(0.25, ge=0, le=10)
+
+
 class SamplingRecipe(Sparse):
     """Which subnets a step trains.
 
@@ -40,13 +60,16 @@ class SamplingRecipe(Sparse):
       ``trial_part`` of the current mini-batch; or what an accuracy ``predictor`` (an ONNX file) says; or what
       a model says that learns ``online``, from the losses of the subnets trained so far. With one subnet a
       step there is no sandwich: that one is attended, and learns from the labels.
+    - ``pool``: the sandwich with draws of one of the ``prior_bins`` bands of FLOPs, which walks by steps of
+      one, some of them from the band's ``pool`` of those with the lowest losses (GreedyNAS, ElasticViT).
     - ``uniform``: the sandwich with uniform draws between (BigNAS).
     - ``spos``: one uniform draw, trained on the labels (single path one-shot).
+    - ``gradient``: one draw, trained on the labels, its choices by the gradients that they had (PA&DA).
     - ``fairnas``: strict fairness: in every round each choice of each dimension is trained equally often.
     - ``ofa``: progressive shrinking (once-for-all), in the shares of ``ofa_phases``.
     """
 
-    LEFT_OUT: ClassVar = ("trial_part",)  # as in TrainRecipe
+    LEFT_OUT: ClassVar = ("trial_part", "pool")  # as in TrainRecipe
 
     strategy: Strategy = "bestup"
     candidates: int = Field(3, ge=1, le=100)
@@ -57,6 +80,7 @@ class SamplingRecipe(Sparse):
     prior_bins: int = Field(70, ge=2)  # the paper's 25 M bins over its space are 70
     max_tries: int = Field(100, ge=1)
     ofa_phases: OfaPhases = OfaPhases()
+    pool: PoolRecipe = PoolRecipe()
 
     @model_validator(mode="after")
     def _predictor_is_given(self) -> Self:
@@ -64,6 +88,11 @@ class SamplingRecipe(Sparse):
             raise ValueError("quality: predictor needs predictor: FILE.onnx")
         if self.quality != "loss" and self.trial_part < 1:
             raise ValueError(f"trial_part {self.trial_part} is of trials, which quality: loss has alone")
+        if self.quality != "loss" and self.strategy not in ATTENTIVE:
+            raise ValueError(
+                f"quality: {self.quality} is for the strategies {' and '.join(ATTENTIVE)}; "
+                f"{self.strategy!r} compares no candidates"
+            )
         return self
 
 
@@ -110,7 +139,7 @@ class TrainRecipe(Sparse):
     """One training run."""
 
     # What came after 0.2: trainings of before are known by a text without it.
-    LEFT_OUT: ClassVar = ("classifier_rate_factor", "epoch_part", "optimizer")
+    LEFT_OUT: ClassVar = ("classifier_rate_factor", "epoch_part", "optimizer", "size_weights")
 
     epochs: int = Field(360, ge=1)
     epoch_part: float = Field(1.0, gt=0, le=1)  # of the images, that one epoch takes; each takes others
@@ -132,6 +161,7 @@ class TrainRecipe(Sparse):
     sync_batch_norm: bool = False  # statistics over all processes' images of a micro-batch
     sampling: SamplingRecipe = SamplingRecipe()
     distillation: DistillationRecipe = DistillationRecipe()
+    size_weights: SizeWeights | None = None
     loader: Literal["memory", "stream"] = "memory"  # memory uses augmentation, stream uses stream
     augmentation: AugmentationRecipe = AugmentationRecipe()
     stream: StreamRecipe = StreamRecipe()
@@ -149,5 +179,10 @@ class TrainRecipe(Sparse):
             raise ValueError(
                 "strategy 'uniform' trains the largest and the smallest subnet: subnets_per_step ≥ 2; one "
                 "uniform draw a step is strategy 'spos'"
+            )
+        if self.sampling.quality == "online" and self.subnets_per_step == 2:
+            raise ValueError(
+                "quality: online learns from the attended subnets of a step, and 2 subnets_per_step are the "
+                "largest and the smallest; give 1, 3 or more"
             )
         return self

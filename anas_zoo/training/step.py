@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from anas_zoo.core.errors import TrainingError
 from anas_zoo.data.batches import DROPOUT, Batch, seeded
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.space import AccuracyPredictor, Architecture
-from anas_zoo.training.losses import distillation_loss, label_loss
+from anas_zoo.training.losses import distillation_loss, label_loss, size_weights
 from anas_zoo.training.processes import Processes
 from anas_zoo.training.recipe import TrainRecipe
 from anas_zoo.training.sampling import Draw, Moment, Quality, Sampler
@@ -75,26 +76,38 @@ class SupernetStep:
         draws = self.sampler.draw(moment, lambda archs: self._quality(archs, batches))
         teacher: list[Tensor] | None = None
         losses = []
-        for draw in draws:
-            loss, logits = self._train(draw, batches, numbers, moment, teacher)
+        for draw, weight in zip(draws, self._weights(draws, moment), strict=True):
+            loss, logits = self._train(draw, weight, batches, numbers, moment, teacher)
             if draw.kind == "largest" and self._recipe.distillation.loss != "none":
                 teacher = logits
             losses.append(loss)
-        values = synchronise(self.model, torch.stack(losses), self._processes).tolist()
+        found, norm = synchronise(self.model, torch.stack(losses), self._processes)
+        values = found.tolist()
         kinds = [draw.kind for draw in draws]
         for kind, value in zip(kinds, values, strict=True):
             if not math.isfinite(value):
                 raise DivergedError(f"the loss of the {kind} subnet became {value}")
-        self.sampler.learn(draws, values)
+        self.sampler.learn(draws, values, float(norm))
         means: dict[str, float] = {
             kind: statistics.fmean(v for k, v in zip(kinds, values, strict=True) if k == kind)
             for kind in kinds
         }
         return StepReport(means, tuple(draws), len(draws) + self._trials)
 
+    def _weights(self, draws: Sequence[Draw], moment: Moment) -> list[float]:
+        """What each draw's loss is multiplied with before its gradient is added."""
+        recipe, space = self._recipe.size_weights, self._supernet.space
+        if recipe is None:
+            return [1.0] * len(draws)
+        archs = [space.smallest, space.largest, *(draw.arch for draw in draws)]
+        sizes = np.log(space.params(archs, self._supernet.num_classes).astype(float))
+        places = (sizes[2:] - sizes[0]) / max(sizes[1] - sizes[0], 1e-9)
+        return size_weights(places.tolist(), moment.step / moment.total, recipe)
+
     def _train(
         self,
         draw: Draw,
+        weight: float,
         batches: Sequence[Batch],
         numbers: Sequence[int],
         moment: Moment,
@@ -119,7 +132,7 @@ class SupernetStep:
                 loss = distillation_loss(found, teacher[place], recipe.distillation)
             else:
                 loss = label_loss(found, batch.labels, recipe.label_smoothing)
-            (loss / len(batches)).backward()
+            (weight * loss / len(batches)).backward()
             losses.append(loss.detach())
             logits.append(found.detach())
         return torch.stack(losses).mean(), logits
@@ -201,7 +214,8 @@ class FixedStep:
                 loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * taught
             (loss / len(batches)).backward()
             losses.append(loss.detach())
-        value = synchronise(self.model, torch.stack(losses).mean().reshape(1), self._processes).item()
+        found, _ = synchronise(self.model, torch.stack(losses).mean().reshape(1), self._processes)
+        value = found.item()
         if not math.isfinite(value):
             raise DivergedError(f"the loss became {value}")
         return StepReport({"subnet": value}, (), 1)
@@ -229,8 +243,10 @@ def _autocast(recipe: TrainRecipe, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16")
 
 
-def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> Tensor:
-    """Average gradients and ``losses`` (n,) over all processes, in one exchange; returns the losses.
+def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> tuple[Tensor, Tensor]:
+    """Average gradients and ``losses`` (n,) over all processes, in one exchange.
+
+    Returns the losses and the norm of the gradient of all parameters.
 
     Raises :class:`DivergedError` when a gradient is not finite in any process.
     """
@@ -243,4 +259,4 @@ def synchronise(model: nn.Module, losses: Tensor, processes: Processes) -> Tenso
     norms = torch.stack(torch._foreach_norm(gradients))
     if bool(torch.isfinite(losses).all()) and not bool(torch.isfinite(norms).all()):
         raise DivergedError("a gradient became infinite or NaN")
-    return losses
+    return losses, norms.norm()

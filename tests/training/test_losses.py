@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anas_zoo.training.losses import alpha_divergence, distillation_loss, kl_loss, label_loss
-from anas_zoo.training.recipe import DistillationRecipe
+from anas_zoo.training.losses import alpha_divergence, distillation_loss, kl_loss, label_loss, size_weights
+from anas_zoo.training.recipe import DistillationRecipe, SizeWeights
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]])
 TEACHER = torch.tensor([[1.0, 1.0, 0.0], [0.0, 3.0, 0.0]])
@@ -85,3 +87,18 @@ def test_the_teacher_learns_nothing_from_its_students() -> None:
     for recipe in (DistillationRecipe(), DistillationRecipe(loss="alpha")):
         distillation_loss(student, teacher, recipe).backward()
     assert teacher.grad is None
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 0.999), st.floats(0, 10), st.floats(0, 10)
+)
+def test_weights_by_size_keep_their_sum_and_shift_with_time(
+    places: list[float], done: float, smallest: float, largest: float
+) -> None:
+    recipe = SizeWeights(smallest=smallest, largest=largest)
+    assert size_weights(places, 0.0, recipe) == [1.0] * len(places)
+    weights = size_weights(places, done, recipe)
+    assert sum(weights) == pytest.approx(len(places))
+    if smallest >= largest:  # the larger a subnet, the more it counts late
+        ordered = [weight for _, weight in sorted(zip(places, weights, strict=True))]
+        assert all(a <= b * (1 + 1e-9) for a, b in itertools.pairwise(ordered))

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from anas_zoo.space import Architecture, SearchSpace
-from anas_zoo.training.online import OnlineLoss
+from anas_zoo.training.sampling.online import OnlineLoss
 
 SPACE = SearchSpace.load("tiny")
 

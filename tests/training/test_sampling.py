@@ -16,12 +16,12 @@ from anas_zoo.core.errors import ConfigError, TrainingError
 from anas_zoo.core.schema import parse
 from anas_zoo.space import AccuracyPredictor, Architecture, SearchSpace
 from anas_zoo.training import AttentiveSampler, FlopsPrior, SamplingRecipe, TrainRecipe, make_sampler
-from anas_zoo.training.online import OnlineLoss
 from anas_zoo.training.sampling import Draw, FairSampler, Moment
+from anas_zoo.training.sampling.online import OnlineLoss
 
 SPACE = SearchSpace.load("attentive_nas")
 SMALL = SearchSpace.load("digits")
-STRATEGIES = ("bestup", "worstup", "uniform", "spos", "fairnas", "ofa")
+STRATEGIES = ("bestup", "worstup", "uniform", "spos", "gradient", "fairnas", "ofa")
 
 
 def recipe(strategy: str, *, subnets: int = 4, **sampling: object) -> TrainRecipe:
@@ -186,7 +186,7 @@ def test_one_subnet_a_step_is_attended_by_what_was_learned_online(strategy: str,
         archs = SPACE.decode(SPACE.sample_codes(rng, 3))
         draws = [Draw(SPACE.largest, "largest"), *(Draw(arch, "sampled") for arch in archs)]
         losses = [-value for value in by_depth(archs)]
-        sampler.learn(draws, [1e9, *losses])  # the largest's is no loss like theirs
+        sampler.learn(draws, [1e9, *losses], 1.0)  # the largest's is no loss like theirs
         learned.learn(archs, losses)
     (draw,) = sampler.draw(moment(), refuse)
     assert draw.kind == "sampled"
@@ -204,6 +204,10 @@ def test_a_recipe_that_does_not_fit_together_is_refused() -> None:
         recipe("uniform", subnets=1)
     with pytest.raises(ConfigError, match=r"trial_part 0\.5 is of trials, which quality: loss has alone"):
         recipe("bestup", quality="online", trial_part=0.5)
+    with pytest.raises(ConfigError, match="'spos' compares no candidates"):
+        recipe("spos", quality="online")
+    with pytest.raises(ConfigError, match="2 subnets_per_step are the largest and the smallest"):
+        recipe("bestup", subnets=2, quality="online")
     with pytest.raises(ConfigError, match="needs predictor: FILE"):
         recipe("bestup", quality="predictor")
     with pytest.raises(ConfigError, match=r"add up to 1, they give 1\.25"):

@@ -108,6 +108,43 @@ def test_a_step_is_the_sum_of_the_sandwich_gradients(parts: int, distillation: s
         assert quality == pytest.approx(-float(torch.stack(losses).mean()), abs=1e-5)
 
 
+def test_subnets_count_by_their_size_and_the_time() -> None:
+    """γ is 2 at the smallest and 0 at the largest, so half-way they weigh 1/4 and 1, in the mean 1."""
+    supernet, images, labels = setup()
+    batches, draws = cut(images, labels, 1), sandwich(0)
+    weights = {"size_weights": {"smallest": 2.0, "largest": 0.0}}
+    recipe = RECIPE.model_validate(RECIPE.model_dump() | weights)
+
+    def gradient_of(draws: list[Draw], recipe: TrainRecipe) -> dict[str, torch.Tensor]:
+        supernet.zero_grad()
+        SupernetStep(supernet, recipe, Given(draws), HERE)(batches, [0], Moment((0, 0), 50, 100))
+        return gradients(supernet)
+
+    both, largest = gradient_of(draws, RECIPE), gradient_of(draws[:1], RECIPE)
+    weighted = gradient_of(draws, recipe)
+    for name, own in largest.items():
+        of_smallest = both[name] - own
+        assert torch.allclose(weighted[name], 1.6 * own + 0.4 * of_smallest, atol=1e-5), name
+    one = gradient_of(draws[:1], recipe)
+    assert all(torch.equal(one[name], own) for name, own in largest.items())
+
+
+def test_a_strategy_learns_the_losses_and_the_norm_of_the_gradient() -> None:
+    supernet, images, labels = setup()
+
+    class Learning(Given):
+        def learn(self, draws: Sequence[Draw], losses: Sequence[float], gradient_norm: float) -> None:
+            self.learned = list(draws), list(losses), gradient_norm
+
+    sampler = Learning(sandwich(1))
+    report = SupernetStep(supernet, RECIPE, sampler, HERE)(cut(images, labels, 2), [0, 1], MOMENT)
+    draws, losses, norm = sampler.learned
+    assert draws == sampler.draws
+    assert losses == pytest.approx([report.losses[draw.kind] for draw in draws])
+    flat = torch.cat([gradient.flatten() for gradient in gradients(supernet).values()])
+    assert norm == pytest.approx(float(flat.norm()), rel=1e-5)
+
+
 def test_without_the_largest_everything_learns_from_the_labels() -> None:
     supernet, images, labels = setup()
     draws = [draw for draw in sandwich() if draw.kind == "sampled"]

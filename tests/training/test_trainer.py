@@ -35,9 +35,16 @@ def test_the_same_seed_gives_the_same_weights_to_the_last_bit(trained: Trained, 
 
 
 @pytest.mark.parametrize(
-    "sampling", [{"strategy": "worstup"}, {"strategy": "ofa"}, {"strategy": "bestup", "quality": "online"}]
+    "sampling",
+    [
+        {"strategy": "worstup"},
+        {"strategy": "ofa"},
+        {"strategy": "bestup", "quality": "online"},
+        {"strategy": "pool", "prior_bins": 5},
+        {"strategy": "gradient"},
+    ],
 )
-def test_every_strategy_trains_and_resumes_to_the_last_bit(tmp_path: Path, sampling: dict[str, str]) -> None:
+def test_every_strategy_trains_and_resumes_to_the_last_bit(tmp_path: Path, sampling: dict[str, Any]) -> None:
     recipe = tiny(sampling={"prior_draws": 5000, "prior_bins": 20, **sampling})
     whole = train(tmp_path / "whole", recipe)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from anas_zoo.space import SearchSpace
+from anas_zoo.core.errors import TrainingError
+from anas_zoo.space import Architecture, SearchSpace
 
 Codes = npt.NDArray[np.int64]
 
 CHUNK = 250_000  # architectures drawn and priced at a time
+MAX_TARGETS = 20  # FLOPs bins tried for one draw, where they yield too few candidates
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ class FlopsPrior:
         shares = tuple(_shares(table, counts) for table in tables)
         return cls(space, edges, counts / draws, shares)
 
+    @property
+    def occupied(self) -> npt.NDArray[np.int64]:
+        """The bins that some of the draws fell into, ascending."""
+        return np.flatnonzero(self.probabilities)
+
     def draw_target(self, rng: np.random.Generator) -> int:
         """A bin drawn from π(τ)."""
         return int(rng.choice(len(self.probabilities), p=self.probabilities))
@@ -73,6 +82,39 @@ class FlopsPrior:
         hits = np.flatnonzero(_bin_of(self.edges, self.space.macs(codes)) == target)[:count]
         # Tries after the last accepted one would not have been made one by one.
         return codes[hits], int(hits[-1]) + 1 if len(hits) == count else tries
+
+
+class Conditional:
+    """Draws from π(architecture | τ) that are all there or none, and how many were tried for them so far.
+
+    Attributes:
+        prior: the distributions.
+        counts: ``tried`` and, of these, ``accepted``: those of the right multiply-adds.
+    """
+
+    def __init__(self, prior: FlopsPrior, max_tries: int) -> None:
+        self.prior, self._max_tries = prior, max_tries
+        self.counts = {"tried": 0, "accepted": 0}
+
+    def first(
+        self, targets: Iterable[int], count: int, rng: np.random.Generator
+    ) -> tuple[int, list[Architecture]]:
+        """The first target that gives ``count`` architectures in ``max_tries`` tries each, and these.
+
+        Raises :class:`TrainingError` with the acceptance rate where none of the first
+        :data:`MAX_TARGETS` does.
+        """
+        for target in itertools.islice(targets, MAX_TARGETS):
+            codes, tried = self.prior.draw_given(target, count, rng, max_tries=self._max_tries)
+            self.counts["tried"] += tried
+            self.counts["accepted"] += len(codes)
+            if len(codes) == count:
+                return target, self.prior.space.decode(codes)
+        share = 100 * self.counts["accepted"] / self.counts["tried"]
+        raise TrainingError(
+            f"no FLOPs bin of {MAX_TARGETS} drawn gave {count} candidates in {self._max_tries} tries each "
+            f"(acceptance {share:.2g} %); use fewer prior_bins"
+        )
 
 
 def _shares(table: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
