@@ -3,9 +3,9 @@
     python benchmarks/int8_speed.py --out runs/int8 [--runs runs/mine ...]
 
 The networks are `characters_s`, `characters_m` and `characters_l` of the shelf, on glyphs, and the drafts of
-the runs that are given, on their test splits. Ranges come from 512 training images. Every file is written as
-`anas export` writes it with nothing in float but what its target keeps so; no gate stops one here, so that
-what it costs is seen. All files of a network are timed in turn, one image on one thread.
+the runs and fine-tunings that are given, on their test splits. Ranges come from 512 training images. Every
+file is written as `anas export` writes it with nothing in float but what its target keeps so; no gate stops
+one here, so that what it costs is seen. All files of a network are timed in turn, one image on one thread.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.exporting.runtimes import open_runner
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
+from anas_zoo.pipeline.run import FinetuneRun
+from anas_zoo.pipeline.run_folder import kind_of_run
 from anas_zoo.profiling import runtime_version
 from anas_zoo.profiling.device import CPUINFO
 from anas_zoo.profiling.machine import describe_machine
@@ -79,8 +81,8 @@ def of_shelf(name: str) -> Network:
 
 
 def of_run(folder: Path) -> list[Network]:
-    """The drafts of a run, on the run's own parts."""
-    run = Run.open(folder)
+    """The drafts of a run or a fine-tuning, on its own parts."""
+    run = opened(folder)
     chosen = balanced_choice(run.split.train, run.source.labels, CALIBRATION_IMAGES, [0, CALIBRATION])
     found = []
     for name, draft in run.drafts().items():
@@ -92,10 +94,19 @@ def of_run(folder: Path) -> list[Network]:
     return found
 
 
+def opened(folder: Path) -> Run | FinetuneRun:
+    """The run or the fine-tuning in ``folder``."""
+    return FinetuneRun.open(folder) if kind_of_run(folder) == "finetune" else Run.open(folder)
+
+
 def about_run(folder: Path) -> str:
-    """Which networks are those of a run, in a sentence."""
-    run = Run.open(folder)
+    """Which networks are those of a run or a fine-tuning, in a sentence."""
+    run = opened(folder)
     drafts = list(run.drafts())
+    if isinstance(run, FinetuneRun):
+        changed = [] if run.recipe.activation is None else [f"with activation {run.recipe.activation}"]
+        changed += [] if run.recipe.squeeze_excite else ["without squeeze-and-excite"]
+        return f"{drafts[0]} is {run.origin.name}, fine-tuned {' and '.join(changed)}."
     start = "" if run.init is None else f", from the weights of {run.init.name}"
     return f"{drafts[0]} to {drafts[-1]} are of a run on {run.source.title}{start}."
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from anas_zoo.core.errors import OutputError
+from anas_zoo.core.errors import ConfigError, OutputError
 from anas_zoo.core.files import output_folder, write_json
 from anas_zoo.core.hints import Call
 from anas_zoo.core.progress import note, silence, stage
@@ -24,6 +24,7 @@ from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
 from anas_zoo.pipeline.train import HERE
+from anas_zoo.space import Structure
 from anas_zoo.training import Processes, join_processes
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
@@ -76,13 +77,17 @@ def finetune(
     set_: Settings | None = None,
     name: str | None = None,
     licence: str | None = None,
+    activation: str | None = None,
+    no_se: bool = False,
     resume: bool = False,
     device: str = "auto",
 ) -> Finetuned | None:
     """Train all of an entry on other images, with a new classifier, and make a draft of a new entry.
 
-    The classifier is kept where the images' classes are the entry's, by name and order. Started by torchrun,
-    every process calls this; the first one writes, and the others return None.
+    The classifier is kept where the images' classes are the entry's, by name and order. With another
+    ``activation`` or without squeeze-and-excite, the entry's own network then teaches the new one beside the
+    labels: so a network becomes one whose int8 files are faster. Started by torchrun, every process calls
+    this; the first one writes, and the others return None.
 
     Args:
         entry: a model of the shelf, an entry's folder, or ``hf://org/name``.
@@ -93,6 +98,8 @@ def finetune(
         set_: other values of the recipe, such as ``{"train.epochs": 10}`` or ``["train.epochs=10"]``.
         name: of the new entry; by default the entry's with ``_finetuned``.
         licence: SPDX name, of the new weights; by default the entry's.
+        activation: ``relu``, ``relu6``, ``hard_swish`` or ``silu`` in the place of the entry's.
+        no_se: leave squeeze-and-excite out.
         resume: continue from the latest checkpoint of the fine-tuning in ``out``, if there is one.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -109,8 +116,11 @@ def finetune(
             run = FinetuneRun.open(out)
         else:
             changes = {"data": data, "seed": seed, "name": name, "licence": licence}
+            changes |= {"activation": activation, "squeeze_excite": False if no_se else None}
             path = None if recipe is None else Path(recipe)
-            run = FinetuneRun.start(out, _wanted(out, path, changes, set_, resume=resume), Entry.read(folder))
+            wanted, given = _wanted(out, path, changes, set_, resume=resume), Entry.read(folder)
+            _check_simplified(wanted, given)
+            run = FinetuneRun.start(out, wanted, given)
             if run.training_folder.exists() and not resume:
                 raise OutputError(
                     f"{out} holds a fine-tuning that was stopped; resume it: ",
@@ -133,6 +143,23 @@ def _wanted(
         return there.changed(changes, settings)
     kept = {key: getattr(there, key) if value is None else value for key, value in changes.items()}
     return FinetuneRecipe.load(recipe, kept, settings)
+
+
+def _check_simplified(recipe: FinetuneRecipe, entry: Entry) -> None:
+    """Raise :class:`ConfigError` where the network of ``entry`` is already as ``recipe`` would make it."""
+    structure = entry.config.model_args.structure
+    if recipe.simplifies and _simplified(structure, recipe) == structure:
+        raise ConfigError(f"{entry.name} is {_simplification(recipe)} already")
+
+
+def _simplified(structure: Structure, recipe: FinetuneRecipe) -> Structure:
+    return structure.simplified(act=recipe.activation, se=recipe.squeeze_excite)
+
+
+def _simplification(recipe: FinetuneRecipe) -> str:
+    """What ``recipe`` changes about a network, in words."""
+    act = [] if recipe.activation is None else [f"with activation {recipe.activation}"]
+    return " and ".join(act + ([] if recipe.squeeze_excite else ["without squeeze-and-excite"]))
 
 
 def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -> Path:
@@ -158,6 +185,13 @@ def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
     """The trained network on the device of ``processes``, not calibrated."""
     recipe = run.recipe
     subnet = innermost(starting_network(run, entry), processes.device)
+    teacher = None
+    if recipe.simplifies:
+        if has_its_classes(run, entry):
+            teacher = innermost(load_subnet(entry), processes.device)
+        if processes.first:
+            teachers = "the labels" if teacher is None else f"the labels and {run.origin.name} as it was"
+            note(f"  {_simplification(recipe)}; taught by {teachers}")
     train_fixed(
         run,
         subnet,
@@ -165,24 +199,34 @@ def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
         folder=run.training_folder,
         identity={"entry": run.origin.model_dump(mode="json")},
         calibration_batch_size=recipe.calibration_batch_size,
+        teacher=teacher,
         processes=processes,
     )
     return subnet
 
 
 def starting_network(run: FinetuneRun, entry: Path) -> Subnet:
-    """The entry's network, with a new classifier unless the images' classes are its own."""
+    """The entry's network, with a new classifier unless the images' classes are its own.
+
+    It has the recipe's activation, and no squeeze-and-excite where that says so.
+    """
     recipe, given = run.recipe, load_subnet(entry)
     subnet = with_new_classifier(
         given,
         len(run.source.label_names),
         generator=torch.Generator().manual_seed(recipe.seed),
+        structure=_simplified(given.structure, recipe),
         drop_rate=recipe.train.drop_rate,
         drop_path_rate=recipe.train.drop_path_rate,
     )
-    if Entry(entry).config.label_names == run.source.label_names:  # nothing is new about it
+    if has_its_classes(run, entry):
         subnet.classifier.load_state_dict(given.classifier.state_dict())
     return subnet
+
+
+def has_its_classes(run: FinetuneRun, entry: Path) -> bool:
+    """Whether the run's images have the classes of ``entry``, by name and order."""
+    return Entry(entry).config.label_names == run.source.label_names
 
 
 def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
@@ -200,7 +244,8 @@ def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
             space=origin.space,
             licence=run.licence,
             lineage=f"fine-tuned by anas-zoo from {origin.name} (weights sha256 {origin.weights_sha256}), "
-            f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence})",
+            + (f"{_simplification(recipe)}, " if recipe.simplifies else "")
+            + f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence})",
             source_sha256=origin.weights_sha256,
             ancestors=origin.lineage,
         )

@@ -16,6 +16,7 @@ from anas_zoo.core.plain_data import PlainDataError, parse_yaml
 from anas_zoo.core.schema import Schema, Sparse, parse, read_yaml
 from anas_zoo.data import SplitRecipe
 from anas_zoo.searching import SearchRecipe
+from anas_zoo.space.structure import Activation
 from anas_zoo.training import DistillationRecipe, EvaluationRecipe, TrainRecipe
 
 Settings: TypeAlias = Sequence[str] | Mapping[str, Any]
@@ -27,7 +28,7 @@ FROM_A_SUPERNET = "pretrained"
 PRETRAINED = "pretrained"  # after a name and a colon: one of timm's networks with its weights
 BY_IMAGES = "auto"  # a space that follows from the images
 # What says how subnets share weights; a fixed network has none.
-OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "sync_batch_norm")
+OF_SUPERNETS = ("subnets_per_step", "sampling", "distillation", "size_weights", "sync_batch_norm")
 
 
 def with_changes(
@@ -376,15 +377,26 @@ class FinetuneRecipe(RunRecipe):
     Attributes:
         name: of the new entry; None for the entry's with ``_finetuned``.
         licence: SPDX name of the licence of the new weights; None for the entry's.
+        activation: of the new network, outside of squeeze-and-excite; None for the entry's.
+        squeeze_excite: whether the new network keeps the entry's squeeze-and-excite.
         calibration_images: training images that the new batch norms are calibrated on.
         calibration_batch_size: images per batch of that.
     """
 
+    LEFT_OUT: ClassVar = ("activation", "squeeze_excite")  # what came after 0.2
+
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     licence: str | None = Field(None, min_length=1)
+    activation: Activation | None = None
+    squeeze_excite: bool = True
     train: FinetuneTrainRecipe = FinetuneTrainRecipe()
     calibration_images: int = Field(512, ge=2)
     calibration_batch_size: int = Field(128, ge=2)
+
+    @property
+    def simplifies(self) -> bool:
+        """Whether the new network has another structure than the entry's."""
+        return self.activation is not None or not self.squeeze_excite
 
     @classmethod
     def load(

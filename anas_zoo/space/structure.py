@@ -6,7 +6,7 @@ the choices of an architecture, is a field here, and every default is what Atten
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -151,6 +151,21 @@ class Structure(NetworkRules):
     stem: StemStructure
     stages: tuple[StageStructure, ...] = Field(min_length=1, max_length=32)
     head: HeadStructure
+
+    def simplified(self, *, act: Activation | None = None, se: bool = True) -> Structure:
+        """This structure with the activation ``act`` outside of squeeze-and-excite, and without that.
+
+        As EfficientNet-Lite is EfficientNet with ReLU6 and without squeeze-and-excite: what integers compute
+        fast. ``act`` None keeps the activations, ``se`` true keeps squeeze-and-excite where there is one.
+        """
+
+        def changed(part: dict[str, Any]) -> dict[str, Any]:
+            return part if act is None else part | {"act": act}
+
+        data = self.model_dump()
+        stages = [changed(stage) | ({} if se else {"se": False}) for stage in data["stages"]]
+        parts = {"stem": changed(data["stem"]), "stages": stages, "head": changed(data["head"])}
+        return Structure.model_validate(data | parts)
 
     @property
     def block_kinds(self) -> tuple[BlockKind, ...]:

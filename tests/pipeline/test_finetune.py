@@ -28,7 +28,7 @@ from anas_zoo.nets import Subnet
 from anas_zoo.nets.new_classifier import with_new_classifier
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.deploy import table_row
-from anas_zoo.pipeline.finetune import finetune_stage
+from anas_zoo.pipeline.finetune import Finetuned, finetune, finetune_stage
 from anas_zoo.pipeline.labelled_images import choose_images
 from anas_zoo.pipeline.recipe import FinetuneRecipe
 from anas_zoo.pipeline.run import FinetuneRun
@@ -335,3 +335,47 @@ def test_the_licence_is_looked_at_before_anything_is_written(few: Path, tmp_path
         FinetuneRun.start(tmp_path / "run", quick(few, licence="MIT"), entry)
     assert not (tmp_path / "run").exists()
     assert FinetuneRun.start(tmp_path / "run", quick(few), entry).licence == "CC-BY-NC-4.0"
+
+
+@pytest.mark.slow
+def test_a_network_is_made_one_that_integers_compute_fast(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lite(entry: Path, out: Path) -> Finetuned | None:
+        quickly = {"train.epochs": 2, "threads": 1}
+        return finetune(entry, out, data="digits", set_=quickly, name="lite", activation="relu", no_se=True)
+
+    found = lite(SMALL, tmp_path / "run")
+    assert found is not None
+    entry, before = Entry.read(found.draft), Entry.read(SMALL)
+    structure = entry.config.model_args.structure
+    assert {structure.stem.act, structure.head.act, *(stage.act for stage in structure.stages)} == {"relu"}
+    assert not any(stage.se for stage in structure.stages)
+    assert any(stage.se for stage in before.config.model_args.structure.stages)
+    assert entry.config.arch == before.config.arch
+    assert entry.config.anas.weights is not None
+    assert "with activation relu and without squeeze-and-excite, seed 0" in entry.config.anas.weights.source
+    assert "taught by the labels and digits_s as it was" in caplog.text
+    assert found.top1_pct > 80  # without the weights it began with, two epochs give half of that
+    assert load_subnet(found.draft).state_dict().keys() < load_subnet(SMALL).state_dict().keys()
+    with pytest.raises(
+        ConfigError, match="lite is with activation relu and without squeeze-and-excite already"
+    ):
+        lite(found.draft, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.slow
+def test_of_new_classes_the_labels_alone_teach(
+    few: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    finetune(
+        SMALL, tmp_path / "run", data=str(few), set_={"train.epochs": 2, "threads": 1}, activation="relu"
+    )
+    assert "with activation relu; taught by the labels\n" in caplog.text + "\n"
+
+
+def test_an_unknown_activation_is_refused_with_those_that_there_are(few: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"activation.*silu.*relu.*relu6.*hard_swish"):
+        finetune(SMALL, tmp_path / "run", data=str(few), activation="gelu")
+    assert not (tmp_path / "run").exists()

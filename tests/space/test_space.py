@@ -231,3 +231,15 @@ def test_a_space_with_some_of_its_resolutions() -> None:
     for wrong in ([], [7]):
         with pytest.raises(SpaceError, match=r"the resolutions of 'digits' are .*; got (none|7)"):
             space.at(wrong)
+
+
+def test_a_simplified_structure_differs_in_activations_and_squeeze_and_excite_alone() -> None:
+    structure = SearchSpace.load("attentive_nas").structure
+    assert structure.simplified() == structure
+    relu = structure.simplified(act="relu")
+    assert {relu.stem.act, relu.head.act, *(stage.act for stage in relu.stages)} == {"relu"}
+    assert relu.squeeze_excite == structure.squeeze_excite
+    assert [stage.se for stage in relu.stages] == [stage.se for stage in structure.stages]
+    plain = structure.simplified(se=False)
+    assert not any(stage.se for stage in plain.stages)
+    assert relu.simplified(act="silu") == structure  # all of it is SiLU
