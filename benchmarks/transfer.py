@@ -11,7 +11,7 @@ seed (which splits the images and draws everything else) and on one thread:
   and `anas finetune` of these three;
 - plain: the same network fine-tuned in plain PyTorch, for as many seconds of the processor as all that took,
   on all images but the test part; tested at its own and, as it is, at lower resolutions;
-- scratch: `anas train --recipe small_images` and `anas search`, without those weights, for the same seconds;
+- scratch: `anas train --recipe own_images` and `anas search`, without those weights, for the same seconds;
 - small: timm's mobilenetv3_small_050 in plain PyTorch, for which the package has no weights.
 
 Time is that of the processor, so that two cells may run side by side. A cell that is there already is not
@@ -60,7 +60,7 @@ TITLES = {
     "elastic": "EfficientNet-Lite0 made elastic, searched, kept subnets fine-tuned",
     "plain": "EfficientNet-Lite0, fine-tuned at 128",
     "small": "mobilenetv3_small_050, from scratch",
-    "scratch": "small_images supernet from scratch, searched",
+    "scratch": "supernet from scratch, searched",
 }
 BATCH = 32
 RATE, HEAD_FACTOR = 0.02, 5.0
@@ -147,14 +147,14 @@ def point_of(name: str, entry: Any) -> dict[str, Any]:
 
 
 def scratch(work: Path, seed: int, seconds: float) -> dict[str, Any]:
-    """Our recipe for small images in the same time, training to search in the usual proportion."""
+    """Our recipe for own images in the same time, training to search in the usual proportion."""
     import anas_zoo
     from anas_zoo.entry import Entry
 
     run, trial = work / f"scratch_{seed}", work / f"scratch_{seed}_trial"
     for folder in (run, trial):
         shutil.rmtree(folder, ignore_errors=True)
-    common: dict[str, Any] = {"recipe": "small_images", "data": str(work / "images"), "seed": seed}
+    common: dict[str, Any] = {"recipe": "own_images", "data": str(work / "images"), "seed": seed}
     quiet = {"train.evaluation.every_epochs": 100}
     took = []
     for length in (1, 3):  # their difference is two epochs without what comes once

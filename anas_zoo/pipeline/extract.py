@@ -14,6 +14,7 @@ from anas_zoo.core.schema import read_json
 from anas_zoo.core.text import quoted
 from anas_zoo.entry import SUPERNET_WEIGHTS, Entry
 from anas_zoo.nets import Subnet
+from anas_zoo.pipeline.fixed_training import tempered
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_folder import finished_search, recorded_search
 from anas_zoo.pipeline.search_scoring import make_evaluator
@@ -117,8 +118,9 @@ def extract_stage(
                 _write(run, staging / name, name, evaluator.calibrated(evaluation.arch))
             else:
                 stages = f"; its first {len(evaluation.arch.depth)} stages" if run.is_truncated else ""
-                how = f"{stages}; then trained on as a fixed network"
-                _write(run, staging / name, name, trained_winner(run, name).cpu(), how)
+                subnet = trained_winner(run, name).cpu()
+                how = f"{stages}; then trained on as a fixed network; {tempered(run, subnet)}"
+                _write(run, staging / name, name, subnet, how)
         write_json(staging / ORDER, names)
     return names
 

@@ -18,7 +18,7 @@ from anas_zoo.nets import Subnet
 from anas_zoo.nets.new_classifier import with_new_classifier
 from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
 from anas_zoo.pipeline.export import export_entry
-from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, train_fixed
+from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, tempered, train_fixed
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Settings
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
@@ -233,6 +233,7 @@ def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
     """``RUN/subnets`` with the draft, complete, or not at all."""
     origin, source, recipe = run.origin, run.source, run.recipe
     subnet = calibrated_on(trained.cpu(), run, recipe.calibration_images, recipe.calibration_batch_size)
+    temperature = tempered(run, subnet)
     with output_folder(run.drafts_folder) as staging:
         draft = staging / run.name
         write_tested_draft(
@@ -245,7 +246,8 @@ def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
             licence=run.licence,
             lineage=f"fine-tuned by anas-zoo from {origin.name} (weights sha256 {origin.weights_sha256}), "
             + (f"{_simplification(recipe)}, " if recipe.simplifies else "")
-            + f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence})",
+            + f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence}); "
+            f"{temperature}",
             source_sha256=origin.weights_sha256,
             ancestors=origin.lineage,
         )

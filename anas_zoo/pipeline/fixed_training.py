@@ -11,6 +11,7 @@ import torch
 
 from anas_zoo.core.errors import CheckpointError
 from anas_zoo.nets import Subnet, calibrate_bn, logits_of, top1_pct
+from anas_zoo.nets.temperature import divide_logits, fitted_temperature
 from anas_zoo.pipeline.run_folder import RunFolder
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.space import Architecture
@@ -117,6 +118,17 @@ def search_split_top1_pct(run: RunFolder[Any], subnet: Subnet) -> float:
     """Accuracy of a calibrated network on all images of the search split."""
     images = run.scoring_images(None)
     return top1_pct(logits_of(subnet, images(subnet.arch.resolution)), images.labels)
+
+
+def tempered(run: RunFolder[Any], subnet: Subnet) -> str:
+    """Give the calibrated ``subnet`` the temperature that fits the search split best; returns that in words.
+
+    Its probabilities are then as high as it is often right; which class is first stays as it is.
+    """
+    images = run.scoring_images(None)
+    temperature = fitted_temperature(logits_of(subnet, images(subnet.arch.resolution)), images.labels)
+    divide_logits(subnet, temperature)
+    return f"temperature {temperature:.3f}, fitted on the search split"
 
 
 def drawn(run: RunFolder[Any], arch: Architecture, structure: Structure, device: torch.device) -> Subnet:

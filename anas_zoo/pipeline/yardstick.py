@@ -10,7 +10,7 @@ from anas_zoo.core.files import output_folder, write_json
 from anas_zoo.core.progress import note
 from anas_zoo.core.schema import parse, read_json
 from anas_zoo.nets import Subnet
-from anas_zoo.pipeline.fixed_training import calibrated_on, drawn, train_fixed
+from anas_zoo.pipeline.fixed_training import calibrated_on, drawn, tempered, train_fixed
 from anas_zoo.pipeline.minutes import epochs_within, seconds_per_epoch
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.tested_draft import write_tested_draft
@@ -74,7 +74,7 @@ def train_yardstick(run: Run, seconds: float | None, processes: Processes = HERE
         processes=processes,
     )
     trained = calibrated_on(subnet.cpu(), run, run.recipe.search.calibration_images, batch_size)
-    source = run.source
+    temperature, source = tempered(run, trained), run.source
     with output_folder(run.yardstick_draft) as staging:
         write_tested_draft(
             staging,
@@ -86,7 +86,7 @@ def train_yardstick(run: Run, seconds: float | None, processes: Processes = HERE
             licence=run.licence,
             lineage=f"a plain network, trained from drawn weights by anas-zoo as the yardstick of the run "
             f"{run.recipe.name!r}, seed {run.recipe.seed}, on {source.title} (licence of the images: "
-            f"{source.licence})",
+            f"{source.licence}); {temperature}",
             source_sha256=run.split_sha256,
         )
 

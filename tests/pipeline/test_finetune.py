@@ -80,10 +80,12 @@ def test_the_draft_is_of_the_new_classes_and_much_better_than_chance(finished: F
     assert config.anas.weights.source_sha256 == before.config.anas.weights.sha256
     assert config.anas.weights.licence == before.config.anas.weights.licence
     sha256 = before.config.anas.weights.sha256
-    assert config.anas.weights.source == (
+    made, _, temperature = config.anas.weights.source.partition("; temperature ")
+    assert made == (
         f"fine-tuned by anas-zoo from digits_s (weights sha256 {sha256}), seed 0, on images of the folder "
         "'letters' (licence of the images: unknown)"
     )
+    assert 0.1 < float(temperature.removesuffix(", fitted on the search split")) < 10
     parity = report.files["model.onnx"].parity
     assert parity is not None
     assert parity.images == len(finished.split.test)
