@@ -90,13 +90,19 @@ class Minutes:
             spent[part] = spent.get(part, 0.0) + time.monotonic() - began
         return spent
 
-    def seconds_for(self, part: Part) -> float:
-        """What is left for ``part``: its share of what those before it have left, less what it has had."""
+    def seconds_for(self, part: Part, *, later_s: float | None = None) -> float:
+        """What is left for ``part``: its share of what those before it have left, less what it has had.
+
+        Where those after it are known to need no more than ``later_s``, it is all but that, if that is more.
+        """
         spent = self.spent_s
         earlier = sum(seconds for name, seconds in spent.items() if PARTS.index(name) < PARTS.index(part))
         later = sum(SHARES[name] for name in PARTS[PARTS.index(part) :])
         left = max(0.0, self._content.minutes * 60 - earlier)
-        return max(0.0, left * SHARES[part] / later - spent.get(part, 0.0))
+        share = left * SHARES[part] / later
+        if later_s is not None:
+            share = max(share, left - later_s)
+        return max(0.0, share - spent.get(part, 0.0))
 
     @contextlib.contextmanager
     def spending(self, part: Part) -> Iterator[None]:
@@ -108,6 +114,10 @@ class Minutes:
             spent = self.spent_s
             self._began = None
             self._write(spent_s=spent)
+
+    def known(self, name: str) -> Any:
+        """What was decided under ``name``, None where nothing was."""
+        return self._content.decided.get(name)
 
     def decided(self, name: str, decide: Callable[[], Any]) -> Any:
         """What was decided under ``name``, as plain data; ``decide`` says it the first time."""

@@ -46,6 +46,9 @@ WINNERS = "winners.json"
 ENOUGH_EPOCHS, ENOUGH_STEPS = 8.0, 1500
 FEWEST_EPOCHS = 4  # of a truncated network: fewer passes hardly move what it has learned
 BEGIN_SECONDS = 6.0  # that a process takes until it reads its images
+# What exporting, checking and timing a trained model take: for itself, and passes over the test images. Six
+# models took 5 to 11 s in runs of 5 and 15 minutes, which is half of that.
+MODEL_SECONDS, MODEL_PASSES = 2.0, 4
 
 
 class Winner(Schema):
@@ -163,7 +166,8 @@ def _planned(
         return tuple(Winner(name=name, arch=arch.to_dict(), train=recipe) for name, arch in pairs)
     at_once = min(len(archs), free_cores(processes))
     epoch_s, read_s = _epoch_seconds(run, archs, recipe, at_once, processes)
-    seconds = max(1.0, minutes.seconds_for("winners") - BEGIN_SECONDS - read_s)
+    share = minutes.seconds_for("winners", later_s=_seconds_of_models(run, minutes, len(archs)))
+    seconds = max(1.0, share - BEGIN_SECONDS - read_s)
     if run.is_truncated:
         epochs = _enough_or_none(seconds, epoch_s, at_once)
     else:
@@ -186,6 +190,19 @@ def _planned(
             run.entry_names(count), archs[:count], epoch_s[:count], epochs, strict=True
         )
     )
+
+
+def _seconds_of_models(run: Run, minutes: Minutes, count: int) -> float | None:
+    """Seconds that so many models need after their training, by what a subnet took in the search.
+
+    None where that is not known, or files of other targets are made too.
+    """
+    searched = minutes.known("search")
+    if searched is None or run.recipe.targets:
+        return None
+    scored = len(run.split.search)
+    image_s = searched["evaluation_s"] / min(run.recipe.search.images or scored, scored)
+    return count * (MODEL_SECONDS + MODEL_PASSES * image_s * len(run.split.test))
 
 
 def enough_epochs(images: int, batch_size: int) -> float:

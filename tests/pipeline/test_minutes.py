@@ -47,6 +47,17 @@ def test_a_part_gets_its_share_of_what_is_left(tmp_path: Path) -> None:
         assert spent[part] == pytest.approx(600 * SHARES[part])
 
 
+def test_what_later_parts_are_known_not_to_need_is_given_before(tmp_path: Path) -> None:
+    before: dict[str, float] = {"flips": 20.0, "supernet": 100.0, "search": 30.0}
+    minutes = minutes_with(tmp_path, before)
+    share = minutes.seconds_for("winners")
+    assert share < 450 - 600 * 0.06
+    assert minutes.seconds_for("winners", later_s=20.0) == pytest.approx(430)
+    assert minutes.seconds_for("winners", later_s=200.0) == share, "never less than its share"
+    spent = minutes_with(tmp_path, before | {"winners": 30.0})
+    assert spent.seconds_for("winners", later_s=20.0) == pytest.approx(400)
+
+
 def test_what_was_overspent_is_missing_later_and_never_below_nothing(tmp_path: Path) -> None:
     late = minutes_with(tmp_path, {"supernet": 500.0})
     assert late.seconds_for("search") + 0 < 600 * SHARES["search"]
