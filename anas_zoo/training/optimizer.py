@@ -57,16 +57,32 @@ class Muon(torch.optim.SGD):
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """The semi-orthogonal matrix nearest to ``matrix`` (rows, columns), roughly: its singular values are
-    brought near 1, and near √(rows / columns) where there are more rows."""
+    brought near 1, and near √(rows / columns) where there are more rows.
+
+    Every step of the iteration multiplies X by a polynomial of X·Xᵀ, which is small where X is of a
+    convolution. So the steps are taken there, and their product is multiplied with X once: a third of the
+    multiplications.
+    """
     rows, columns = matrix.shape
     tall = rows > columns
     x = matrix.T if tall else matrix
     x = x / x.norm().clamp_min(1e-12)
-    a, b, c = NEWTON_SCHULZ
-    for _ in range(NEWTON_SCHULZ_STEPS):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    square = x @ x.T
+    product = factor = _factor(square)
+    for _ in range(NEWTON_SCHULZ_STEPS - 1):
+        square = square @ factor @ factor
+        factor = _factor(square)
+        product = factor @ product
+    x = product @ x
     return x.T * (rows / columns) ** 0.5 if tall else x
+
+
+def _factor(square: Tensor) -> Tensor:
+    """What one step multiplies X with, given ``square``, X·Xᵀ."""
+    a, b, c = NEWTON_SCHULZ
+    found = torch.addmm(square, square, square, beta=b, alpha=c)
+    found.diagonal().add_(a)
+    return found
 
 
 def make_optimizer(model: nn.Module, recipe: TrainRecipe) -> torch.optim.SGD:

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from anas_zoo.nets import Subnet, Supernet
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import TrainRecipe
-from anas_zoo.training.optimizer import OTHERS_RATE, Muon, make_optimizer, orthogonal
+from anas_zoo.training.optimizer import (
+    NEWTON_SCHULZ,
+    NEWTON_SCHULZ_STEPS,
+    OTHERS_RATE,
+    Muon,
+    make_optimizer,
+    orthogonal,
+)
 from anas_zoo.training.trainer import learning_rate_factor
 
 
@@ -61,6 +68,21 @@ def test_an_orthogonal_matrix_moves_as_far_in_all_directions(rows: int, columns:
     diagonal = inside.diagonal()
     assert ((diagonal > 0.6) & (diagonal < 1.3))[kept].all()
     assert (inside - torch.diag(diagonal)).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("shape", [(8, 27), (128, 64), (96, 864)])
+def test_an_orthogonal_matrix_is_that_of_the_plain_iteration(shape: tuple[int, int]) -> None:
+    """Also where some directions are a thousand times weaker than others."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(shape, generator=generator) * torch.logspace(0, -3, shape[0])[:, None]
+    x = (matrix if shape[0] <= shape[1] else matrix.T).double()
+    x = x / x.norm()
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    expected = x if shape[0] <= shape[1] else x.T * (shape[0] / shape[1]) ** 0.5
+    torch.testing.assert_close(orthogonal(matrix).double(), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_convolutions_before_batch_norms_are_orthogonal_and_nothing_else_is() -> None:
