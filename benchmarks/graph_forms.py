@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import timm
-from export_latency import FLOAT, settled, side_of
+from export_latency import ORT, noise
 from shared import RESULTS, options, write
-from torch import nn
 
 from anas_zoo.core.progress import stage
 from anas_zoo.core.tables import markdown_table
 from anas_zoo.exporting import Target, export_onnx
-from anas_zoo.nets import Subnet
+from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.session import runtime_version
 
@@ -62,27 +61,31 @@ def shares(file: Path, side: int, scratch: Path) -> tuple[Counter[str], dict[str
     return Counter(operator for operator, _ in times), dict(by_kind)
 
 
-def network_of(name: str) -> nn.Module:
-    return settled(timm.create_model(f"attentive_nas_{name}"), side_of(name))
+def network_of(name: str) -> Subnet:
+    """AttentiveNAS' network of that name, with statistics of its own activations."""
+    network = timm.create_model(f"attentive_nas_{name}")
+    assert isinstance(network, Subnet)
+    calibrate_bn(network, [noise(network.arch.resolution)])
+    return network.eval()
 
 
 def main() -> None:
     parser = options(__doc__, out=RESULTS)
     parser.add_argument("--networks", nargs="+", default=["a0", "a2", "a6"])
     args = parser.parse_args()
-    target = Target.load(FLOAT)
+    target = Target.load(ORT)
     lines = ["# Forms of the exported graph", "", "`python benchmarks/graph_forms.py`"]
     lines += [f"on {describe_machine()}; {runtime_version()}, one thread, one image a call."]
     with tempfile.TemporaryDirectory() as folder:
         scratch, files = Path(folder), {}
         for name in args.networks:
             stage(f"export {name}")
-            network, side = network_of(name), side_of(name)
-            assert isinstance(network, Subnet)
-            files[name] = scratch / f"{name}.onnx"
-            export_onnx(network, files[name], target=target, resolution=side, metadata={})
-        for name in args.networks:
-            operators, by_kind = shares(files[name], side_of(name), scratch)
+            network = network_of(name)
+            side = network.arch.resolution
+            files[name] = scratch / f"{name}.onnx", side
+            export_onnx(network, files[name][0], target=target, resolution=side, metadata={})
+        for name, (file, side) in files.items():
+            operators, by_kind = shares(file, side, scratch)
             total = sum(by_kind.values())
             lines += ["", f"## {name}: where the time goes", ""]
             lines += ["onnxruntime runs: " + ", ".join(f"{n} {op}" for op, n in operators.most_common()), ""]

@@ -6,9 +6,6 @@ The networks are `characters_s`, `characters_m` and `characters_l` of the shelf,
 the runs and fine-tunings that are given, on their test splits. Ranges come from 512 training images. Every
 file is written as `anas export` writes it with nothing in float but what its target keeps so; no gate stops
 one here, so that what it costs is seen. All files of a network are timed in turn, one image on one thread.
-
-Of AttentiveNAS' smallest network, what other activations and no squeeze-and-excite would gain is timed with
-drawn weights: `anas finetune --activation relu --no-se` makes such a network of a trained one.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -33,7 +29,7 @@ from anas_zoo.entry import Entry
 from anas_zoo.exporting import Target
 from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.exporting.runtimes import open_runner
-from anas_zoo.nets import Subnet, calibrate_bn
+from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import kind_of_run
@@ -41,8 +37,6 @@ from anas_zoo.profiling import runtime_version
 from anas_zoo.profiling.device import CPUINFO
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.timing import interleave
-from anas_zoo.space import SearchSpace
-from anas_zoo.space.structure import Activation
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
 
@@ -51,7 +45,6 @@ FLOATS = {"onnxruntime": "ort-cpu-fp32", "LiteRT": "litert-fp32"}
 TARGETS = [*FLOATS.values(), "ort-cpu-int8", "litert-int8"]
 CALIBRATION_IMAGES = 512
 ROUNDS, WARMUP = 300, 20
-DRAWN_IMAGES = 128
 FLAGS = {"avx2": "AVX2", "avx512f": "AVX-512F", "avx512_vnni": "AVX-512 VNNI"}
 
 
@@ -116,42 +109,6 @@ def about_run(folder: Path) -> str:
         return f"{drafts[0]} is {run.origin.name}, fine-tuned {' and '.join(changed)}."
     start = "" if run.init is None else f", from the weights of {run.init.name}"
     return f"{drafts[0]} to {drafts[-1]} are of a run on {run.source.title}{start}."
-
-
-def simplified() -> list[Network]:
-    """The smallest subnet of `attentive_nas` with drawn weights, as it is and simplified."""
-    space = SearchSpace.load("attentive_nas")
-    side = space.smallest.resolution
-    images = torch.randn(DRAWN_IMAGES, 3, side, side, generator=torch.Generator().manual_seed(0))
-    labels = torch.zeros(DRAWN_IMAGES, dtype=torch.long)
-    found = []
-    for se in (True, False):
-        for act, title in (("silu", "SiLU"), ("hard_swish", "hard-swish"), ("relu", "ReLU")):
-            torch.manual_seed(0)
-            subnet = Subnet(space.smallest, space.structure.simplified(act=cast(Activation, act), se=se))
-            calibrate_bn(subnet, images.split(64))
-            name = f"{title}{', squeeze-and-excite' if se else ''}"
-            found.append(Network(name, subnet.eval(), images, labels, images))
-    return found
-
-
-def simplified_table(found: dict[str, dict[str, Measured]]) -> str:
-    """One line a network: milliseconds of each target, and how many times as fast as the first network."""
-    (first, *_) = found.values()
-    best = min(first[name].ms for name in FLOATS.values())
-    rows = [
-        [
-            network,
-            *(f"{files[name].ms:.2f}" for name in TARGETS),
-            f"{best / files['ort-cpu-int8'].ms:.2f}",
-            f"{best / files['litert-int8'].ms:.2f}",
-        ]
-        for network, files in found.items()
-    ]
-    head = ["activation", *(f"{name}, ms" for name in TARGETS)]
-    return markdown_table(
-        [*head, "ort-cpu-int8, × the first's float", "litert-int8, × the first's float"], rows
-    )
 
 
 def measure(network: Network, folder: Path) -> dict[str, Measured]:
@@ -229,7 +186,6 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     networks = [*map(of_shelf, SHELF), *(one for folder in args.runs for one in of_run(folder))]
     found = {network.name: measure(network, args.out) for network in networks}
-    others = {network.name: measure(network, args.out) for network in simplified()}
     images = {network.name: len(network.labels) for network in networks}
     text = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.is_file() else ""
     flags = [title for flag, title in FLAGS.items() if f" {flag} " in text]
@@ -253,14 +209,6 @@ def main() -> None:
             *(["", *map(about_run, args.runs)] if args.runs else []),
             "",
             table(found, images),
-            "",
-            "## Activations and squeeze-and-excite",
-            "",
-            "AttentiveNAS' smallest network, 192 pixels, with drawn weights: as it is (first line), with "
-            "other activations, and without squeeze-and-excite. *× the first's float* is how many times as "
-            "fast a file is as the faster float file of the network as it is.",
-            "",
-            simplified_table(others),
         ],
     )
 

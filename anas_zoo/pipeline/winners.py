@@ -201,7 +201,7 @@ def _seconds_of_models(run: Run, minutes: Minutes, count: int) -> float | None:
     if searched is None or run.recipe.targets:
         return None
     scored = len(run.split.search)
-    image_s = searched["evaluation_s"] / min(run.recipe.search.images or scored, scored)
+    image_s = float(searched["evaluation_s"]) / min(run.recipe.search.images or scored, scored)
     return count * (MODEL_SECONDS + MODEL_PASSES * image_s * len(run.split.test))
 
 

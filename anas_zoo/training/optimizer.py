@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,13 +75,13 @@ def orthogonal(matrix: Tensor) -> Tensor:
         factor = _factor(square)
         product = factor @ product
     x = product @ x
-    return x.T * (rows / columns) ** 0.5 if tall else x
+    return x.T * math.sqrt(rows / columns) if tall else x
 
 
 def _factor(square: Tensor) -> Tensor:
     """What one step multiplies X with, given ``square``, X·Xᵀ."""
     a, b, c = NEWTON_SCHULZ
-    found = torch.addmm(square, square, square, beta=b, alpha=c)
+    found: Tensor = torch.addmm(square, square, square, beta=b, alpha=c)
     found.diagonal().add_(a)
     return found
 
