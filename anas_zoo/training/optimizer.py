@@ -74,8 +74,8 @@ def orthogonal(matrix: Tensor) -> Tensor:
         square = square @ factor @ factor
         factor = _factor(square)
         product = factor @ product
-    x = product @ x
-    return x.T * math.sqrt(rows / columns) if tall else x
+    found: Tensor = product @ x
+    return found.T * math.sqrt(rows / columns) if tall else found
 
 
 def _factor(square: Tensor) -> Tensor:
