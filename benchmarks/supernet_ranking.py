@@ -32,7 +32,7 @@ import torch
 import torch.nn.functional as F
 from own_images_data import source_of
 from shared import RESULTS, options, run_cells, write
-from supernet_ranking_arms import ALONE, ALONE_SGD, ARMS, MUON, SGD, Settings
+from supernet_ranking_arms import ALONE, ALONE_SGD, ARMS, AVERAGED, MUON, SGD, Settings
 from supernet_ranking_report import lines_of
 from torch import nn
 
@@ -204,7 +204,19 @@ def train_supernet(
     def done(steps: int, seconds: float) -> float:
         return (seconds if cell.unit == "s" else steps) / cell.length
 
-    found = fit(step, images.views(recipe), recipe, cell.seed, processes.device, done)
+    weights: list[torch.Tensor] = list(supernet.parameters())
+    kept = AVERAGED.get(cell.arm, 0.0)
+    mean = [weight.detach().clone() for weight in weights]
+
+    @torch.no_grad()
+    def follow() -> None:
+        if kept:
+            torch._foreach_lerp_(mean, weights, 1 - kept)
+
+    found = fit(step, images.views(recipe), recipe, cell.seed, processes.device, done, follow)
+    if kept:
+        with torch.no_grad():
+            torch._foreach_copy_(weights, mean)
     archs = [*drawn_subnets(space), space.smallest, median_subnet(space, images.classes), space.largest]
     return found | {"scores": {arch.id: score(supernet.extract(arch), images) for arch in archs}}
 
@@ -216,6 +228,7 @@ def fit(
     seed: int,
     device: torch.device,
     done: Callable[[int, float], float],
+    after_step: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Train until ``done``, of the steps and the seconds so far, is 1: the part that is done.
 
@@ -239,6 +252,7 @@ def fit(
             report = step(batches, range(len(batches)), Moment((seed, 0), steps, total))
             nn.utils.clip_grad_value_(step.model.parameters(), recipe.clip_value)
             optimizer.step()
+            after_step()
             steps += 1
             passes += report.forwards + 2 * max(1, len(report.draws))
     raise AssertionError("epochs do not end")

@@ -41,6 +41,7 @@ ARMS: dict[str, Settings] = {
     "sandwich, small subnets late": SANDWICH | MUON | {"size_weights": {"smallest": 0.25, "largest": 4.0}},
     "largest alone, then all": SANDWICH | LATE | MUON,
     "sandwich, α-divergence": SANDWICH | MUON | {"distillation.loss": "alpha"},
+    "sandwich, mean of weights": SANDWICH | MUON,
     "sandwich, SGD": SANDWICH | SGD,
     "one path": ONE_PATH | MUON,
     "one path, best of 5 online": BESTUP | ONLINE | ONE | MUON,
@@ -48,6 +49,10 @@ ARMS: dict[str, Settings] = {
     "one path, by gradient": {"sampling.strategy": "gradient"} | MUON,
     "one path, SGD": ONE_PATH | SGD,
 }
+
+
+# These score an exponential mean of the weights of the last steps; the share of the mean that a step keeps.
+AVERAGED = {"sandwich, mean of weights": 0.98}
 
 
 def reference_of(arm: str) -> str | None:

@@ -31,7 +31,7 @@ def test_the_median_lies_between_the_ends() -> None:
 
 @pytest.mark.slow
 def test_cells_from_training_to_the_report(tmp_path: Path) -> None:
-    arms = ("sandwich", "sandwich, pool", "one path", "one path, by gradient")
+    arms = ("sandwich", "sandwich, mean of weights", "one path", "one path, by gradient")
     cells = [Cell("digits", "tiny", arm, seed, 4, "steps") for arm in arms for seed in (0, 1)]
     cells.append(Cell("digits", "tiny", "sandwich", 0, 0.2, "s"))
     numbers = range(len(drawn_subnets(SPACE)))
