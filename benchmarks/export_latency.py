@@ -1,6 +1,6 @@
 """Latency of a0-a6 as exported here, in int8 and as lite forms, and of what a user would take instead.
 
-    python benchmarks/export_latency.py [--rounds 20] [--out benchmarks/results]
+    python benchmarks/export_latency.py --work runs/export_latency [--rounds 20] [--out benchmarks/results]
 
 The networks: AttentiveNAS' a0 to a6; the same with ReLU and without squeeze-and-excite (lite); once-for-all's
 specialised nets; and timm's, from a plain `torch.onnx.export`, as a user has them without this project. Each
@@ -11,13 +11,13 @@ Within a runtime all files are open at once and take turns, round after round, s
 machine falls on all alike; in its turn a file is called several times, and the first call, which meets caches
 full of another file's weights, is not counted. A figure is the median over all calls, of the process' CPU
 time. Weights are random, with batch norm calibrated on noise, since latency does not depend on them. The
-accuracies beside are published ones, measured by nobody here.
+accuracies beside are published ones, measured by nobody here. Exported files stay in ``--work``, where a
+second call finds them: the exports take ten minutes.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,9 +33,11 @@ from timm.utils import reparameterize_model
 from torch import Tensor, nn
 
 import anas_zoo  # noqa: F401  # timm learns of the models
+from anas_zoo.core.files import atomic_write
 from anas_zoo.core.progress import stage
 from anas_zoo.core.tables import markdown_table
 from anas_zoo.exporting import Target
+from anas_zoo.exporting.graph import INPUT, OUTPUT
 from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.exporting.runtimes import open_runner
 from anas_zoo.nets import Subnet, calibrate_bn
@@ -136,11 +138,12 @@ def exported(
         target = Target.load(target_name)
         if target.quantization is not None:
             target = target.model_copy(update={"quantization": target.quantization.choices()[0]})
-        content = convert(
-            subnet.eval(), target=target, resolution=side, metadata={}, calibration_images=images
-        )
-        row.files[target_name] = folder / f"{name}.{target_name}{target.suffix}"
-        row.files[target_name].write_bytes(content)
+        file = row.files[target_name] = folder / f"{name}.{target_name}{target.suffix}"
+        if not file.exists():
+            content = convert(
+                subnet.eval(), target=target, resolution=side, metadata={}, calibration_images=images
+            )
+            atomic_write(file, content)
     return row
 
 
@@ -149,7 +152,9 @@ def timm_rows(folder: Path) -> list[Row]:
     rows = []
     for name, (side, top1_pct, _) in TIMM.items():
         stage(f"export {name}")
-        path = export_plainly(settled(timm.create_model(name), side), folder / f"{name}.onnx", side)
+        path = folder / f"{name}.onnx"
+        if not path.exists():
+            export_plainly(settled(timm.create_model(name), side), path, side)
         rows.append(Row(name, "timm", side, top1_pct, {ORT: path, OPENVINO: path}))
     return rows
 
@@ -161,6 +166,8 @@ def export_plainly(network: nn.Module, path: Path, side: int) -> Path:
         (torch.randn(2, 3, side, side),),
         dynamo=True,
         dynamic_shapes=({0: torch.export.Dim("batch")},),
+        input_names=[INPUT],
+        output_names=[OUTPUT],
         external_data=False,
         verbose=False,
     )
@@ -283,25 +290,28 @@ def draw(path: Path, rows: list[Row], found: Mapping[str, Mapping[str, float]]) 
 
 def main() -> None:
     parser = options(__doc__, out=RESULTS)
+    parser.add_argument(
+        "--work", type=Path, required=True, metavar="DIR", help="folder of the exported files"
+    )
     parser.add_argument("--rounds", type=int, default=20)
     args = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        rows = [*family_rows(Path(scratch)), *timm_rows(Path(scratch))]
-        found = {target: measure(rows, target, args.rounds) for target in TARGETS}
+    args.work.mkdir(parents=True, exist_ok=True)
+    rows = [*family_rows(args.work), *timm_rows(args.work)]
+    found = {target: measure(rows, target, args.rounds) for target in TARGETS}
     tags = [(name, tag) for name, (_, _, tag) in TIMM.items()]
     write(
         args.out / "export_latency.md",
         [
             "# Latency of exported files",
             "",
-            f"`python benchmarks/export_latency.py --rounds {args.rounds}` on {made_on()}. One image, one "
-            "thread. Accuracies are published ones (AttentiveNAS' paper or, where higher, AlphaNet's; "
-            "once-for-all's; timm's results table and model cards); nothing of them was measured here. Bold "
-            "is on the front of published top-1 over latency in that runtime, in float32. LiteRT has files "
-            "of this project's family alone. What accuracy int8 files keep is not said: all weights here are "
-            "random.",
+            f"`python benchmarks/export_latency.py --work runs/export_latency --rounds {args.rounds}` on "
+            f"{made_on()}. One image, one thread. Accuracies are published ones (AttentiveNAS' paper or, "
+            "where higher, AlphaNet's; once-for-all's; timm's results table and model cards); nothing of them "
+            "was measured here. Bold is on the front of published top-1 over latency in that runtime, in "
+            "float32. LiteRT has files of this project's family alone. What accuracy int8 files keep is not "
+            "said: all weights here are random.",
             "",
             table(rows, found),
             "",
