@@ -308,10 +308,10 @@ def main() -> None:
             "",
             f"`python benchmarks/export_latency.py --work runs/export_latency --rounds {args.rounds}` on "
             f"{made_on()}. One image, one thread. Accuracies are published ones (AttentiveNAS' paper or, "
-            "where higher, AlphaNet's; once-for-all's; timm's results table and model cards); nothing of them "
-            "was measured here. Bold is on the front of published top-1 over latency in that runtime, in "
-            "float32. LiteRT has files of this project's family alone. What accuracy int8 files keep is not "
-            "said: all weights here are random.",
+            "where higher, AlphaNet's; once-for-all's; timm's results table and model cards), not measured "
+            "here. Bold is on the front of published top-1 over latency in that runtime, in float32. LiteRT "
+            "has files of this project's family alone. What accuracy int8 files keep is not said: all "
+            "weights here are random.",
             "",
             table(rows, found),
             "",
