@@ -16,9 +16,8 @@ from anas_zoo.core.text import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from anas_zoo.profiling.latency_model import LatencyModel
+    from anas_zoo.profiling.latency_model import LatencyModel, LatencyRecord
     from anas_zoo.profiling.latency_trust import ErrorReport
-    from anas_zoo.profiling.machine import Fingerprint
 
 
 HELP = "Models of the latency on this machine, or by a kit on another device: fit, check, predict."
@@ -47,14 +46,22 @@ ClassesOption = Annotated[
         "--num-classes", metavar="N", help="Outputs of the classifiers. Default: the supernet's, or 1000."
     ),
 ]
+TargetOption = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="What the files are exported for: ort-cpu-fp32, ort-cpu-int8, litert-fp32 or litert-int8.",
+    ),
+]
 SubnetsOption = Annotated[int, typer.Option("--subnets", metavar="N", help="Subnets to measure and fit on.")]
 HeldOutOption = Annotated[
     int,
     typer.Option("--held-out", metavar="N", help="Held-out subnets to measure and judge the model by."),
 ]
-DEFAULT_SPACE = "attentive_nas"
+DEFAULT_SPACE, DEFAULT_TARGET = "attentive_nas", "ort-cpu-fp32"
 # What its kit has decided where results are brought back.
-OF_A_KIT = ("num_classes", "threads", "subnets", "held_out", "repeats", "seed", "work")
+OF_A_KIT = ("num_classes", "target", "threads", "subnets", "held_out", "repeats", "seed", "work")
 
 
 def latency() -> typer.Typer:
@@ -75,7 +82,8 @@ def fit(
     ] = None,
     space: SpaceOption = None,
     num_classes: ClassesOption = None,
-    threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of onnxruntime.")] = 1,
+    target: TargetOption = DEFAULT_TARGET,
+    threads: Annotated[int, typer.Option("--threads", metavar="N", help="Threads of the runtime.")] = 1,
     subnets: SubnetsOption = 60,
     held_out: HeldOutOption = 30,
     repeats: RepeatsOption = 60,
@@ -85,7 +93,7 @@ def fit(
 ) -> None:
     """Measure subnets of a space on this machine and fit a model that predicts the latency of all others.
 
-    Every subnet is exported (some seconds each) and timed with onnxruntime on the CPU, one image a call.
+    Every subnet is exported (some seconds each) and timed on the CPU, one image a call.
     The exported files stay in --work, by default a folder beside the model's file; it may be removed.
     With --measured, nothing is measured here: the model is of the device that a kit was taken to.
     """
@@ -107,6 +115,7 @@ def fit(
             found,
             folder,
             num_classes=classes or 1000 if num_classes is None else num_classes,
+            target=target,
             threads=threads,
             subnets=subnets,
             held_out=held_out,
@@ -124,6 +133,7 @@ def kit(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to write.")],
     space: SpaceOption = None,
     num_classes: ClassesOption = None,
+    target: TargetOption = DEFAULT_TARGET,
     subnets: SubnetsOption = 60,
     held_out: HeldOutOption = 30,
     seed: SeedOption = 0,
@@ -139,7 +149,9 @@ def kit(
 
     found, classes = open_space(space or DEFAULT_SPACE)
     classes = classes or 1000 if num_classes is None else num_classes
-    record = write_kit(found, out, num_classes=classes, subnets=subnets, held_out=held_out, seed=seed)
+    record = write_kit(
+        found, out, num_classes=classes, target=target, subnets=subnets, held_out=held_out, seed=seed
+    )
     if as_json:
         print_json({"folder": str(out), "id": record.id, "subnets": len(record.archs)})
         return
@@ -192,7 +204,7 @@ def _print_fit(model: LatencyModel, out: Path, as_json: bool) -> None:
         ["work", "ms per unit", "unit (in millions, where it is not a count)"],
         [[name, f"{ms:.4f}", WORK[name]] for name, ms in used.items()],
     )
-    _print_error(model.error, model.record.fingerprint)
+    _print_error(model.error, model.record)
     print_lines("", f"latency model: {out}", f"  {_trust(model)}")
 
 
@@ -231,7 +243,7 @@ def check(
             for one in sorted(measured, key=lambda one: one.ms)
         ],
     )
-    _print_error(error, model.record.fingerprint)
+    _print_error(error, model.record)
 
 
 def predict(
@@ -325,7 +337,7 @@ def _trust(model: LatencyModel) -> str:
     )
 
 
-def _print_error(error: ErrorReport, fingerprint: Fingerprint) -> None:
+def _print_error(error: ErrorReport, record: LatencyRecord) -> None:
     from anas_zoo.profiling.latency_trust import TARGET_ERROR_PCT, TARGET_TAU
 
     print_pairs(
@@ -335,6 +347,6 @@ def _print_error(error: ErrorReport, fingerprint: Fingerprint) -> None:
             "bias": f"{error.bias_pct:+.2f} % (a large one: the machine has become slower or faster)",
             "Kendall's tau": f"{error.kendall_tau:.3f}",
             "target": f"at most {TARGET_ERROR_PCT:g} % and at least {TARGET_TAU:g}: {error.verdict}",
-            "measured on": f"{fingerprint.describe()}; {fingerprint.runtime}",
+            "measured on": f"{record.fingerprint.describe()}; {record.fingerprint.runtime}, {record.target}",
         },
     )

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anas_zoo.core.errors import ProfileError
+from anas_zoo.core.errors import ConfigError, ProfileError
 from anas_zoo.core.progress import stage, track
 from anas_zoo.profiling.latency_fit import fit_coefficients, spread_codes
-from anas_zoo.profiling.latency_model import LatencyModel, LatencyRecord, Measured
+from anas_zoo.profiling.latency_model import FLOAT_TARGET, LatencyModel, LatencyRecord, Measured
 from anas_zoo.profiling.latency_trust import ErrorReport, Here, YardstickTime, compare, judge, unrest_of
-from anas_zoo.profiling.machine import Fingerprint, fingerprint
+from anas_zoo.profiling.machine import CPU, XNNPACK, Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import check_numbers, measure_sweep, time_again, yardsticks_among
 from anas_zoo.profiling.timing import Clock, Sweep, clock_of
 from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, network_layers
+
+if TYPE_CHECKING:
+    from anas_zoo.exporting import Target
 
 CALIBRATION_IMAGES = 4  # of noise; with fewer pixels in the last layers some statistics come out near zero
 
@@ -27,6 +32,7 @@ def fit_latency(
     work: Path,
     *,
     num_classes: int = 1000,
+    target: str = FLOAT_TARGET,
     threads: int = 1,
     subnets: int = 60,
     held_out: int = 30,
@@ -39,25 +45,30 @@ def fit_latency(
         space: the search space.
         work: keeps the exported files, which the next fit of the same space uses again.
         num_classes: outputs of the classifiers.
-        threads: threads of onnxruntime.
+        target: what the files are exported for; one that runs on this machine's CPU.
+        threads: threads of the runtime.
         subnets: how many to fit on, the two ends of the space among them.
         held_out: how many others to judge by.
         repeats: measured calls of each file.
         seed: of the choice of subnets and the order of measuring.
 
-    Raises :class:`ProfileError`, before any work, for numbers out of range.
+    Raises :class:`ProfileError`, before any work, for numbers out of range, :class:`ConfigError` for a target
+    that is not there or runs elsewhere.
     """
     check_numbers(threads, repeats)
+    files = TimedFiles(space, num_classes, work, target)
+    provider = files.provider
     archs = subnets_to_measure(space, num_classes, subnets=subnets, held_out=held_out, seed=seed)
-    sweep = _measure(space, archs, num_classes, threads, repeats, seed, work)
+    sweep = _measure(files, archs, threads, repeats, seed)
     return model_of_sweep(
         space,
         num_classes,
         archs,
         sweep,
         subnets=subnets,
-        fingerprint=fingerprint(threads),
+        fingerprint=fingerprint(threads, provider),
         clock=clock_of(threads),
+        target=target,
     )
 
 
@@ -93,6 +104,7 @@ def model_of_sweep(
     subnets: int,
     fingerprint: Fingerprint,
     clock: Clock,
+    target: str,
     kit: str | None = None,
 ) -> LatencyModel:
     """The latency model that follows from what a sweep has measured.
@@ -105,6 +117,7 @@ def model_of_sweep(
         subnets: how many of ``archs`` it is fitted on; it is judged by the others.
         fingerprint: of the machine that they were measured on.
         clock: that they were timed by.
+        target: of their files.
         kit: the id of the kit that was taken to that machine; None where it is this one.
     """
     amounts = np.array([work_of(network_layers(space.structure, arch, num_classes)) for arch in archs])
@@ -136,6 +149,7 @@ def model_of_sweep(
                 )
             ),
             kit=kit,
+            target=target,
         )
     )
 
@@ -159,7 +173,8 @@ def check_latency(
     known = space.encode([Architecture.from_dict(one.arch) for one in record.measured])
     codes = spread_codes(space, subnets, np.random.default_rng([seed, 1]), apart_from=known)
     archs = space.decode(codes)
-    sweep = _measure(space, archs, record.num_classes, threads, repeats, seed, work)
+    files = TimedFiles(space, record.num_classes, work, record.target)
+    sweep = _measure(files, archs, threads, repeats, seed)
     predicted = model(codes)
     found = [
         Measured(arch=arch.to_dict(), part="held out", ms=ms, predicted_ms=predicted_ms)
@@ -180,8 +195,8 @@ def compare_here(model: LatencyModel) -> Here:
     record = model.record
     with tempfile.TemporaryDirectory(prefix="anas-latency-") as work:
         stage("compare the latency model with this machine")
-        files = export_random(model.space, archs, record.num_classes, Path(work))
-        times = time_again(files, threads=record.fingerprint.threads)
+        files = TimedFiles(model.space, record.num_classes, Path(work), record.target)
+        times = time_again(files.of(archs), threads=record.fingerprint.threads)
     yardsticks = [
         YardstickTime(arch_id=arch.id, fit_ms=one.ms, here_ms=ms)
         for arch, one, ms in zip(archs, model.yardsticks, times, strict=True)
@@ -195,56 +210,82 @@ def _check_held_out(count: int) -> None:
 
 
 def _measure(
-    space: SearchSpace,
-    archs: Sequence[Architecture],
-    num_classes: int,
-    threads: int,
-    repeats: int,
-    seed: int,
-    work: Path,
+    files: TimedFiles, archs: Sequence[Architecture], threads: int, repeats: int, seed: int
 ) -> Sweep:
-    stage(f"export {len(archs)} subnets to {export_folder(space, num_classes, work)}")
-    files = export_random(space, archs, num_classes, work)
-    yardsticks = yardsticks_among(space.macs(archs, num_classes))
+    stage(f"export {len(archs)} subnets to {files.folder}")
+    exported = files.of(archs)
+    yardsticks = yardsticks_among(files.space.macs(archs, files.num_classes))
     rng = np.random.default_rng([seed, 2])
-    stage(f"time {len(files)} files, {threads} thread{'s' if threads > 1 else ''}")
-    return measure_sweep(files, yardsticks=yardsticks, rng=rng, threads=threads, repeats=repeats)
+    stage(f"time {len(exported)} files, {threads} thread{'s' if threads > 1 else ''}")
+    return measure_sweep(exported, yardsticks=yardsticks, rng=rng, threads=threads, repeats=repeats)
 
 
-def export_folder(space: SearchSpace, num_classes: int, work: Path) -> Path:
-    """Where below ``work`` the files of a space lie, by architecture id."""
-    from anas_zoo.exporting import DEFAULT_TARGET, EXPORTER
+@dataclass(frozen=True)
+class TimedFiles:
+    """Files of a space's subnets with random weights, which latency does not depend on.
 
-    return work / f"{space.name}-{space.id}-{num_classes}-{DEFAULT_TARGET}-{EXPORTER}"
-
-
-def export_random(
-    space: SearchSpace, archs: Sequence[Architecture], num_classes: int, work: Path
-) -> list[Path]:
-    """An ONNX file of each architecture with random weights, which latency does not depend on.
-
-    Files that are in ``work`` already are used as they are: a file there is whole, and its folder's name
-    tells the space, the classes and the exporter.
+    Attributes:
+        space: the search space.
+        num_classes: outputs of the classifiers.
+        work: where they are kept. Files that are there already are used as they are: a file there is whole,
+            and its folder's name tells the space, the classes, the target and the exporter.
+        target: what they are exported for.
     """
-    import torch
 
-    from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
-    from anas_zoo.nets import Supernet, calibrate_bn
+    space: SearchSpace
+    num_classes: int
+    work: Path
+    target: str = FLOAT_TARGET
 
-    folder = export_folder(space, num_classes, work)
-    files = [folder / f"{arch.id}.onnx" for arch in archs]
-    missing = [(arch, file) for arch, file in zip(archs, files, strict=True) if not file.is_file()]
-    if missing:
-        supernet = Supernet(space, num_classes, generator=torch.Generator().manual_seed(0))
-        target = Target.load(DEFAULT_TARGET)
+    @property
+    def folder(self) -> Path:
+        """Where below ``work`` they lie, by architecture id."""
+        from anas_zoo.exporting import EXPORTER
+
+        return self.work / f"{self.space.name}-{self.space.id}-{self.num_classes}-{self.target}-{EXPORTER}"
+
+    @property
+    def provider(self) -> str:
+        """What runs them here: onnxruntime's provider or LiteRT's delegate.
+
+        Raises :class:`ConfigError` for a target that is not there, or that this machine's CPU does not run.
+        """
+        target = self._loaded
+        here = {"onnxruntime": CPU, "litert": XNNPACK}
+        if here.get(target.runtime) != target.provider or target.input != "float32-nchw":
+            raise ConfigError(
+                f"latency models are of files that onnxruntime or LiteRT run on the CPU, {target.name} is "
+                f"{target.title}; give ort-cpu-fp32, ort-cpu-int8, litert-fp32 or litert-int8"
+            )
+        return target.provider
+
+    def of(self, archs: Sequence[Architecture]) -> list[Path]:
+        """The file of each architecture, exported where it is not there yet."""
+        import torch
+
+        from anas_zoo.exporting import export_onnx
+        from anas_zoo.nets import Supernet, calibrate_bn
+
+        target = self._loaded
+        if target.quantization is not None:  # nothing is compared with anything, so nothing has to stay float
+            target = target.model_copy(update={"quantization": target.quantization.choices()[0]})
+        files = [self.folder / f"{arch.id}{target.suffix}" for arch in archs]
+        missing = [(arch, file) for arch, file in zip(archs, files, strict=True) if not file.is_file()]
+        if not missing:
+            return files
+        supernet = Supernet(self.space, self.num_classes, generator=torch.Generator().manual_seed(0))
+        count = CALIBRATION_IMAGES if target.quantization is None else target.quantization.min_images
         for arch, file in track(missing, "export"):
-            subnet = supernet.extract(arch)
-            side = arch.resolution
+            subnet, side = supernet.extract(arch), arch.resolution
             # Statistics of its own activations at its own size, so that these stay of ordinary size through
             # all layers: numbers too small for the normal format would be slow.
-            images = torch.randn(
-                CALIBRATION_IMAGES, 3, side, side, generator=torch.Generator().manual_seed(0)
-            )
-            calibrate_bn(subnet, [images])
-            export_onnx(subnet, file, target=target, resolution=side, metadata={})
-    return files
+            images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+            calibrate_bn(subnet, [images[:CALIBRATION_IMAGES]])
+            export_onnx(subnet, file, target=target, resolution=side, metadata={}, calibration_images=images)
+        return files
+
+    @property
+    def _loaded(self) -> Target:
+        from anas_zoo.exporting import Target
+
+        return Target.load(self.target)

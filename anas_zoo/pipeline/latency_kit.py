@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -13,11 +13,11 @@ from anas_zoo.core.errors import ConfigError
 from anas_zoo.core.files import canonical_json, output_folder, sha256_bytes, write_json
 from anas_zoo.core.progress import stage
 from anas_zoo.core.resources import resource_folder
-from anas_zoo.core.schema import Schema, parse, read_json
-from anas_zoo.pipeline.latency import export_random, model_of_sweep, subnets_to_measure
+from anas_zoo.core.schema import Schema, Sparse, parse, read_json
+from anas_zoo.pipeline.latency import TimedFiles, model_of_sweep, subnets_to_measure
 from anas_zoo.profiling import device, timing
-from anas_zoo.profiling.latency_model import LatencyModel
-from anas_zoo.profiling.machine import Fingerprint
+from anas_zoo.profiling.latency_model import FLOAT_TARGET, LatencyModel
+from anas_zoo.profiling.machine import CPU, Fingerprint
 from anas_zoo.profiling.sweep import yardsticks_among
 from anas_zoo.profiling.timing import Clock, Sweep
 from anas_zoo.space import Architecture, SearchSpace, SpaceConfig
@@ -28,19 +28,23 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class KitRecord(Schema):
+class KitRecord(Sparse):
     """``kit.json``: what a kit measures. Its ``id`` is a hash of everything else.
 
     Attributes:
+        target: that the files are exported for.
         archs: the architectures, first those to fit on, ``subnets`` of them, then those held out.
         files: the file of each within the kit.
         yardsticks: the numbers of those that are timed in every group.
     """
 
+    LEFT_OUT: ClassVar = ("target",)  # kits of before there was a choice keep their id
+
     format: Literal["anas-zoo latency kit 1"] = "anas-zoo latency kit 1"
     id: str = ""
     space: SpaceConfig
     num_classes: int = Field(ge=1)
+    target: str = FLOAT_TARGET
     seed: int = Field(ge=0)
     subnets: int = Field(ge=1)
     archs: tuple[dict[str, Any], ...]
@@ -88,6 +92,7 @@ def write_kit(
     out: Path,
     *,
     num_classes: int = 1000,
+    target: str = FLOAT_TARGET,
     subnets: int = 60,
     held_out: int = 30,
     seed: int = 0,
@@ -98,17 +103,23 @@ def write_kit(
         space: the search space.
         out: a folder that is not there yet.
         num_classes: outputs of the classifiers.
+        target: what the files are exported for, one of onnxruntime's on CPUs.
         subnets: how many to fit on, the two ends of the space among them.
         held_out: how many others to judge by.
         seed: of the choice of subnets and the order of measuring.
 
-    Raises :class:`ProfileError`, before any work, for numbers out of range, and as
+    Raises :class:`ProfileError`, before any work, for numbers out of range, :class:`ConfigError` for a target
+    of another runtime, and as
     :func:`anas_zoo.core.files.output_folder` does.
     """
+    if TimedFiles(space, num_classes, out, target).provider != CPU:
+        raise ConfigError(
+            f"a kit's {MEASURE} runs onnxruntime; give ort-cpu-fp32 or ort-cpu-int8, not {target}"
+        )
     archs = subnets_to_measure(space, num_classes, subnets=subnets, held_out=held_out, seed=seed)
     with output_folder(out) as staging:
         stage(f"export {len(archs)} subnets to {out}")
-        exported = export_random(space, archs, num_classes, staging / "work")
+        exported = TimedFiles(space, num_classes, staging / "work", target).of(archs)
         (staging / MODELS).mkdir()
         for file in exported:
             file.replace(staging / MODELS / file.name)
@@ -116,6 +127,7 @@ def write_kit(
         record = KitRecord(
             space=space.config,
             num_classes=num_classes,
+            target=target,
             seed=seed,
             subnets=subnets,
             archs=tuple(arch.to_dict() for arch in archs),
@@ -160,6 +172,7 @@ def fit_measured(results: Path, space: SearchSpace | None = None) -> tuple[Laten
         subnets=kit.subnets,
         fingerprint=found.fingerprint,
         clock=found.clock,
+        target=kit.target,
         kit=kit.id,
     )
     return model, found

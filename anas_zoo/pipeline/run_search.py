@@ -69,7 +69,13 @@ def _fit(run: Run) -> None:
     note("  measure the latency of subnets on this machine")
     with tempfile.TemporaryDirectory() as work:
         model = fit_latency(
-            run.space, Path(work), num_classes=len(run.source.label_names), seed=run.recipe.seed, **LATENCY
+            run.space,
+            Path(work),
+            num_classes=len(run.source.label_names),
+            subnets=LATENCY["subnets"],
+            held_out=LATENCY["held_out"],
+            repeats=LATENCY["repeats"],
+            seed=run.recipe.seed,
         )
     model.save(run.latency_file)
 

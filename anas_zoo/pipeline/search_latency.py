@@ -81,6 +81,8 @@ def latency_of_search(
             f"{file} was fitted on classifiers of {fitted} classes; what the "
             f"classifier's part of {num_classes} takes is extrapolated"
         )
+    if processes.first:
+        note(f"  latency: milliseconds of {model.record.target} files")
     here: Here | None = None
     if kept is not None and LATENCY_HERE in kept:
         here = parse(Here, kept[LATENCY_HERE], f"search.json: {LATENCY_HERE}", error=SearchError)

@@ -25,6 +25,8 @@ from anas_zoo.space.cost import CostTables
 
 FORMAT: Literal["anas latency model 2"] = "anas latency model 2"
 
+FLOAT_TARGET = "ort-cpu-fp32"  # what every entry has, and what every model was of before there was a choice
+
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -48,6 +50,7 @@ class LatencyRecord(Schema):
         error: on the held-out subnets.
         measured: every subnet measured, at least two of them held out of the fit.
         kit: the id of the latency kit by which another device was measured; None for the machine itself.
+        target: that the measured files are of.
     """
 
     format: Literal["anas latency model 2"] = FORMAT
@@ -61,6 +64,7 @@ class LatencyRecord(Schema):
     error: ErrorReport
     measured: tuple[Measured, ...]
     kit: str | None = None
+    target: str = FLOAT_TARGET
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -162,7 +166,7 @@ class LatencyModel:
         there = self.record.fingerprint
         if self.record.kit is not None:
             return None
-        found = there.differences(fingerprint(there.threads))
+        found = there.differences(fingerprint(there.threads, there.provider))
         if not found:
             return None
         return f"the latency model is of another machine or runtime ({'; '.join(found)})"

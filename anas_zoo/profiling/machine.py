@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from anas_zoo.core.schema import Schema, differences
 from anas_zoo.profiling.device import facts_of_device
+from anas_zoo.profiling.litert_session import litert_version
 from anas_zoo.profiling.session import runtime_version
+
+CPU, XNNPACK = "CPUExecutionProvider", "XNNPACK"  # what runs a file: onnxruntime's provider, or LiteRT's
 
 
 class Fingerprint(Schema):
     """What a latency depends on beside the file: the machine's kind, the runtime and its threads.
 
-    ``cores`` are those that the process may use; ``provider`` is onnxruntime's.
+    ``cores`` are those that the process may use; ``provider`` is onnxruntime's, or LiteRT's delegate.
     """
 
     cpu: str
@@ -31,9 +34,13 @@ class Fingerprint(Schema):
         return differences(self.model_dump(), here.model_dump())
 
 
-def fingerprint(threads: int) -> Fingerprint:
-    """The fingerprint of this machine and runtime with ``threads`` threads."""
-    return Fingerprint.model_validate(facts_of_device(threads, runtime_version()))
+def fingerprint(threads: int, provider: str = CPU) -> Fingerprint:
+    """The fingerprint of this machine with ``threads`` threads of onnxruntime, or of LiteRT with XNNPACK.
+
+    Raises :class:`anas_zoo.core.extras.MissingPackageError` for the latter where it is not installed.
+    """
+    runtime = f"LiteRT {litert_version()}" if provider == XNNPACK else runtime_version()
+    return Fingerprint.model_validate(facts_of_device(threads, runtime) | {"provider": provider})
 
 
 def describe_machine() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from test_latency import tiny_file
 
-from anas_zoo.pipeline.latency import export_folder
+from anas_zoo.pipeline.latency import TimedFiles
 from anas_zoo.space import SearchSpace
 
 CLASSES = 4
@@ -46,7 +46,7 @@ class Stored:
         self.space_file = tiny_space(folder)
         self.space = SearchSpace.load(self.space_file)
         self.work = folder / "work"
-        files = export_folder(self.space, CLASSES, self.work)
+        files = TimedFiles(self.space, CLASSES, self.work).folder
         files.mkdir(parents=True)
         for arch in self.space.decode(self.space.every_code()):
             tiny_file(files / f"{arch.id}.onnx", ("batch", 3, arch.resolution, arch.resolution))

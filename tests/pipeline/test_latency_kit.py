@@ -16,8 +16,7 @@ import pytest
 from latency_files import CLASSES, Stored
 
 from anas_zoo.core.errors import ConfigError, OutputError, ProfileError
-from anas_zoo.pipeline import latency_kit
-from anas_zoo.pipeline.latency import check_latency, compare_here, export_folder
+from anas_zoo.pipeline.latency import TimedFiles, check_latency, compare_here
 from anas_zoo.pipeline.latency_kit import KitRecord, fit_measured, write_kit
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.space import Architecture, SearchSpace
@@ -36,13 +35,12 @@ def kit(stored: Stored, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kit whose files were not exported but taken from what is stored."""
     out = tmp_path_factory.mktemp("kit") / "kit"
 
-    def taken(space: SearchSpace, archs: list[Architecture], num_classes: int, work: Path) -> list[Path]:
-        folder = export_folder(space, num_classes, work)
-        shutil.copytree(export_folder(stored.space, CLASSES, stored.work), folder)
-        return [folder / f"{arch.id}.onnx" for arch in archs]
+    def taken(files: TimedFiles, archs: list[Architecture]) -> list[Path]:
+        shutil.copytree(TimedFiles(stored.space, CLASSES, stored.work).folder, files.folder)
+        return [files.folder / f"{arch.id}.onnx" for arch in archs]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latency_kit, "export_random", taken)
+        patch.setattr(TimedFiles, "of", taken)
         write_kit(stored.space, out, num_classes=CLASSES, subnets=20, held_out=4)
     return out
 
@@ -168,6 +166,16 @@ def test_the_program_says_what_is_wrong_in_one_line(
 def test_a_kit_is_not_written_over(stored: Stored, kit: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError):
         write_kit(stored.space, kit, num_classes=CLASSES, subnets=20, held_out=4)
+    with pytest.raises(ConfigError, match="give ort-cpu-fp32 or ort-cpu-int8, not litert-int8"):
+        write_kit(stored.space, tmp_path / "other", num_classes=CLASSES, target="litert-int8")
     with pytest.raises(ProfileError, match="too few for 12 kinds of work"):
         write_kit(stored.space, tmp_path / "other", num_classes=CLASSES, subnets=3, held_out=4)
     assert not (tmp_path / "other").exists()
+
+
+def test_the_target_is_part_of_a_kit_and_of_its_model(stored: Stored, kit: Path, tmp_path: Path) -> None:
+    record = KitRecord.model_validate(json.loads((kit / "kit.json").read_text()))
+    assert record.target == "ort-cpu-fp32"
+    other = record.model_copy(update={"target": "ort-cpu-int8"})
+    assert other.hashed() != record.id
+    assert "target" not in record.model_dump(mode="json"), "kits of before there was a choice keep their id"

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from latency_files import CLASSES, Stored, tiny_space
 
-from anas_zoo.core.errors import ProfileError
-from anas_zoo.pipeline.latency import check_latency, export_folder, export_random, fit_latency
+from anas_zoo.core.errors import ConfigError, ProfileError
+from anas_zoo.pipeline.latency import TimedFiles, check_latency, fit_latency
 from anas_zoo.profiling import open_session
+from anas_zoo.profiling.latency import prepare_call
 from anas_zoo.profiling.latency_model import LatencyModel
 from anas_zoo.profiling.machine import fingerprint
 from anas_zoo.space import Architecture, SearchSpace
@@ -69,11 +70,37 @@ def test_numbers_that_cannot_be_are_refused_before_any_work(
 def test_real_files_of_a_real_space(tmp_path: Path) -> None:
     space = SearchSpace.load("digits")
     archs = [space.smallest, space.largest]
-    files = export_random(space, archs, CLASSES, tmp_path / "work")
-    assert sorted(files) == sorted(export_folder(space, CLASSES, tmp_path / "work").iterdir())
+    timed = TimedFiles(space, CLASSES, tmp_path / "work")
+    files = timed.of(archs)
+    assert sorted(files) == sorted(timed.folder.iterdir())
     for arch, file in zip(archs, files, strict=True):
         session = open_session(file)
         side = arch.resolution
         (logits,) = session.run(None, {"image": np.ones((2, 3, side, side), np.float32)})
         assert logits.shape == (2, CLASSES)
         assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(("target", "ending"), [("ort-cpu-int8", ".onnx"), ("litert-int8", ".tflite")])
+def test_int8_files_are_timed_in_their_own_runtime(tmp_path: Path, target: str, ending: str) -> None:
+    pytest.importorskip("ai_edge_litert")
+    space = SearchSpace.load("digits")
+    timed = TimedFiles(space, CLASSES, tmp_path / "work", target)
+    (file,) = timed.of([space.smallest])
+    assert file.suffix == ending
+    assert prepare_call(file)() is not None
+    print_ = fingerprint(1, timed.provider)
+    assert print_.runtime.startswith("LiteRT" if ending == ".tflite" else "onnxruntime")
+    (float_file,) = TimedFiles(space, CLASSES, tmp_path / "work").of([space.smallest])
+    assert file.stat().st_size < float_file.stat().st_size
+    assert timed.of([space.smallest]) == [file], "it is not exported again"
+
+
+def test_targets_of_other_runtimes_are_refused(tmp_path: Path) -> None:
+    space = SearchSpace.load(tiny_space(tmp_path))
+    for target in ("openvino-fp32", "ort-cuda-fp16"):
+        with pytest.raises(ConfigError, match=f"run on the CPU, {target} is "):
+            fit(space, tmp_path / "work", target=target)
+    with pytest.raises(ConfigError, match="no target named 'ort-cpu-int4'"):
+        fit(space, tmp_path / "work", target="ort-cpu-int4")
+    assert not (tmp_path / "work").exists()
