@@ -224,7 +224,7 @@ def front_of(rows: list[Row], ms: Mapping[str, float]) -> list[str]:
 
 
 def table(rows: list[Row], found: Mapping[str, Mapping[str, float]]) -> str:
-    """All networks that somebody trained, by latency in onnxruntime; bold where on a runtime's front."""
+    """All networks that somebody trained, by latency in onnxruntime, with the fronts that they are on."""
     fronts = {target: front_of(rows, found[target]) for target in FLOATS}
     body = []
     for row in sorted((r for r in rows if r.top1_pct is not None), key=lambda r: found[ORT][r.name]):
@@ -232,9 +232,11 @@ def table(rows: list[Row], found: Mapping[str, Mapping[str, float]]) -> str:
         for target in TARGETS:
             ms = found[target].get(row.name)
             text = "" if ms is None else f"{ms:.2f}"
-            cells.append(f"**{text}**" if row.name in fronts.get(target, ()) else text)
+            cells.append(text)
+        cells.append(", ".join(FLOATS[target] for target, names in fronts.items() if row.name in names))
         body.append([row.name, str(row.side), f"{row.top1_pct:.1f}", *cells])
-    head = ["network", "side", "published top-1 %", *(f"{title}, ms" for title in TARGETS.values())]
+    titles = [f"{title}, ms" for title in TARGETS.values()]
+    head = ["network", "side", "published top-1 %", *titles, "on the front in float32 in"]
     return markdown_table(head, body)
 
 
@@ -264,6 +266,7 @@ def draw(path: Path, rows: list[Row], found: Mapping[str, Mapping[str, float]]) 
     """Published top-1 over latency, a panel for each runtime."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure, panels = plt.subplots(1, len(FLOATS), figsize=(16, 6), sharey=True, layout="constrained")
     styles = {"a0 to a6": ("#0072B2", "D"), "once-for-all": ("#009E73", "^"), "timm": ("#D55E00", "s")}
@@ -278,9 +281,12 @@ def draw(path: Path, rows: list[Row], found: Mapping[str, Mapping[str, float]]) 
         axes.plot(
             *zip(*(places[name] for name in front), strict=True), color="#999999", linewidth=1, zorder=0
         )
-        for name in front:
+        for name in (name for name in front if not name.startswith("ofa_")):
             axes.annotate(name, places[name], xytext=(4, -10), textcoords="offset points", fontsize=7)
         axes.set(xscale="log", xlabel=f"{title}, one image on one thread, ms", title=title)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=12))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3, which="both")
     panels[0].set(ylabel="published ImageNet top-1, %")
     panels[0].legend(frameon=False, loc="lower right")
@@ -309,9 +315,8 @@ def main() -> None:
             f"`python benchmarks/export_latency.py --work runs/export_latency --rounds {args.rounds}` on "
             f"{made_on()}. One image, one thread. Accuracies are published ones (AttentiveNAS' paper or, "
             "where higher, AlphaNet's; once-for-all's; timm's results table and model cards), not measured "
-            "here. Bold is on the front of published top-1 over latency in that runtime, in float32. LiteRT "
-            "has files of this project's family alone. What accuracy int8 files keep is not said: all "
-            "weights here are random.",
+            "here. LiteRT has files of this project's family alone. What accuracy int8 files keep is not "
+            "said: all weights here are random.",
             "",
             table(rows, found),
             "",
