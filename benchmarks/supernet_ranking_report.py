@@ -194,12 +194,12 @@ def _shown(values: Sequence[float]) -> str:
 
 
 def _interval(values: Sequence[float], key: str) -> str:
-    """The mean, and its interval by Student's t; bold where that has no zero in it."""
+    """The mean, and its interval by Student's t, with a mark where that has no zero in it."""
     mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
     reach = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
     digits = _digits(key)
     text = f"{mean:+.{digits}f} ({mean - reach:+.{digits}f} to {mean + reach:+.{digits}f})"
-    return f"**{text}**" if abs(mean) > reach else text
+    return f"{text} †" if abs(mean) > reach else text
 
 
 def lines_of(
@@ -250,4 +250,5 @@ def lines_of(
         yield from ("", f"## {DATA_SETS[data].title}; space `{name}`; {length:g} {UNITS[unit]}")
         yield from ("", ranked.describe(), "", section.table())
         if paired := section.paired():
-            yield from ("", "Seed by seed, with the 95 % interval of the mean difference:", "", paired)
+            said = "Seed by seed, with the 95 % interval of the mean difference († has no zero in it):"
+            yield from ("", said, "", paired)

@@ -276,7 +276,7 @@ NOT_RUN: dict[Key, str] = {
     ("docs/training.md", "anas train --out runs/glyphs --resume"): GLYPHS,
     (
         "docs/predictors.md",
-        "anas train --recipe glyphs --set train.sampling.quality=predictor "
+        "anas train --recipe glyphs --sampling bestup --set train.sampling.quality=predictor "
         "--set train.sampling.predictor=glyphs.onnx --out runs/attentive",
     ): GLYPHS,
     (
@@ -284,9 +284,6 @@ NOT_RUN: dict[Key, str] = {
         "python3.8 -m venv throw-away",
     ): "installs a Python and packages of 2020 from a registry",
     ("docs/predictors.md", "# convert.py"): "runs inside those packages of 2020",
-    ("docs/sampling_ablation.md", "python benchmarks/sampling_ablation.py --out runs/ablation --jobs 2"): (
-        "two hours on two cores: how the page's numbers were made"
-    ),
     (
         "docs/training.md",
         "torchrun --standalone --nproc-per-node 8 -m anas_zoo.cli train "

@@ -101,9 +101,9 @@ def test_changes_replace_top_level_keys(tmp_path: Path) -> None:
 
 def test_the_sampling_is_an_option() -> None:
     train = Recipe.load("digits").train
-    uniform = Recipe.load("digits", sampling="uniform").train
-    assert (train.sampling.strategy, uniform.sampling.strategy) == ("bestup", "uniform")
-    assert uniform.model_copy(update={"sampling": train.sampling}) == train
+    bestup = Recipe.load("digits", sampling="bestup").train
+    assert (train.sampling.strategy, bestup.sampling.strategy) == ("uniform", "bestup")
+    assert bestup.model_copy(update={"sampling": train.sampling}) == train
     with pytest.raises(ConfigError, match=r"'bestup', 'worstup', .* or 'ofa' \(given 'best'\)"):
         Recipe.load("digits", sampling="best")
 
