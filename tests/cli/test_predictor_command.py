@@ -157,7 +157,7 @@ def test_fit_refuses_what_is_no_archive(
     assert "no archive at" in refused(capsys, "predictor", "fit", tmp_path, *out)
     (search / "front.json").unlink()
     text = refused(capsys, "predictor", "fit", search, *out)
-    assert "names its space; give --space: attentive_nas, digits" in text
+    assert "names its space; give --space: attentive_nas, attentive_nas_lite, digits" in text
     (tmp_path / "run.json").write_text(json.dumps(digits_run()))
     shutil.rmtree(search)
     assert "has no search yet; first: anas search" in refused(capsys, "predictor", "fit", tmp_path, *out)

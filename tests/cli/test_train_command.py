@@ -73,7 +73,7 @@ def test_a_run_that_failed_before_it_began_can_be_repaired(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    wrong = ["--set", "train.sampling.quality=predictor"]
+    wrong = ["--sampling", "bestup", "--set", "train.sampling.quality=predictor"]
     wrong += ["--set", f"train.sampling.predictor={tmp_path}/x.onnx"]
     assert "no predictor at" in refused(capsys, "train", "--out", out, *QUICK, *wrong)
     assert main(["train", "--out", str(out), *QUICK]) == 0

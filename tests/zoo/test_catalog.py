@@ -66,7 +66,7 @@ def test_names_and_ids_lead_to_the_shelf() -> None:
     assert resolve_name("2da0ac9b74d9") == "attentive_nas_a0"
     assert resolve_name("digits_m") == "digits_m"
     assert resolve_name("alphanet_a5") is None  # AlphaNet's two a5 are other networks than AttentiveNAS's
-    assert sum("attentive_nas" in name for names in known_names().values() for name in names) == 9
+    assert sum("attentive_nas" in name for names in known_names().values() for name in names) == 11
 
 
 def test_one_name_of_two_architectures_is_refused(tmp_path: Path) -> None:
