@@ -40,7 +40,7 @@ def rows_of(run: Run) -> Iterable[list[str]]:
         logits = logits_of(subnet, images.batches(subnet.arch.resolution))
         before, after = (measured(one, images.labels) for one in (logits * temperature, logits))
         top1 = top1_pct(logits, images.labels)
-        yield [name, run.source.title, f"{top1:.2f}", f"{temperature:.2f}", *before, *after]
+        yield [name, run.folder.name, f"{top1:.2f}", f"{temperature:.2f}", *before, *after]
 
 
 def measured(logits: Tensor, labels: Tensor) -> tuple[str, str]:
@@ -57,7 +57,7 @@ def main() -> None:
     torch.set_num_threads(1)
     runs = [Run.open(folder) for folder in folders]
     minutes = " and ".join(sorted({f"{run.recipe.minutes:g}" for run in runs if run.recipe.minutes}))
-    head = ["model", "images", "test top-1 %", "temperature"]
+    head = ["model", "run", "test top-1 %", "temperature"]
     head += ["calibration error %, as trained", "cross-entropy", "with the temperature, %", "cross-entropy"]
     write(
         RESULTS / "temperature.md",
