@@ -104,9 +104,7 @@ def about_run(folder: Path) -> str:
     run = opened(folder)
     drafts = list(run.drafts())
     if isinstance(run, FinetuneRun):
-        changed = [] if run.recipe.activation is None else [f"with activation {run.recipe.activation}"]
-        changed += [] if run.recipe.squeeze_excite else ["without squeeze-and-excite"]
-        return f"{drafts[0]} is {run.origin.name}, fine-tuned {' and '.join(changed)}."
+        return f"{drafts[0]} is {run.origin.name}, fine-tuned {run.recipe.simplification}."
     start = "" if run.init is None else f", from the weights of {run.init.name}"
     return f"{drafts[0]} to {drafts[-1]} are of a run on {run.source.title}{start}."
 

@@ -61,7 +61,8 @@ def finetune(
     """Give an entry a new head, train all of it on other images, and make a draft of a new entry.
 
     The head stays where the images' classes are the entry's. A draft of a run is fine-tuned on the images of
-    that run with its split. With --activation or --no-se the entry as it was teaches the new network.
+    that run with its split. With --activation or --no-se the entry as it was
+    teaches the new network, on images of its classes.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli finetune ...; see docs/training.md.
     """

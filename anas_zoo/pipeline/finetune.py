@@ -148,18 +148,12 @@ def _wanted(
 def _check_simplified(recipe: FinetuneRecipe, entry: Entry) -> None:
     """Raise :class:`ConfigError` where the network of ``entry`` is already as ``recipe`` would make it."""
     structure = entry.config.model_args.structure
-    if recipe.simplifies and _simplified(structure, recipe) == structure:
-        raise ConfigError(f"{entry.name} is {_simplification(recipe)} already")
+    if recipe.simplification and _simplified(structure, recipe) == structure:
+        raise ConfigError(f"{entry.name} is {recipe.simplification} already")
 
 
 def _simplified(structure: Structure, recipe: FinetuneRecipe) -> Structure:
     return structure.simplified(act=recipe.activation, se=recipe.squeeze_excite)
-
-
-def _simplification(recipe: FinetuneRecipe) -> str:
-    """What ``recipe`` changes about a network, in words."""
-    act = [] if recipe.activation is None else [f"with activation {recipe.activation}"]
-    return " and ".join(act + ([] if recipe.squeeze_excite else ["without squeeze-and-excite"]))
 
 
 def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -> Path:
@@ -186,12 +180,12 @@ def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
     recipe = run.recipe
     subnet = innermost(starting_network(run, entry), processes.device)
     teacher = None
-    if recipe.simplifies:
+    if recipe.simplification:
         if has_its_classes(run, entry):
             teacher = innermost(load_subnet(entry), processes.device)
         if processes.first:
             teachers = "the labels" if teacher is None else f"the labels and {run.origin.name} as it was"
-            note(f"  {_simplification(recipe)}; taught by {teachers}")
+            note(f"  {recipe.simplification}; taught by {teachers}")
     train_fixed(
         run,
         subnet,
@@ -245,7 +239,7 @@ def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
             space=origin.space,
             licence=run.licence,
             lineage=f"fine-tuned by anas-zoo from {origin.name} (weights sha256 {origin.weights_sha256}), "
-            + (f"{_simplification(recipe)}, " if recipe.simplifies else "")
+            + (f"{recipe.simplification}, " if recipe.simplification else "")
             + f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence}); "
             f"{temperature}",
             source_sha256=origin.weights_sha256,

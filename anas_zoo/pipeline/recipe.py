@@ -394,9 +394,10 @@ class FinetuneRecipe(RunRecipe):
     calibration_batch_size: int = Field(128, ge=2)
 
     @property
-    def simplifies(self) -> bool:
-        """Whether the new network has another structure than the entry's."""
-        return self.activation is not None or not self.squeeze_excite
+    def simplification(self) -> str:
+        """What the new network's structure has otherwise than the entry's, in words; empty for nothing."""
+        act = [] if self.activation is None else [f"with activation {self.activation}"]
+        return " and ".join(act + ([] if self.squeeze_excite else ["without squeeze-and-excite"]))
 
     @classmethod
     def load(

@@ -10,7 +10,7 @@ from anas_zoo.space import Architecture
 from anas_zoo.training.recipe import SamplingRecipe
 from anas_zoo.training.sampling.online import OnlineLoss
 from anas_zoo.training.sampling.prior import Conditional, FlopsPrior
-from anas_zoo.training.sampling.sampler import Draw, Moment, Quality, Sampler, in_sandwich
+from anas_zoo.training.sampling.sampler import Draw, Moment, Quality, Sampler, between_ends, in_sandwich
 
 
 class AttentiveSampler(Sampler):
@@ -30,8 +30,7 @@ class AttentiveSampler(Sampler):
         Raises :class:`TrainingError` with the acceptance rate when no bin yields k candidates.
         """
         wanted = self._recipe.candidates
-        attended = 1 if self._subnets == 1 else self._subnets - 2
-        groups = [self._candidates(moment, number) for number in range(attended)]
+        groups = [self._candidates(moment, number) for number in range(between_ends(self._subnets))]
         if wanted > 1 and groups:
             # All at once: processes that train together then compare their losses once per step.
             every = [arch for group in groups for arch in group]
@@ -43,9 +42,7 @@ class AttentiveSampler(Sampler):
             ]
         else:
             picked = [group[0] for group in groups]
-        if self._subnets == 1:
-            return [Draw(arch, "sampled") for arch in picked]
-        return in_sandwich(self._draws.prior.space, picked)
+        return in_sandwich(self._draws.prior.space, picked, self._subnets)
 
     def _candidates(self, moment: Moment, number: int) -> list[Architecture]:
         rng, prior = moment.rng(number), self._draws.prior

@@ -11,7 +11,7 @@ import numpy as np
 from anas_zoo.space import Architecture
 from anas_zoo.training.recipe import PoolRecipe
 from anas_zoo.training.sampling.prior import Conditional
-from anas_zoo.training.sampling.sampler import Draw, Moment, Quality, Sampler, in_sandwich
+from anas_zoo.training.sampling.sampler import Draw, Moment, Quality, Sampler, between_ends, in_sandwich
 
 Code = tuple[int, ...]
 
@@ -77,16 +77,13 @@ class PoolSampler(Sampler):
         Raises :class:`TrainingError` with the acceptance rate where bands yield too few fresh draws.
         """
         rng, space = moment.rng(), self._draws.prior.space
-        count = 1 if self._subnets == 1 else self._subnets - 2
-        self._band, fresh = self._draws.first(self._walk(rng), count, rng)
+        self._band, fresh = self._draws.first(self._walk(rng), between_ends(self._subnets), rng)
         share = self._recipe.probability * moment.step / moment.total
         picked: list[Architecture] = []
         for arch in fresh:
             pooled = self._pools[self._band].draw(rng) if rng.random() < share else None
             picked.append(arch if pooled is None else space.decode(np.array([pooled]))[0])
-        if self._subnets == 1:
-            return [Draw(arch, "sampled") for arch in picked]
-        return in_sandwich(space, picked)
+        return in_sandwich(space, picked, self._subnets)
 
     def _walk(self, rng: np.random.Generator) -> Iterator[int]:
         """Bands, each a neighbour of the one before or the same; the first of all is any."""

@@ -65,7 +65,17 @@ class Sampler(ABC):
         assert not state, "this strategy keeps nothing"
 
 
-def in_sandwich(space: SearchSpace, archs: Iterable[Architecture]) -> list[Draw]:
-    """The largest first, then ``archs``, the smallest last (BigNAS, arXiv:2003.11142)."""
-    between = [Draw(arch, "sampled") for arch in archs]
-    return [Draw(space.largest, "largest"), *between, Draw(space.smallest, "smallest")]
+def between_ends(subnets: int) -> int:
+    """How many of a step's subnets a strategy chooses: all but the two ends, of one subnet that one."""
+    return 1 if subnets == 1 else subnets - 2
+
+
+def in_sandwich(space: SearchSpace, archs: Iterable[Architecture], subnets: int) -> list[Draw]:
+    """The largest first, then ``archs``, the smallest last (BigNAS, arXiv:2003.11142).
+
+    With one of ``subnets`` a step there is no sandwich: ``archs`` alone.
+    """
+    chosen = [Draw(arch, "sampled") for arch in archs]
+    if subnets == 1:
+        return chosen
+    return [Draw(space.largest, "largest"), *chosen, Draw(space.smallest, "smallest")]

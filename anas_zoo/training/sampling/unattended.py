@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anas_zoo.data.batches import FAIR_ROUND
 from anas_zoo.space import SearchSpace
 from anas_zoo.training.recipe import OfaPhases
-from anas_zoo.training.sampling.sampler import Draw, Moment, Quality, Sampler, in_sandwich
+from anas_zoo.training.sampling.sampler import Draw, Moment, Quality, Sampler, between_ends, in_sandwich
 
 Codes = npt.NDArray[np.int64]
 
@@ -19,12 +19,12 @@ class UniformSampler(Sampler):
     """The sandwich rule with uniform draws between (BigNAS, arXiv:2003.11142)."""
 
     def __init__(self, space: SearchSpace, subnets: int) -> None:
-        self._space, self._between = space, subnets - 2
+        self._space, self._subnets = space, subnets
 
     def draw(self, moment: Moment, quality: Quality) -> list[Draw]:
         """The largest, uniform draws, the smallest."""
-        codes = self._space.sample_codes(moment.rng(), self._between)
-        return in_sandwich(self._space, self._space.decode(codes))
+        codes = self._space.sample_codes(moment.rng(), between_ends(self._subnets))
+        return in_sandwich(self._space, self._space.decode(codes), self._subnets)
 
 
 class SinglePathSampler(Sampler):
