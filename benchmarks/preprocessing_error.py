@@ -133,7 +133,7 @@ def exported(name: str) -> tuple[bytes, Preprocessing, int]:
     own, side = entry.config.anas.preprocessing, entry.config.arch.resolution
     if entry.report.files:
         return (entry.folder / "model.onnx").read_bytes(), own, side
-    subnet = Subnet(entry.config.arch, entry.config.model_args.structure, num_classes=1000)
+    subnet = Subnet(entry.config.arch, entry.config.structure, num_classes=1000)
     calibrate_bn(subnet, [torch.randn(8, 3, side, side)])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"

@@ -24,8 +24,9 @@ def diff(
 
     entries = [Entry.read(locate(text)) for text in (a, b)]
     first, second = map(model_of, entries)
-    network_a, network_b = (entry.config.model_args.structure for entry in entries)
-    found = compare(first, second, (network_a, network_b))
+    both = all(entry.config.is_subnet for entry in entries)
+    networks = (entries[0].config.structure, entries[1].config.structure) if both else None
+    found = compare(first, second, networks)
     if as_json:
         print_json(
             {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,6 +11,9 @@ from anas_zoo.cli.groups import make_group
 from anas_zoo.cli.options import JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 from anas_zoo.core.hints import Call, as_command_line
+
+if TYPE_CHECKING:
+    from anas_zoo.pipeline.imported_entry import ImportedEntry
 
 NameOption = Annotated[
     str | None,
@@ -141,7 +144,8 @@ def ofa(
     No code of the files is run. The authors' own files are recognised and carry the licence MIT; any other
     has none unless --licence gives one. See docs/sources.md.
     """
-    from anas_zoo.pipeline.import_ofa import ImportedEntry, import_ofa
+    from anas_zoo.pipeline.import_ofa import import_ofa
+    from anas_zoo.pipeline.imported_entry import ImportedEntry
 
     imported = import_ofa(
         checkpoint, out, name=name, licence=licence, data=data, evaluation_images=evaluation_images
@@ -149,19 +153,37 @@ def ofa(
     if as_json:
         print_json(imported.to_dict())
         return
+    if isinstance(imported, ImportedEntry):
+        _print_entry(imported)
+        return
     print_lines(imported.coverage.describe(), f"imported {imported.folder}", f"  weights: {imported.source}")
-    accuracy = imported.accuracy if isinstance(imported, ImportedEntry) else None
-    if accuracy is not None:
+    _print_next(imported.folder, imported.licence)
+
+
+def _print_entry(imported: ImportedEntry) -> None:
+    coverage = [] if imported.coverage is None else [imported.coverage.describe()]
+    print_lines(*coverage, f"imported {imported.folder}", f"  weights: {imported.source}")
+    if (accuracy := imported.accuracy) is not None:
         images = f"{accuracy.images} images of {accuracy.source} ({accuracy.split})"
         print_lines(f"  top-1 {accuracy.top1} on {images}")
-    if imported.licence is None:
+    _print_next(imported.folder, imported.licence)
+
+
+def _print_next(folder: Path, licence: str | None) -> None:
+    if licence is None:
         print_lines("  no licence is known: give one with --licence here, or when it is published")
-    print_lines(f"  look at it: {as_command_line([Call('show', imported.folder)])}")
+    print_lines(f"  look at it: {as_command_line([Call('show', folder)])}")
 
 
 def timm(
     name: Annotated[str, typer.Argument(metavar="NAME", help="timm's name of the network.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The supernet's new folder.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The new folder of the supernet or of the entry.")
+    ],
+    as_: Annotated[
+        Literal["supernet", "entry"],
+        typer.Option("--as", help="A supernet to search, or an entry that is the network as it is."),
+    ] = "supernet",
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -176,8 +198,8 @@ def timm(
             "--resolution",
             min=1,
             metavar="R",
-            help="A side of the input in pixels that can be chosen; repeatable. Default: steps of 32 from "
-            "two fifths of timm's up to it.",
+            help="Of a supernet, a side of the input in pixels that can be chosen; repeatable. Default: "
+            "steps of 32 from two fifths of timm's up to it.",
         ),
     ] = None,
     licence: Annotated[
@@ -186,18 +208,36 @@ def timm(
             "--licence", metavar="SPDX", help="Licence of the weights. Default: what timm says of its own."
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="NAME|DIR", help="Images to measure the accuracy of an entry on."),
+    ] = None,
+    evaluation_images: EvaluationOption = 1000,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a pretrained network of timm's elastic: a supernet whose largest subnet it is.
+    """Make a pretrained network of timm's a supernet, whose largest subnet it is, or an entry as it is.
 
-    Networks of inverted residual blocks can be: EfficientNet, MobileNetV2 and V3, MNASNet, FBNet, TinyNet and
-    others; see docs/sources.md.
+    A supernet can be made of networks of inverted residual blocks: EfficientNet, MobileNetV2 and V3, MNASNet,
+    FBNet, TinyNet and others; an entry of any classifier of timm's. See docs/sources.md.
     """
     from anas_zoo.pipeline.import_timm import import_timm
+    from anas_zoo.pipeline.imported_entry import ImportedEntry
 
-    imported = import_timm(name, out=out, checkpoint=checkpoint, resolution=resolution, licence=licence)
+    imported = import_timm(
+        name,
+        out=out,
+        as_=as_,
+        checkpoint=checkpoint,
+        resolution=resolution,
+        licence=licence,
+        data=data,
+        evaluation_images=evaluation_images,
+    )
     if as_json:
         print_json(imported.to_dict())
+        return
+    if isinstance(imported, ImportedEntry):
+        _print_entry(imported)
         return
     print_lines(
         imported.coverage.describe(),

@@ -55,8 +55,11 @@ def show(entry: EntryArgument, as_json: JsonOption = False) -> None:
 
 def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
     config = entry.config
-    arch = config.arch.to_dict()
-    pairs = {"architecture": f"{config.anas.arch_id} of the space {config.anas.space.name}"}
+    if config.is_subnet:
+        arch = config.arch.to_dict()
+        pairs = {"architecture": f"{config.anas.arch_id} of the space {config.space.name}"}
+    else:
+        arch, pairs = {}, {"architecture": f"timm's {config.architecture}"}
     if facts["other_names"]:
         pairs["also known as"] = ", ".join(facts["other_names"])
     pairs |= {key.replace("_", " "): str(value) for key, value in arch.items()}
@@ -69,6 +72,8 @@ def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
         pairs["weights"] = weights.source
     pairs["their licence"] = facts["weights_licence"] or "-"
     calibration = config.anas.calibration
+    if not config.is_subnet:
+        return pairs
     if calibration is not None and calibration.kind == "trained":
         pairs["batch norm"] = "statistics of its own training"
     elif calibration is not None:
@@ -83,7 +88,7 @@ def _shortened(labels: tuple[str, ...], limit: int = 10) -> str:
 def _input(entry: Entry) -> dict[str, str]:
     from anas_zoo.core.geometry import REFERENCE_CROP, REFERENCE_RESIZE
 
-    pre, side = entry.config.anas.preprocessing, entry.config.arch.resolution
+    pre, side = entry.config.anas.preprocessing, entry.config.resolution
     steps = f"{pre.interpolation}, crop {pre.crop_pct:g}"
     if pre.mode == "reference":
         steps = f"a {REFERENCE_CROP} crop of {REFERENCE_RESIZE} ({pre.interpolation}), resized (bicubic)"

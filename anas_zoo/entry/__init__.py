@@ -12,6 +12,7 @@ from anas_zoo.entry.config import (
     SpaceInfo,
     WeightsInfo,
     compose_config,
+    compose_timm_config,
     hub_licence,
 )
 from anas_zoo.entry.entry import Entry, read_config, read_report, write_report
@@ -97,6 +98,7 @@ __all__ = [
     "check_manifest",
     "compose_config",
     "compose_supernet_config",
+    "compose_timm_config",
     "entries_nearby",
     "hub_licence",
     "is_supernet",

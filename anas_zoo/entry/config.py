@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from anas_zoo.core.errors import EntryError, SpaceError
+from anas_zoo.core.files import canonical_json, sha256_bytes
 from anas_zoo.core.geometry import Interpolation
 from anas_zoo.core.schema import Schema, Sparse, parse
 from anas_zoo.entry.preprocessing import Channels, Preprocessing, Scales
@@ -16,6 +17,9 @@ from anas_zoo.space import Architecture, Structure, plan_network
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 MAX_CLASSES = 100_000  # ImageNet-21k has 21 843; a classifier of 1984 features and more has 800 MB
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Layers = str | tuple[str, ...] | None  # timm's name of a layer, or of several
+
+FAMILY = "attentive_nas"  # timm's name of every subnet; any other is of a network of timm's own
 
 
 def _an_architecture(value: dict[str, Any]) -> dict[str, Any]:
@@ -37,16 +41,16 @@ class PretrainedConfig(Schema):
     """timm's ``pretrained_cfg``; timm refuses any key that it does not know."""
 
     input_size: tuple[int, int, int]
-    fixed_input_size: Literal[False] = False
+    fixed_input_size: bool = False
     interpolation: Interpolation
     crop_pct: float = Field(gt=0.0, le=1.0)
     crop_mode: Literal["center"] = "center"
     mean: Channels
     std: Scales
     num_classes: int = Field(ge=1)
-    pool_size: None = None
-    first_conv: Literal["stem.conv"] = "stem.conv"
-    classifier: Literal["classifier"] = "classifier"
+    pool_size: tuple[int, int] | None = None
+    first_conv: Layers = "stem.conv"
+    classifier: Layers = "classifier"
     license: str | None = None
 
 
@@ -132,14 +136,19 @@ class Calibration(Sparse):
         return self
 
 
-class AnasInfo(Schema):
-    """What timm's schema has no place for."""
+class AnasInfo(Sparse):
+    """What timm's schema has no place for.
+
+    ``arch`` and ``space`` are of subnets alone.
+    """
+
+    LEFT_OUT: ClassVar = ("arch", "space")
 
     format: Literal[2] = 2
     name: Name
-    arch: ArchDict
+    arch: ArchDict | None = None
     arch_id: str
-    space: SpaceInfo
+    space: SpaceInfo | None = None
     weights: WeightsInfo | None
     calibration: Calibration | None
     preprocessing: Preprocessing
@@ -160,39 +169,71 @@ class AnasInfo(Schema):
 
 
 class EntryConfig(Sparse):
-    """config.json: timm's schema, which serves timm and the Hub, and our own part beside it."""
+    """config.json: timm's schema, which serves timm and the Hub, and our own part beside it.
 
-    LEFT_OUT: ClassVar = ("label_names",)  # timm expects them or nothing
+    The network is a subnet of a search space, or one of timm's own, which its ``architecture`` names.
+    """
 
-    architecture: Literal["attentive_nas"] = "attentive_nas"
+    LEFT_OUT: ClassVar = ("label_names", "model_args")  # timm expects them or nothing
+
+    architecture: Name = FAMILY
     num_classes: int = Field(ge=1, le=MAX_CLASSES)
     num_features: int = Field(ge=1)
-    global_pool: Literal["avg"] = "avg"
+    global_pool: str = "avg"
     label_names: tuple[str, ...] | None = None
-    model_args: ModelArgs
+    model_args: ModelArgs | None = None
     pretrained_cfg: PretrainedConfig
     anas: AnasInfo
 
     @property
+    def is_subnet(self) -> bool:
+        """Whether the network is a subnet of a search space, and not one of timm's own."""
+        return self.architecture == FAMILY
+
+    @property
+    def resolution(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.pretrained_cfg.input_size[1]
+
+    @property
     def arch(self) -> Architecture:
-        """The architecture as a value."""
+        """The architecture as a value; raises :class:`EntryError` for a network of timm's own."""
+        if self.anas.arch is None:
+            raise self._no_subnet()
         return Architecture.from_dict(self.anas.arch)
+
+    @property
+    def structure(self) -> Structure:
+        """What the architecture's choices are put into; raises :class:`EntryError` likewise."""
+        if self.model_args is None:
+            raise self._no_subnet()
+        return self.model_args.structure
+
+    @property
+    def space(self) -> SpaceInfo:
+        """Where the architecture was found; raises :class:`EntryError` likewise."""
+        if self.anas.space is None:
+            raise self._no_subnet()
+        return self.anas.space
+
+    def _no_subnet(self) -> EntryError:
+        return EntryError(
+            f"{self.anas.name} is timm's network {self.architecture}, and this is for subnets of a search "
+            "space alone"
+        )
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         own, cfg, pre = self.anas, self.pretrained_cfg, self.anas.preprocessing
-        side = self.arch.resolution
         pairs: Mapping[str, tuple[object, object]] = {
-            "anas.arch and model_args.arch": (own.arch, self.model_args.arch),
-            "anas.arch_id and the architecture's id": (own.arch_id, self.arch.id),
             "num_classes and pretrained_cfg.num_classes": (self.num_classes, cfg.num_classes),
-            "pretrained_cfg.input_size and the resolution": (cfg.input_size, (3, side, side)),
             "interpolation": (pre.interpolation, cfg.interpolation),
             "crop_pct": (pre.crop_pct, cfg.crop_pct),
             "mean": (pre.mean, cfg.mean),
             "std": (pre.std, cfg.std),
         }
-        problems = [f"{what} differ ({a} and {b})" for what, (a, b) in pairs.items() if a != b]
+        problems = self._of_the_family() if self.is_subnet else self._of_timm()
+        problems += [f"{what} differ ({a} and {b})" for what, (a, b) in pairs.items() if a != b]
         if self.label_names is not None and len(self.label_names) != self.num_classes:
             problems.append(f"{len(self.label_names)} label_names for {self.num_classes} classes")
         if own.weights is not None and (cfg.license or "") != hub_licence(own.weights.licence or ""):
@@ -202,6 +243,42 @@ class EntryConfig(Sparse):
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _of_the_family(self) -> list[str]:
+        """What does not fit, of a subnet's config."""
+        own, cfg, args = self.anas, self.pretrained_cfg, self.model_args
+        parts = {"model_args": args, "anas.arch": own.arch, "anas.space": own.space}
+        if args is None or own.arch is None or own.space is None:
+            return [f"missing {what}" for what, part in parts.items() if part is None]
+        side = self.arch.resolution
+        pairs: Mapping[str, tuple[object, object]] = {
+            "anas.arch and model_args.arch": (own.arch, args.arch),
+            "anas.arch_id and the architecture's id": (own.arch_id, self.arch.id),
+            "pretrained_cfg.input_size and the resolution": (cfg.input_size, (3, side, side)),
+            "global_pool and the family's": (self.global_pool, "avg"),
+            "pretrained_cfg.first_conv and the family's": (cfg.first_conv, "stem.conv"),
+            "pretrained_cfg.classifier and the family's": (cfg.classifier, "classifier"),
+        }
+        return [f"{what} differ ({a} and {b})" for what, (a, b) in pairs.items() if a != b]
+
+    def _of_timm(self) -> list[str]:
+        """What does not fit, of the config of a network of timm's own."""
+        own, size = self.anas, self.pretrained_cfg.input_size
+        parts = {"model_args": self.model_args, "anas.arch": own.arch, "anas.space": own.space}
+        stray = [what for what, part in parts.items() if part is not None]
+        problems = [f"{what} is of subnets, whose architecture is {FAMILY!r}" for what in stray]
+        if size != (3, size[1], size[1]) or size[1] < 1:
+            problems.append(f"pretrained_cfg.input_size is {list(size)}, images are (3, R, R)")
+        if own.arch_id != (wanted := timm_id(self.architecture, self.resolution)):
+            problems.append(f"anas.arch_id is {own.arch_id}, that of the network is {wanted}")
+        if own.weights is None:
+            problems.append("anas.weights is missing")
+        return problems
+
+
+def timm_id(name: str, resolution: int) -> str:
+    """Short content hash of a network of timm's own, as an architecture has one."""
+    return sha256_bytes(canonical_json({"timm": name, "resolution": resolution}).encode())[:12]
 
 
 def compose_config(
@@ -223,7 +300,7 @@ def compose_config(
     """
     side = arch.resolution
     data: dict[str, Any] = {
-        "architecture": "attentive_nas",
+        "architecture": FAMILY,
         "num_classes": num_classes,
         "num_features": plan_network(structure, arch).head_mid_chs,
         "global_pool": "avg",
@@ -245,6 +322,52 @@ def compose_config(
             "space": space.model_dump(),
             "weights": None if weights is None else weights.model_dump(),
             "calibration": None if calibration is None else calibration.model_dump(),
+            "preprocessing": preprocessing.model_dump(),
+        },
+    }
+    return parse(EntryConfig, data, f"config of {name}", error=EntryError)
+
+
+def compose_timm_config(
+    network: str,
+    pretrained_cfg: Mapping[str, Any],
+    *,
+    name: str,
+    num_features: int,
+    global_pool: str,
+    preprocessing: Preprocessing,
+    label_names: Sequence[str] | None,
+    weights: WeightsInfo,
+) -> EntryConfig:
+    """The config of an entry that is a network of timm's own, for which timm needs nothing of ours.
+
+    Args:
+        network: timm's name of it, without a tag.
+        pretrained_cfg: timm's, of which the fields of :class:`PretrainedConfig` are taken.
+        name: of the entry.
+        num_features: of the network, before its classifier.
+        global_pool: the network's, as timm calls it.
+        preprocessing: how images are made into inputs.
+        label_names: one for each class; None where they are not known.
+        weights: where they come from.
+
+    Raises :class:`EntryError` that lists every part that does not fit the others.
+    """
+    fields = {key: pretrained_cfg[key] for key in PretrainedConfig.model_fields if key in pretrained_cfg}
+    licence = {"license": None if weights.licence is None else hub_licence(weights.licence)}
+    filters = {"interpolation": preprocessing.interpolation, "crop_pct": preprocessing.crop_pct}
+    data: dict[str, Any] = {
+        "architecture": network,
+        "num_classes": pretrained_cfg["num_classes"],
+        "num_features": num_features,
+        "global_pool": global_pool,
+        "label_names": None if label_names is None else [str(label) for label in label_names],
+        "pretrained_cfg": fields | filters | licence,
+        "anas": {
+            "name": name,
+            "arch_id": timm_id(network, int(pretrained_cfg["input_size"][1])),
+            "weights": weights.model_dump(),
+            "calibration": {"kind": "trained"},
             "preprocessing": preprocessing.model_dump(),
         },
     }

@@ -55,7 +55,7 @@ class Entry(CheckedFolder):
     @cached_property
     def golden(self) -> Golden:
         """golden.safetensors: images and the logits that they have to give."""
-        return read_golden(self.folder / GOLDEN, self.config.arch.resolution, self.config.num_classes)
+        return read_golden(self.folder / GOLDEN, self.config.resolution, self.config.num_classes)
 
     @property
     def name(self) -> str:

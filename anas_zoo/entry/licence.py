@@ -65,7 +65,7 @@ def import_way(name: str, space: str) -> ImportWay:
 def no_weights(config: EntryConfig) -> NoWeightsError:
     """The error about an entry without weights: why there are none, and how to get an entry with them."""
     name, licence = config.anas.name, config.pretrained_cfg.license
-    way = import_way(name, config.anas.space.name)
+    way = import_way(name, config.space.name)
     terms = f" (licence of their authors: {licence})" if licence else ""
     return NoWeightsError(
         f"{name} has no weights on the shelf: they are not distributed here{terms}; make an entry from "

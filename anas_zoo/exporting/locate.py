@@ -19,7 +19,6 @@ from anas_zoo.core.progress import track
 from anas_zoo.entry import Preprocessing
 from anas_zoo.exporting.graph import INPUT, OUTPUT
 from anas_zoo.exporting.target import Target
-from anas_zoo.nets import Subnet
 from anas_zoo.nets.blocks import Block, ConvNormAct, PlainBlock, SqueezeExcite
 from anas_zoo.profiling.session import open_session, read_graph
 
@@ -63,13 +62,18 @@ class Departure:
 
 
 def layer_gaps(
-    path: Path, subnet: Subnet, images: Tensor, *, target: Target, preprocessing: Preprocessing | None = None
+    path: Path,
+    network: nn.Module,
+    images: Tensor,
+    *,
+    target: Target,
+    preprocessing: Preprocessing | None = None,
 ) -> list[LayerGap]:
     """Run the file layer by layer in onnxruntime on the CPU, in its order, and compare each with torch.
 
     Args:
         path: the ONNX file, as :func:`anas_zoo.exporting.export_onnx` wrote it.
-        subnet: the network that it was made from.
+        network: that it was made from.
         images: preprocessed (N, C, R, R) float32; a few of them are taken.
         target: of the file.
         preprocessing: of the images; needed where the file takes raw ones.
@@ -87,7 +91,7 @@ def layer_gaps(
         pixels, images = raw_and_reference(images, preprocessing)
     model = read_graph(path, ExportError)
     made = {name for node in model.graph.node for name in node.output}
-    named = ((layer, _value(layer, module, made)) for layer, module in subnet.named_modules())
+    named = ((layer, _value(layer, module, made)) for layer, module in network.named_modules())
     modules = {value: layer for layer, value in named if value is not None}
     order = [name for node in model.graph.node for name in node.output if name in modules]
     if len(order) < 2:
@@ -96,7 +100,7 @@ def layer_gaps(
     if fixed is not None:
         chosen = np.arange(fixed) % len(images)
         pixels, images = pixels[chosen], images[chosen]
-    wanted = _torch_outputs(subnet, images, set(modules.values()))
+    wanted = _torch_outputs(network, images, set(modules.values()))
     with tempfile.TemporaryDirectory(prefix="anas-locate-") as folder:
         runs = _Runs(model, Path(folder) / "part.onnx", pixels)
         plain = runs.outputs(order, optimize=False)
@@ -124,7 +128,7 @@ def first_departure(gaps: list[LayerGap], precision: str) -> Departure | None:
 def with_departure(
     error: ParityError,
     path: Path,
-    subnet: Subnet,
+    network: nn.Module,
     images: Tensor,
     target: Target,
     preprocessing: Preprocessing | None = None,
@@ -136,7 +140,7 @@ def with_departure(
     if isinstance(error, AgreementError):
         return error
     try:
-        gaps = layer_gaps(path, subnet, images, target=target, preprocessing=preprocessing)
+        gaps = layer_gaps(path, network, images, target=target, preprocessing=preprocessing)
     except AnasError:  # a file without the layers' names, or a runtime that is not here
         return error
     found = first_departure(gaps, target.precision)
@@ -180,7 +184,7 @@ def _value(layer: str, module: nn.Module, made: set[str]) -> str | None:
     return next((name for name in (*rounded, *names) if name in made), None)
 
 
-def _torch_outputs(subnet: Subnet, images: Tensor, layers: set[str]) -> dict[str, Floats]:
+def _torch_outputs(network: nn.Module, images: Tensor, layers: set[str]) -> dict[str, Floats]:
     """What the modules ``layers`` put out, in evaluation mode."""
     found: dict[str, Floats] = {}
 
@@ -190,20 +194,20 @@ def _torch_outputs(subnet: Subnet, images: Tensor, layers: set[str]) -> dict[str
 
         return hook
 
-    handles = [module.register_forward_hook(keep(name)) for name, module in _named(subnet, layers)]
-    training = subnet.training
+    handles = [module.register_forward_hook(keep(name)) for name, module in _named(network, layers)]
+    training = network.training
     try:
         with torch.no_grad():
-            subnet.eval()(images)
+            network.eval()(images)
     finally:
-        subnet.train(training)
+        network.train(training)
         for handle in handles:
             handle.remove()
     return found
 
 
-def _named(subnet: Subnet, layers: set[str]) -> Iterator[tuple[str, nn.Module]]:
-    return ((name, module) for name, module in subnet.named_modules() if name in layers)
+def _named(network: nn.Module, layers: set[str]) -> Iterator[tuple[str, nn.Module]]:
+    return ((name, module) for name, module in network.named_modules() if name in layers)
 
 
 def _distance_pct(got: Floats, want: Floats) -> float:

@@ -1,4 +1,4 @@
-"""A calibrated subnet as one self-contained ONNX file, put in place once it has passed every gate."""
+"""A network as one self-contained file for a target, put in place once it has passed every gate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 import onnxruntime
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anas_zoo.core.errors import CalibrationError, ExportError, NonFiniteError, OutputError, ParityError
 from anas_zoo.core.files import disk_errors, sha256_bytes
@@ -20,6 +20,7 @@ from anas_zoo.exporting.graph import BATCH, fold_batch_norm, write_graph
 from anas_zoo.exporting.litert import to_litert
 from anas_zoo.exporting.locate import with_departure
 from anas_zoo.exporting.target import Target
+from anas_zoo.exporting.traced import trace_graph
 from anas_zoo.exporting.validate import validate_onnx
 from anas_zoo.nets import Subnet
 from anas_zoo.profiling.litert_session import litert_version, quantizer_version
@@ -32,7 +33,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "int8": torch.float32}
 
 
 def export_onnx(
-    subnet: Subnet,
+    network: nn.Module,
     path: Path,
     *,
     target: Target,
@@ -44,18 +45,18 @@ def export_onnx(
     calibration_images: Tensor | None = None,
     gate: Callable[[Path], None] | None = None,
 ) -> FileInfo:
-    """Write ``subnet`` to ``path``: input "image" (batch, C, R, R), output "logits" (batch, classes).
+    """Write ``network`` to ``path``: input "image" (batch, C, R, R), output "logits" (batch, classes).
 
     The same network gives the same bytes. A file that was at ``path`` is replaced, and only once the new
     one is complete and has passed :func:`anas_zoo.exporting.check_file` and, with ``images``,
-    :func:`validate_onnx`; the subnet is left as it was.
+    :func:`validate_onnx`; the network is left as it was.
 
     Args:
-        subnet: a calibrated network with a classifier.
+        network: a classifier; a calibrated subnet, or one of others in evaluation mode.
         path: the file to write; its folder is made.
         target: what the file has to be.
         resolution: side R of the images in pixels.
-        metadata: written into the file beside the architecture's id, the resolution, the target and the
+        metadata: written into the file beside a subnet's architecture id, the resolution, the target and the
             versions of the tools, whose keys begin with "anas." and cannot be given.
         images: preprocessed (N, C, R, R) float32 to compare file and network on; None leaves that to
             :func:`validate_onnx`.
@@ -76,7 +77,7 @@ def export_onnx(
     with disk_errors(path):  # first, for the conversion takes seconds
         path.parent.mkdir(parents=True, exist_ok=True)
     content = convert(
-        subnet,
+        network,
         target=target,
         resolution=resolution,
         metadata=metadata,
@@ -96,7 +97,7 @@ def export_onnx(
                 try:
                     parity = validate_onnx(
                         unchecked,
-                        subnet,
+                        network,
                         images,
                         labels,
                         target=target,
@@ -104,7 +105,7 @@ def export_onnx(
                         name=path,
                     )
                 except ParityError as exc:
-                    raise with_departure(exc, unchecked, subnet, images, target, preprocessing) from exc
+                    raise with_departure(exc, unchecked, network, images, target, preprocessing) from exc
             if gate is not None:
                 gate(unchecked)
             os.replace(unchecked, path)
@@ -129,7 +130,7 @@ def check_writable(target: Target) -> None:
 
 
 def convert(
-    subnet: Subnet,
+    network: nn.Module,
     *,
     target: Target,
     resolution: int,
@@ -138,9 +139,15 @@ def convert(
     calibration_images: Tensor | None = None,
 ) -> bytes:
     """The content of the file that :func:`export_onnx` writes; arguments and errors are the same."""
-    _refuse_unfit(subnet, resolution)
+    who = f"architecture {network.arch.id}" if isinstance(network, Subnet) else "the network"
+    _refuse_unfit(network, resolution, who)
+    if target.runtime == "litert" and not isinstance(network, Subnet):
+        raise ExportError(
+            f"files for {target.name} are written layer by layer, of subnets alone; this network can have "
+            "those for onnxruntime and OpenVINO"
+        )
     own = {
-        "anas.arch_id": subnet.arch.id,
+        **({"anas.arch_id": network.arch.id} if isinstance(network, Subnet) else {}),
         "anas.resolution": str(resolution),
         "anas.target": target.name,
         "anas.input": target.input,
@@ -156,7 +163,7 @@ def convert(
     taken = sorted(own.keys() & metadata.keys())
     if taken:
         raise ExportError(f"the exporter writes these metadata itself, do not give them: {', '.join(taken)}")
-    model = _convert(subnet, target, resolution)
+    model = _graph(network, target, resolution)
     if target.runtime == "litert":
         content = to_litert(model, {**metadata, **own})
         if target.quantization is None:
@@ -180,31 +187,29 @@ def convert(
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _refuse_unfit(subnet: Subnet, resolution: int) -> None:
-    who = f"architecture {subnet.arch.id}"
+def _refuse_unfit(network: nn.Module, resolution: int, who: str) -> None:
     if resolution < 1:
         raise ExportError(f"resolution must be a positive number of pixels, got {resolution}")
-    if subnet.num_classes < 1:
+    if getattr(network, "num_classes", 1) < 1:
         raise ExportError(f"{who} has no classifier; reset_classifier(num_classes) gives it one")
-    for name, tensor in subnet.state_dict().items():
+    for name, tensor in network.state_dict().items():
         bad = int((~torch.isfinite(tensor)).sum())
         if bad:
             raise NonFiniteError(f"{who}: {bad} of {tensor.numel()} values of {name} are not finite")
-    if not subnet.is_calibrated():
+    if isinstance(network, Subnet) and not network.is_calibrated():
         raise CalibrationError(
             f"{who} is not calibrated: its batch norm statistics were not measured on it; "
             "run calibrate_bn(subnet, batches) with training images first"
         )
 
 
-def _convert(subnet: Subnet, target: Target, resolution: int) -> Any:
+def _graph(network: nn.Module, target: Target, resolution: int) -> Any:
     """The network as an ``onnx.ModelProto``, not yet quantized."""
+    batch = BATCH if target.batch == "dynamic" else target.batch
+    dtype = DTYPES[target.precision]
+    if not isinstance(network, Subnet):
+        return trace_graph(network, resolution, opset=target.opset, batch=batch, dtype=dtype)
     side = min(resolution, FOLDING_SIDE)
-    noise = torch.randn(2, subnet.in_chans, side, side, generator=torch.Generator().manual_seed(0))
-    return write_graph(
-        fold_batch_norm(subnet, noise),
-        resolution,
-        opset=target.opset,
-        batch=BATCH if target.batch == "dynamic" else target.batch,
-        dtype=DTYPES[target.precision],
-    )
+    noise = torch.randn(2, network.in_chans, side, side, generator=torch.Generator().manual_seed(0))
+    folded = fold_batch_norm(network, noise)
+    return write_graph(folded, resolution, opset=target.opset, batch=batch, dtype=dtype)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anas_zoo.core.errors import (
     AgreementError,
@@ -25,7 +25,7 @@ from anas_zoo.entry import Parity, Preprocessing
 from anas_zoo.exporting.checks import Interface, check_file
 from anas_zoo.exporting.runtimes import Runner, open_runner
 from anas_zoo.exporting.target import Target
-from anas_zoo.nets import Subnet, top1_pct
+from anas_zoo.nets import top1_pct
 
 BATCH_SIZE = 64  # images per call of the pass over all of them
 BATCH_SIZES = (1, 2, 3, 7, 32)  # tried beside it
@@ -87,7 +87,7 @@ def optimization_gap(optimized: Logits, plain: Logits, torch_logits: Logits) -> 
 
 def validate_onnx(
     path: Path,
-    subnet: Subnet,
+    network: nn.Module,
     images: Tensor,
     labels: Tensor | None,
     *,
@@ -96,7 +96,7 @@ def validate_onnx(
     batch_sizes: Sequence[int] = BATCH_SIZES,
     name: Path | None = None,
 ) -> Parity:
-    """Check the file's structure, run it on all ``images`` and compare it with ``subnet``, logit by logit.
+    """Check the file's structure, run it on all ``images`` and compare it with ``network``, logit by logit.
 
     onnxruntime runs it with its graph optimizations and without them; both have to be within the
     tolerances, and as close to each other as :func:`optimization_gap` says.
@@ -106,7 +106,7 @@ def validate_onnx(
 
     Args:
         path: the ONNX file.
-        subnet: the network that it was made from; its mode is restored.
+        network: that it was made from; its mode is restored.
         images: preprocessed, (N, C, R, R) float32, N at least 1.
         labels: true classes, (N,) integers, or None when they are not known.
         target: brings the tolerances and the runtime.
@@ -123,7 +123,6 @@ def validate_onnx(
     _check_data(images, labels, batch_sizes)
     name = name or path
     interface = check_file(path, target, name=name)
-    _check_shapes(name, interface, tuple(images.shape[1:]), subnet.num_classes, target)
     runner = open_runner(path, target, threads=torch.get_num_threads())
     if isinstance(runner, str):
         raise ParityError(f"{name}: cannot be run on this machine ({runner}), so nothing is proven")
@@ -135,10 +134,11 @@ def validate_onnx(
                 f"{name} takes raw images; give the preprocessing of the model to compare on them"
             )
         pixels, reference = raw_and_reference(images, preprocessing)
-        want = _torch_logits(subnet, reference)
+        want = _torch_logits(network, reference)
     else:
         pixels = np.ascontiguousarray(images.detach().cpu().numpy())
-        want = _torch_logits(subnet, images)
+        want = _torch_logits(network, images)
+    _check_shapes(name, interface, tuple(images.shape[1:]), want.shape[1], target)
     fixed = None if target.batch == "dynamic" else target.batch
     size = fixed or BATCH_SIZE
 
@@ -223,15 +223,15 @@ def _check_data(images: Tensor, labels: Tensor | None, batch_sizes: Sequence[int
         raise DataError(f"batch sizes are at least 1, got {list(batch_sizes)}")
 
 
-def _torch_logits(subnet: Subnet, images: Tensor) -> Logits:
+def _torch_logits(network: nn.Module, images: Tensor) -> Logits:
     """(N, classes) in evaluation mode."""
-    training = {module: module.training for module in subnet.modules()}
-    device = next(subnet.parameters()).device
-    subnet.eval()
+    training = {module: module.training for module in network.modules()}
+    device = next(network.parameters()).device
+    network.eval()
     try:
         with torch.no_grad():
             batches = track(torch.split(images, BATCH_SIZE), "running torch")
-            parts = [subnet(batch.to(device)).cpu() for batch in batches]
+            parts = [network(batch.to(device)).cpu() for batch in batches]
     finally:
         for module, mode in training.items():
             module.training = mode

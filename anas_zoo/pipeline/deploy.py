@@ -18,7 +18,7 @@ from anas_zoo.exporting import Target, validate_onnx
 from anas_zoo.exporting.locate import with_departure
 from anas_zoo.pipeline.export import DEFAULT_FILE
 from anas_zoo.profiling import measure_latency
-from anas_zoo.zoo import load_subnet, publish
+from anas_zoo.zoo import load_network, publish
 
 
 def validate_draft(
@@ -32,7 +32,7 @@ def validate_draft(
     """
     entry = draft if isinstance(draft, Entry) else Entry.read(draft)
     refuse_without_files(entry)
-    subnet, preprocessing = load_subnet(entry), entry.config.anas.preprocessing
+    network, preprocessing = load_network(entry), entry.config.anas.preprocessing
     found: dict[str, Parity] = {}
     failed: dict[str, AnasError] = {}
     files = dict(entry.report.files)
@@ -41,10 +41,10 @@ def validate_draft(
         try:
             target = Target.load(info.target).as_made(opset=info.opset, form=info.input)
             found[name] = validate_onnx(
-                path, subnet, images, labels, target=target, preprocessing=preprocessing
+                path, network, images, labels, target=target, preprocessing=preprocessing
             )
         except ParityError as exc:
-            found_at = with_departure(exc, path, subnet, images, target, preprocessing)
+            found_at = with_departure(exc, path, network, images, target, preprocessing)
             every_layer = Call("validate", entry.folder, locate=True)
             failed[name] = type(exc)(*found_at.parts, "; every layer: ", every_layer)
         except AnasError as exc:
@@ -79,7 +79,7 @@ def _raise(failed: Mapping[str, AnasError], found: Mapping[str, Parity]) -> NoRe
 def validate_on_test_images(draft: Path | Entry, test_images: ImagesAt) -> dict[str, Parity]:
     """Validate a draft as :func:`validate_draft` does, on all test images or as many as fit in memory."""
     entry = draft if isinstance(draft, Entry) else Entry.read(draft)
-    resolution = entry.config.arch.resolution
+    resolution = entry.config.resolution
     images = test_images.that_fit(resolution)
     return validate_draft(entry, images(resolution), images.labels)
 

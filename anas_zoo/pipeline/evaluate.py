@@ -27,7 +27,7 @@ from anas_zoo.pipeline.contact_sheet import draw_contact_sheet, image_name
 from anas_zoo.pipeline.labelled_images import choose_images, classes_in
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.training import pick_device
-from anas_zoo.zoo import Classifier, load_subnet
+from anas_zoo.zoo import Classifier, load_network
 from anas_zoo.zoo.evidence_tables import accuracy_data
 from anas_zoo.zoo.predict import preprocess
 from anas_zoo.zoo.shelf import locate
@@ -251,11 +251,11 @@ def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _
     if not entry.has_weights:
         raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
     where = pick_device(device)
-    subnet = load_subnet(entry).to(where)
+    network = load_network(entry).to(where)
 
     @torch.no_grad()
     def logits_of(images: Sequence[Prepared]) -> Floats:
-        logits: Floats = subnet(torch.from_numpy(np.stack(images)).to(where)).cpu().numpy()
+        logits: Floats = network(torch.from_numpy(np.stack(images)).to(where)).cpu().numpy()
         return logits
 
     return _Network("torch", logits_of)
@@ -268,7 +268,7 @@ def _as_it_is(recorded: Preprocessing) -> Callable[[Image.Image], Prepared]:
 
 def _preparation(entry: Entry, mode: Mode, runtime: Runtime) -> Callable[[Image.Image], Prepared]:
     """Image as it was read -> (3, R, R), by what the runtime's users have at hand."""
-    wanted, resolution = entry.config.anas.preprocessing.in_mode(mode), entry.config.arch.resolution
+    wanted, resolution = entry.config.anas.preprocessing.in_mode(mode), entry.config.resolution
     if runtime == "torch":
         transform = eval_transform(wanted, resolution)
         return lambda image: np.asarray(transform(image))

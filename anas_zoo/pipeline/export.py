@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from anas_zoo.core.errors import (
     AnasError,
@@ -28,11 +28,10 @@ from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
 from anas_zoo.entry import CONFIG, Entry, EntryConfig, FileInfo, QuantizationInfo
 from anas_zoo.entry.manifest import ONNX
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
-from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.int8_speed import quantization_info
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import count_onnx_macs
-from anas_zoo.zoo import load_subnet
+from anas_zoo.zoo import load_network
 from anas_zoo.zoo.shelf import locate
 
 
@@ -177,8 +176,8 @@ class _Exporter:
         self.data = data if self.run is None else None  # a run knows its own training images
 
     @cached_property
-    def subnet(self) -> Subnet:
-        return load_subnet(self.entry)
+    def network(self) -> nn.Module:
+        return load_network(self.entry)
 
     def to(self, target: Target) -> Exported:
         path = (self.out or self.entry.folder) / file_name(target)
@@ -220,8 +219,8 @@ class _Exporter:
         if self.run is None:
             return _Images(golden, None, calibration, source)
         prepared = with_preprocessing(self.run.source, config.anas.preprocessing)
-        scored = ImagesAt(prepared, self.run.split.search).that_fit(config.arch.resolution)
-        return _Images(scored(config.arch.resolution), scored.labels, calibration, source)
+        scored = ImagesAt(prepared, self.run.split.search).that_fit(config.resolution)
+        return _Images(scored(config.resolution), scored.labels, calibration, source)
 
     def _calibration_images(self, count: int) -> tuple[Tensor, str]:
         """(N, 3, R, R) float32, at most ``count`` of the training split, and their source in words."""
@@ -240,8 +239,8 @@ class _Exporter:
         chosen = balanced_choice(indices, source.labels, count, [0, CALIBRATION])
         config = self.entry.config
         prepared = with_preprocessing(source, config.anas.preprocessing)
-        images = ImagesAt.readable(prepared, chosen, config.arch.resolution)
-        return images(config.arch.resolution), f"{len(images.labels)} training images of {source.title}"
+        images = ImagesAt.readable(prepared, chosen, config.resolution)
+        return images(config.resolution), f"{len(images.labels)} training images of {source.title}"
 
     def _export(self, target: Target, path: Path, images: _Images) -> FileInfo:
         config, how, quantization = self.entry.config, target.quantization, None
@@ -252,16 +251,22 @@ class _Exporter:
             assert how is not None
             assert images.calibration is not None
             quantization = quantization_info(
-                file, self.subnet, target, preprocessing, calibration=images.calibration, source=images.source
+                file,
+                self.network,
+                target,
+                preprocessing,
+                resolution=config.resolution,
+                calibration=images.calibration,
+                source=images.source,
             )
             if self.require_speedup:
                 _require_speedup(path, quantization, how)
 
         info = export_onnx(
-            self.subnet,
+            self.network,
             path,
             target=target,
-            resolution=config.arch.resolution,
+            resolution=config.resolution,
             metadata=_metadata(config),
             images=images.compared,
             labels=images.labels,
@@ -285,9 +290,11 @@ def _require_speedup(path: Path, found: QuantizationInfo, how: Quantization) -> 
 
 def _metadata(config: EntryConfig) -> dict[str, str]:
     """What a file says of its model, beside what the exporter adds."""
+    timms = {"network": f"timm/{config.architecture}"}
+    what = {"arch": canonical_json(config.arch.to_dict())} if config.is_subnet else timms
     metadata = {
         "name": config.anas.name,
-        "arch": canonical_json(config.arch.to_dict()),
+        **what,
         "preprocessing": canonical_json(config.anas.preprocessing.model_dump(mode="json")),
     }
     if config.label_names is not None:

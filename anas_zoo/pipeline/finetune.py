@@ -147,7 +147,7 @@ def _wanted(
 
 def _check_simplified(recipe: FinetuneRecipe, entry: Entry) -> None:
     """Raise :class:`ConfigError` where the network of ``entry`` is already as ``recipe`` would make it."""
-    structure = entry.config.model_args.structure
+    structure = entry.config.structure
     if recipe.simplification and _simplified(structure, recipe) == structure:
         raise ConfigError(f"{entry.name} is {recipe.simplification} already")
 

@@ -3,63 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
 
 from anas_zoo.core.errors import EntryError
-from anas_zoo.core.files import output_folder, refuse_occupied, sha256_file
+from anas_zoo.core.files import refuse_occupied, sha256_file
 from anas_zoo.core.hints import Option
 from anas_zoo.core.progress import note
-from anas_zoo.data import ImageSource, balanced_choice, eval_tensor, open_source, with_preprocessing
-from anas_zoo.data.chosen_images import SCORING
-from anas_zoo.data.unreadable import readable
-from anas_zoo.entry import Accuracy, Ancestor, Calibration, Entry, EntryReport
+from anas_zoo.data import open_source, with_preprocessing
+from anas_zoo.entry import Ancestor, Calibration, EntryConfig
 from anas_zoo.entry.licence import OFA_LICENCE, OFA_TERMS, licence_of_derived
-from anas_zoo.nets import KeyCoverage, Subnet
+from anas_zoo.nets import Subnet
 from anas_zoo.nets.sources import read_ofa_checkpoint, read_ofa_specialised
 from anas_zoo.nets.sources.ofa import INIT, KIND, PUBLISHED_SUPERNETS, git_blob_id, ofa_preprocessing
-from anas_zoo.pipeline.evaluate import accuracies_on
-from anas_zoo.pipeline.export import export_entry
-from anas_zoo.pipeline.import_supernet import Checkpoint, ImportedSupernet, labels_of, write_supernet
-from anas_zoo.pipeline.matched_classes import class_names
-from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
+from anas_zoo.pipeline.import_supernet import Checkpoint, ImportedSupernet, write_supernet
+from anas_zoo.pipeline.imported_entry import ImportedEntry, write_imported
 from anas_zoo.profiling import profile_flops
 from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import build_config, write_draft
+from anas_zoo.zoo import build_config
 from anas_zoo.zoo.published import load_published
-
-
-@dataclass(frozen=True)
-class ImportedEntry:
-    """What :func:`import_ofa` made of a specialised net.
-
-    Attributes:
-        folder: the draft's; it has to be published as any other.
-        coverage: what became of every tensor of ``init``.
-        licence: SPDX name of the licence of the weights; None where it has to be chosen before publishing.
-        source: where the weights come from, for people.
-        accuracy: on the images that were given; None where there are none, or of other classes.
-    """
-
-    folder: Path
-    coverage: KeyCoverage
-    licence: str | None
-    source: str
-    accuracy: Accuracy | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for machines."""
-        return {
-            "entry": str(self.folder),
-            "licence": self.licence,
-            "source": self.source,
-            "coverage": self.coverage.to_dict(),
-            "accuracy": None if self.accuracy is None else self.accuracy.model_dump(mode="json"),
-        }
 
 
 def import_ofa(
@@ -148,63 +110,34 @@ def _import_specialised(
     )
     note(coverage.describe())
     names = {model.published_as: model.name for model in models.values()}
-    name = name or names.get(found.known_as, f"ofa_{subnet.arch.id}")
+    resolution = subnet.arch.resolution
+    preprocessing = ofa_preprocessing(resolution)
     subnet.calibration = Calibration(kind="trained")
-    source = None
-    if data is not None:
-        source = with_preprocessing(open_source(str(data)), ofa_preprocessing(subnet.arch.resolution))
-    accuracy = None
-    with output_folder(out) as staging:
-        labels = None if source is None else class_names(source, subnet.num_classes)
-        _write(staging, name, subnet, space, found, source, labels)
-        export_entry(staging)
-        if source is not None and labels is not None and evaluation_images:
-            accuracy = _measured(Entry(staging), source, evaluation_images)
-        elif source is not None and labels is None:
-            note("accuracy is not measured: the class folders are not the network's classes")
+    config_with = partial(
+        _config, subnet, space, found, name or names.get(found.known_as, f"ofa_{subnet.arch.id}")
+    )
+    accuracy = write_imported(
+        out,
+        subnet,
+        config_with,
+        profile_flops(subnet, resolution),
+        source=None if data is None else with_preprocessing(open_source(str(data)), preprocessing),
+        evaluation_images=evaluation_images,
+    )
     return ImportedEntry(out, coverage, found.licence, found.source, accuracy)
 
 
-def _write(
-    draft: Path,
-    name: str,
-    subnet: Subnet,
-    space: SearchSpace,
-    found: Checkpoint,
-    source: ImageSource | None,
-    labels: Sequence[str] | None,
-) -> None:
-    resolution = subnet.arch.resolution
-    config = build_config(
+def _config(
+    subnet: Subnet, space: SearchSpace, found: Checkpoint, name: str, labels: Sequence[str] | None
+) -> EntryConfig:
+    return build_config(
         subnet,
         name=name,
         space=space,
-        preprocessing=ofa_preprocessing(resolution),
-        label_names=labels or labels_of(subnet.num_classes),
+        preprocessing=ofa_preprocessing(subnet.arch.resolution),
+        label_names=labels,
         licence=found.licence,
         source=found.source,
         source_sha256=found.sha256,
         lineage=found.lineage,
     )
-    report = EntryReport(name=name, arch_id=subnet.arch.id, cost=profile_flops(subnet, resolution))
-    write_draft(draft, subnet, config, report, _golden_images(source, resolution))
-
-
-def _golden_images(source: ImageSource | None, resolution: int) -> Tensor:
-    """Images to check the files on, (N, 3, R, R): the first ones given, else drawn numbers."""
-    if source is None:
-        generator = torch.Generator().manual_seed(0)
-        return torch.randn(GOLDEN_IMAGES, 3, resolution, resolution, generator=generator)
-    chosen = readable(source, range(min(GOLDEN_IMAGES, len(source.labels))), "images to check the files on")
-    return eval_tensor(source, chosen, source.preprocessing, resolution)
-
-
-def _measured(draft: Entry, source: ImageSource, most: int) -> Accuracy:
-    """The accuracy on the test part, or on all images where there is none; noted in the draft's report."""
-    test = source.test_indices
-    split, indices = ("all", range(len(source.labels))) if test is None else ("test", test)
-    chosen = sorted(balanced_choice(indices, source.labels, most, [0, SCORING]))
-    chosen = readable(source, chosen, "images to measure accuracy on")
-    (accuracy,) = accuracies_on(draft, source, chosen, split, [source.preprocessing.mode])
-    draft.updated(draft.report.model_copy(update={"accuracy": accuracy}))
-    return accuracy

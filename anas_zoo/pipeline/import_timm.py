@@ -1,120 +1,97 @@
-"""A pretrained network of timm's -> a supernet's folder, whose largest subnet it is."""
+"""A pretrained network of timm's -> a supernet's folder, or an entry's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, overload
 
 from anas_zoo.core.errors import ConfigError
-from anas_zoo.core.files import refuse_occupied, sha256_bytes, sha256_file
-from anas_zoo.entry import Ancestor, Preprocessing
-from anas_zoo.entry.licence import licence_of_derived
-from anas_zoo.nets.checkpoint import weights_bytes
-from anas_zoo.nets.sources.timm_network import TimmSource, read_timm_network
-from anas_zoo.pipeline.import_supernet import Checkpoint, ImportedSupernet, write_supernet
-from anas_zoo.space.architecture import LIMITS
-
-# timm writes the Hub's identifiers; the record has SPDX names.
-SPDX = {
-    "apache-2.0": "Apache-2.0",
-    "mit": "MIT",
-    "bsd-3-clause": "BSD-3-Clause",
-    "cc-by-nc-4.0": "CC-BY-NC-4.0",
-}
+from anas_zoo.core.files import refuse_occupied
+from anas_zoo.core.hints import Option
+from anas_zoo.pipeline.import_timm_entry import import_timm_entry
+from anas_zoo.pipeline.import_timm_supernet import ImportedTimm, import_timm_supernet
+from anas_zoo.pipeline.imported_entry import ImportedEntry
 
 
-@dataclass(frozen=True)
-class ImportedTimm(ImportedSupernet):
-    """What :func:`import_timm` made.
+@overload
+def import_timm(
+    name: str,
+    *,
+    out: str | Path,
+    as_: Literal["supernet"] = "supernet",
+    checkpoint: str | Path | None = None,
+    resolution: int | Sequence[int] | None = None,
+    licence: str | None = None,
+    data: str | Path | None = None,
+    evaluation_images: int = 1000,
+) -> ImportedTimm: ...
 
-    Attributes:
-        difference: largest difference of the largest subnet's logits from timm's, over their deviation.
-    """
 
-    difference: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for machines."""
-        return {**super().to_dict(), "difference_from_timm": self.difference}
+@overload
+def import_timm(
+    name: str,
+    *,
+    out: str | Path,
+    as_: Literal["supernet", "entry"],
+    checkpoint: str | Path | None = None,
+    resolution: int | Sequence[int] | None = None,
+    licence: str | None = None,
+    data: str | Path | None = None,
+    evaluation_images: int = 1000,
+) -> ImportedTimm | ImportedEntry: ...
 
 
 def import_timm(
     name: str,
     *,
     out: str | Path,
+    as_: Literal["supernet", "entry"] = "supernet",
     checkpoint: str | Path | None = None,
     resolution: int | Sequence[int] | None = None,
     licence: str | None = None,
-) -> ImportedTimm:
-    """Make a pretrained network of timm's elastic and write it as a supernet.
+    data: str | Path | None = None,
+    evaluation_images: int = 1000,
+) -> ImportedTimm | ImportedEntry:
+    """Make a pretrained network of timm's elastic and write it as a supernet; or write it as an entry.
 
-    It is the largest subnet, with the same logits. Depth, expand ratio, kernel size and resolution are
-    elastic (see :func:`anas_zoo.nets.sources.timm_network.read_timm_network`); what is smaller has to be
-    fine-tuned before it is worth much.
+    As a supernet it is the largest subnet, with the same logits. Depth, expand ratio, kernel size and
+    resolution are elastic (see :func:`anas_zoo.nets.sources.timm_network.read_timm_network`); what is smaller
+    has to be fine-tuned before it is worth much.
+
+    As an entry it may be any classifier of timm's. One that could be a supernet is written as a subnet, which
+    can be exported to every target; any other as it is, which timm loads by its own name.
 
     Args:
         name: timm's, such as ``tf_efficientnet_lite0``; timm downloads the weights.
-        out: the supernet's new folder.
+        out: the new folder of the supernet or of the entry's draft.
+        as_: ``supernet`` or ``entry``.
         checkpoint: a file of the network's state dict (safetensors or ``torch.save``'s) instead of a
             download.
-        resolution: sides of the input in pixels that can be chosen; by default steps of 32 from two fifths of
-            timm's up to it.
+        resolution: of a supernet, sides of the input in pixels that can be chosen; by default steps of 32
+            from two fifths of timm's up to it.
         licence: SPDX name of the licence of the weights; by default what timm says of those that it
             downloads.
+        data: of an entry, a source of images to measure its accuracy on (see
+            :func:`anas_zoo.data.open_source`): its test part, or all of them where there is none.
+        evaluation_images: how many of them at most, balanced over the classes; 0 for none.
 
-    Raises :class:`CheckpointError` for a network of another family or a checkpoint that does not fit,
-    :class:`EntryError` for a licence that the weights' does not permit, :class:`OutputError` when ``out``
-    is taken.
+    Raises :class:`CheckpointError` for a network that cannot become that, or a checkpoint that does not fit,
+    :class:`EntryError` for a licence that the weights' does not permit, :class:`DataError`,
+    :class:`OutputError` when ``out`` is taken.
     """
     out = Path(out)
     refuse_occupied(out)
-    resolutions = [resolution] if isinstance(resolution, int) else list(resolution or ())
-    wrong = [side for side in resolutions if not 1 <= side <= LIMITS["resolution"]]
-    if wrong:
-        raise ConfigError(f"a resolution is 1 to {LIMITS['resolution']} pixels; got {wrong[0]}")
-    found = read_timm_network(name, checkpoint=checkpoint, resolutions=sorted(set(resolutions)))
-    made = write_supernet(
-        out,
-        found.supernet,
-        found.coverage,
-        _about(name, found, None if checkpoint is None else Path(checkpoint), licence),
-        name=name.replace("/", "_"),
-        preprocessing=preprocessing_of(found.config),
-        facts={"network": name, "largest_difference_from_timm": found.difference},
-    )
-    return ImportedTimm(made.folder, made.coverage, made.licence, made.source, found.difference)
-
-
-def _about(name: str, found: TimmSource, checkpoint: Path | None, licence: str | None) -> Checkpoint:
-    import timm
-
-    own = found.config.get("license")
-    if checkpoint is not None:
-        source, digest = f"{checkpoint.name}, a checkpoint of timm's {name}", sha256_file(checkpoint)
-        own = licence  # nothing says under which one a file is
-    else:
-        where = found.config.get("hf_hub_id") or found.config.get("url") or "timm"
-        source = f"timm's {name} (timm {timm.__version__}, {where})"
-        digest = sha256_bytes(weights_bytes(found.supernet))
-        own = licence if own is None else SPDX.get(str(own).lower(), str(own))
-    return Checkpoint(
-        kind="timm",
-        file=None if checkpoint is None else checkpoint.name,
-        sha256=digest,
-        source=f"{source}; channels sorted by importance, the network is the largest subnet",
-        licence=None if own is None else licence_of_derived(own, licence),
-        lineage=() if own is None else (Ancestor(name=f"timm/{name}", sha256=digest, licence=own),),
-    )
-
-
-def preprocessing_of(cfg: Mapping[str, Any]) -> Preprocessing:
-    """How timm evaluates a network with that ``pretrained_cfg``."""
-    interpolation = cfg.get("interpolation")
-    return Preprocessing(
-        interpolation=interpolation if interpolation in ("bilinear", "bicubic") else "bicubic",
-        crop_pct=cfg.get("crop_pct", 0.875),
-        mean=tuple(cfg["mean"]),
-        std=tuple(cfg["std"]),
-    )
+    file = None if checkpoint is None else Path(checkpoint)
+    if as_ == "entry":
+        if resolution is not None:
+            raise ConfigError("an entry has the one resolution of timm's; leave out ", Option("resolution"))
+        return import_timm_entry(name, out, file, licence, data, evaluation_images)
+    if data is not None:
+        raise ConfigError(
+            Option("data"),
+            " measures an entry; add ",
+            Option("as", "entry"),
+            ", or search the supernet with it",
+        )
+    return import_timm_supernet(name, out, file, resolution, licence)

@@ -10,7 +10,7 @@ from pathlib import Path
 from anas_zoo.core.progress import note
 from anas_zoo.entry import SupernetFolder, is_supernet
 from anas_zoo.nets import load_supernet
-from anas_zoo.pipeline.import_timm import import_timm
+from anas_zoo.pipeline.import_timm_supernet import import_timm_supernet
 from anas_zoo.space import SearchSpace
 from anas_zoo.zoo.hub import is_address
 from anas_zoo.zoo.supernets import locate_supernet
@@ -42,7 +42,7 @@ def _of_timm(name: str) -> SupernetFolder:
     note(f"  make a supernet of timm's {name}")
     folder = tempfile.mkdtemp(prefix="anas-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return SupernetFolder.read(import_timm(name, out=Path(folder) / "supernet").folder)
+    return SupernetFolder.read(import_timm_supernet(name, Path(folder) / "supernet").folder)
 
 
 def open_space(source: str | Path) -> tuple[SearchSpace, int | None]:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.entry import Preprocessing, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.exporting.runtimes import open_runner
-from anas_zoo.nets import Subnet
 from anas_zoo.profiling import open_session
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.timing import interleave
@@ -25,10 +24,11 @@ WARMUP = 10
 
 def quantization_info(
     int8: Path,
-    subnet: Subnet,
+    network: nn.Module,
     target: Target,
     preprocessing: Preprocessing,
     *,
+    resolution: int,
     calibration: Tensor,
     source: str,
 ) -> QuantizationInfo:
@@ -38,9 +38,10 @@ def quantization_info(
 
     Args:
         int8: the file.
-        subnet: the network that it was made from.
+        network: that it was made from.
         target: that it was made for, with its one choice of float parts.
         preprocessing: the network's.
+        resolution: side R of its input in pixels.
         calibration: the images that its ranges come from, (N, 3, R, R) float32.
         source: where they come from, in words.
     """
@@ -48,11 +49,13 @@ def quantization_info(
     assert how is not None
     default = LITERT_TARGET if target.runtime == "litert" else DEFAULT_TARGET
     plain = Target.load(default).model_copy(update={"input": target.input, "batch": target.batch})
-    side = subnet.arch.resolution
     with tempfile.TemporaryDirectory() as scratch:
         single = Path(scratch) / f"float{target.suffix}"
-        export_onnx(subnet, single, target=plain, resolution=side, metadata={}, preprocessing=preprocessing)
-        calls = [_call(path, target, subnet.in_chans, side) for path in (single, int8)]
+        export_onnx(
+            network, single, target=plain, resolution=resolution, metadata={}, preprocessing=preprocessing
+        )
+        channels = calibration.shape[1]
+        calls = [_call(path, target, channels, resolution) for path in (single, int8)]
         for call in calls * WARMUP:
             call()
         float_ms, int8_ms = np.median(interleave(calls, REPEATS), axis=1)

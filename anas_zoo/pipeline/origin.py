@@ -100,7 +100,7 @@ class Origin(WeightsOrigin):
             **facts,
             arch_id=own.arch_id,
             space=own.space,
-            resolution=entry.config.arch.resolution,
+            resolution=entry.config.resolution,
             preprocessing=own.preprocessing,
         )
 

@@ -6,10 +6,8 @@ RUN/beside/NAME.onnx    the trained network
 
 from __future__ import annotations
 
-import io
 import math
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,13 +33,15 @@ from anas_zoo.core.progress import Bar, note, track, warn
 from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.data import ImagesAt, ImageSource, TrainData, with_preprocessing
 from anas_zoo.entry import Latency
+from anas_zoo.exporting.target import OLDEST_OPSET
+from anas_zoo.exporting.traced import trace_graph
 from anas_zoo.nets import logits_of, top1_pct
 from anas_zoo.nets.sources.timm_network import pretrained_network
 from anas_zoo.pipeline.recipe import PRETRAINED, Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.train import HERE, open_train_data
 from anas_zoo.profiling import open_session
-from anas_zoo.profiling.flops import traced_macs
+from anas_zoo.profiling.flops import profile_traced
 from anas_zoo.training import Processes
 
 RATE, RATE_OF_PRETRAINED = 5e-3, 2e-3  # of AdamW, at its highest
@@ -261,13 +261,14 @@ def _trained(
     took = time.monotonic() - began
     model.cpu().eval()
     searched = ImagesAt(source, run.split.search)
-    content = _exported(model, side, network.row)
+    content = trace_graph(model, side, opset=OLDEST_OPSET, dtype=torch.float32).SerializeToString()
     atomic_write(file, content)
+    cost = profile_traced(model, side)
     return TimmMeasured(
         **_tested(model, file, ImagesAt(source, run.split.test), side),
         search_top1_pct=top1_pct(logits_of(model, searched.batches(side)), searched.labels),
-        macs=traced_macs(model, side),
-        params=sum(parameter.numel() for parameter in model.parameters()),
+        macs=cost.macs,
+        params=cost.params,
         size_bytes=len(content),
         resolution=side,
         seconds=took,
@@ -369,30 +370,6 @@ def _optimizer(model: nn.Module, rate: float) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=rate)
-
-
-def _exported(model: nn.Module, side: int, name: str) -> bytes:
-    """The network as an ONNX file: input "image" (batch, 3, side, side), output "logits" (batch, classes).
-
-    By the older exporter of torch: the new one leaves means over all pixels, which are slower than pools.
-    """
-    content = io.BytesIO()
-    axes = {"image": {0: "batch"}, "logits": {0: "batch"}}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it is the older one, and of what it traces
-        try:
-            torch.onnx.export(
-                model,
-                (torch.zeros(2, 3, side, side),),
-                content,  # type: ignore[arg-type]  # its annotation forgets buffers
-                dynamo=False,
-                input_names=["image"],
-                output_names=["logits"],
-                dynamic_axes=axes,
-            )
-        except Exception as exc:  # the exporter's types of errors are many
-            raise ExportError(f"torch cannot export {name} ({_reason(exc)})") from exc
-    return content.getvalue()
 
 
 def _tested(model: nn.Module, file: Path, images: ImagesAt, side: int) -> dict[str, Any]:

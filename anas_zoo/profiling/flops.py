@@ -7,7 +7,7 @@ import dataclasses
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anas_zoo.core.errors import ProfileError
 from anas_zoo.entry import Cost
@@ -29,6 +29,9 @@ RECONCILED = ("conv", "linear")
 
 # Those of attention, which none of our networks has.
 MATRIX_PRODUCTS = ("matmul", "bmm", "baddbmm", "addmm", "einsum")
+
+# Attention in one operator, which a network in the form for export has not.
+UNCOUNTED_PRODUCTS = {"aten::scaled_dot_product_attention"}
 
 # Counted by fvcore as well (hence its larger total) but no multiply-adds of the paper's convention.
 COUNTED_BESIDE = ("batch_norm", "adaptive_avg_pool2d")
@@ -66,7 +69,7 @@ def profile_flops(subnet: Subnet, resolution: int) -> Cost:
     if live != params:
         raise ProfileError(f"{who}: the network has {live:,} parameters, the exact count is {params:,}")
 
-    counts, unknown = _trace(subnet, resolution)
+    counts, unknown = _trace(subnet, resolution, who)
     unlisted = {name: times for name, times in unknown.items() if name not in ZERO_MACS}
     unlisted |= {name: n for name, n in counts.items() if name not in RECONCILED + COUNTED_BESIDE}
     if unlisted:
@@ -91,26 +94,25 @@ def profile_flops(subnet: Subnet, resolution: int) -> Cost:
     )
 
 
-def traced_macs(network: nn.Module, resolution: int) -> int:
-    """Multiply-adds of any ``network`` on the CPU for one (3, resolution, resolution) image, by fvcore alone.
+def profile_traced(network: nn.Module, resolution: int) -> Cost:
+    """What any ``network`` costs on the CPU for one (3, resolution, resolution) image, by fvcore alone.
 
-    Convolutions, linear layers and products of matrices are counted; what fvcore has no count for is not.
+    Convolutions, linear layers and products of matrices are counted; there is no exact count to agree with.
+    Raises :class:`ProfileError` for products that fvcore has no count for, and where it cannot run.
     """
-    import torch
-
-    with _fvcore_quiet():
-        from fvcore.nn import FlopCountAnalysis
-
-        image = torch.zeros(1, 3, resolution, resolution)
-        analysis = FlopCountAnalysis(copy.deepcopy(network).eval(), image)
-        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of branches that the trace does not follow
-            counts = analysis.by_operator()
-    return int(sum(counts[name] for name in (*RECONCILED, *MATRIX_PRODUCTS)))
+    counts, unknown = _trace(network, resolution, "the network")
+    if missed := sorted(UNCOUNTED_PRODUCTS & unknown.keys()):
+        raise ProfileError(f"fvcore has no count for the products of {', '.join(missed)}")
+    return Cost(
+        macs=sum(counts.get(name, 0) for name in (*RECONCILED, *MATRIX_PRODUCTS)),
+        params=sum(parameter.numel() for parameter in network.parameters()),
+        fvcore_total=sum(counts.values()),
+        fvcore_by_operator=dict(sorted(counts.items())),
+        resolution=resolution,
+    )
 
 
-def _trace(subnet: Subnet, resolution: int) -> tuple[dict[str, int], dict[str, int]]:
+def _trace(network: nn.Module, resolution: int, who: str = "it") -> tuple[dict[str, int], dict[str, int]]:
     """(count by operator, calls of operators without a count) of one forward pass in evaluation mode."""
     import torch  # here, so that session.py beside this module comes without torch
 
@@ -118,22 +120,24 @@ def _trace(subnet: Subnet, resolution: int) -> tuple[dict[str, int], dict[str, i
         from fvcore.nn import FlopCountAnalysis
 
         # A copy: fvcore hangs hooks on every layer and leaves them there when the trace fails.
-        network = copy.deepcopy(subnet).eval()
-        network.set_grad_checkpointing(False)
+        network = copy.deepcopy(network).eval()
+        uncheckpointed: Any = getattr(network, "set_grad_checkpointing", None)  # timm's interface
+        if uncheckpointed is not None:
+            uncheckpointed(False)
         device = next(network.parameters()).device
-        image = torch.zeros(1, network.in_chans, resolution, resolution, device=device)
+        channels: Any = getattr(network, "in_chans", 3)
+        image = torch.zeros(1, channels, resolution, resolution, device=device)
         analysis = FlopCountAnalysis(network, image)
         # What it would only log about is read from its results, and is an error where it matters.
         analysis.unsupported_ops_warnings(False)
         analysis.uncalled_modules_warnings(False)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of branches that the trace does not follow
                 counts = analysis.by_operator()
         except RuntimeError as exc:
             reason = " ".join(str(exc).split())[:300]
-            raise ProfileError(
-                f"architecture {subnet.arch.id} cannot run at {resolution}×{resolution}: {reason}"
-            ) from exc
+            raise ProfileError(f"{who} cannot run at {resolution}×{resolution}: {reason}") from exc
         unknown = analysis.unsupported_ops()
     return {name: int(count) for name, count in counts.items()}, dict(unknown)
 

@@ -23,17 +23,29 @@ COUNTED = {"Conv", "Gemm", "MatMul"}  # data, weight and bias are their inputs, 
 # Operators of exported files that have no multiply-adds, and why. One that is nowhere here stops the count,
 # since leaving it out would count it as zero.
 _REASONS = {
-    "element-wise activation": ("Clip", "HardSigmoid", "HardSwish", "Relu", "Sigmoid"),
-    "element-wise arithmetic: products, if any, are not summed": (
-        "Abs", "Add", "Div", "Floor", "Max", "Min", "Mul", "Round", "Sub",
+    "element-wise activation": (
+        "Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid",
+        "Softplus", "Tanh",
     ),
-    "comparisons and choices only": ("And", "Greater", "Less", "Where"),
+    "element-wise arithmetic: products, if any, are not summed": (
+        "Abs", "Add", "Ceil", "Div", "Exp", "Floor", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Pow",
+        "Reciprocal", "Round", "Sqrt", "Sub",
+    ),
+    "comparisons and choices only": (
+        "And", "Equal", "GlobalMaxPool", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "MaxPool",
+        "Not", "Or", "ReduceMax", "Where",
+    ),
     "sums and one scale per output; not a convolution in the paper's count": (
-        "AveragePool", "GlobalAveragePool", "ReduceSum",
+        "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum", "Resize", "Softmax",
+    ),
+    "a norm: sums, a scale and a shift of each value": (
+        "BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization",
+        "LpNormalization",
     ),
     "moves or describes values without computing any": (
-        "Concat", "Constant", "Flatten", "Gather", "Identity", "Range", "Reshape", "Shape", "Slice",
-        "Squeeze", "Transpose", "Unsqueeze",
+        "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten", "Gather",
+        "GatherElements", "GatherND", "Identity", "Pad", "Range", "Reshape", "ScatterND", "Shape", "Slice",
+        "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze",
     ),
     "changes the type or the scale of values, one by one": ("Cast", "DequantizeLinear", "QuantizeLinear"),
     "chooses a branch, whose operators are looked at like all others": ("If",),

@@ -9,7 +9,7 @@ from anas_zoo.zoo.shelf import entry_folder, list_models, locate
 
 if TYPE_CHECKING:
     from anas_zoo.zoo.card import model_card
-    from anas_zoo.zoo.draft import build_config, load_subnet, write_draft
+    from anas_zoo.zoo.draft import build_config, load_network, load_subnet, write_draft
     from anas_zoo.zoo.hub import Pulled, pull
     from anas_zoo.zoo.loading import create_model
     from anas_zoo.zoo.predict import Classifier, Prediction
@@ -28,6 +28,7 @@ __all__ = [
     "create_model",
     "entry_folder",
     "list_models",
+    "load_network",
     "load_subnet",
     "load_supernet",
     "locate",
@@ -50,6 +51,7 @@ _LAZY = {
     "build_config": "draft",
     "complete": "publishing",
     "create_model": "loading",
+    "load_network": "draft",
     "load_subnet": "draft",
     "load_supernet": "supernets",
     "locate_supernet": "supernets",

@@ -40,21 +40,20 @@ PRINTED_LABELS = 20  # more of them do not belong into a program of a few lines
 
 def model_card(config: EntryConfig, report: EntryReport) -> str:
     """The text of README.md; the same config and report give the same text."""
-    side, preprocessing = config.arch.resolution, config.anas.preprocessing
+    side, preprocessing = config.resolution, config.anas.preprocessing
     resized, cropped = preprocessing.sides(side)
     labels = [str(label) for label in config.label_names or ()]
-    structure = config.model_args.structure
-    rules = _rules(structure)
+    rules = _rules(config.structure) if config.is_subnet else []
     return render_markdown(
         Path(__file__).with_suffix(".md"),
         front_matter=_front_matter(config, report),
         config=config,
         own=config.anas,
         weights=config.anas.weights,
-        arch=config.arch,
+        arch=config.arch if config.is_subnet else None,
         choices=_choices,
         rules=rules,
-        family=f"{_kinds(structure)} blocks" if rules else "the AttentiveNAS family",
+        family=f"{_kinds(config.structure)} blocks" if rules else "the AttentiveNAS family",
         side=side,
         report=report,
         figures=[*([report.published] if report.published else []), *report.also_published],
@@ -67,7 +66,7 @@ def model_card(config: EntryConfig, report: EntryReport) -> str:
         files=file_table(report.files),
         latencies=latency_table(report.files),
         install=install_command(),
-        way=import_way(config.anas.name, config.anas.space.name),
+        way=import_way(config.anas.name, config.space.name) if config.is_subnet else None,
         first_file=default_file(report.files),
         labels=labels if len(labels) <= PRINTED_LABELS else [],
         pre=preprocessing,

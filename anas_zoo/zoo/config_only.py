@@ -100,7 +100,7 @@ def shelf_readme(folder: Path) -> str:
         rows.append(
             [
                 Markdown(f"[{entry.name}]({entry.folder.name}/{CARD})"),
-                f"{entry.config.arch.resolution}²",
+                f"{entry.config.resolution}²",
                 f"{cost.macs / 1e6:.2f}" if cost else "–",
                 f"{cost.params:,}" if cost else "–",
                 f"{measured.top1} of {measured.images} images ({measured.source})" if measured else "–",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from anas_zoo.core.errors import EntryError
 from anas_zoo.core.files import atomic_write, output_folder, sha256_bytes, write_json
@@ -27,6 +27,7 @@ from anas_zoo.entry import (
 )
 from anas_zoo.nets import Subnet
 from anas_zoo.nets.checkpoint import check_tensors, weights_bytes
+from anas_zoo.nets.timm_net import timm_net
 from anas_zoo.space import SearchSpace
 
 
@@ -79,35 +80,36 @@ def build_config(
 
 
 def write_draft(
-    folder: Path, subnet: Subnet, config: EntryConfig, report: EntryReport, golden_images: Tensor
+    folder: Path, network: nn.Module, config: EntryConfig, report: EntryReport, golden_images: Tensor
 ) -> None:
     """Write config.json, model.safetensors, report.json and golden.safetensors as a new ``folder``.
 
     Args:
         folder: the new folder; it must not hold anything yet.
-        subnet: the network that ``config`` was built from, left in evaluation mode.
-        config: see :func:`build_config`.
+        network: that ``config`` was built from, left in evaluation mode.
+        config: see :func:`build_config` and :func:`anas_zoo.entry.compose_timm_config`.
         report: what is known so far.
         golden_images: (N, 3, R, R) float32, preprocessed; their logits are computed here.
 
     Raises :class:`EntryError` when the network is not the one of ``config`` or the images do not fit it,
     :class:`OutputError` when ``folder`` is taken.
     """
-    weights = weights_bytes(subnet)
+    weights = weights_bytes(network)
     recorded = config.anas.weights
-    if subnet.arch != config.arch or recorded is None or sha256_bytes(weights) != recorded.sha256:
+    other = isinstance(network, Subnet) and network.arch != config.arch
+    if other or recorded is None or sha256_bytes(weights) != recorded.sha256:
         raise EntryError(
             f"{config.anas.name}: the network changed after its config was built; build it again"
         )
-    side = config.arch.resolution
+    side = config.resolution
     if golden_images.ndim != 4 or tuple(golden_images.shape[1:]) != (3, side, side) or not len(golden_images):
         raise EntryError(
             f"{config.anas.name}: golden images are (N, 3, {side}, {side}), got {tuple(golden_images.shape)}"
         )
     images = golden_images.detach().cpu().to(torch.float32).contiguous()
-    subnet.eval()
+    network.eval()
     with torch.no_grad():
-        logits = subnet(images.to(next(subnet.parameters()).device)).cpu().contiguous()
+        logits = network(images.to(next(network.parameters()).device)).cpu().contiguous()
     with output_folder(folder) as staging:
         write_json(staging / CONFIG, config.to_dict())
         atomic_write(staging / WEIGHTS, weights)
@@ -122,23 +124,41 @@ def check_weights(entry: Entry) -> Path:
     unknown or of wrong shape; :class:`EntryError` when its hash is not the one of the config.
     """
     path, config = entry.folder / WEIGHTS, entry.config
-    with torch.device("meta"):
-        network = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
-    check_tensors(path, network, f"architecture {config.anas.arch_id}")
+    check_tensors(path, _untrained(config, on_meta=True), f"architecture {config.anas.arch_id}")
     if config.anas.weights is None or config.anas.weights.sha256 != entry.sha256(WEIGHTS):
         raise EntryError(f"{path} is not the file that {CONFIG} names (SHA-256 differs); get the entry again")
     return path
 
 
-def load_subnet(entry: Entry | str | Path) -> Subnet:
-    """The network of an entry or a draft, with its weights and the record of its calibration.
+def load_network(entry: Entry | str | Path) -> nn.Module:
+    """The network of an entry or a draft with its weights, in evaluation mode.
 
     Raises :class:`EntryError` or :class:`CheckpointError` as :func:`check_weights` does.
     """
     entry = entry if isinstance(entry, Entry) else Entry(entry)
     config, path = entry.config, check_weights(entry)
-    with torch.random.fork_rng(devices=[]):  # layers initialise themselves from the global generator
-        subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
-    subnet.load_state_dict(load_file(path))
-    subnet.calibration = config.anas.calibration
-    return subnet.eval()
+    network = _untrained(config)
+    network.load_state_dict(load_file(path))
+    if isinstance(network, Subnet):
+        network.calibration = config.anas.calibration
+    return network.eval()
+
+
+def load_subnet(entry: Entry | str | Path) -> Subnet:
+    """The subnet of an entry or a draft, with its weights and the record of its calibration.
+
+    Raises :class:`EntryError` for a network of timm's own, and as :func:`load_network` does.
+    """
+    entry = entry if isinstance(entry, Entry) else Entry(entry)
+    _ = entry.config.arch  # before its weights are read
+    subnet = load_network(entry)
+    assert isinstance(subnet, Subnet)
+    return subnet
+
+
+def _untrained(config: EntryConfig, *, on_meta: bool = False) -> nn.Module:
+    """The network that a config describes; with ``on_meta`` no more than its shapes."""
+    if not config.is_subnet:
+        return timm_net(config.architecture, config.num_classes, on_meta=on_meta)
+    with torch.device("meta" if on_meta else "cpu"), torch.random.fork_rng(devices=[]):
+        return Subnet(config.arch, config.structure, num_classes=config.num_classes)

@@ -139,7 +139,7 @@ class Classifier:
         image, preprocessing = read_image(path), self.config.anas.preprocessing
         if self.raw:
             return np.asarray(opaque(image, preprocessing.transparency))
-        return preprocess(image, preprocessing, self.config.arch.resolution)
+        return preprocess(image, preprocessing, self.config.resolution)
 
     def run(self, inputs: Floats | Bytes) -> Floats:
         """Logits (N, classes) of N images as :meth:`preprocess` makes them; raises :class:`EntryError`."""

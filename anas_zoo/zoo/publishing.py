@@ -41,9 +41,9 @@ from anas_zoo.entry.manifest import LITERT, ONNX
 from anas_zoo.exporting import Target, check_file, list_targets
 from anas_zoo.exporting.litert import with_metadata
 from anas_zoo.profiling import count_onnx_macs
-from anas_zoo.space import count_by_walking, params_as_authors_count
 from anas_zoo.zoo.card import model_card, stated_licence
-from anas_zoo.zoo.draft import load_subnet
+from anas_zoo.zoo.counting import count_network
+from anas_zoo.zoo.draft import load_network
 from anas_zoo.zoo.hub import HubAddress, HubCommit, check_destination, push
 from anas_zoo.zoo.supernet_card import supernet_card
 from anas_zoo.zoo.supernets import load_supernet, try_subnets
@@ -249,9 +249,9 @@ def check_gates(entry: CheckedFolder) -> None:
     assert isinstance(entry, Entry)
     for name, gate in _GATES.items():
         passed(name, lambda gate=gate: gate(entry))  # type: ignore[misc]
-    subnet = passed("weights", lambda: load_subnet(entry))
-    passed("golden", lambda: check_torch(entry, subnet))
-    passed("parity", lambda: check_onnx_files(entry, subnet))
+    network = passed("weights", lambda: load_network(entry))
+    passed("golden", lambda: check_torch(entry, network))
+    passed("parity", lambda: check_onnx_files(entry, network))
     passed("parity", lambda: _check_targets(entry))
     passed("cost", lambda: _check_graph_counts(entry))
 
@@ -335,17 +335,17 @@ def _cost(entry: Entry) -> None:
         raise EntryError(
             "report.json has no cost; extract the draft again, which counts it: ", Call("extract", "RUN")
         )
-    network = (config.model_args.structure, config.arch, config.num_classes)
-    macs, params = count_by_walking(*network)
-    if (cost.macs, cost.params, cost.resolution) != (macs, params, config.arch.resolution):
+    counted = count_network(config)
+    macs, params = counted.macs, counted.params
+    if (cost.macs, cost.params, cost.resolution) != (macs, params, config.resolution):
         raise EntryError(
             f"report.json says {cost.macs} multiply-adds and {cost.params} parameters at {cost.resolution}, "
-            f"the architecture has {macs} and {params} at {config.arch.resolution}"
+            f"the network has {macs} and {params} at {config.resolution}"
         )
-    authors = params_as_authors_count(*network)
-    if cost.params_authors not in (None, authors):
+    if cost.params_authors not in (None, counted.params_authors):
         raise EntryError(
-            f"report.json says {cost.params_authors} parameters as the authors count, there are {authors}"
+            f"report.json says {cost.params_authors} parameters as the authors count, there are "
+            f"{counted.params_authors}"
         )
     if stray := sorted((cost.onnx or {}).keys() - entry.report.files.keys()):
         raise EntryError(f"report.json counts {', '.join(stray)}, which it does not list as a file")

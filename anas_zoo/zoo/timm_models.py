@@ -140,7 +140,7 @@ def _entry_point(name: str, config: EntryConfig) -> Callable[..., Subnet]:
     """An entry point of that name, whose architecture is fixed."""
 
     def create(pretrained: bool = False, **kwargs: Any) -> Subnet:
-        return _build(name, pretrained, config.arch, config.model_args.structure, config=config, **kwargs)
+        return _build(name, pretrained, config.arch, config.structure, config=config, **kwargs)
 
     create.__name__ = create.__qualname__ = name
     create.__doc__ = f"The published model {name} (architecture {config.anas.arch_id})."
@@ -150,7 +150,7 @@ def _entry_point(name: str, config: EntryConfig) -> Callable[..., Subnet]:
 def _default_cfg(folder: Path, config: EntryConfig) -> dict[str, Any]:
     """timm's ``pretrained_cfg`` of an entry on the shelf, with the weights' file where there is one."""
     cfg = config.pretrained_cfg.model_dump()
-    cfg["pool_size"] = _pool_size(config.arch, config.model_args.structure)
+    cfg["pool_size"] = _pool_size(config.arch, config.structure)
     cfg["label_names"] = config.label_names
     if (folder / WEIGHTS).is_file():
         cfg["file"] = str(folder / WEIGHTS)
@@ -162,6 +162,8 @@ def _register_shelf() -> None:
     for name in (*list_models(), *shelf_aliases()):
         folder = entry_folder(name)
         config = read_config(folder)
+        if not config.is_subnet:  # which timm has under its own name
+            continue
         default_cfgs.update(generate_default_cfgs({name: _default_cfg(folder, config)}))
         register_model(_entry_point(name, config))
 

@@ -16,7 +16,7 @@ from anas_zoo.zoo.predict import exported_file, run_onnx
 from anas_zoo.zoo.supernets import load_supernet, try_subnets
 
 if TYPE_CHECKING:
-    from anas_zoo.nets import Subnet
+    from torch import nn
 
 
 Floats = npt.NDArray[np.float32]
@@ -69,7 +69,7 @@ def _tolerance(golden: Floats, parity: Parity | None = None) -> float:
     return allowed + (0.0 if parity is None else PARITY_MARGIN * parity.max_abs_logit_diff)
 
 
-def check_torch(entry: Entry, subnet: Subnet) -> float:
+def check_torch(entry: Entry, network: nn.Module) -> float:
     """Largest difference of the entry's network from its golden logits.
 
     Raises :class:`EntryError` when that is too far.
@@ -78,18 +78,18 @@ def check_torch(entry: Entry, subnet: Subnet) -> float:
 
     golden = entry.golden
     with torch.no_grad():
-        logits = subnet(torch.from_numpy(golden.images)).numpy()
+        logits = network(torch.from_numpy(golden.images)).numpy()
     return _difference(logits, golden.logits, _tolerance(golden.logits), f"{WEIGHTS} in torch")
 
 
-def check_onnx_files(entry: Entry, subnet: Subnet) -> dict[str, float]:
+def check_onnx_files(entry: Entry, network: nn.Module) -> dict[str, float]:
     """Largest difference from the golden logits of every exported ONNX file in the report.
 
     Of files for LiteRT the hash is checked alone: its loader trusts a file's offsets, and these may be from
     anywhere. They were run when they were exported and validated.
 
     Each is run with onnxruntime's graph optimizations and without them, and both have to agree. A file that
-    takes raw images gets ones like the golden images, and ``subnet`` says what is right for them.
+    takes raw images gets ones like the golden images, and ``network`` says what is right for them.
 
     Raises :class:`EntryError` that names the file that is absent, altered or too far off.
     """
@@ -109,7 +109,7 @@ def check_onnx_files(entry: Entry, subnet: Subnet) -> dict[str, float]:
         if info.input == "uint8-nhwc":
             inputs, reference = raw_and_reference(torch.from_numpy(inputs), entry.config.anas.preprocessing)
             with torch.no_grad():
-                expected = subnet(reference).numpy()
+                expected = network(reference).numpy()
         ways = [run_onnx(path, inputs, optimize=optimize) for optimize in (True, False)]
         whats = [f"{name} in onnxruntime", f"{name} in onnxruntime {UNOPTIMIZED}"]
         differences[name] = max(
@@ -129,7 +129,7 @@ def verify(folder: str | Path) -> Verification:
     Raises :class:`EntryError` (or :class:`CheckpointError`) that names the file that is
     not what was published.
     """
-    from anas_zoo.zoo.draft import load_subnet
+    from anas_zoo.zoo.draft import load_network
 
     folder = Path(folder)
     if not folder.is_dir():
@@ -145,9 +145,9 @@ def verify(folder: str | Path) -> Verification:
         if stray:
             raise EntryError(f"{folder}: config.json states no weights, but {', '.join(stray)} is there")
         return Verification(entry.name, files, 0, None, {})
-    subnet = load_subnet(entry)
-    largest = check_torch(entry, subnet)
-    differences = check_onnx_files(entry, subnet)
+    network = load_network(entry)
+    largest = check_torch(entry, network)
+    differences = check_onnx_files(entry, network)
     return Verification(entry.name, files, len(entry.golden.images), largest, differences)
 
 

@@ -142,7 +142,7 @@ def test_a_client_gives_the_golden_logits(command: list[str], entry: Path) -> No
 
 def test_it_differs_from_another_structure_in_named_fields(entry: Path) -> None:
     a, b = Entry.read(entry), Entry.read(entry_folder("digits_s"))
-    structures = (a.config.model_args.structure, b.config.model_args.structure)
+    structures = (a.config.structure, b.config.structure)
     found = compare(model_of(a), model_of(b), structures)
     told = {one.what: (one.a, one.b) for one in found}
     assert told["structure.padding"] == ("same", "symmetric")

@@ -350,10 +350,10 @@ def test_a_network_is_made_one_that_integers_compute_fast(
     found = lite(SMALL, tmp_path / "run")
     assert found is not None
     entry, before = Entry.read(found.draft), Entry.read(SMALL)
-    structure = entry.config.model_args.structure
+    structure = entry.config.structure
     assert {structure.stem.act, structure.head.act, *(stage.act for stage in structure.stages)} == {"relu"}
     assert not any(stage.se for stage in structure.stages)
-    assert any(stage.se for stage in before.config.model_args.structure.stages)
+    assert any(stage.se for stage in before.config.structure.stages)
     assert entry.config.arch == before.config.arch
     assert entry.config.anas.weights is not None
     assert "with activation relu and without squeeze-and-excite, seed 0" in entry.config.anas.weights.source

@@ -259,7 +259,7 @@ def test_a_supernet_of_another_structure_goes_the_whole_way(tmp_path: Path) -> N
         tmp_path / "run", init=supernet, data=str(data), set_=[*QUICK, "search.subnets=2"], device="cpu"
     )
     entry = Entry.read(result.entries[-1])
-    assert entry.config.model_args.structure.shortcut == "identity"
+    assert entry.config.structure.shortcut == "identity"
     assert entry.config.anas.weights is not None
     assert entry.config.anas.weights.licence == "MIT"
     assert entry.config.label_names == ("one", "two")
@@ -273,7 +273,7 @@ def test_a_supernet_of_another_structure_goes_the_whole_way(tmp_path: Path) -> N
     assert finetuned is not None
     found = Entry.read(finetuned.draft)
     assert found.config.arch == entry.config.arch
-    assert found.config.model_args.structure == entry.config.model_args.structure
+    assert found.config.structure == entry.config.structure
     assert found.config.anas.weights is not None
     assert [one.name for one in found.config.anas.weights.lineage] == ["digits", entry.name]
 

@@ -17,8 +17,9 @@ from anas_zoo.entry.licence import OFA_TERMS
 from anas_zoo.nets import load_supernet
 from anas_zoo.nets.sources.ofa import PUBLISHED_SUPERNETS, git_blob_id
 from anas_zoo.pipeline import import_ofa as stage
-from anas_zoo.pipeline.import_ofa import ImportedEntry, import_ofa
+from anas_zoo.pipeline.import_ofa import import_ofa
 from anas_zoo.pipeline.import_supernet import ImportedSupernet
+from anas_zoo.pipeline.imported_entry import ImportedEntry
 from anas_zoo.zoo import create_model, load_subnet, publish, verify
 from anas_zoo.zoo.published import load_published
 from anas_zoo.zoo.supernet_card import supernet_card
@@ -113,7 +114,7 @@ def test_a_specialised_net_becomes_a_draft_with_its_own_statistics(
     assert config.anas.weights is not None
     assert config.anas.weights.licence == "MIT"
     assert f"authors' own file {NET['id']}" in config.anas.weights.source
-    assert config.anas.space.name == "ofa_mbv3_w1_0"
+    assert config.space.name == "ofa_mbv3_w1_0"
     assert config.anas.arch == Entry.read(anas_zoo.zoo.entry_folder(NAME)).config.anas.arch
     assert entry.report.cost is not None
     assert (entry.report.cost.macs, entry.report.cost.params) == (NET["macs"], NET["params"])

@@ -17,7 +17,8 @@ from anas_zoo.core.errors import AnasError
 from anas_zoo.data import eval_transform
 from anas_zoo.entry import SupernetFolder
 from anas_zoo.nets import load_supernet
-from anas_zoo.pipeline.import_timm import import_timm, preprocessing_of
+from anas_zoo.pipeline.import_timm import import_timm
+from anas_zoo.pipeline.import_timm_supernet import preprocessing_of
 
 NAME = "tinynet_e"
 

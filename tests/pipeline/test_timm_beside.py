@@ -28,7 +28,7 @@ from anas_zoo.pipeline.timm_beside import (
     untrained,
 )
 from anas_zoo.profiling import measure_latency
-from anas_zoo.profiling.flops import traced_macs
+from anas_zoo.profiling.flops import profile_traced
 
 SMALL = "test_resnet"  # of 0.5 M parameters, which timm has for tests
 
@@ -126,12 +126,12 @@ def test_a_recipe_names_networks() -> None:
 def test_the_side_is_the_nearest_that_the_network_computes(name: str, wanted: int, side: int) -> None:
     model, found = fitting(TimmNetwork(name, False), 3, wanted)
     assert found == side
-    assert traced_macs(model, found) > 0
+    assert profile_traced(model, found).macs > 0
 
 
 def test_multiply_adds_are_those_that_are_published() -> None:
     model = TimmNetwork("resnet10t", False).make(1000)
-    assert traced_macs(model, 176) == pytest.approx(0.7e9, rel=0.02)  # timm's results-imagenet.csv
+    assert profile_traced(model, 176).macs == pytest.approx(0.7e9, rel=0.02)  # timm's results-imagenet.csv
 
 
 def test_the_rate_rises_and_falls() -> None:

@@ -192,7 +192,7 @@ def test_a_card_quotes_hostile_text(entry: Path) -> None:
     own = found.config.anas.model_copy(
         update={
             "weights": weights.model_copy(update={"source": HOSTILE}),
-            "space": found.config.anas.space.model_copy(update={"name": "`<script>`"}),
+            "space": found.config.space.model_copy(update={"name": "`<script>`"}),
         }
     )
     card = model_card(found.config.model_copy(update={"anas": own}), report)

@@ -52,7 +52,7 @@ def test_what_the_command_writes(tmp_path: Path, published: Path) -> None:
 def test_architectures_and_costs_are_the_golden_ones(index: int) -> None:
     golden = {item["name"]: item for item in json.loads(GOLDEN.read_text())}[f"a{index}"]
     entry = Entry.read(SHELF / f"attentive_nas_a{index}")
-    assert entry.config.model_args.arch == golden["arch"]
+    assert entry.config.anas.arch == golden["arch"]
     assert entry.report.cost is not None
     assert (entry.report.cost.macs, entry.report.cost.params) == (golden["macs"], golden["params"])
 

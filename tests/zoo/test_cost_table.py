@@ -22,7 +22,7 @@ SHELF = resource_folder("models")
 def cost() -> Cost:
     """Of a small entry, with all that can be known."""
     config = Entry.read(FIRST_FORMAT).config
-    subnet = Subnet(config.arch, config.model_args.structure, num_classes=config.num_classes)
+    subnet = Subnet(config.arch, config.structure, num_classes=config.num_classes)
     report = profile_flops(subnet.eval(), config.arch.resolution)
     return Cost(**report.to_dict(), onnx={"model.onnx": count_onnx_macs(FIRST_FORMAT / "model.onnx")})
 

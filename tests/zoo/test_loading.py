@@ -124,7 +124,7 @@ def test_without_pretrained_the_weights_are_fresh(published: Path) -> None:
 
 
 def test_the_generic_entry_point() -> None:
-    arch = read_config(entry_folder("attentive_nas_a0")).model_args.arch
+    arch = read_config(entry_folder("attentive_nas_a0")).anas.arch
     with torch.device("meta"):
         model = create_model("attentive_nas", arch=arch, num_classes=7)
     assert model.num_classes == 7

@@ -26,7 +26,7 @@ MODULES = ("efficientnet", "mobilenetv3", "hardcorenas")  # of timm's that may h
 # Of the logits' deviation. Both compute the same in another order of channels.
 TOLERANCE = 1e-4
 CHECKED_IMAGES = 2
-_UNUSED = {COUNTERS: re.compile(r"\.num_batches_tracked$")}
+UNUSED = {COUNTERS: re.compile(r"\.num_batches_tracked$")}
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,8 @@ def read_timm_network(
     Raises :class:`CheckpointError` for a name that timm does not know or that is of another family, for a
     checkpoint of another network, and where the logits differ.
     """
-    base = name.partition(".")[0]
-    if not is_model(base):
-        hint = nearest(base, list_models(module=list(MODULES)))
-        raise CheckpointError(f"timm has no network {name!r}{hint}")
-    reason = _why_not(base)  # before anything is downloaded
+    base = known_network(name, MODULES)
+    reason = why_not_elastic(base)  # before anything is downloaded
     if reason is not None:
         raise CheckpointError(f"{name} cannot be made a supernet: {reason}", *_inside(base))
     model, coverage = _built(name, None if checkpoint is None else Path(checkpoint))
@@ -91,15 +88,27 @@ def read_timm_network(
     return TimmSource(supernet, coverage, dict(config), difference)
 
 
+def known_network(name: str, modules: Sequence[str] = ()) -> str:
+    """timm's ``name`` without a tag; raises :class:`CheckpointError` for none of timm's.
+
+    The error names the nearest, of those ``modules`` where some are given.
+    """
+    base = name.partition(".")[0]
+    if not is_model(base):
+        hint = nearest(base, list_models(module=list(modules)))
+        raise CheckpointError(f"timm has no network {name!r}{hint}")
+    return base
+
+
 def _inside(name: str) -> tuple[str, ...]:
     """The nearest names of the family, for an error."""
     others = [other for other in list_models(module=list(MODULES)) if other != name]
     near = difflib.get_close_matches(name, others, n=8, cutoff=0.3)
-    found = [other for other in near if _why_not(other) is None][:3] or ["efficientnet_b0"]
+    found = [other for other in near if why_not_elastic(other) is None][:3] or ["efficientnet_b0"]
     return (f"; of this family are for example {', '.join(found)} (docs/sources.md has the list)",)
 
 
-def _why_not(name: str) -> NotOfTheFamily | None:
+def why_not_elastic(name: str) -> NotOfTheFamily | None:
     """Why timm's network of that name cannot be made a supernet; None if it can."""
     try:
         with torch.device("meta"):
@@ -130,16 +139,21 @@ def pretrained_network(name: str, **options: Any) -> Any:
         logger.setLevel(level)
 
 
+def pretrained_or_file(name: str, **options: Any) -> Any:
+    """As :func:`pretrained_network`; the error says that there is a way without a network."""
+    try:
+        return pretrained_network(name, **options)
+    except CheckpointError as exc:
+        instead = "; download them on a machine that can, and give the file: "
+        raise CheckpointError(*exc.parts, instead, Option("checkpoint", "FILE")) from exc
+
+
 def _built(name: str, checkpoint: Path | None) -> tuple[Any, KeyCoverage | None]:
     """timm's network in evaluation mode with its weights, and the account of a checkpoint's tensors."""
     if checkpoint is None:
-        try:
-            return pretrained_network(name).eval(), None
-        except CheckpointError as exc:
-            instead = "; download them on a machine that can, and give the file: "
-            raise CheckpointError(*exc.parts, instead, Option("checkpoint", "FILE")) from exc
-    tensors, beside = _tensors(checkpoint)
-    found = ForeignTensors(checkpoint, tensors, beside, KIND, f"timm's {name}", _UNUSED)
+        return pretrained_or_file(name).eval(), None
+    tensors, beside = tensors_of(checkpoint)
+    found = ForeignTensors(checkpoint, tensors, beside, KIND, f"timm's {name}", UNUSED)
     with torch.device("meta"):
         model = create_model(name, num_classes=found.count_classes("classifier.bias")).eval()
     state = model.state_dict()
@@ -147,7 +161,8 @@ def _built(name: str, checkpoint: Path | None) -> tuple[Any, KeyCoverage | None]
     return model, found.fill(model, names)
 
 
-def _tensors(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+def tensors_of(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The state dict of a file of timm's, and what is beside it; raises :class:`CheckpointError`."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

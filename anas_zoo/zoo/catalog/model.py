@@ -10,7 +10,7 @@ from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.schema import Schema, Sparse
 from anas_zoo.entry import WEIGHTS, Accuracy, Entry, FileDigest, FileInfo, Latency, Published
 from anas_zoo.space import count_by_walking
-from anas_zoo.zoo.catalog.names import content_key, known_names
+from anas_zoo.zoo.catalog.names import TIMM, content_key, known_names
 from anas_zoo.zoo.evidence_tables import precision
 
 IMAGENET_CLASSES = 1000
@@ -130,7 +130,7 @@ def model_of(entry: Entry, *, location: str | None = None, commit: str | None = 
         commit: that was read, on the Hub.
     """
     config, report, own, weights = entry.config, entry.report, entry.config.anas, entry.config.anas.weights
-    macs, params = count_by_walking(config.model_args.structure, config.arch, config.num_classes)
+    macs, params = _costs(entry)
     arch_id, structure = content_key(config)
     measured = report.accuracy
     files = entry.manifest.files if entry.is_published else {}
@@ -141,9 +141,9 @@ def model_of(entry: Entry, *, location: str | None = None, commit: str | None = 
         location=location or entry.folder.resolve().name,
         commit=commit,
         other_names=tuple(n for n in known_names().get((arch_id, structure), ()) if n != own.name),
-        space=own.space.name,
-        arch=config.arch.to_dict(),
-        resolution=config.arch.resolution,
+        space=config.space.name if config.is_subnet else TIMM,
+        arch=config.arch.to_dict() if config.is_subnet else {"network": config.architecture},
+        resolution=config.resolution,
         num_classes=config.num_classes,
         macs=macs,
         params=params,
@@ -159,6 +159,14 @@ def model_of(entry: Entry, *, location: str | None = None, commit: str | None = 
         refused=report.refused,
         files=files,
     )
+
+
+def _costs(entry: Entry) -> tuple[int, int]:
+    """(multiply-adds, parameters): exact of a subnet; of a network of timm's own, as its report has them."""
+    config, cost = entry.config, entry.report.cost
+    if config.is_subnet:
+        return count_by_walking(config.structure, config.arch, config.num_classes)
+    return (0, 0) if cost is None else (cost.macs, cost.params)
 
 
 def _exported(name: str, info: FileInfo) -> ExportedFile:

@@ -11,12 +11,14 @@ from anas_zoo.space import SearchSpace, Structure
 from anas_zoo.zoo.published import FAMILIES, load_published
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
+TIMM = "timm"  # in the place of space and structure, of networks of timm's own
+
 Content = tuple[str, str]  # ids of architecture and structure
 
 
 def content_key(config: EntryConfig) -> Content:
     """What makes an entry this network and no other, apart from weights and number of classes."""
-    return config.anas.arch_id, _structure_id(config.model_args.structure)
+    return config.anas.arch_id, _structure_id(config.structure) if config.is_subnet else TIMM
 
 
 def _structure_id(structure: Structure) -> str:

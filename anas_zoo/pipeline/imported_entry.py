@@ -1,0 +1,112 @@
+"""A network that others trained, written as the draft of an entry: exported, and measured on images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from anas_zoo.core.files import output_folder
+from anas_zoo.core.progress import note
+from anas_zoo.data import ImageSource, balanced_choice, eval_tensor
+from anas_zoo.data.chosen_images import SCORING
+from anas_zoo.data.unreadable import readable
+from anas_zoo.entry import Accuracy, Cost, Entry, EntryConfig, EntryReport
+from anas_zoo.nets import KeyCoverage
+from anas_zoo.pipeline.evaluate import accuracies_on
+from anas_zoo.pipeline.export import export_entry
+from anas_zoo.pipeline.import_supernet import labels_of
+from anas_zoo.pipeline.matched_classes import class_names
+from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
+from anas_zoo.zoo import write_draft
+
+LABELS = Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class ImportedEntry:
+    """What an import made of a network that was trained alone.
+
+    Attributes:
+        folder: the draft's; it has to be published as any other.
+        coverage: what became of every tensor of a checkpoint; None where timm has loaded its own weights.
+        licence: SPDX name of the licence of the weights; None where it has to be chosen before publishing.
+        source: where the weights come from, for people.
+        accuracy: on the images that were given; None where there are none, or of other classes.
+    """
+
+    folder: Path
+    coverage: KeyCoverage | None
+    licence: str | None
+    source: str
+    accuracy: Accuracy | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for machines."""
+        return {
+            "entry": str(self.folder),
+            "licence": self.licence,
+            "source": self.source,
+            "coverage": None if self.coverage is None else self.coverage.to_dict(),
+            "accuracy": None if self.accuracy is None else self.accuracy.model_dump(mode="json"),
+        }
+
+
+def write_imported(
+    out: Path,
+    network: nn.Module,
+    config_with: Callable[[LABELS], EntryConfig],
+    cost: Cost,
+    *,
+    source: ImageSource | None,
+    evaluation_images: int,
+) -> Accuracy | None:
+    """Write the new folder ``out`` of a draft with its default file, complete or not at all.
+
+    Args:
+        out: the folder, which must not hold anything yet.
+        network: with its weights.
+        config_with: makes its config from the labels of its classes, None where none are known.
+        cost: what it costs.
+        source: images to check the file on and to measure accuracy on, with the network's preprocessing; the
+            labels are found by their folders' names. None for drawn numbers, and no accuracy.
+        evaluation_images: how many images are measured at most, balanced over the classes; 0 for none.
+
+    Returns the accuracy, which is also in the report: on the test part, or on all images where there is none.
+    """
+    unnamed = config_with(None)
+    named = None if source is None else class_names(source, unnamed.num_classes)
+    config = config_with(named or labels_of(unnamed.num_classes))
+    report = EntryReport(name=config.anas.name, arch_id=config.anas.arch_id, cost=cost)
+    with output_folder(out) as staging:
+        write_draft(staging, network, config, report, _golden_images(source, config.resolution))
+        export_entry(staging)
+        if source is not None and named is not None and evaluation_images:
+            return _measured(Entry(staging), source, evaluation_images)
+        if source is not None and named is None:
+            note("accuracy is not measured: the class folders are not the network's classes")
+    return None
+
+
+def _golden_images(source: ImageSource | None, resolution: int) -> Tensor:
+    """Images to check the files on, (N, 3, R, R): the first ones given, else drawn numbers."""
+    if source is None:
+        generator = torch.Generator().manual_seed(0)
+        return torch.randn(GOLDEN_IMAGES, 3, resolution, resolution, generator=generator)
+    chosen = readable(source, range(min(GOLDEN_IMAGES, len(source.labels))), "images to check the files on")
+    return eval_tensor(source, chosen, source.preprocessing, resolution)
+
+
+def _measured(draft: Entry, source: ImageSource, most: int) -> Accuracy:
+    """The accuracy on the test part, or on all images where there is none; noted in the draft's report."""
+    test = source.test_indices
+    split, indices = ("all", range(len(source.labels))) if test is None else ("test", test)
+    chosen = sorted(balanced_choice(indices, source.labels, most, [0, SCORING]))
+    chosen = readable(source, chosen, "images to measure accuracy on")
+    (accuracy,) = accuracies_on(draft, source, chosen, split, [source.preprocessing.mode])
+    draft.updated(draft.report.model_copy(update={"accuracy": accuracy}))
+    return accuracy
