@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anas_zoo.entry import Entry
     from anas_zoo.pipeline.evaluate import evaluate
     from anas_zoo.pipeline.export import export
+    from anas_zoo.pipeline.export_module import export_module
     from anas_zoo.pipeline.extract import extract
     from anas_zoo.pipeline.finetune import finetune
     from anas_zoo.pipeline.profile import profile
@@ -37,6 +38,7 @@ __all__ = [
     "create_model",
     "evaluate",
     "export",
+    "export_module",
     "extract",
     "finetune",
     "list_models",

@@ -59,7 +59,7 @@ def _network(entry: Entry, facts: dict[str, Any]) -> dict[str, str]:
         arch = config.arch.to_dict()
         pairs = {"architecture": f"{config.anas.arch_id} of the space {config.space.name}"}
     else:
-        arch, pairs = {}, {"architecture": f"timm's {config.architecture}"}
+        arch, pairs = {}, {"architecture": config.title}
     if facts["other_names"]:
         pairs["also known as"] = ", ".join(facts["other_names"])
     pairs |= {key.replace("_", " "): str(value) for key, value in arch.items()}
@@ -156,7 +156,8 @@ def _loading_lines(name: str, entry: Entry) -> list[str]:
     from anas_zoo.entry.manifest import LITERT
 
     pretrained = "True" if entry.has_weights else "False"
-    lines = [f'python: import anas_zoo; model = anas_zoo.create_model("{name}", pretrained={pretrained})']
+    made = f'python: import anas_zoo; model = anas_zoo.create_model("{name}", pretrained={pretrained})'
+    lines = [] if entry.config.is_own else [made]
     lines += [
         f'LiteRT: Interpreter(model_path="{entry.folder / file}")'
         if file.endswith(LITERT)

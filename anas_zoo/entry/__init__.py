@@ -3,6 +3,7 @@
 from anas_zoo.entry.accuracy import Accuracy, ClassAccuracy, Mistake
 from anas_zoo.entry.config import (
     MAX_CLASSES,
+    OWN,
     AnasInfo,
     Ancestor,
     Calibration,
@@ -12,8 +13,9 @@ from anas_zoo.entry.config import (
     SpaceInfo,
     WeightsInfo,
     compose_config,
-    compose_timm_config,
+    compose_other_config,
     hub_licence,
+    timm_id,
 )
 from anas_zoo.entry.entry import Entry, read_config, read_report, write_report
 from anas_zoo.entry.folder import CheckedFolder
@@ -62,6 +64,7 @@ __all__ = [
     "IMAGENET",
     "MANIFEST",
     "MAX_CLASSES",
+    "OWN",
     "REPORT",
     "SUPERNET",
     "SUPERNET_WEIGHTS",
@@ -97,8 +100,8 @@ __all__ = [
     "check_files",
     "check_manifest",
     "compose_config",
+    "compose_other_config",
     "compose_supernet_config",
-    "compose_timm_config",
     "entries_nearby",
     "hub_licence",
     "is_supernet",
@@ -107,6 +110,7 @@ __all__ = [
     "read_manifest",
     "read_report",
     "read_supernet_config",
+    "timm_id",
     "write_manifest",
     "write_report",
 ]

@@ -19,7 +19,8 @@ MAX_CLASSES = 100_000  # ImageNet-21k has 21 843; a classifier of 1984 features 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Layers = str | tuple[str, ...] | None  # timm's name of a layer, or of several
 
-FAMILY = "attentive_nas"  # timm's name of every subnet; any other is of a network of timm's own
+# What config.json calls the architecture of a subnet, and of code that is not here; else it is timm's name.
+FAMILY, OWN = "attentive_nas", "own_network"
 
 
 def _an_architecture(value: dict[str, Any]) -> dict[str, Any]:
@@ -171,14 +172,14 @@ class AnasInfo(Sparse):
 class EntryConfig(Sparse):
     """config.json: timm's schema, which serves timm and the Hub, and our own part beside it.
 
-    The network is a subnet of a search space, or one of timm's own, which its ``architecture`` names.
+    The network is a subnet of a search space, one of timm's own, or one of somebody's code that is not here.
     """
 
     LEFT_OUT: ClassVar = ("label_names", "model_args")  # timm expects them or nothing
 
     architecture: Name = FAMILY
     num_classes: int = Field(ge=1, le=MAX_CLASSES)
-    num_features: int = Field(ge=1)
+    num_features: int = Field(ge=0)
     global_pool: str = "avg"
     label_names: tuple[str, ...] | None = None
     model_args: ModelArgs | None = None
@@ -189,6 +190,18 @@ class EntryConfig(Sparse):
     def is_subnet(self) -> bool:
         """Whether the network is a subnet of a search space, and not one of timm's own."""
         return self.architecture == FAMILY
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the network is of code that is not here, so that only its exported files run."""
+        return self.architecture == OWN
+
+    @property
+    def title(self) -> str:
+        """What the network is, in a few words."""
+        if self.is_own:
+            return "a network of its author's own code"
+        return f"timm's network {self.architecture}" if self.anas.arch is None else f"subnet {self.arch.id}"
 
     @property
     def resolution(self) -> int:
@@ -218,8 +231,7 @@ class EntryConfig(Sparse):
 
     def _no_subnet(self) -> EntryError:
         return EntryError(
-            f"{self.anas.name} is timm's network {self.architecture}, and this is for subnets of a search "
-            "space alone"
+            f"{self.anas.name} is {self.title}, and this is for subnets of a search space alone"
         )
 
     @model_validator(mode="after")
@@ -232,7 +244,7 @@ class EntryConfig(Sparse):
             "mean": (pre.mean, cfg.mean),
             "std": (pre.std, cfg.std),
         }
-        problems = self._of_the_family() if self.is_subnet else self._of_timm()
+        problems = self._of_the_family() if self.is_subnet else self._of_others()
         problems += [f"{what} differ ({a} and {b})" for what, (a, b) in pairs.items() if a != b]
         if self.label_names is not None and len(self.label_names) != self.num_classes:
             problems.append(f"{len(self.label_names)} label_names for {self.num_classes} classes")
@@ -261,15 +273,16 @@ class EntryConfig(Sparse):
         }
         return [f"{what} differ ({a} and {b})" for what, (a, b) in pairs.items() if a != b]
 
-    def _of_timm(self) -> list[str]:
-        """What does not fit, of the config of a network of timm's own."""
+    def _of_others(self) -> list[str]:
+        """What does not fit, of the config of a network that is no subnet."""
         own, size = self.anas, self.pretrained_cfg.input_size
         parts = {"model_args": self.model_args, "anas.arch": own.arch, "anas.space": own.space}
         stray = [what for what, part in parts.items() if part is not None]
         problems = [f"{what} is of subnets, whose architecture is {FAMILY!r}" for what in stray]
         if size != (3, size[1], size[1]) or size[1] < 1:
             problems.append(f"pretrained_cfg.input_size is {list(size)}, images are (3, R, R)")
-        if own.arch_id != (wanted := timm_id(self.architecture, self.resolution)):
+        wanted = timm_id(self.architecture, self.resolution)
+        if not self.is_own and own.arch_id != wanted:
             problems.append(f"anas.arch_id is {own.arch_id}, that of the network is {wanted}")
         if own.weights is None:
             problems.append("anas.weights is missing")
@@ -328,23 +341,25 @@ def compose_config(
     return parse(EntryConfig, data, f"config of {name}", error=EntryError)
 
 
-def compose_timm_config(
-    network: str,
+def compose_other_config(
+    architecture: str,
     pretrained_cfg: Mapping[str, Any],
     *,
     name: str,
-    num_features: int,
-    global_pool: str,
+    arch_id: str,
+    num_features: int = 0,
+    global_pool: str = "",
     preprocessing: Preprocessing,
     label_names: Sequence[str] | None,
     weights: WeightsInfo,
 ) -> EntryConfig:
-    """The config of an entry that is a network of timm's own, for which timm needs nothing of ours.
+    """The config of an entry that is no subnet: a network of timm's own, or of code that is not here.
 
     Args:
-        network: timm's name of it, without a tag.
+        architecture: timm's name of it, without a tag, or :data:`OWN`.
         pretrained_cfg: timm's, of which the fields of :class:`PretrainedConfig` are taken.
         name: of the entry.
+        arch_id: tells the network from others; see :func:`timm_id`.
         num_features: of the network, before its classifier.
         global_pool: the network's, as timm calls it.
         preprocessing: how images are made into inputs.
@@ -357,7 +372,7 @@ def compose_timm_config(
     licence = {"license": None if weights.licence is None else hub_licence(weights.licence)}
     filters = {"interpolation": preprocessing.interpolation, "crop_pct": preprocessing.crop_pct}
     data: dict[str, Any] = {
-        "architecture": network,
+        "architecture": architecture,
         "num_classes": pretrained_cfg["num_classes"],
         "num_features": num_features,
         "global_pool": global_pool,
@@ -365,7 +380,7 @@ def compose_timm_config(
         "pretrained_cfg": fields | filters | licence,
         "anas": {
             "name": name,
-            "arch_id": timm_id(network, int(pretrained_cfg["input_size"][1])),
+            "arch_id": arch_id,
             "weights": weights.model_dump(),
             "calibration": {"kind": "trained"},
             "preprocessing": preprocessing.model_dump(),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
+from torch import nn
 
 from anas_zoo.core.errors import DataError, EntryError
 from anas_zoo.core.files import refuse_occupied
@@ -174,14 +175,21 @@ def evaluate(
 
 
 def accuracies_on(
-    entry: Entry, source: ImageSource, chosen: Sequence[int], split: str, modes: Sequence[Mode]
+    entry: Entry,
+    source: ImageSource,
+    chosen: Sequence[int],
+    split: str,
+    modes: Sequence[Mode],
+    *,
+    network: nn.Module | None = None,
 ) -> list[Accuracy]:
     """The accuracy of an entry's weights, in torch on the CPU, on the images ``chosen``; one for each mode.
 
-    Raises as :func:`evaluate` does.
+    ``network`` holds them; None loads it. Raises as :func:`evaluate` does.
     """
-    network, classes = _network(entry, "torch", None, "cpu"), classes_in(source, entry)
-    return [_measured(entry, network, source, classes, split, chosen, mode, "torch")[0] for mode in modes]
+    in_torch = _network(entry, "torch", None, "cpu") if network is None else _in_torch(network)
+    classes = classes_in(source, entry)
+    return [_measured(entry, in_torch, source, classes, split, chosen, mode, "torch")[0] for mode in modes]
 
 
 def _measured(
@@ -250,8 +258,11 @@ def _network(entry: Entry, runtime: Runtime, file: str | None, device: str) -> _
         raise no_weights(entry.config)
     if not entry.has_weights:
         raise EntryError(f"{entry.folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")
-    where = pick_device(device)
-    network = load_network(entry).to(where)
+    return _in_torch(load_network(entry).to(pick_device(device)))
+
+
+def _in_torch(network: nn.Module) -> _Network:
+    where = next(network.parameters()).device
 
     @torch.no_grad()
     def logits_of(images: Sequence[Prepared]) -> Floats:

@@ -81,8 +81,11 @@ def export_entry(
     data: str | None = None,
     out: Path | None = None,
     require_speedup: bool = False,
+    network: nn.Module | None = None,
 ) -> Exported:
     """Export the entry in ``folder`` for one target; the options are those of :func:`export`.
+
+    ``network`` is its, with its weights, where it is at hand already.
 
     The file is compared with torch before it appears: on the search split of a draft's run for int8, on the
     golden images otherwise. Size and speed of an int8 file beside the float one are measured and recorded.
@@ -91,7 +94,10 @@ def export_entry(
     Raises :class:`EntryError` for a published entry without ``out``; :class:`QuantizationError` for an int8
     file that cannot be made, or not as fast as required; what :func:`anas_zoo.exporting.export_onnx` raises.
     """
-    return _Exporter(folder, data, out, require_speedup).to(Target.load(target_name).with_input(form))
+    exporter = _Exporter(folder, data, out, require_speedup)
+    if network is not None:
+        exporter.network = network
+    return exporter.to(Target.load(target_name).with_input(form))
 
 
 def export(

@@ -12,7 +12,7 @@ from torch import nn
 from anas_zoo.core.files import sha256_bytes
 from anas_zoo.core.progress import note
 from anas_zoo.data import open_source, with_preprocessing
-from anas_zoo.entry import Calibration, EntryConfig, WeightsInfo, compose_timm_config
+from anas_zoo.entry import Calibration, EntryConfig, WeightsInfo, compose_other_config, timm_id
 from anas_zoo.nets import KeyCoverage, Subnet
 from anas_zoo.nets.checkpoint import weights_bytes
 from anas_zoo.nets.sources.timm_classifier import TimmClassifier, read_timm_classifier
@@ -90,10 +90,11 @@ def _subnet_config(
 def _timm_config(
     read: TimmClassifier, found: Checkpoint, name: str, labels: Sequence[str] | None
 ) -> EntryConfig:
-    return compose_timm_config(
+    return compose_other_config(
         read.architecture,
         read.config,
         name=name,
+        arch_id=timm_id(read.architecture, read.resolution),
         num_features=int(getattr(read.network, "num_features", 0)),
         global_pool=str(read.config.get("global_pool") or getattr(read.network, "global_pool", "") or ""),
         preprocessing=preprocessing_of(read.config),

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from anas_zoo.core.errors import ExportError
 from anas_zoo.core.files import output_folder
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import note, warn
 from anas_zoo.data import ImageSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.data.unreadable import readable
 from anas_zoo.entry import Accuracy, Cost, Entry, EntryConfig, EntryReport
+from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.nets import KeyCoverage
 from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.export import export_entry
@@ -64,29 +66,40 @@ def write_imported(
     *,
     source: ImageSource | None,
     evaluation_images: int,
+    targets: Sequence[str | Path] = (DEFAULT_TARGET,),
 ) -> Accuracy | None:
-    """Write the new folder ``out`` of a draft with its default file, complete or not at all.
+    """Write the new folder ``out`` of a draft with its exported files, complete or not at all.
 
     Args:
         out: the folder, which must not hold anything yet.
         network: with its weights.
-        config_with: makes its config from the labels of its classes, None where none are known.
+        config_with: makes its config from the labels of its classes, None where none are known; one that has
+            labels of its own keeps them.
         cost: what it costs.
         source: images to check the file on and to measure accuracy on, with the network's preprocessing; the
             labels are found by their folders' names. None for drawn numbers, and no accuracy.
         evaluation_images: how many images are measured at most, balanced over the classes; 0 for none.
+        targets: that it is exported for. One that is refused is warned of and noted in the report, unless it
+            is the first.
 
     Returns the accuracy, which is also in the report: on the test part, or on all images where there is none.
     """
-    unnamed = config_with(None)
-    named = None if source is None else class_names(source, unnamed.num_classes)
-    config = config_with(named or labels_of(unnamed.num_classes))
+    config = config_with(None)
+    named = config.label_names
+    if named is None and source is not None:
+        named = class_names(source, config.num_classes)
+    config = config_with(named or labels_of(config.num_classes))
     report = EntryReport(name=config.anas.name, arch_id=config.anas.arch_id, cost=cost)
     with output_folder(out) as staging:
         write_draft(staging, network, config, report, _golden_images(source, config.resolution))
-        export_entry(staging)
+        export_entry(staging, targets[0], network=network)
+        for target in targets[1:]:
+            try:
+                export_entry(staging, target, data=None if source is None else source.name, network=network)
+            except ExportError as exc:
+                warn(f"no file for {target}: {exc}")
         if source is not None and named is not None and evaluation_images:
-            return _measured(Entry(staging), source, evaluation_images)
+            return _measured(Entry(staging), source, evaluation_images, network)
         if source is not None and named is None:
             note("accuracy is not measured: the class folders are not the network's classes")
     return None
@@ -101,12 +114,12 @@ def _golden_images(source: ImageSource | None, resolution: int) -> Tensor:
     return eval_tensor(source, chosen, source.preprocessing, resolution)
 
 
-def _measured(draft: Entry, source: ImageSource, most: int) -> Accuracy:
+def _measured(draft: Entry, source: ImageSource, most: int, network: nn.Module) -> Accuracy:
     """The accuracy on the test part, or on all images where there is none; noted in the draft's report."""
     test = source.test_indices
     split, indices = ("all", range(len(source.labels))) if test is None else ("test", test)
     chosen = sorted(balanced_choice(indices, source.labels, most, [0, SCORING]))
     chosen = readable(source, chosen, "images to measure accuracy on")
-    (accuracy,) = accuracies_on(draft, source, chosen, split, [source.preprocessing.mode])
+    (accuracy,) = accuracies_on(draft, source, chosen, split, [source.preprocessing.mode], network=network)
     draft.updated(draft.report.model_copy(update={"accuracy": accuracy}))
     return accuracy

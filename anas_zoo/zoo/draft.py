@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from anas_zoo.core.errors import EntryError
-from anas_zoo.core.files import atomic_write, output_folder, sha256_bytes, write_json
+from anas_zoo.core.errors import CheckpointError, EntryError
+from anas_zoo.core.files import atomic_write, canonical_json, output_folder, sha256_bytes, write_json
 from anas_zoo.entry import (
     CONFIG,
     GOLDEN,
@@ -25,6 +25,7 @@ from anas_zoo.entry import (
     compose_config,
     write_report,
 )
+from anas_zoo.entry.tensors import tensor_shapes
 from anas_zoo.nets import Subnet
 from anas_zoo.nets.checkpoint import check_tensors, weights_bytes
 from anas_zoo.nets.timm_net import timm_net
@@ -87,7 +88,7 @@ def write_draft(
     Args:
         folder: the new folder; it must not hold anything yet.
         network: that ``config`` was built from, left in evaluation mode.
-        config: see :func:`build_config` and :func:`anas_zoo.entry.compose_timm_config`.
+        config: see :func:`build_config` and :func:`anas_zoo.entry.compose_other_config`.
         report: what is known so far.
         golden_images: (N, 3, R, R) float32, preprocessed; their logits are computed here.
 
@@ -124,7 +125,12 @@ def check_weights(entry: Entry) -> Path:
     unknown or of wrong shape; :class:`EntryError` when its hash is not the one of the config.
     """
     path, config = entry.folder / WEIGHTS, entry.config
-    check_tensors(path, _untrained(config, on_meta=True), f"architecture {config.anas.arch_id}")
+    if config.is_own:
+        shapes = {k: text.partition(" ")[2] for k, text in tensor_shapes(path, CheckpointError).items()}
+        if (found := shapes_id(shapes)) != config.anas.arch_id:
+            raise CheckpointError(f"{path} has the tensors of {found}, not of {config.anas.arch_id}")
+    else:
+        check_tensors(path, _untrained(config, on_meta=True), f"architecture {config.anas.arch_id}")
     if config.anas.weights is None or config.anas.weights.sha256 != entry.sha256(WEIGHTS):
         raise EntryError(f"{path} is not the file that {CONFIG} names (SHA-256 differs); get the entry again")
     return path
@@ -133,10 +139,14 @@ def check_weights(entry: Entry) -> Path:
 def load_network(entry: Entry | str | Path) -> nn.Module:
     """The network of an entry or a draft with its weights, in evaluation mode.
 
-    Raises :class:`EntryError` or :class:`CheckpointError` as :func:`check_weights` does.
+    Raises :class:`EntryError` for a network of code that is not here, and as :func:`check_weights` does.
     """
     entry = entry if isinstance(entry, Entry) else Entry(entry)
     config, path = entry.config, check_weights(entry)
+    if config.is_own:
+        raise EntryError(
+            f"{config.anas.name} is {config.title}, which torch cannot make; run its exported files"
+        )
     network = _untrained(config)
     network.load_state_dict(load_file(path))
     if isinstance(network, Subnet):
@@ -154,6 +164,11 @@ def load_subnet(entry: Entry | str | Path) -> Subnet:
     subnet = load_network(entry)
     assert isinstance(subnet, Subnet)
     return subnet
+
+
+def shapes_id(shapes: Mapping[str, str]) -> str:
+    """Short content hash of a network's tensors, by name their shapes as tuples are printed."""
+    return sha256_bytes(canonical_json(dict(shapes)).encode())[:12]
 
 
 def _untrained(config: EntryConfig, *, on_meta: bool = False) -> nn.Module:

@@ -44,6 +44,8 @@ def create_model(source: str | Path | Entry, pretrained: bool = False, **kwargs:
     entry = Entry(folder)
     if entry.config.anas.weights is None and pretrained:
         raise no_weights(entry.config)
+    if entry.config.is_own:
+        raise EntryError(f"{entry.name} is {entry.config.title}; run its exported files with onnxruntime")
     if pretrained:
         if not entry.has_weights:
             raise EntryError(f"{folder} lacks {WEIGHTS}, which {CONFIG} names; get the entry again")

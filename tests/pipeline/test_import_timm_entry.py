@@ -43,10 +43,8 @@ def checkpoint_of(name: str, folder: Path, classes: int = CLASSES) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of photograph-like noise, each class with a colour of its own."""
-    folder = tmp_path_factory.mktemp("images")
+def write_images(folder: Path) -> Path:
+    """Class folders of noise, each class with a colour of its own."""
     rng = np.random.default_rng(0)
     for label in range(CLASSES):
         (folder / f"class_{label}").mkdir()
@@ -54,6 +52,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = rng.integers(0, 90, (170, 180, 3)) + 40 * np.array([label, 3 - label, label % 2])
             Image.fromarray(pixels.astype(np.uint8)).save(folder / f"class_{label}" / f"{number}.png")
     return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")

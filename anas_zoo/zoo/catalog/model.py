@@ -10,7 +10,7 @@ from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.schema import Schema, Sparse
 from anas_zoo.entry import WEIGHTS, Accuracy, Entry, FileDigest, FileInfo, Latency, Published
 from anas_zoo.space import count_by_walking
-from anas_zoo.zoo.catalog.names import TIMM, content_key, known_names
+from anas_zoo.zoo.catalog.names import content_key, kind_of, known_names
 from anas_zoo.zoo.evidence_tables import precision
 
 IMAGENET_CLASSES = 1000
@@ -141,7 +141,7 @@ def model_of(entry: Entry, *, location: str | None = None, commit: str | None = 
         location=location or entry.folder.resolve().name,
         commit=commit,
         other_names=tuple(n for n in known_names().get((arch_id, structure), ()) if n != own.name),
-        space=config.space.name if config.is_subnet else TIMM,
+        space=config.space.name if config.is_subnet else kind_of(config),
         arch=config.arch.to_dict() if config.is_subnet else {"network": config.architecture},
         resolution=config.resolution,
         num_classes=config.num_classes,

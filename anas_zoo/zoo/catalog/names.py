@@ -11,14 +11,17 @@ from anas_zoo.space import SearchSpace, Structure
 from anas_zoo.zoo.published import FAMILIES, load_published
 from anas_zoo.zoo.shelf import entry_folder, list_models
 
-TIMM = "timm"  # in the place of space and structure, of networks of timm's own
-
 Content = tuple[str, str]  # ids of architecture and structure
+
+
+def kind_of(config: EntryConfig) -> str:
+    """What stands in the place of space and structure where there are none."""
+    return "own code" if config.is_own else "timm"
 
 
 def content_key(config: EntryConfig) -> Content:
     """What makes an entry this network and no other, apart from weights and number of classes."""
-    return config.anas.arch_id, _structure_id(config.structure) if config.is_subnet else TIMM
+    return config.anas.arch_id, _structure_id(config.structure) if config.is_subnet else kind_of(config)
 
 
 def _structure_id(structure: Structure) -> str:
