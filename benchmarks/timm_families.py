@@ -6,7 +6,7 @@ Of every module of timm's, the classifier with the fewest parameters, with drawn
 export, counted by fvcore, written for ort-cpu-fp32, counted again on the graph, and compared with torch in
 batches of 1, 2, 3, 7, 32 and 64 of drawn images, with onnxruntime's graph optimizations and without. What is
 finished is not made again, so the command can be stopped and repeated. Weights are drawn, with batch norms
-that have seen images and logits that deviate by 3, so accuracy and int8 are another matter.
+that have seen images and logits that deviate by 3 from image to image: accuracy and int8 are another matter.
 """
 
 from __future__ import annotations
@@ -90,11 +90,13 @@ def through_the_gates(name: str, folder: Path) -> dict[str, Any]:
 
 @torch.no_grad()
 def spread(network: Any, images: torch.Tensor) -> None:
-    """Batch norms see ``images``, and the last layer is scaled until logits deviate by 3."""
+    """Batch norms see ``images``, and the last layer is scaled until logits deviate by 3 between them."""
     network.train()(images)
-    factor = 3 / float(network.eval()(images).std())
-    for parameter in network.get_classifier().parameters():
-        parameter.mul_(factor)
+    factor = 3 / max(float(network.eval()(images).std(0).mean()), 1e-9)
+    last = network.get_classifier()
+    for part in last if isinstance(last, tuple) else (last,):
+        for name, parameter in part.named_parameters():
+            parameter.mul_(0 if name.endswith("bias") else factor)
 
 
 def report(rows: list[dict[str, Any]]) -> str:

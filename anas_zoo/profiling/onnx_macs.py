@@ -28,15 +28,16 @@ _REASONS = {
         "Softplus", "Tanh",
     ),
     "element-wise arithmetic: products, if any, are not summed": (
-        "Abs", "Add", "Ceil", "Div", "Exp", "Floor", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Pow",
-        "Reciprocal", "Round", "Sqrt", "Sub",
+        "Abs", "Add", "Ceil", "Cos", "Div", "Exp", "Floor", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Pow",
+        "Reciprocal", "Round", "Sin", "Sqrt", "Sub",
     ),
     "comparisons and choices only": (
         "And", "Equal", "GlobalMaxPool", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "MaxPool",
         "Not", "Or", "ReduceMax", "Where",
     ),
     "sums and one scale per output; not a convolution in the paper's count": (
-        "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum", "Resize", "Softmax",
+        "AveragePool", "CumSum", "GlobalAveragePool", "ReduceL2", "ReduceMean", "ReduceProd", "ReduceSum",
+        "Resize", "Softmax",
     ),
     "a norm: sums, a scale and a shift of each value": (
         "BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization",

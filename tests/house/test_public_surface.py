@@ -45,9 +45,9 @@ def test_dir_shows_the_public_names_and_nothing_else() -> None:
     stages = "run train search extract finetune export validate evaluate profile publish pull verify"
     for package in PACKAGES:
         importlib.import_module(f"anas_zoo.{package}")
-    others = {"list_models", "create_model", "load_supernet", "Entry", "Classifier"}
+    others = {"list_models", "create_model", "load_supernet", "export_module", "Entry", "Classifier"}
     assert set(dir(anas_zoo)) == {*stages.split(), *others}
-    assert len(dir(anas_zoo)) == 17
+    assert len(dir(anas_zoo)) == 18
     assert not set(dir(anas_zoo)) & set(PACKAGES), "a folder of that name would take the function's place"
     assert anas_zoo.__version__
 
