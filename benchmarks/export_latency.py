@@ -136,8 +136,6 @@ def exported(
     row = Row(name, family, side, top1_pct)
     for target_name in targets:
         target = Target.load(target_name)
-        if target.quantization is not None:
-            target = target.model_copy(update={"quantization": target.quantization.choices()[0]})
         file = row.files[target_name] = folder / f"{name}.{target_name}{target.suffix}"
         if not file.exists():
             content = convert(

@@ -23,12 +23,15 @@ from anas_zoo.data import ImagesAt
 from anas_zoo.exporting import Target
 from anas_zoo.exporting.graph import fold_batch_norm, write_graph
 from anas_zoo.exporting.quantization import quantize
+from anas_zoo.exporting.sensitivity import rank_parts
 from anas_zoo.exporting.target import KINDS, Quantization
 from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline import Run
 from anas_zoo.zoo import load_subnet
 
 TARGET = "ort-cpu-int8"
+# What stayed in float, in this order, before the order was measured: large maps and few channels.
+FIRST_STAGES = (("stem", "stages.0", "stages.1"), ("stem", "stages.0", "stages.1", "stages.2"))
 
 
 def network_of(run: Run, name: str) -> Subnet:
@@ -85,8 +88,13 @@ def study(run: Run, name: str, target: Target) -> list[str]:
     rows += [one.row(f"all but {part}", (part,)) for part in KINDS]
     for number in range(len(run.space.structure.stages)):
         rows.append(one.row(f"all but se and stages.{number}", ("se", f"stages.{number}")))
-    for choice in one.how.choices():
-        rows.append(one.row(f"**the target**: all but {', '.join(choice.keep_float)}", choice.keep_float))
+    rows.append(one.row(f"**the target**: all but {', '.join(one.how.keep_float)}", one.how.keep_float))
+    order = rank_parts(one.model, one.calibration, one.how)
+    for count in sorted({min(count, len(order)) for count in one.how.keep_sensitive}):
+        what = f"**the target**: all but se, and the {count} that cost most: {', '.join(order[:count])}"
+        rows.append(one.row(what, one.how.keep_float, keep_parts=order[:count]))
+    for parts in FIRST_STAGES:
+        rows.append(one.row(f"all but se, {', '.join(parts)}", (*one.how.keep_float, *parts)))
     for method in ("entropy", "percentile"):
         rows.append(one.row(f"the target, ranges by {method}", one.how.keep_float, method=method))
     rows.append(one.row("the target, weights of 8 bits", one.how.keep_float, reduce_range=False))

@@ -118,8 +118,6 @@ def measure(network: Network, folder: Path) -> dict[str, Measured]:
     sizes: dict[str, int] = {}
     for name in TARGETS:
         target = Target.load(name)
-        if target.quantization is not None:
-            target = target.model_copy(update={"quantization": target.quantization.choices()[0]})
         content = convert(
             network.subnet,
             target=target,

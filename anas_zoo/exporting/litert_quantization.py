@@ -30,7 +30,7 @@ def quantize_litert(content: bytes, images: Tensor | None, how: Quantization) ->
     Args:
         content: of a float32 file that :func:`anas_zoo.exporting.litert.to_litert` has made.
         images: preprocessed (N, C, R, R) float32 of the training split.
-        how: the target's section; of ``keep_float_more`` nothing is taken.
+        how: the target's section; of its parts ``keep_float`` and ``keep_parts`` are left in float.
 
     Raises :class:`QuantizationError` for too few images or ones that do not fit the file, and
     :class:`anas_zoo.core.extras.MissingPackageError` without ai-edge-quantizer.
@@ -41,7 +41,7 @@ def quantize_litert(content: bytes, images: Tensor | None, how: Quantization) ->
 
     pixels = calibration_images(images, how)
     ends = (TFLOperationName.INPUT, TFLOperationName.OUTPUT)
-    parts = [(_pattern(part), TFLOperationName.ALL_SUPPORTED) for part in how.keep_float]
+    parts = [(_pattern(part), TFLOperationName.ALL_SUPPORTED) for part in how.in_float]
     with _quiet():
         try:
             made = quantizer.Quantizer(bytearray(content))

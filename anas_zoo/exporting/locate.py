@@ -18,6 +18,7 @@ from anas_zoo.core.errors import AgreementError, AnasError, DataError, ExportErr
 from anas_zoo.core.progress import track
 from anas_zoo.entry import Preprocessing
 from anas_zoo.exporting.graph import INPUT, OUTPUT
+from anas_zoo.exporting.quantization import DEQUANTIZED
 from anas_zoo.exporting.target import Target
 from anas_zoo.nets.blocks import Block, ConvNormAct, PlainBlock, SqueezeExcite
 from anas_zoo.profiling.session import open_session, read_graph
@@ -25,8 +26,6 @@ from anas_zoo.profiling.session import open_session, read_graph
 IMAGES = 8  # a fault of a layer shows on any
 # A layer departs beyond this. Rounding is 1e-4 % in float32 and some percent in 8 bits, growing with depth.
 DEPARTS_PCT = {"fp32": 0.1, "fp16": 3.0, "int8": 30.0}
-
-ROUNDED = "_DequantizeLinear_Output"  # what onnxruntime's quantization calls a value after it
 
 Floats = npt.NDArray[np.float32]
 Setting = Literal["without graph optimizations", "with graph optimizations"]
@@ -180,7 +179,7 @@ def _value(layer: str, module: nn.Module, made: set[str]) -> str | None:
     elif layer == "classifier":
         names = (OUTPUT,)
     # Quantization may leave the clipping of a ReLU to the rounding, after which the value is what it was.
-    rounded = [f"{name}{ROUNDED}" for name in names]
+    rounded = [f"{name}{DEQUANTIZED}" for name in names]
     return next((name for name in (*rounded, *names) if name in made), None)
 
 

@@ -163,7 +163,7 @@ def convert(
     taken = sorted(own.keys() & metadata.keys())
     if taken:
         raise ExportError(f"the exporter writes these metadata itself, do not give them: {', '.join(taken)}")
-    model = _graph(network, target, resolution)
+    model = float_graph(network, target, resolution)
     if target.runtime == "litert":
         content = to_litert(model, {**metadata, **own})
         if target.quantization is None:
@@ -203,8 +203,8 @@ def _refuse_unfit(network: nn.Module, resolution: int, who: str) -> None:
         )
 
 
-def _graph(network: nn.Module, target: Target, resolution: int) -> Any:
-    """The network as an ``onnx.ModelProto``, not yet quantized."""
+def float_graph(network: nn.Module, target: Target, resolution: int) -> Any:
+    """The network as an ``onnx.ModelProto`` of the target's opset and batch, not quantized."""
     batch = BATCH if target.batch == "dynamic" else target.batch
     dtype = DTYPES[target.precision]
     if not isinstance(network, Subnet):

@@ -33,6 +33,7 @@ METHODS = {
     "entropy": CalibrationMethod.Entropy,
     "percentile": CalibrationMethod.Percentile,
 }
+DEQUANTIZED = "_DequantizeLinear_Output"  # what the quantizer calls a value after its rounding
 CALIBRATION_BATCH = 16  # images; ranges do not depend on it
 
 
@@ -50,6 +51,20 @@ def part_of(node: str) -> str | None:
     return part if part in KINDS else None
 
 
+def layer_of(node: str) -> str:
+    """The block that a node belongs to, or the layer where it is in none: ``stages.1.0``, ``head``.
+
+    Nodes of torch's exporter have the path of their modules: ``/layer1/layer1.0/conv1/Conv`` is of
+    ``layer1/layer1.0``.
+    """
+    if node.startswith("/"):
+        path = node.split("/")[1:-1]
+        numbered = [place for place, name in enumerate(path) if re.search(r"\.\d+$", name)]
+        return "/".join(path[: numbered[-1] + 1] if numbered else path[:1]) or node
+    found = re.match(r"stages\.\d+\.\d+", node)
+    return found.group() if found else node.split(".")[0]
+
+
 def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
     """``model`` with weights and activations in int8, as QDQ: each quantized tensor between a pair of
     QuantizeLinear and DequantizeLinear, which runtimes fuse into integer kernels.
@@ -57,8 +72,7 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
     Args:
         model: an ``onnx.ModelProto`` of :func:`anas_zoo.exporting.graph.write_graph`; it is left as it is.
         images: preprocessed (N, C, R, R) float32 of the training split.
-        how: the target's section; of ``keep_float_more`` nothing is taken (see
-            :meth:`anas_zoo.exporting.target.Quantization.choices`).
+        how: the target's section; of its parts ``keep_float`` and ``keep_parts`` are left in float.
 
     Raises :class:`QuantizationError` for too few images or ones that do not fit the model.
     """
@@ -73,7 +87,7 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
                 _Reader(pixels, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=None,
-                nodes_to_exclude=_excluded(model, how.keep_float),
+                nodes_to_exclude=_excluded(model, how),
                 per_channel=how.per_channel,
                 reduce_range=how.reduce_range,
                 activation_type=QuantType.QUInt8,
@@ -100,9 +114,15 @@ def calibration_images(images: Tensor | None, how: Quantization) -> npt.NDArray[
     return pixels
 
 
-def _excluded(model: Any, parts: tuple[str, ...]) -> list[str]:
+def _excluded(model: Any, how: Quantization) -> list[str]:
     names = [node.name for node in model.graph.node]
-    return [name for name in names if part_of(name) in parts or _stage_of(name) in parts]
+    return [
+        name
+        for name in names
+        if part_of(name) in how.keep_float
+        or _stage_of(name) in how.keep_float
+        or layer_of(name) in how.keep_parts
+    ]
 
 
 def _stage_of(node: str) -> str | None:

@@ -55,8 +55,10 @@ class Quantization(Schema):
         per_channel: one scale for each output channel of a weight.
         reduce_range: weights of 7 bits, without which processors that lack VNNI saturate.
         keep_float: parts that stay in float in any case.
-        keep_float_more: further parts, one list after the other: the first with which the file keeps its
-            accuracy is taken, none if it does without.
+        keep_sensitive: how many further parts, one number after the other: the first with which the file
+            keeps its accuracy is taken, none if it does without. Those that cost most are taken first, as
+            measured (:func:`anas_zoo.exporting.sensitivity.sensitive_parts`).
+        keep_parts: what was taken so; no target names it.
         min_speedup: how many times faster than the float file it has to be where a speed-up is required
             (``anas export --require-speedup``); None asks that it is not slower.
     """
@@ -67,16 +69,14 @@ class Quantization(Schema):
     per_channel: bool
     reduce_range: bool
     keep_float: tuple[Part, ...]
-    keep_float_more: tuple[tuple[Part, ...], ...] = ()
+    keep_sensitive: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    keep_parts: tuple[str, ...] = ()
     min_speedup: Tolerance | None = None
 
-    def choices(self) -> list[Quantization]:
-        """One for each set of parts to try, in order; they leave nothing open."""
-        sets = [(), *self.keep_float_more]
-        return [
-            self.model_copy(update={"keep_float": (*self.keep_float, *more), "keep_float_more": ()})
-            for more in sets
-        ]
+    @property
+    def in_float(self) -> tuple[str, ...]:
+        """All parts that stay in float."""
+        return (*self.keep_float, *self.keep_parts)
 
     @model_validator(mode="after")
     def _enough(self) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
 from anas_zoo.entry import CONFIG, Entry, EntryConfig, FileInfo, QuantizationInfo
 from anas_zoo.entry.manifest import ONNX
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
+from anas_zoo.exporting.sensitivity import sensitive_parts
 from anas_zoo.pipeline.int8_speed import quantization_info
 from anas_zoo.pipeline.run import run_of_draft
 from anas_zoo.profiling import count_onnx_macs
@@ -207,15 +208,27 @@ class _Exporter:
         Raises what the last try raises.
         """
         images = self._images(target)
-        choices = [None] if target.quantization is None else target.quantization.choices()
-        *others, last = [target.model_copy(update={"quantization": choice}) for choice in choices]
-        for tried in others:
+        tried: ParityError | None = None
+        for choice in self._choices(target, images):
+            if tried is not None and choice.quantization is not None:
+                note(f"{tried}; again with {', '.join(choice.quantization.in_float)} in float")
             try:
-                return self._export(tried, path, images)
+                return self._export(choice, path, images)
             except ParityError as exc:
-                assert tried.quantization is not None
-                note(f"{', '.join(tried.quantization.keep_float) or 'nothing'} in float: {exc}")
-        return self._export(last, path, images)
+                tried = exc
+        assert tried is not None
+        raise tried
+
+    def _choices(self, target: Target, images: _Images) -> Iterator[Target]:
+        """``target``; then, of int8, with more and more of those parts in float that cost the most."""
+        yield target
+        how = target.quantization
+        if how is None or not how.keep_sensitive:
+            return
+        parts = sensitive_parts(self.network, target, self.entry.config.resolution, images.calibration)
+        for count in sorted({min(count, len(parts)) for count in how.keep_sensitive} - {0}):
+            kept = how.model_copy(update={"keep_parts": parts[:count]})
+            yield target.model_copy(update={"quantization": kept})
 
     def _images(self, target: Target) -> _Images:
         golden, config = torch.from_numpy(self.entry.golden.images), self.entry.config

@@ -65,7 +65,7 @@ def quantization_info(
         source=source,
         sha256=sha256_bytes(calibration.contiguous().numpy().tobytes()),
         method=how.method,
-        keep_float=how.keep_float,
+        keep_float=how.in_float,
         speedup=float(float_ms / int8_ms),
         float_size_bytes=float_size_bytes,
         machine=describe_machine(),

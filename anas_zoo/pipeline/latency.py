@@ -267,8 +267,6 @@ class TimedFiles:
         from anas_zoo.nets import Supernet, calibrate_bn
 
         target = self._loaded
-        if target.quantization is not None:  # nothing is compared with anything, so nothing has to stay float
-            target = target.model_copy(update={"quantization": target.quantization.choices()[0]})
         files = [self.folder / f"{arch.id}{target.suffix}" for arch in archs]
         missing = [(arch, file) for arch, file in zip(archs, files, strict=True) if not file.is_file()]
         if not missing:

@@ -83,13 +83,14 @@ def test_a_stage_that_stays_in_float() -> None:
     assert kept == {name for name in names if name.startswith("stages.1.")}
 
 
-def test_choices_grow_from_what_stays_in_any_case() -> None:
-    assert [choice.keep_float for choice in HOW.choices()] == [
-        ("se",),
-        ("se", "stem", "stages.0", "stages.1"),
-        ("se", "stem", "stages.0", "stages.1", "stages.2"),
-    ]
-    assert all(choice.choices() == [choice] for choice in HOW.choices())
+def test_a_block_that_stays_in_float() -> None:
+    calibration = images(40, SPACE.largest.resolution, seed=12)
+    model = quantize(float_model(), calibration, how(keep_float=["se"], keep_parts=["stages.1.0", "head"]))
+    names = {weight.name for weight in float_model().graph.initializer}
+    kept = names - weights_in_int8(model)
+    assert kept == {
+        name for name in names if part_of(name) == "se" or name.startswith(("stages.1.0.", "head."))
+    }
 
 
 def test_seven_bits_where_the_range_is_reduced() -> None:
