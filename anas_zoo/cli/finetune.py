@@ -54,6 +54,10 @@ def finetune(
     no_se: Annotated[
         bool, typer.Option("--no-se", help="Leave squeeze-and-excite out, which int8 files gain from too.")
     ] = False,
+    qat: Annotated[
+        bool,
+        typer.Option("--qat", help="Train it as int8 files compute, so that they lose less, and export one."),
+    ] = False,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
     as_json: JsonOption = False,
@@ -61,7 +65,7 @@ def finetune(
     """Give an entry a new head, train all of it on other images, and make a draft of a new entry.
 
     The head stays where the images' classes are the entry's. A draft of a run is fine-tuned on the images of
-    that run with its split. With --activation or --no-se the entry as it was
+    that run with its split. With --activation, --no-se or --qat the entry as it was
     teaches the new network, on images of its classes.
 
     Several GPUs or machines: torchrun --nproc-per-node N -m anas_zoo.cli finetune ...; see docs/training.md.
@@ -82,6 +86,7 @@ def finetune(
         licence=licence,
         activation=activation,
         no_se=no_se,
+        qat=qat,
         resume=resume,
         device=device,
     )

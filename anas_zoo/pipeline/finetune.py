@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from anas_zoo.core.errors import ConfigError, OutputError
+from anas_zoo.core.errors import ConfigError, ExportError, OutputError
 from anas_zoo.core.files import output_folder, write_json
 from anas_zoo.core.hints import Call
-from anas_zoo.core.progress import note, silence, stage
+from anas_zoo.core.progress import note, silence, stage, warn
 from anas_zoo.core.text import quoted
 from anas_zoo.entry import Entry
 from anas_zoo.nets import Subnet
@@ -28,6 +28,9 @@ from anas_zoo.space import Structure
 from anas_zoo.training import Processes, join_processes
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
+
+INT8_TARGET = "ort-cpu-int8"
+QAT = "trained as int8 files compute"
 
 
 @dataclass(frozen=True)
@@ -79,15 +82,16 @@ def finetune(
     licence: str | None = None,
     activation: str | None = None,
     no_se: bool = False,
+    qat: bool = False,
     resume: bool = False,
     device: str = "auto",
 ) -> Finetuned | None:
     """Train all of an entry on other images, with a new classifier, and make a draft of a new entry.
 
     The classifier is kept where the images' classes are the entry's, by name and order. With another
-    ``activation`` or without squeeze-and-excite, the entry's own network then teaches the new one beside the
-    labels: so a network becomes one whose int8 files are faster. Started by torchrun, every process calls
-    this; the first one writes, and the others return None.
+    ``activation``, without squeeze-and-excite or with ``qat``, the entry's own network then teaches the new
+    one beside the labels: so a network becomes one whose int8 files are faster, or more accurate. Started by
+    torchrun, every process calls this; the first one writes, and the others return None.
 
     Args:
         entry: a model of the shelf, an entry's folder, or ``hf://org/name``.
@@ -100,6 +104,7 @@ def finetune(
         licence: SPDX name, of the new weights; by default the entry's.
         activation: ``relu``, ``relu6``, ``hard_swish`` or ``silu`` in the place of the entry's.
         no_se: leave squeeze-and-excite out.
+        qat: train it as its int8 file will compute, and export that too (target ``ort-cpu-int8``).
         resume: continue from the latest checkpoint of the fine-tuning in ``out``, if there is one.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -117,6 +122,7 @@ def finetune(
         else:
             changes = {"data": data, "seed": seed, "name": name, "licence": licence}
             changes |= {"activation": activation, "squeeze_excite": False if no_se else None}
+            changes |= {"qat": qat or None}
             path = None if recipe is None else Path(recipe)
             wanted, given = _wanted(out, path, changes, set_, resume=resume), Entry.read(folder)
             _check_simplified(wanted, given)
@@ -172,6 +178,8 @@ def finetune_stage(run: FinetuneRun, entry: Path, processes: Processes = HERE) -
     if processes.first:
         stage("2/2 calibrate, test, profile, export, validate and measure latency")
         _write_draft(run, trained)
+        if run.recipe.qat:
+            export_int8(run.draft_folder)  # there, as its ranges come from the images of the run around it
     return run.draft_folder
 
 
@@ -180,21 +188,23 @@ def _train(run: FinetuneRun, entry: Path, processes: Processes) -> Subnet:
     recipe = run.recipe
     subnet = innermost(starting_network(run, entry), processes.device)
     teacher = None
-    if recipe.simplification:
+    if recipe.simplification or recipe.qat:
         if has_its_classes(run, entry):
             teacher = innermost(load_subnet(entry), processes.device)
         if processes.first:
             teachers = "the labels" if teacher is None else f"the labels and {run.origin.name} as it was"
-            note(f"  {recipe.simplification}; taught by {teachers}")
+            how = ", ".join(filter(None, [recipe.simplification, QAT if recipe.qat else ""]))
+            note(f"  {how}; taught by {teachers}")
     train_fixed(
         run,
         subnet,
         recipe.train,
         folder=run.training_folder,
-        identity={"entry": run.origin.model_dump(mode="json")},
+        identity={"entry": run.origin.model_dump(mode="json")} | ({"qat": True} if recipe.qat else {}),
         calibration_batch_size=recipe.calibration_batch_size,
         teacher=teacher,
         processes=processes,
+        qat=recipe.qat,
     )
     return subnet
 
@@ -216,6 +226,21 @@ def starting_network(run: FinetuneRun, entry: Path) -> Subnet:
     if has_its_classes(run, entry):
         subnet.classifier.load_state_dict(given.classifier.state_dict())
     return subnet
+
+
+def export_int8(draft: Path) -> None:
+    """Export the draft to int8 as well; one that misses a gate is warned of, and noted in its report."""
+    try:
+        info = export_entry(draft, INT8_TARGET).info
+    except ExportError as exc:
+        warn(f"no file for {INT8_TARGET}: {exc}")
+        return
+    parity = info.parity
+    if parity is not None and parity.top1_pct is not None and parity.torch_top1_pct is not None:
+        note(
+            f"  {INT8_TARGET}: {parity.top1_pct:.2f} % on the search split, {parity.torch_top1_pct:.2f} % in "
+            "float"
+        )
 
 
 def has_its_classes(run: FinetuneRun, entry: Path) -> bool:
@@ -240,6 +265,7 @@ def _write_draft(run: FinetuneRun, trained: Subnet) -> None:
             licence=run.licence,
             lineage=f"fine-tuned by anas-zoo from {origin.name} (weights sha256 {origin.weights_sha256}), "
             + (f"{recipe.simplification}, " if recipe.simplification else "")
+            + (f"{QAT}, " if recipe.qat else "")
             + f"seed {recipe.seed}, on {source.title} (licence of the images: {source.licence}); "
             f"{temperature}",
             source_sha256=origin.weights_sha256,

@@ -34,6 +34,7 @@ def train_fixed(
     processes: Processes = HERE,
     watched: bool = True,
     frozen_norms: bool = False,
+    qat: bool = False,
 ) -> None:
     """Train ``subnet`` in place on the run's training split; afterwards it has to be calibrated.
 
@@ -51,11 +52,12 @@ def train_fixed(
         processes: that train together.
         watched: whether it is scored on the search split while it is trained.
         frozen_norms: whether its batch norms keep their statistics; then it needs no calibration.
+        qat: whether it computes as its int8 file will while it is trained.
 
     Raises as :meth:`anas_zoo.training.Trainer.run` does.
     """
     Trainer(
-        FixedStep(subnet, recipe, processes, teacher, frozen_norms=frozen_norms),
+        FixedStep(subnet, recipe, processes, teacher, frozen_norms=frozen_norms, qat=qat),
         open_train_data(run, processes, resolution=_largest(subnet, teacher), recipe=recipe),
         recipe,
         seed=run.recipe.seed,

@@ -379,16 +379,18 @@ class FinetuneRecipe(RunRecipe):
         licence: SPDX name of the licence of the new weights; None for the entry's.
         activation: of the new network, outside of squeeze-and-excite; None for the entry's.
         squeeze_excite: whether the new network keeps the entry's squeeze-and-excite.
+        qat: whether it is trained as its int8 file will compute (quantization-aware training).
         calibration_images: training images that the new batch norms are calibrated on.
         calibration_batch_size: images per batch of that.
     """
 
-    LEFT_OUT: ClassVar = ("activation", "squeeze_excite")  # what came after 0.2
+    LEFT_OUT: ClassVar = ("activation", "squeeze_excite", "qat")  # what came after 0.2
 
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     licence: str | None = Field(None, min_length=1)
     activation: Activation | None = None
     squeeze_excite: bool = True
+    qat: bool = False
     train: FinetuneTrainRecipe = FinetuneTrainRecipe()
     calibration_images: int = Field(512, ge=2)
     calibration_batch_size: int = Field(128, ge=2)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from anas_zoo.core.errors import TrainingError
 from anas_zoo.data.batches import DROPOUT, Batch, seeded
 from anas_zoo.nets import Subnet, Supernet
+from anas_zoo.nets.fake_quantization import fake_quantized
 from anas_zoo.space import AccuracyPredictor, Architecture
 from anas_zoo.training.losses import distillation_loss, label_loss, size_weights
 from anas_zoo.training.processes import Processes
@@ -173,7 +174,8 @@ class FixedStep:
     with; with a ``teacher``, a calibrated network on the same device, half of its loss is what the recipe's
     distillation says, on the teacher's soft predictions of the same views. Batch norm uses the statistics of
     the micro-batch; the running ones, which this moves, have to be measured anew
-    (:func:`anas_zoo.nets.calibrate_bn`). With ``frozen_norms`` it uses the running ones, which stay.
+    (:func:`anas_zoo.nets.calibrate_bn`). With ``frozen_norms`` it uses the running ones, which stay. With
+    ``qat`` the network computes as its int8 file will (:mod:`anas_zoo.nets.fake_quantization`).
     """
 
     def __init__(
@@ -184,8 +186,10 @@ class FixedStep:
         teacher: Subnet | None = None,
         *,
         frozen_norms: bool = False,
+        qat: bool = False,
     ) -> None:
         self.model: nn.Module = subnet
+        self._arithmetic = (lambda: fake_quantized(subnet)) if qat else contextlib.nullcontext
         self.sampler: Sampler = _Nothing()
         self._resolution = subnet.arch.resolution
         self._recipe, self._processes = recipe, processes
@@ -206,13 +210,14 @@ class FixedStep:
         losses = []
         for batch, number in zip(batches, numbers, strict=True):
             drops = seeded(*moment.seed, DROPOUT, moment.step, number).initial_seed()
-            with _global_generators(drops, device), _autocast(recipe, device):
-                logits = self.model(batch.view(self._resolution))
-            loss = label_loss(logits, batch.labels, recipe.label_smoothing)
-            if self._teacher is not None:
-                taught = distillation_loss(logits, self._taught(batch), recipe.distillation)
-                loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * taught
-            (loss / len(batches)).backward()
+            with self._arithmetic():
+                with _global_generators(drops, device), _autocast(recipe, device):
+                    logits = self.model(batch.view(self._resolution))
+                loss = label_loss(logits, batch.labels, recipe.label_smoothing)
+                if self._teacher is not None:
+                    taught = distillation_loss(logits, self._taught(batch), recipe.distillation)
+                    loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * taught
+                (loss / len(batches)).backward()
             losses.append(loss.detach())
         found, _ = synchronise(self.model, torch.stack(losses).mean().reshape(1), self._processes)
         value = found.item()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -365,6 +366,26 @@ def test_a_network_is_made_one_that_integers_compute_fast(
     ):
         lite(found.draft, tmp_path / "again")
     assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.slow
+def test_a_network_is_trained_as_its_int8_file_computes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    quickly = {"train.epochs": 2, "threads": 1, "train.learning_rate": 0.01}
+    found = finetune(SMALL, tmp_path / "run", data="digits", set_=quickly, qat=True)
+    assert found is not None
+    entry = Entry.read(found.draft)
+    assert entry.weights is not None
+    assert "trained as int8 files compute, seed 0" in entry.weights.source
+    assert "trained as int8 files compute; taught by the labels and digits_s as it was" in caplog.text
+    assert "ort-cpu-int8: " in caplog.text
+    int8 = entry.report.files["model.ort-cpu-int8.onnx"].parity
+    assert int8 is not None
+    assert int8.top1_pct is not None
+    assert int8.top1_pct > found.top1_pct - 2
+    assert entry.config.structure == Entry.read(SMALL).config.structure
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from anas_zoo.data import Batch, DigitsSource, MemoryImages, PartOfPasses, Share
 from anas_zoo.nets import Subnet, Supernet, calibrate_bn
+from anas_zoo.nets.fake_quantization import fake_quantized
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import DistillationRecipe, EvaluationRecipe, Processes, Trainer, TrainRecipe
 from anas_zoo.training.sampling import Moment
@@ -103,6 +104,25 @@ def test_a_teacher_says_half_of_the_loss() -> None:
         assert torch.allclose(gradient, expected[name], atol=1e-6), name
     assert all(parameter.grad is None for parameter in teacher.parameters())
     assert not teacher.training, "its statistics stay"
+
+
+def test_a_step_that_computes_as_int8_does_has_the_gradient_of_that() -> None:
+    subnet, batches = make_subnet(), make_batches()
+    by_hand = copy.deepcopy(subnet).train()
+    before = copy.deepcopy(dict(subnet.named_parameters()))
+    report = FixedStep(subnet, RECIPE, HERE, qat=True)(batches, [0, 1], MOMENT)
+    losses = []
+    for batch in batches:
+        with fake_quantized(by_hand):
+            logits = by_hand(batch.view(SPACE.smallest.resolution))
+            loss = F.cross_entropy(logits, batch.labels, label_smoothing=RECIPE.label_smoothing)
+            (loss / len(batches)).backward()
+        losses.append(float(loss.detach()))
+    assert report.losses == {"subnet": pytest.approx(sum(losses) / len(losses), rel=1e-6)}
+    expected = gradients(by_hand)
+    for name, gradient in gradients(subnet).items():
+        assert torch.allclose(gradient, expected[name], atol=1e-6), name
+    assert all(torch.equal(value, before[name]) for name, value in subnet.named_parameters())
 
 
 def test_a_recipe_without_distillation_asks_no_teacher() -> None:

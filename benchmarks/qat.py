@@ -1,0 +1,148 @@
+"""What quantization-aware training is worth: `anas finetune --qat` beside the same fine-tuning without it.
+
+    python benchmarks/qat.py RUN [RUN ...] --out runs/qat [--epochs 10] [--learning-rate 0.005]
+
+Every draft of the runs is fine-tuned twice on its run's training images, with the same recipe and seed, once
+with `--qat`; the network as it was stands beside them. Both are taught by the network as it was. Each is
+written for onnxruntime and for LiteRT, in float and in int8, with nothing in float but what the target keeps
+so in any case and no gate, and measured on the images of the test and the search split: neither was trained
+on. What is finished is not made again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from int8_speed import CALIBRATION_IMAGES
+from shared import RESULTS, options, write
+
+from anas_zoo.core.files import write_json
+from anas_zoo.core.tables import markdown_table
+from anas_zoo.data import ImagesAt, balanced_choice, with_preprocessing
+from anas_zoo.data.chosen_images import CALIBRATION
+from anas_zoo.entry import Entry
+from anas_zoo.exporting import Target
+from anas_zoo.exporting.onnx_export import convert
+from anas_zoo.exporting.runtimes import open_runner
+from anas_zoo.pipeline import Run
+from anas_zoo.profiling.machine import describe_machine
+from anas_zoo.zoo import load_subnet
+
+TARGETS = ("ort-cpu-fp32", "ort-cpu-int8", "litert-int8")
+WAYS = {"as it was": None, "fine-tuned": [], "fine-tuned, --qat": ["--qat"]}
+
+
+def finetuned(draft: Path, out: Path, args: Any, more: list[str]) -> Path:
+    """The draft of a fine-tuning of ``draft``, as a user types it."""
+    if not (out / "subnets").exists():
+        recipe = {"train.epochs": args.epochs, "train.learning_rate": args.learning_rate, "threads": 1}
+        settings = [word for key, value in recipe.items() for word in ("--set", f"{key}={value}")]
+        command = [sys.executable, "-m", "anas_zoo.cli", "finetune", str(draft), "--out", str(out), *more]
+        command += [*settings, "--licence", "Apache-2.0", "--resume"]
+        subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    (found,) = (path.parent for path in (out / "subnets").glob("*/config.json"))
+    return found
+
+
+def measured(run: Run, draft: Path, scratch: Path) -> dict[str, Any]:
+    """Top-1 of each target's file in percent, and how often int8 names the class that float names."""
+    config = Entry.read(draft).config
+    source = with_preprocessing(run.source, config.anas.preprocessing)
+    side = config.resolution
+    chosen = balanced_choice(run.split.train, run.source.labels, CALIBRATION_IMAGES, [0, CALIBRATION])
+    calibration = ImagesAt.readable(source, chosen, side)(side)
+    images = ImagesAt(source, [*run.split.test, *run.split.search])
+    pixels, labels = images(side).numpy(), images.labels.numpy()
+    found: dict[str, Any] = {"images": len(labels)}
+    first: np.ndarray | None = None
+    for name in TARGETS:
+        target = Target.load(name)
+        file = scratch / f"file{target.suffix}"
+        file.write_bytes(
+            convert(
+                load_subnet(draft),
+                target=target,
+                resolution=side,
+                metadata={},
+                calibration_images=calibration,
+            )
+        )
+        runner = open_runner(file, target)
+        assert not isinstance(runner, str), runner
+        parts = [runner.run(part) for part in np.array_split(pixels, len(pixels) // 64 + 1)]
+        classes = np.concatenate(parts).argmax(1)
+        first = classes if first is None else first
+        found[name] = {
+            "top1_pct": 100.0 * float((classes == labels).mean()),
+            "agreement_pct": 100.0 * float((classes == first).mean()),
+        }
+    return found
+
+
+def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
+    """The page."""
+    lost: dict[str, list[float]] = {way: [] for way in WAYS}
+    table = []
+    for network, ways in rows.items():
+        for way, found in ways.items():
+            plain = found["ort-cpu-fp32"]["top1_pct"]
+            int8 = [found[name] for name in TARGETS[1:]]
+            table.append(
+                [
+                    network if way == "as it was" else "",
+                    way,
+                    f"{plain:.2f}",
+                    *(f"{one['top1_pct']:.2f} ({one['top1_pct'] - plain:+.2f})" for one in int8),
+                    *(f"{one['agreement_pct']:.1f}" for one in int8),
+                ]
+            )
+            lost[way] += [one["top1_pct"] - plain for one in int8]
+    heads = ["network", "", "float, %", "onnxruntime int8, %", "LiteRT int8, %", "agrees, %", "LiteRT's, %"]
+    means = [f"{way} {np.mean(values):+.2f}" for way, values in lost.items()]
+    images = {found["images"] for ways in rows.values() for found in ways.values()}
+    return [
+        "# Quantization-aware training",
+        "",
+        f"`anas finetune --qat` beside the same fine-tuning without it, {args.epochs} epochs, on "
+        f"{' or '.join(map(str, sorted(images)))} images of test and search split, on which neither was "
+        "trained: [the script](../qat.py). In brackets: against the network's own float file. int8 files "
+        "have nothing more in float than their target keeps so in any case.",
+        "",
+        f"Mean of what int8 costs, in points: {'; '.join(means)}.",
+        "",
+        f"On {describe_machine()}; torch {torch.__version__}.",
+        "",
+        markdown_table(heads, table),
+    ]
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--learning-rate", type=float, default=0.005)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the page")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, dict[str, dict[str, Any]]] = {}
+    for folder in args.runs:
+        run = Run.open(folder)
+        for name, draft in run.drafts().items():
+            for place, (way, more) in enumerate(WAYS.items()):
+                file = args.out / f"{folder.name}_{name}_{place}.json"
+                if not file.exists():
+                    made = draft if more is None else finetuned(draft, file.with_suffix(""), args, more)
+                    write_json(file, measured(run, made, args.out))
+                rows.setdefault(name, {})[way] = json.loads(file.read_text())
+    write(args.results / "qat.md", report(rows, args))
+
+
+if __name__ == "__main__":
+    main()
