@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from shared import RESULTS, options, session_of, write
+from shared import RESULTS, machine_in_words, options, session_of, write
 from torch import Tensor
 
 from anas_zoo.core.progress import stage
@@ -111,7 +111,8 @@ def main() -> None:
     lines = ["# What int8 costs each part of a network", ""]
     lines += [f"`python benchmarks/int8_sensitivity.py {' '.join(args.networks)}`, onnxruntime"]
     lines += [
-        f"{onnxruntime.__version__}. Noise is the root mean square difference over the logits' deviation."
+        f"{onnxruntime.__version__} on {machine_in_words()}. Noise is the root mean square difference over "
+        "the logits' deviation."
     ]
     for network in args.networks:
         folder, _, name = network.rpartition(":")

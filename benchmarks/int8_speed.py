@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from shared import RESULTS, options, write
+from shared import RESULTS, machine_in_words, options, write
 from torch import Tensor
 
 from anas_zoo.core.intervals import with_interval
@@ -34,8 +34,6 @@ from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import kind_of_run
 from anas_zoo.profiling import runtime_version
-from anas_zoo.profiling.device import CPUINFO
-from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.timing import interleave
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
@@ -45,7 +43,6 @@ FLOATS = {"onnxruntime": "ort-cpu-fp32", "LiteRT": "litert-fp32"}
 TARGETS = [*FLOATS.values(), "ort-cpu-int8", "litert-int8"]
 CALIBRATION_IMAGES = 512
 ROUNDS, WARMUP = 300, 20
-FLAGS = {"avx2": "AVX2", "avx512f": "AVX-512F", "avx512_vnni": "AVX-512 VNNI"}
 
 
 @dataclass(frozen=True)
@@ -183,8 +180,6 @@ def main() -> None:
     networks = [*map(of_shelf, SHELF), *(one for folder in args.runs for one in of_run(folder))]
     found = {network.name: measure(network, args.out) for network in networks}
     images = {network.name: len(network.labels) for network in networks}
-    text = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.is_file() else ""
-    flags = [title for flag, title in FLAGS.items() if f" {flag} " in text]
     litert = open_runner(args.out / f"{networks[0].name}.litert-fp32.tflite", Target.load("litert-fp32"))
     assert not isinstance(litert, str)
     write(
@@ -197,7 +192,7 @@ def main() -> None:
             "*against float* is in points, in the same runtime. *× the faster float* is how many times as "
             "fast a file is as the faster one of the two float files.",
             "",
-            f"On {describe_machine()} ({', '.join(flags)}); {runtime_version()}, {litert.title}; one image, "
+            f"On {machine_in_words()}; {runtime_version()}, {litert.title}; one image, "
             "one thread, all files of a network in turn, medians of the thread's time. Made by `python "
             "benchmarks/int8_speed.py --out runs/int8"
             + ("" if not args.runs else " --runs " + " ".join(f"runs/{folder.name}" for folder in args.runs))

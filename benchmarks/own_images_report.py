@@ -12,15 +12,12 @@ import onnxruntime
 import timm
 import torch
 from own_images_data import DATA_SETS
-from shared import write
+from shared import machine_in_words, write
 
 from anas_zoo.core.intervals import interval_pct
 from anas_zoo.core.tables import markdown_table
-from anas_zoo.profiling.device import CPUINFO
-from anas_zoo.profiling.machine import describe_machine
 
 Cells = Sequence[Mapping[str, Any]]
-FLAGS = {"avx2": "AVX2", "avx512f": "AVX-512F", "avx512_vnni": "AVX-512 VNNI", "avx_vnni": "AVX-VNNI"}
 
 # Okabe and Ito's colours, which people with any colour vision tell apart.
 RUN = "#0072B2"
@@ -240,14 +237,7 @@ def section(data: str, minutes: float, cells: Cells) -> list[str]:
 def made_on() -> str:
     """The machine, what its processor can do, and the versions that the numbers of a cell depend on."""
     versions = (f"{package.__name__} {package.__version__}" for package in (torch, timm, onnxruntime))
-    return f"{describe_machine()} ({features()}) with {', '.join(versions)}"
-
-
-def features() -> str:
-    """Those of the processor's instruction sets that the latency depends on, in words."""
-    text = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.is_file() else ""
-    (flags, *_) = [line.split() for line in text.splitlines() if line.startswith("flags")] or [[]]
-    return ", ".join(name for flag, name in FLAGS.items() if flag in flags) or "instruction sets unknown"
+    return f"{machine_in_words()} with {', '.join(versions)}"
 
 
 def draw(file: Path, sections: Mapping[tuple[str, float], Cells]) -> None:

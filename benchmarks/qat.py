@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from int8_speed import CALIBRATION_IMAGES
-from shared import RESULTS, options, write
+from shared import RESULTS, machine_in_words, options, write
 
 from anas_zoo.core.files import write_json
 from anas_zoo.core.tables import markdown_table
@@ -32,7 +32,6 @@ from anas_zoo.exporting import Target
 from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.exporting.runtimes import open_runner
 from anas_zoo.pipeline import Run
-from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.zoo import load_subnet
 
 TARGETS = ("ort-cpu-fp32", "ort-cpu-int8", "litert-int8")
@@ -117,7 +116,7 @@ def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
         "",
         f"Mean of what int8 costs, in points: {'; '.join(means)}.",
         "",
-        f"On {describe_machine()}; torch {torch.__version__}.",
+        f"On {machine_in_words()}; torch {torch.__version__}.",
         "",
         markdown_table(heads, table),
     ]

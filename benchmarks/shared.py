@@ -15,9 +15,12 @@ import onnxruntime
 from anas_zoo.core.files import atomic_write
 from anas_zoo.data import ImagesAt
 from anas_zoo.pipeline import Run
+from anas_zoo.profiling.device import CPUINFO
+from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.searching import SubnetEvaluator
 
 RESULTS = Path(__file__).parent / "results"
+FLAGS = {"avx2": "AVX2", "avx512f": "AVX-512F", "avx512_vnni": "AVX-512 VNNI", "avx_vnni": "AVX-VNNI"}
 
 
 def options(doc: str | None, *, out: Path | None = None) -> argparse.ArgumentParser:
@@ -33,6 +36,14 @@ def write(file: Path, lines: Iterable[str]) -> None:
     text = "\n".join(lines)
     atomic_write(file, text + "\n")
     print(text)
+
+
+def machine_in_words() -> str:
+    """This machine, and those of its processor's instruction sets that latency depends on."""
+    text = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.is_file() else ""
+    (flags, *_) = [line.split() for line in text.splitlines() if line.startswith("flags")] or [[]]
+    known = ", ".join(name for flag, name in FLAGS.items() if flag in flags) or "instruction sets unknown"
+    return f"{describe_machine()} ({known})"
 
 
 def session_of(model: bytes) -> Any:
