@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -62,15 +62,18 @@ class Cost(Sparse):
         fvcore_by_operator: fvcore's counts by operator; ``conv`` and ``linear`` are ``macs``.
         macs_by_kind: ``macs`` by kind of layer.
         params_folded: parameters that are left when batch norm is folded.
+        counted_by: ``plan``, exactly, of a subnet; or ``fvcore``, whose trace is all that is known of another
+            network: convolutions, linear layers and products of matrices.
         params_authors: as the AttentiveNAS authors count, with shortcut convolutions that are never used.
         onnx: the count of each exported file on its own graph.
     """
 
-    LEFT_OUT: ClassVar = ("macs_by_kind", "params_folded", "params_authors", "onnx")
+    LEFT_OUT: ClassVar = ("counted_by", "macs_by_kind", "params_folded", "params_authors", "onnx")
 
     macs: Count
     params: Count
     resolution: int = Field(ge=1)
+    counted_by: Literal["plan", "fvcore"] = "plan"
     fvcore_total: Count | None = None
     fvcore_by_operator: dict[str, Count] | None = None
     macs_by_kind: dict[LayerKind, Count] | None = None

@@ -19,6 +19,7 @@ from anas_zoo.data.unreadable import readable
 from anas_zoo.entry import Accuracy, Cost, Entry, EntryConfig, EntryReport
 from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.nets import KeyCoverage
+from anas_zoo.pipeline.deploy import time_drafts
 from anas_zoo.pipeline.evaluate import accuracies_on
 from anas_zoo.pipeline.export import export_entry
 from anas_zoo.pipeline.import_supernet import labels_of
@@ -70,6 +71,8 @@ def write_imported(
 ) -> Accuracy | None:
     """Write the new folder ``out`` of a draft with its exported files, complete or not at all.
 
+    The first of them is timed here, one image on one thread.
+
     Args:
         out: the folder, which must not hold anything yet.
         network: with its weights.
@@ -98,6 +101,7 @@ def write_imported(
                 export_entry(staging, target, data=None if source is None else source.name, network=network)
             except ExportError as exc:
                 warn(f"no file for {target}: {exc}")
+        time_drafts({config.anas.name: staging})
         if source is not None and named is not None and evaluation_images:
             return _measured(Entry(staging), source, evaluation_images, network)
         if source is not None and named is None:

@@ -106,6 +106,7 @@ def profile_traced(network: nn.Module, resolution: int) -> Cost:
     return Cost(
         macs=sum(counts.get(name, 0) for name in (*RECONCILED, *MATRIX_PRODUCTS)),
         params=sum(parameter.numel() for parameter in network.parameters()),
+        counted_by="fvcore",
         fvcore_total=sum(counts.values()),
         fvcore_by_operator=dict(sorted(counts.items())),
         resolution=resolution,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from anas_zoo.entry import Cost, OnnxMacs
+from anas_zoo.profiling.flops import MATRIX_PRODUCTS
 
 PAPERS_OPERATORS = ("conv", "linear")  # fvcore's names for what the paper counts
 KINDS = {
@@ -30,9 +31,12 @@ class CostRow:
 
 def cost_rows(cost: Cost) -> list[CostRow]:
     """All that ``cost`` knows: multiply-adds first, then parameters; parts are set in by two spaces."""
-    rows = [
-        CostRow("multiply-adds, exact", cost.macs, None, "convolutions and linear layers: the paper's FLOPs")
-    ]
+    what = "convolutions and linear layers"
+    if cost.counted_by == "fvcore":
+        what = f"{what}, and products of matrices, as fvcore traces them"
+        rows = [CostRow("multiply-adds", cost.macs, None, what)]
+    else:
+        rows = [CostRow("multiply-adds, exact", cost.macs, None, f"{what}: the paper's FLOPs")]
     rows += _fvcore(cost)
     for name, graph in sorted((cost.onnx or {}).items()):
         rows += _graph(cost, name, graph)
@@ -56,12 +60,13 @@ def _against(exact: int, what: str, count: int, why: str) -> CostRow:
 
 def _fvcore(cost: Cost) -> Iterator[CostRow]:
     counts = cost.fvcore_by_operator or {}
-    if counts:
+    if counts and cost.counted_by == "plan":
         traced = sum(counts.get(name, 0) for name in PAPERS_OPERATORS)
         what = " + ".join(name for name in PAPERS_OPERATORS if name in counts)
         yield _against(cost.macs, f"fvcore, {what}", traced, "agrees" if traced == cost.macs else "")
     if cost.fvcore_total is not None:
-        beside = [name for name in counts if name not in PAPERS_OPERATORS]
+        counted = (*PAPERS_OPERATORS, *(MATRIX_PRODUCTS if cost.counted_by == "fvcore" else ()))
+        beside = [name for name in counts if name not in counted]
         why = f"it also counts {' and '.join(beside)}" if beside else "it also counts batch norm and pooling"
         yield _against(cost.macs, "fvcore, its total", cost.fvcore_total, why)
     yield from (CostRow(f"  {name}", count) for name, count in sorted(counts.items()))
@@ -89,6 +94,8 @@ def graph_difference(cost: Cost, graph: OnnxMacs) -> str:
 
 
 def _parameters(cost: Cost, graph: OnnxMacs) -> str:
+    if cost.counted_by == "fvcore":
+        return "of convolutions and products alone, batch norm folded"
     if cost.params_folded is None:
         return "batch norm folded"
     gap = graph.weights + graph.biases - cost.params_folded

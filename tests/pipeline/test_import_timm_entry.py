@@ -93,6 +93,7 @@ def test_the_entry_computes_what_timm_does_and_timm_loads_it(
     assert report.cost.onnx["model.onnx"].macs == report.cost.macs
     assert report.accuracy is not None
     assert (report.accuracy.images, report.accuracy.split) == (30 * CLASSES, "all")
+    assert report.files["model.onnx"].latency[0].p50_ms > 0
     torch.save(batch, tmp_path / "batch.pt")
     torch.save(wanted, tmp_path / "wanted.pt")
     alone = (
@@ -123,6 +124,7 @@ def test_it_is_exported_published_and_verified_like_a_subnet(
     assert entry is not None
     assert anas_zoo.verify(entry).golden_images == 8
     card = (entry / "README.md").read_text()
+    assert "as fvcore traces them" in card
     assert f"timm's network `{name}`" in card
     assert "search space" not in card.lower()
     assert "import anas_zoo  # makes" not in card
