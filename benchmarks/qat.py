@@ -38,12 +38,13 @@ TARGETS = ("ort-cpu-fp32", "ort-cpu-int8", "litert-int8")
 WAYS = {"as it was": None, "fine-tuned": [], "fine-tuned, --qat": ["--qat"]}
 
 
-def finetuned(draft: Path, out: Path, args: Any, more: list[str]) -> Path:
+def finetuned(draft: Path, data: str, out: Path, args: Any, more: list[str]) -> Path:
     """The draft of a fine-tuning of ``draft``, as a user types it."""
     if not (out / "subnets").exists():
         recipe = {"train.epochs": args.epochs, "train.learning_rate": args.learning_rate, "threads": 1}
         settings = [word for key, value in recipe.items() for word in ("--set", f"{key}={value}")]
-        command = [sys.executable, "-m", "anas_zoo.cli", "finetune", str(draft), "--out", str(out), *more]
+        command = [sys.executable, "-m", "anas_zoo.cli", "finetune", str(draft), "--data", data]
+        command += ["--out", str(out), *more]
         command += [*settings, "--licence", "Apache-2.0", "--resume"]
         subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     (found,) = (path.parent for path in (out / "subnets").glob("*/config.json"))
@@ -133,11 +134,12 @@ def main() -> None:
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     for folder in args.runs:
         run = Run.open(folder)
+        data = str(run.located.data)
         for name, draft in run.drafts().items():
             for place, (way, more) in enumerate(WAYS.items()):
                 file = args.out / f"{folder.name}_{name}_{place}.json"
                 if not file.exists():
-                    made = draft if more is None else finetuned(draft, file.with_suffix(""), args, more)
+                    made = draft if more is None else finetuned(draft, data, file.with_suffix(""), args, more)
                     write_json(file, measured(run, made, args.out))
                 rows.setdefault(name, {})[way] = json.loads(file.read_text())
     write(args.results / "qat.md", report(rows, args))

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from anas_zoo.core.errors import QuantizationError
 from anas_zoo.core.extras import extra_needed
+from anas_zoo.core.stderr import silent_stderr
 from anas_zoo.exporting.graph import INPUT, OUTPUT
 from anas_zoo.exporting.litert import FREE, SIGNATURE, packed
 from anas_zoo.exporting.quantization import calibration_images
 from anas_zoo.exporting.target import Quantization
-from anas_zoo.profiling.litert_session import silent_loader
 
 
 @extra_needed()
@@ -91,7 +91,7 @@ def _quiet() -> Iterator[None]:
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
-        silent_loader(),
+        silent_stderr(),
     ):
         warnings.simplefilter("ignore")
         logging.root.setLevel(logging.ERROR)

@@ -5,11 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import os
-import sys
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import onnx
@@ -17,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from anas_zoo.core.errors import ExportError
+from anas_zoo.core.stderr import silent_stderr
 from anas_zoo.exporting.graph import BATCH, INPUT, OUTPUT
 
 
@@ -30,22 +27,6 @@ class _InPrecision(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         logits: Tensor = self.network(image.to(self.dtype))
         return logits.float()
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the whole graph, which torch's C++ code prints where an operator cannot be exported."""
-    with contextlib.suppress(AttributeError):  # torch's own, so it may be gone one day
-        torch._C._jit_set_onnx_log_output_stream("stderr")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def trace_graph(
@@ -71,7 +52,9 @@ def trace_graph(
     if dtype is not torch.float32:
         network = _InPrecision(copy.deepcopy(network).to(dtype), dtype)
     content = io.BytesIO()
-    with warnings.catch_warnings(), _quietly():
+    with contextlib.suppress(AttributeError):  # torch's own, so it may be gone one day
+        torch._C._jit_set_onnx_log_output_stream("stderr")  # the whole graph, where an operator is refused
+    with warnings.catch_warnings(), silent_stderr():
         warnings.simplefilter("ignore")  # that it is the older one, and of what it traces
         try:
             torch.onnx.export(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import numpy.typing as npt
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.core.extras import extra_needed
+from anas_zoo.core.stderr import silent_stderr
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,7 +38,7 @@ class LitertSession:
         if not path.is_file():
             raise ExportError(f"{path}: no such LiteRT file")
         try:
-            with silent_loader():
+            with silent_stderr():
                 self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
             (place,), (result,) = (
                 self._interpreter.get_input_details(),
@@ -58,7 +55,7 @@ class LitertSession:
         """Logits (N, classes) of N images."""
         if images.shape != self._shape:
             self._interpreter.resize_tensor_input(self._input, images.shape)
-            with silent_loader():
+            with silent_stderr():
                 self._interpreter.allocate_tensors()
             self._shape = images.shape
         self._interpreter.set_tensor(self._input, images)
@@ -80,18 +77,3 @@ def quantizer_version() -> str:
     import ai_edge_quantizer  # noqa: F401
 
     return metadata.version("ai-edge-quantizer")
-
-
-@contextlib.contextmanager
-def silent_loader() -> Iterator[None]:
-    """Without what LiteRT writes on stderr when it loads a file, past Python: that it uses XNNPACK."""
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
