@@ -34,7 +34,7 @@ from anas_zoo.exporting.runtimes import open_runner
 from anas_zoo.pipeline import Run
 from anas_zoo.zoo import load_subnet
 
-TARGETS = ("ort-cpu-fp32", "ort-cpu-int8", "litert-int8")
+TARGETS = ("ort-cpu-fp32", "ort-cpu-int8", "ort-vnni-int8", "litert-int8")
 WAYS = {"as it was": None, "fine-tuned": [], "fine-tuned, --qat": ["--qat"]}
 
 
@@ -88,36 +88,38 @@ def measured(run: Run, draft: Path, scratch: Path) -> dict[str, Any]:
 
 def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
     """The page."""
-    lost: dict[str, list[float]] = {way: [] for way in WAYS}
     table = []
+    cost: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for network, ways in rows.items():
         for way, found in ways.items():
-            plain = found["ort-cpu-fp32"]["top1_pct"]
-            int8 = [found[name] for name in TARGETS[1:]]
-            table.append(
-                [
-                    network if way == "as it was" else "",
-                    way,
-                    f"{plain:.2f}",
-                    *(f"{one['top1_pct']:.2f} ({one['top1_pct'] - plain:+.2f})" for one in int8),
-                    *(f"{one['agreement_pct']:.1f}" for one in int8),
-                ]
-            )
-            lost[way] += [one["top1_pct"] - plain for one in int8]
-    heads = ["network", "", "float, %", "onnxruntime int8, %", "LiteRT int8, %", "agrees, %", "LiteRT's, %"]
-    means = [f"{way} {np.mean(values):+.2f}" for way, values in lost.items()]
+            plain = found[TARGETS[0]]["top1_pct"]
+            cells = []
+            for name in TARGETS[1:]:
+                one = found[name]
+                change = one["top1_pct"] - plain
+                cells.append(f"{one['top1_pct']:.2f} ({change:+.2f}), {one['agreement_pct']:.1f}")
+                cost.setdefault((way, name), []).append((change, one["agreement_pct"]))
+            table.append([network if way == "as it was" else "", way, f"{plain:.2f}", *cells])
+    heads = ["network", "", "float, %", *(f"{name}, % (against float), agrees %" for name in TARGETS[1:])]
+    means = []
+    for way in WAYS:
+        both = [np.mean(cost[way, name], axis=0) for name in TARGETS[1:]]
+        means.append([way, *(f"{change:+.2f}, {agrees:.1f}" for change, agrees in both)])
     images = {found["images"] for ways in rows.values() for found in ways.values()}
     return [
         "# Quantization-aware training",
         "",
         f"`anas finetune --qat` beside the same fine-tuning without it, {args.epochs} epochs, on "
         f"{' or '.join(map(str, sorted(images)))} images of test and search split, on which neither was "
-        "trained: [the script](../qat.py). In brackets: against the network's own float file. int8 files "
-        "have nothing more in float than their target keeps so in any case.",
-        "",
-        f"Mean of what int8 costs, in points: {'; '.join(means)}.",
+        "trained: [the script](../qat.py). In brackets: points against the network's own float file; then "
+        "how often both name the same class. int8 files have nothing more in float than their target keeps so "
+        "in any case.",
         "",
         f"On {machine_in_words()}; torch {torch.__version__}.",
+        "",
+        "Means over the networks:",
+        "",
+        markdown_table(["", *(f"{name}: points, agrees %" for name in TARGETS[1:])], means),
         "",
         markdown_table(heads, table),
     ]

@@ -84,7 +84,7 @@ def quantize(model: Any, images: Tensor | None, how: Quantization) -> Any:
             quantize_static(
                 str(source),
                 str(result),
-                _Reader(pixels, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value),
+                _Reader(pixels, _fixed_batch(model, how, len(pixels))),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=None,
                 nodes_to_exclude=_excluded(model, how),
@@ -112,6 +112,12 @@ def calibration_images(images: Tensor | None, how: Quantization) -> npt.NDArray[
         )
     pixels: npt.NDArray[np.float32] = images[: how.images].detach().cpu().numpy()
     return pixels
+
+
+def _fixed_batch(model: Any, how: Quantization, images: int) -> int:
+    """Images of each calibration batch where all have to be alike, else 0: histograms are of equal arrays."""
+    fixed = int(model.graph.input[0].type.tensor_type.shape.dim[0].dim_value)
+    return fixed or (0 if how.method == "minmax" else min(CALIBRATION_BATCH, images))
 
 
 def _excluded(model: Any, how: Quantization) -> list[str]:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from anas_zoo.core.errors import ExportError
 from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import INPUT, OUTPUT
-from anas_zoo.exporting.target import Target
+from anas_zoo.exporting.target import Target, list_targets
 from anas_zoo.profiling.litert_session import LitertSession
+from anas_zoo.profiling.machine import has_integer_dot_product
 from anas_zoo.profiling.session import open_session, runtime_version
 
 Floats = npt.NDArray[np.float32]
@@ -54,6 +55,22 @@ def open_runner(path: Path, target: Target, *, threads: int = 1) -> Runner | str
     if target.stand_in_provider is None:
         return lacking
     return _onnxruntime(path, target.stand_in_provider, threads, lacking)
+
+
+def runs_right_here(name: str) -> bool:
+    """Whether files of the target ``name`` are right on this processor; those of one's own are taken so."""
+    if name not in list_targets():
+        return True
+    return Target.load(name).processor == "any" or has_integer_dot_product()
+
+
+def refuse_other_processors(target: Target) -> None:
+    """Raise :class:`ExportError` where files of ``target`` are wrong on this machine's processor."""
+    if target.processor == "integer-dot-product" and not has_integer_dot_product():
+        raise ExportError(
+            f"files for {target.name} need a processor with VNNI or dotprod, and this one has neither; "
+            "export on one that has, or take ort-cpu-int8"
+        )
 
 
 def _lacking(target: Target) -> str | None:

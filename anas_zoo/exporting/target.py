@@ -98,6 +98,7 @@ class Target(Schema):
         batch: "dynamic", or a fixed number of images.
         runtime: what runs the file where it is deployed.
         provider: onnxruntime's execution provider, for runtimes that are onnxruntime.
+        processor: what it has to have for the file to be right: ``integer-dot-product`` is VNNI or dotprod.
         stand_in_provider: provider that the file is run on for validation where its own runtime is not at
             hand; the report then says that it was not run on its own.
         quantization: for int8.
@@ -112,6 +113,7 @@ class Target(Schema):
     batch: Literal["dynamic"] | int
     runtime: Literal["onnxruntime", "onnxruntime-web", "openvino", "tensorrt", "litert"]
     provider: str
+    processor: Literal["any", "integer-dot-product"] = "any"
     stand_in_provider: str | None = None
     quantization: Quantization | None = None
     tolerances: Tolerances

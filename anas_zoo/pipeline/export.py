@@ -28,6 +28,7 @@ from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
 from anas_zoo.entry import CONFIG, Entry, EntryConfig, FileInfo, QuantizationInfo
 from anas_zoo.entry.manifest import ONNX
 from anas_zoo.exporting import DEFAULT_TARGET, Quantization, Target, export_onnx
+from anas_zoo.exporting.runtimes import refuse_other_processors
 from anas_zoo.exporting.sensitivity import sensitive_parts
 from anas_zoo.pipeline.int8_speed import quantization_info
 from anas_zoo.pipeline.run import run_of_draft
@@ -207,6 +208,7 @@ class _Exporter:
 
         Raises what the last try raises.
         """
+        refuse_other_processors(target)
         images = self._images(target)
         tried: ParityError | None = None
         for choice in self._choices(target, images):

@@ -255,7 +255,7 @@ class TimedFiles:
         if here.get(target.runtime) != target.provider or target.input != "float32-nchw":
             raise ConfigError(
                 f"latency models are of files that onnxruntime or LiteRT run on the CPU, {target.name} is "
-                f"{target.title}; give ort-cpu-fp32, ort-cpu-int8, litert-fp32 or litert-int8"
+                f"{target.title}; give ort-cpu-fp32, ort-cpu-int8, ort-vnni-int8, litert-fp32 or litert-int8"
             )
         return target.provider
 

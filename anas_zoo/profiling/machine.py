@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+
 from anas_zoo.core.schema import Schema, differences
-from anas_zoo.profiling.device import facts_of_device
+from anas_zoo.profiling.device import CPUINFO, facts_of_device
 from anas_zoo.profiling.litert_session import litert_version
 from anas_zoo.profiling.session import runtime_version
 
@@ -41,6 +43,14 @@ def fingerprint(threads: int, provider: str = CPU) -> Fingerprint:
     """
     runtime = f"LiteRT {litert_version()}" if provider == XNNPACK else runtime_version()
     return Fingerprint.model_validate(facts_of_device(threads, runtime) | {"provider": provider})
+
+
+def has_integer_dot_product() -> bool:
+    """Whether products of 8-bit integers are summed here without saturating: x86's VNNI, ARM's dotprod."""
+    if platform.system() == "Darwin":
+        return platform.machine() == "arm64"
+    words = CPUINFO.read_text(encoding="utf-8", errors="replace").split() if CPUINFO.is_file() else []
+    return not {"avx512_vnni", "avx_vnni", "asimddp"}.isdisjoint(words)
 
 
 def describe_machine() -> str:

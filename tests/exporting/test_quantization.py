@@ -109,6 +109,13 @@ def test_the_same_images_give_the_same_bytes(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+def test_histograms_are_of_any_number_of_images(method: str) -> None:
+    calibration = images(37, SPACE.largest.resolution, seed=12)
+    model = quantize(float_model(), calibration, how(method=method))
+    onnx.checker.check_model(model, full_check=True)
+
+
 @pytest.mark.parametrize("count", [None, 99])
 def test_too_few_images_are_refused(count: int | None) -> None:
     few = None if count is None else images(count, SPACE.largest.resolution)

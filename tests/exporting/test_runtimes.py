@@ -1,0 +1,68 @@
+"""Which processors run which files right."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from anas_zoo.core.errors import ExportError
+from anas_zoo.exporting import Target
+from anas_zoo.exporting.runtimes import refuse_other_processors, runs_right_here
+from anas_zoo.profiling import machine
+
+EIGHT_BITS = Target.load("ort-vnni-int8")
+
+
+@pytest.fixture
+def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What /proc/cpuinfo says; to be written."""
+    file = tmp_path / "cpuinfo"
+    monkeypatch.setattr(machine, "CPUINFO", file)
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("says", "has"),
+    [
+        ("flags\t\t: fpu avx2 avx512f avx512_vnni", True),
+        ("flags\t\t: fpu avx2 avx_vnni fma", True),
+        ("flags\t\t: fpu avx2 avx512f", False),
+        ("Features\t: fp asimd asimddp", True),
+        ("Features\t: fp asimd", False),
+    ],
+)
+def test_who_sums_products_of_integers(processor: Path, says: str, has: bool) -> None:
+    processor.write_text(f"processor\t: 0\n{says}\n")
+    assert machine.has_integer_dot_product() is has
+    assert runs_right_here("ort-vnni-int8") is has
+    assert runs_right_here("ort-cpu-int8")
+    assert runs_right_here("a target of mine")
+    refuse_other_processors(Target.load("ort-cpu-int8"))
+    if has:
+        refuse_other_processors(EIGHT_BITS)
+        return
+    with pytest.raises(
+        ExportError, match=r"ort-vnni-int8 need a processor with VNNI .* ort-cpu-int8"
+    ):
+        refuse_other_processors(EIGHT_BITS)
+
+
+def test_a_machine_that_says_nothing_has_none_but_an_apple_has(
+    processor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not machine.has_integer_dot_product()
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    assert machine.has_integer_dot_product()
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    assert not machine.has_integer_dot_product()
+
+
+def test_it_is_the_other_target_with_weights_of_8_bits() -> None:
+    seven = Target.load("ort-cpu-int8")
+    assert seven.quantization is not None
+    assert EIGHT_BITS.quantization == seven.quantization.model_copy(update={"reduce_range": False})
+    assert EIGHT_BITS.tolerances == seven.tolerances
