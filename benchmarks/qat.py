@@ -112,7 +112,7 @@ def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
         f"`anas finetune --qat` beside the same fine-tuning without it, {args.epochs} epochs, on "
         f"{' or '.join(map(str, sorted(images)))} images of test and search split, on which neither was "
         "trained: [the script](../qat.py). In brackets: points against the network's own float file; then "
-        "how often both name the same class. int8 files have nothing more in float than their target keeps so "
+        "how often both name the same class. int8 files have nothing more in float than their target keeps "
         "so in any case.",
         "",
         f"On {machine_in_words()}; torch {torch.__version__}.",
