@@ -52,7 +52,10 @@ def finetuned(draft: Path, data: str, out: Path, args: Any, more: list[str]) -> 
 
 
 def measured(run: Run, draft: Path, scratch: Path) -> dict[str, Any]:
-    """Top-1 of each target's file in percent, and how often int8 names the class that float names."""
+    """Top-1 of each target's file, how often it names the class that float names, and noise, in percent.
+
+    Noise is the root mean square difference from float's logits over the deviation of these.
+    """
     config = Entry.read(draft).config
     source = with_preprocessing(run.source, config.anas.preprocessing)
     side = config.resolution
@@ -77,11 +80,12 @@ def measured(run: Run, draft: Path, scratch: Path) -> dict[str, Any]:
         runner = open_runner(file, target)
         assert not isinstance(runner, str), runner
         parts = [runner.run(part) for part in np.array_split(pixels, len(pixels) // 64 + 1)]
-        classes = np.concatenate(parts).argmax(1)
-        first = classes if first is None else first
+        logits = np.concatenate(parts)
+        first = logits if first is None else first
         found[name] = {
-            "top1_pct": 100.0 * float((classes == labels).mean()),
-            "agreement_pct": 100.0 * float((classes == first).mean()),
+            "top1_pct": 100.0 * float((logits.argmax(1) == labels).mean()),
+            "agreement_pct": 100.0 * float((logits.argmax(1) == first.argmax(1)).mean()),
+            "noise_pct": 100.0 * float(np.sqrt(np.square(logits - first).mean()) / first.std()),
         }
     return found
 
@@ -89,7 +93,7 @@ def measured(run: Run, draft: Path, scratch: Path) -> dict[str, Any]:
 def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
     """The page."""
     table = []
-    cost: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    cost: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for network, ways in rows.items():
         for way, found in ways.items():
             plain = found[TARGETS[0]]["top1_pct"]
@@ -97,14 +101,15 @@ def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
             for name in TARGETS[1:]:
                 one = found[name]
                 change = one["top1_pct"] - plain
-                cells.append(f"{one['top1_pct']:.2f} ({change:+.2f}), {one['agreement_pct']:.1f}")
-                cost.setdefault((way, name), []).append((change, one["agreement_pct"]))
+                same, noise = one["agreement_pct"], one["noise_pct"]
+                cells.append(f"{one['top1_pct']:.2f} ({change:+.2f}), {same:.1f}, {noise:.1f}")
+                cost.setdefault((way, name), []).append((change, same, noise))
             table.append([network if way == "as it was" else "", way, f"{plain:.2f}", *cells])
-    heads = ["network", "", "float, %", *(f"{name}, % (against float), agrees %" for name in TARGETS[1:])]
+    heads = ["network", "", "float, %", *(f"{name}, %" for name in TARGETS[1:])]
     means = []
     for way in WAYS:
         both = [np.mean(cost[way, name], axis=0) for name in TARGETS[1:]]
-        means.append([way, *(f"{change:+.2f}, {agrees:.1f}" for change, agrees in both)])
+        means.append([way, *(f"{change:+.2f}, {same:.1f}, {noise:.1f}" for change, same, noise in both)])
     images = {found["images"] for ways in rows.values() for found in ways.values()}
     return [
         "# Quantization-aware training",
@@ -112,14 +117,14 @@ def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
         f"`anas finetune --qat` beside the same fine-tuning without it, {args.epochs} epochs, on "
         f"{' or '.join(map(str, sorted(images)))} images of test and search split, on which neither was "
         "trained: [the script](../qat.py). In brackets: points against the network's own float file; then "
-        "how often both name the same class. int8 files have nothing more in float than their target keeps "
-        "so in any case.",
+        "how often both name the same class, and the noise in the logits, both in percent. int8 files have "
+        "nothing more in float than their target keeps so in any case.",
         "",
         f"On {machine_in_words()}; torch {torch.__version__}.",
         "",
         "Means over the networks:",
         "",
-        markdown_table(["", *(f"{name}: points, agrees %" for name in TARGETS[1:])], means),
+        markdown_table(["", *(f"{name}: points, agrees %, noise %" for name in TARGETS[1:])], means),
         "",
         markdown_table(heads, table),
     ]
