@@ -44,9 +44,7 @@ def test_who_sums_products_of_integers(processor: Path, says: str, has: bool) ->
     if has:
         refuse_other_processors(EIGHT_BITS)
         return
-    with pytest.raises(
-        ExportError, match=r"ort-vnni-int8 need a processor with VNNI .* ort-cpu-int8"
-    ):
+    with pytest.raises(ExportError, match=r"ort-vnni-int8 need a processor with VNNI .* ort-cpu-int8"):
         refuse_other_processors(EIGHT_BITS)
 
 
