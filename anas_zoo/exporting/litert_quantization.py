@@ -63,8 +63,7 @@ def quantize_litert(content: bytes, images: Tensor | None, how: Quantization) ->
 def _ranges(made: Any, pixels: npt.NDArray[np.float32]) -> dict[str, Any]:
     """The least and the largest of every value on ``pixels``.
 
-    The quantizer's own way, a moving average of the ranges of single images, cuts off what many of them have:
-    the noise that leaves in the logits is 1.3 to 3 times as large (benchmarks/results/qat.md).
+    The quantizer's own way, a moving average of the ranges of single images, cuts off what many of them have.
     """
     found: dict[str, Any] = {}
     for start in range(0, len(pixels), BATCH):
