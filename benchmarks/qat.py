@@ -120,7 +120,8 @@ def report(rows: dict[str, dict[str, dict[str, Any]]], args: Any) -> list[str]:
         "how often both name the same class, and the noise in the logits, both in percent. int8 files have "
         "nothing more in float than their target keeps so in any case.",
         "",
-        f"On {machine_in_words()}; torch {torch.__version__}.",
+        f"On {machine_in_words()}; torch {torch.__version__}. Made by `python benchmarks/qat.py "
+        f"{' '.join(f'runs/{run.name}' for run in args.runs)} --out runs/qat`.",
         "",
         "Means over the networks:",
         "",

@@ -69,5 +69,5 @@ def trace_graph(
             )
         except Exception as exc:  # the exporter's types of errors are many
             reason = " ".join(str(exc).split())[:200] or type(exc).__name__
-            raise ExportError(f"torch cannot export it ({reason})") from exc
+            raise ExportError(f"torch cannot export this network ({reason})") from exc
     return onnx.load_model_from_string(content.getvalue())
