@@ -40,7 +40,7 @@ from anas_zoo.zoo.shelf import locate
 
 SHELF = ("characters_s", "characters_m", "characters_l")
 FLOATS = {"onnxruntime": "ort-cpu-fp32", "LiteRT": "litert-fp32"}
-TARGETS = [*FLOATS.values(), "ort-cpu-int8", "litert-int8"]
+TARGETS = [*FLOATS.values(), "ort-cpu-int8", "ort-vnni-int8", "litert-int8"]
 CALIBRATION_IMAGES = 512
 ROUNDS, WARMUP = 300, 20
 

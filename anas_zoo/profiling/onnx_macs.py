@@ -46,7 +46,7 @@ _REASONS = {
     "moves or describes values without computing any": (
         "Concat", "Constant", "ConstantOfShape", "DepthToSpace", "Expand", "Flatten", "Gather",
         "GatherElements", "GatherND", "Identity", "OneHot", "Pad", "Range", "Reshape", "ScatterND", "Shape",
-        "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze",
+        "Size", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze",
     ),
     "changes the type or the scale of values, one by one": ("Cast", "DequantizeLinear", "QuantizeLinear"),
     "chooses a branch, whose operators are looked at like all others": ("If",),
