@@ -22,6 +22,7 @@ from anas_zoo.nets import Subnet
 from anas_zoo.nets.sources.timm_classifier import read_timm_classifier
 from anas_zoo.pipeline.import_timm import import_timm
 from anas_zoo.zoo import load_network, load_subnet
+from anas_zoo.zoo.catalog import model_of
 
 CLASSES = 4
 NETWORKS = ("test_resnet", "test_vit", "test_convnext")  # timm's, of some ten thousand parameters
@@ -131,6 +132,7 @@ def test_it_is_exported_published_and_verified_like_a_subnet(
     assert anas_zoo.profile(entry) == Entry.read(entry).report.cost
     (image,) = anas_zoo.Classifier(entry).predict([images / "class_0" / "0.png"], top_k=2)
     assert len(image) == 2
+    assert model_of(Entry.read(entry)).network == f"{name} (timm)"
     altered = json.loads((entry / "config.json").read_text())
     altered["architecture"] = "resnet18"
     (entry / "config.json").write_text(json.dumps(altered))

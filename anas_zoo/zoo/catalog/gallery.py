@@ -124,7 +124,7 @@ def _facts(model: CatalogModel) -> Pairs:
     rows += [
         ("multiply-adds", f"{model.macs:,} at {model.resolution} × {model.resolution} pixels"),
         ("parameters", f"{model.params:,}"),
-        ("architecture", f"{model.id} of the space {model.space}"),
+        ("architecture", model.network),
         ("the same architecture", ", ".join(model.other_names)),
         ("licence", model.licence or "not stated"),
         ("weights", model.source or ""),

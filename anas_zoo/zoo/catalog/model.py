@@ -80,6 +80,12 @@ class CatalogModel(Sparse):
         return self.id, self.structure
 
     @property
+    def network(self) -> str:
+        """What it is, in a few words: an architecture of a space, or a network that is no subnet."""
+        other = self.arch.get("network")
+        return f"{other} ({self.space})" if other else f"{self.id} of the space {self.space}"
+
+    @property
     def top1_pct(self) -> float | None:
         """Measured here, or else published, or None: see :attr:`top1_kind`."""
         if self.accuracy is not None:
