@@ -9,6 +9,7 @@ from typing import Literal, overload
 from anas_zoo.core.errors import ConfigError
 from anas_zoo.core.files import refuse_occupied
 from anas_zoo.core.hints import Option
+from anas_zoo.nets.sources.timm_network import NotElasticError
 from anas_zoo.pipeline.import_timm_entry import import_timm_entry
 from anas_zoo.pipeline.import_timm_supernet import ImportedTimm, import_timm_supernet
 from anas_zoo.pipeline.imported_entry import ImportedEntry
@@ -94,4 +95,7 @@ def import_timm(
             Option("as", "entry"),
             ", or search the supernet with it",
         )
-    return import_timm_supernet(name, out, file, resolution, licence)
+    try:
+        return import_timm_supernet(name, out, file, resolution, licence)
+    except NotElasticError as exc:
+        raise type(exc)(*exc.parts, "; as it is, it can be an entry: ", Option("as", "entry")) from exc

@@ -158,6 +158,7 @@ def test_nothing_is_written_where_it_cannot_be_an_entry(tmp_path: Path, images: 
     cases: list[tuple[str, dict[str, Any], str]] = [
         ("test_resnet", {"as_": "entry", "checkpoint": file, "resolution": 96}, r"leave out resolution"),
         ("test_resnet", {"checkpoint": file, "data": str(images)}, r"data measures an entry; add as="),
+        ("test_resnet", {"checkpoint": file}, r"cannot be made a supernet: .* it can be an entry: as="),
         ("test_resnett", {"as_": "entry"}, "timm has no network 'test_resnett' .did you mean 'test_resnet'"),
         ("test_vit", {"as_": "entry", "checkpoint": file}, "test_resnet.safetensors"),
         ("test_resnet", {"as_": "entry", "checkpoint": tmp_path / "none.safetensors"}, "none.safetensors"),

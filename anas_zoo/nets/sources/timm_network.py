@@ -29,6 +29,10 @@ CHECKED_IMAGES = 2
 UNUSED = {COUNTERS: re.compile(r"\.num_batches_tracked$")}
 
 
+class NotElasticError(CheckpointError):
+    """A network of timm's of which no supernet can be made."""
+
+
 @dataclass(frozen=True)
 class TimmSource:
     """A supernet made of a network of timm's.
@@ -68,7 +72,7 @@ def read_timm_network(
     base = known_network(name, MODULES)
     reason = why_not_elastic(base)  # before anything is downloaded
     if reason is not None:
-        raise CheckpointError(f"{name} cannot be made a supernet: {reason}", *_inside(base))
+        raise NotElasticError(f"{name} cannot be made a supernet: {reason}", *_inside(base))
     model, coverage = _built(name, None if checkpoint is None else Path(checkpoint))
     config = model.pretrained_cfg
     side = int(config["input_size"][1])
