@@ -93,15 +93,10 @@ def time_drafts(
 ) -> dict[str, Latency]:
     """Measure the latency of the default file of all ``drafts`` side by side, into their reports.
 
-    A draft without that file is left out.
-
     ``others`` are files by name that are measured with them. Returns what was found of all.
     """
     file = DEFAULT_FILE
-    drafts = {name: draft for name, draft in drafts.items() if (draft / file).is_file()}
     files = {name: draft / file for name, draft in drafts.items()} | dict(others or {})
-    if not files:
-        return {}
     reports = measure_latency(files, threads=threads, repeats=repeats)
     for name, draft in drafts.items():
         entry = Entry(draft)

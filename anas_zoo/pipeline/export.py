@@ -311,13 +311,14 @@ def _require_speedup(path: Path, found: QuantizationInfo, how: Quantization) -> 
 
 def _metadata(config: EntryConfig) -> dict[str, str]:
     """What a file says of its model, beside what the exporter adds."""
-    timms = {"network": f"timm/{config.architecture}"}
-    what = {"arch": canonical_json(config.arch.to_dict())} if config.is_subnet else timms
     metadata = {
         "name": config.anas.name,
-        **what,
         "preprocessing": canonical_json(config.anas.preprocessing.model_dump(mode="json")),
     }
+    if config.is_subnet:
+        metadata["arch"] = canonical_json(config.arch.to_dict())
+    elif not config.is_own:
+        metadata["network"] = f"timm/{config.architecture}"
     if config.label_names is not None:
         metadata["label_names"] = canonical_json(list(config.label_names))
     if config.anas.weights is not None:

@@ -77,7 +77,7 @@ def export_module(
         "classifier": None,
     }
 
-    def config_with(_: object) -> EntryConfig:
+    def config_with(labels: Sequence[str] | None) -> EntryConfig:
         return compose_other_config(
             OWN,
             cfg,
@@ -93,6 +93,8 @@ def export_module(
         network,
         config_with,
         profile_traced(network, resolution),
+        num_classes=len(labels),
+        labels=labels,
         source=None if data is None else with_preprocessing(open_source(str(data)), preprocessing),
         evaluation_images=evaluation_images,
         targets=targets,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +10,13 @@ from anas_zoo.core.files import refuse_occupied, sha256_file
 from anas_zoo.core.hints import Option
 from anas_zoo.core.progress import note
 from anas_zoo.data import open_source, with_preprocessing
-from anas_zoo.entry import Ancestor, Calibration, EntryConfig
+from anas_zoo.entry import Ancestor, Calibration
 from anas_zoo.entry.licence import OFA_LICENCE, OFA_TERMS, licence_of_derived
-from anas_zoo.nets import Subnet
 from anas_zoo.nets.sources import read_ofa_checkpoint, read_ofa_specialised
 from anas_zoo.nets.sources.ofa import INIT, KIND, PUBLISHED_SUPERNETS, git_blob_id, ofa_preprocessing
 from anas_zoo.pipeline.import_supernet import Checkpoint, ImportedSupernet, write_supernet
-from anas_zoo.pipeline.imported_entry import ImportedEntry, write_imported
+from anas_zoo.pipeline.imported_entry import ImportedEntry, subnet_config, write_imported
 from anas_zoo.profiling import profile_flops
-from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import build_config
 from anas_zoo.zoo.published import load_published
 
 
@@ -113,31 +109,14 @@ def _import_specialised(
     resolution = subnet.arch.resolution
     preprocessing = ofa_preprocessing(resolution)
     subnet.calibration = Calibration(kind="trained")
-    config_with = partial(
-        _config, subnet, space, found, name or names.get(found.known_as, f"ofa_{subnet.arch.id}")
-    )
+    name = name or names.get(found.known_as, f"ofa_{subnet.arch.id}")
     accuracy = write_imported(
         out,
         subnet,
-        config_with,
+        partial(subnet_config, subnet, space, found, name, preprocessing),
         profile_flops(subnet, resolution),
+        num_classes=subnet.num_classes,
         source=None if data is None else with_preprocessing(open_source(str(data)), preprocessing),
         evaluation_images=evaluation_images,
     )
     return ImportedEntry(out, coverage, found.licence, found.source, accuracy)
-
-
-def _config(
-    subnet: Subnet, space: SearchSpace, found: Checkpoint, name: str, labels: Sequence[str] | None
-) -> EntryConfig:
-    return build_config(
-        subnet,
-        name=name,
-        space=space,
-        preprocessing=ofa_preprocessing(subnet.arch.resolution),
-        label_names=labels,
-        licence=found.licence,
-        source=found.source,
-        source_sha256=found.sha256,
-        lineage=found.lineage,
-    )

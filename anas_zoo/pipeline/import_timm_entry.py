@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -13,17 +12,15 @@ from anas_zoo.core.files import sha256_bytes
 from anas_zoo.core.progress import note
 from anas_zoo.data import open_source, with_preprocessing
 from anas_zoo.entry import Calibration, EntryConfig, WeightsInfo, compose_other_config, timm_id
-from anas_zoo.nets import KeyCoverage, Subnet
+from anas_zoo.nets import KeyCoverage
 from anas_zoo.nets.checkpoint import weights_bytes
 from anas_zoo.nets.sources.timm_classifier import TimmClassifier, read_timm_classifier
 from anas_zoo.nets.sources.timm_network import known_network, read_timm_network, why_not_elastic
 from anas_zoo.pipeline.import_supernet import Checkpoint
 from anas_zoo.pipeline.import_timm_supernet import about_timm, preprocessing_of
-from anas_zoo.pipeline.imported_entry import ImportedEntry, write_imported
+from anas_zoo.pipeline.imported_entry import ImportedEntry, subnet_config, write_imported
 from anas_zoo.profiling import profile_flops
 from anas_zoo.profiling.flops import profile_traced
-from anas_zoo.space import SearchSpace
-from anas_zoo.zoo import build_config
 
 AS_SUBNET = "as a subnet, with channels in another order"
 
@@ -46,13 +43,16 @@ def import_timm_entry(
         cost = profile_flops(subnet, subnet.arch.resolution)
         timms, coverage, network = elastic.config, elastic.coverage, subnet
         found = about_timm(name, network, timms, checkpoint, licence, AS_SUBNET)
-        config_with = partial(_subnet_config, subnet, elastic.supernet.space, timms, found, name)
+        space = elastic.supernet.space
+        config_with = partial(subnet_config, subnet, space, found, name, preprocessing_of(timms))
+        classes = subnet.num_classes
     else:
         read = read_timm_classifier(name, checkpoint=checkpoint)
         timms, coverage, network = read.config, read.coverage, read.network
         cost = profile_traced(network, read.resolution)
         found = about_timm(name, network, timms, checkpoint, licence, None)
         config_with = partial(_timm_config, read, found, name)
+        classes = int(timms["num_classes"])
     if checkpoint is not None and coverage is not None:
         note(coverage.describe())
     accuracy = write_imported(
@@ -60,31 +60,11 @@ def import_timm_entry(
         network,
         config_with,
         cost,
+        num_classes=classes,
         source=None if data is None else with_preprocessing(open_source(str(data)), preprocessing_of(timms)),
         evaluation_images=evaluation_images,
     )
     return ImportedEntry(out, coverage, found.licence, found.source, accuracy)
-
-
-def _subnet_config(
-    subnet: Subnet,
-    space: SearchSpace,
-    timms: Mapping[str, Any],
-    found: Checkpoint,
-    name: str,
-    labels: Sequence[str] | None,
-) -> EntryConfig:
-    return build_config(
-        subnet,
-        name=name,
-        space=space,
-        preprocessing=preprocessing_of(timms),
-        label_names=labels,
-        licence=found.licence,
-        source=found.source,
-        source_sha256=found.sha256,
-        lineage=found.lineage,
-    )
 
 
 def _timm_config(

@@ -16,18 +16,19 @@ from anas_zoo.core.progress import note, warn
 from anas_zoo.data import ImageSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.data.unreadable import readable
-from anas_zoo.entry import Accuracy, Cost, Entry, EntryConfig, EntryReport
+from anas_zoo.entry import Accuracy, Cost, Entry, EntryConfig, EntryReport, Preprocessing
 from anas_zoo.exporting import DEFAULT_TARGET
-from anas_zoo.nets import KeyCoverage
+from anas_zoo.nets import KeyCoverage, Subnet
 from anas_zoo.pipeline.deploy import time_drafts
 from anas_zoo.pipeline.evaluate import accuracies_on
-from anas_zoo.pipeline.export import export_entry
-from anas_zoo.pipeline.import_supernet import labels_of
+from anas_zoo.pipeline.export import DEFAULT_FILE, export_entry
+from anas_zoo.pipeline.import_supernet import Checkpoint, labels_of
 from anas_zoo.pipeline.matched_classes import class_names
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
-from anas_zoo.zoo import write_draft
+from anas_zoo.space import SearchSpace
+from anas_zoo.zoo import build_config, write_draft
 
-LABELS = Sequence[str] | None
+Labels = Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -62,23 +63,26 @@ class ImportedEntry:
 def write_imported(
     out: Path,
     network: nn.Module,
-    config_with: Callable[[LABELS], EntryConfig],
+    config_with: Callable[[Labels], EntryConfig],
     cost: Cost,
     *,
+    num_classes: int,
+    labels: Labels = None,
     source: ImageSource | None,
     evaluation_images: int,
     targets: Sequence[str | Path] = (DEFAULT_TARGET,),
 ) -> Accuracy | None:
     """Write the new folder ``out`` of a draft with its exported files, complete or not at all.
 
-    The first of them is timed here, one image on one thread.
+    Its default file is timed here, one image on one thread, where it has one.
 
     Args:
         out: the folder, which must not hold anything yet.
         network: with its weights.
-        config_with: makes its config from the labels of its classes, None where none are known; one that has
-            labels of its own keeps them.
+        config_with: makes its config from the labels of its classes, None where none are known.
         cost: what it costs.
+        num_classes: of its classifier.
+        labels: of its classes, where it has its own.
         source: images to check the file on and to measure accuracy on, with the network's preprocessing; the
             labels are found by their folders' names. None for drawn numbers, and no accuracy.
         evaluation_images: how many images are measured at most, balanced over the classes; 0 for none.
@@ -87,11 +91,10 @@ def write_imported(
 
     Returns the accuracy, which is also in the report: on the test part, or on all images where there is none.
     """
-    config = config_with(None)
-    named = config.label_names
+    named = labels
     if named is None and source is not None:
-        named = class_names(source, config.num_classes)
-    config = config_with(named or labels_of(config.num_classes))
+        named = class_names(source, num_classes)
+    config = config_with(named or labels_of(num_classes))
     report = EntryReport(name=config.anas.name, arch_id=config.anas.arch_id, cost=cost)
     with output_folder(out) as staging:
         write_draft(staging, network, config, report, _golden_images(source, config.resolution))
@@ -101,12 +104,35 @@ def write_imported(
                 export_entry(staging, target, data=None if source is None else source.name, network=network)
             except ExportError as exc:
                 warn(f"no file for {target}: {exc}")
-        time_drafts({config.anas.name: staging})
+        if (staging / DEFAULT_FILE).is_file():
+            time_drafts({config.anas.name: staging})
         if source is not None and named is not None and evaluation_images:
             return _measured(Entry(staging), source, evaluation_images, network)
         if source is not None and named is None:
             note("accuracy is not measured: the class folders are not the network's classes")
     return None
+
+
+def subnet_config(
+    subnet: Subnet,
+    space: SearchSpace,
+    found: Checkpoint,
+    name: str,
+    preprocessing: Preprocessing,
+    labels: Labels,
+) -> EntryConfig:
+    """The config of an imported network that is a subnet, whose weights are those of ``found``."""
+    return build_config(
+        subnet,
+        name=name,
+        space=space,
+        preprocessing=preprocessing,
+        label_names=labels,
+        licence=found.licence,
+        source=found.source,
+        source_sha256=found.sha256,
+        lineage=found.lineage,
+    )
 
 
 def _golden_images(source: ImageSource | None, resolution: int) -> Tensor:

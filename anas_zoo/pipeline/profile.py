@@ -10,9 +10,9 @@ from anas_zoo.core.hints import Option
 from anas_zoo.entry import Cost, Entry
 from anas_zoo.entry.manifest import ONNX
 from anas_zoo.nets import Subnet
-from anas_zoo.nets.timm_net import timm_net
 from anas_zoo.profiling import count_onnx_macs, profile_flops
 from anas_zoo.profiling.flops import profile_traced
+from anas_zoo.zoo.draft import untrained
 from anas_zoo.zoo.shelf import locate
 
 
@@ -30,11 +30,10 @@ def profile(entry: str | Path | Entry, *, image_size: str = "480x640") -> Cost:
     size = _height_and_width(image_size)
     found = Entry.read(locate(entry))
     config = found.config
-    if config.is_subnet:
-        subnet = Subnet(config.arch, config.structure, num_classes=config.num_classes)
-        cost = profile_flops(subnet.eval(), config.resolution)
+    network = untrained(config).eval()
+    if isinstance(network, Subnet):
+        cost = profile_flops(network, config.resolution)
     else:
-        network = timm_net(config.architecture, config.num_classes)
         cost = profile_traced(network, config.resolution)
     names = [name for name in found.report.files if name.endswith(ONNX)]
     graphs = {name: count_onnx_macs(found.folder / name, image_size=size) for name in names}

@@ -31,8 +31,8 @@ def count_network(config: EntryConfig) -> Counted:
     if config.is_subnet:
         network = (config.structure, config.arch, config.num_classes)
         return Counted(*count_by_walking(*network), params_as_authors_count(*network))
-    from anas_zoo.nets.timm_net import timm_net  # torch, which a subnet is counted without
-    from anas_zoo.profiling.flops import profile_traced
+    from anas_zoo.profiling.flops import profile_traced  # torch, which a subnet is counted without
+    from anas_zoo.zoo.draft import untrained
 
-    cost = profile_traced(timm_net(config.architecture, config.num_classes), config.resolution)
+    cost = profile_traced(untrained(config), config.resolution)
     return Counted(cost.macs, cost.params)

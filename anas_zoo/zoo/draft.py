@@ -130,7 +130,7 @@ def check_weights(entry: Entry) -> Path:
         if (found := shapes_id(shapes)) != config.anas.arch_id:
             raise CheckpointError(f"{path} has the tensors of {found}, not of {config.anas.arch_id}")
     else:
-        check_tensors(path, _untrained(config, on_meta=True), f"architecture {config.anas.arch_id}")
+        check_tensors(path, untrained(config, on_meta=True), f"architecture {config.anas.arch_id}")
     if config.anas.weights is None or config.anas.weights.sha256 != entry.sha256(WEIGHTS):
         raise EntryError(f"{path} is not the file that {CONFIG} names (SHA-256 differs); get the entry again")
     return path
@@ -143,11 +143,7 @@ def load_network(entry: Entry | str | Path) -> nn.Module:
     """
     entry = entry if isinstance(entry, Entry) else Entry(entry)
     config, path = entry.config, check_weights(entry)
-    if config.is_own:
-        raise EntryError(
-            f"{config.anas.name} is {config.title}, which torch cannot make; run its exported files"
-        )
-    network = _untrained(config)
+    network = untrained(config)
     network.load_state_dict(load_file(path))
     if isinstance(network, Subnet):
         network.calibration = config.anas.calibration
@@ -171,8 +167,15 @@ def shapes_id(shapes: Mapping[str, str]) -> str:
     return sha256_bytes(canonical_json(dict(shapes)).encode())[:12]
 
 
-def _untrained(config: EntryConfig, *, on_meta: bool = False) -> nn.Module:
-    """The network that a config describes; with ``on_meta`` no more than its shapes."""
+def untrained(config: EntryConfig, *, on_meta: bool = False) -> nn.Module:
+    """The network that a config describes, without its weights; with ``on_meta`` no more than its shapes.
+
+    Raises :class:`EntryError` for a network of code that is not here.
+    """
+    if config.is_own:
+        raise EntryError(
+            f"{config.anas.name} is {config.title}, which torch cannot make; run its exported files"
+        )
     if not config.is_subnet:
         return timm_net(config.architecture, config.num_classes, on_meta=on_meta)
     with torch.device("meta" if on_meta else "cpu"), torch.random.fork_rng(devices=[]):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 from test_import_timm_entry import CLASSES, write_images
@@ -110,6 +111,11 @@ def test_it_is_published_verified_and_run(made: ImportedEntry, images: Path, tmp
     assert accuracy.top1_pct == own.top1_pct
     with pytest.raises(EntryError, match="is a network of its author's own code, which torch cannot make"):
         load_network(entry)
+    with pytest.raises(EntryError, match="is a network of its author's own code, which torch cannot make"):
+        anas_zoo.profile(entry)
+    facts = {one.key: one.value for one in onnx.load(entry / "model.onnx").metadata_props}
+    assert (facts["name"], facts["licence"]) == (Entry.read(entry).name, "MIT")
+    assert not {"arch", "network"} & facts.keys()
     with pytest.raises(EntryError, match="run its exported files with onnxruntime"):
         anas_zoo.create_model(entry, pretrained=True)
     with pytest.raises(EntryError, match="this is for subnets of a search space alone"):
