@@ -26,6 +26,7 @@ from torch import Tensor
 from anas_zoo.core.errors import QuantizationError
 from anas_zoo.core.hints import Option
 from anas_zoo.exporting.graph import INPUT
+from anas_zoo.exporting.runtimes import padded
 from anas_zoo.exporting.target import KINDS, Quantization
 
 METHODS = {
@@ -153,7 +154,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has n
     def __init__(self, pixels: npt.NDArray[np.float32], fixed: int) -> None:
         size = fixed or CALIBRATION_BATCH
         if fixed:
-            pixels = np.concatenate([pixels, np.repeat(pixels[-1:], -len(pixels) % fixed, axis=0)])
+            pixels = padded(pixels, fixed)
         self.batches = iter([pixels[start : start + size] for start in range(0, len(pixels), size)])
 
     def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:

@@ -57,20 +57,30 @@ def open_runner(path: Path, target: Target, *, threads: int = 1) -> Runner | str
     return _onnxruntime(path, target.stand_in_provider, threads, lacking)
 
 
+def padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:
+    """Repeat the last image until their number can be divided by ``count``, a file's fixed batch, if any."""
+    lacks = 0 if count is None else -len(pixels) % count
+    return np.concatenate([pixels, np.repeat(pixels[-1:], lacks, axis=0)]) if lacks else pixels
+
+
 def runs_right_here(name: str) -> bool:
     """Whether files of the target ``name`` are right on this processor; those of one's own are taken so."""
-    if name not in list_targets():
-        return True
-    return Target.load(name).processor == "any" or has_integer_dot_product()
+    return name not in list_targets() or _lacking_processor(Target.load(name)) is None
 
 
 def refuse_other_processors(target: Target) -> None:
     """Raise :class:`ExportError` where files of ``target`` are wrong on this machine's processor."""
-    if target.processor == "integer-dot-product" and not has_integer_dot_product():
+    if _lacking_processor(target) is not None:
         raise ExportError(
             f"files for {target.name} need a processor with VNNI or dotprod, and this one has neither; "
             "export on one that has, or take ort-cpu-int8"
         )
+
+
+def _lacking_processor(target: Target) -> str | None:
+    if target.processor == "any" or has_integer_dot_product():
+        return None
+    return "its processor has neither VNNI nor dotprod"
 
 
 def _lacking(target: Target) -> str | None:
@@ -91,6 +101,8 @@ def _lacking(target: Target) -> str | None:
         return None
     if target.runtime == "onnxruntime-web":
         return "onnxruntime-web runs in a browser; the web client checks it there"
+    if (reason := _lacking_processor(target)) is not None:
+        return reason
     if target.provider not in onnxruntime.get_available_providers():
         return f"this onnxruntime has no {target.provider}"
     return None

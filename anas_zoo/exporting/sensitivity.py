@@ -15,6 +15,7 @@ from anas_zoo.core.progress import track
 from anas_zoo.exporting.graph import INPUT, OUTPUT
 from anas_zoo.exporting.onnx_export import float_graph
 from anas_zoo.exporting.quantization import DEQUANTIZED, calibration_images, layer_of, quantize
+from anas_zoo.exporting.runtimes import padded
 from anas_zoo.exporting.target import Quantization, Target
 
 IMAGES = 64  # of the calibration's; the order of parts needs no more
@@ -121,13 +122,13 @@ def _logits(model: Any, pixels: Floats) -> Floats:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    fixed = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or None
     size = fixed or BATCH
-    whole = len(pixels) // size * size if fixed else len(pixels)
     parts = [
-        session.run([OUTPUT], {INPUT: pixels[start : start + size]})[0] for start in range(0, whole, size)
+        session.run([OUTPUT], {INPUT: padded(pixels[start : start + size], fixed)})[0]
+        for start in range(0, len(pixels), size)
     ]
-    return np.concatenate(parts)
+    return np.concatenate(parts)[: len(pixels)]
 
 
 def _distance(got: Floats, wanted: Floats) -> float:

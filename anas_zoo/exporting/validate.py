@@ -23,7 +23,7 @@ from anas_zoo.core.errors import (
 from anas_zoo.core.progress import track
 from anas_zoo.entry import Parity, Preprocessing
 from anas_zoo.exporting.checks import Interface, check_file
-from anas_zoo.exporting.runtimes import Runner, open_runner
+from anas_zoo.exporting.runtimes import Runner, open_runner, padded
 from anas_zoo.exporting.target import Target
 from anas_zoo.nets import top1_pct
 
@@ -252,18 +252,11 @@ def _check_shapes(
         )
 
 
-def _padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:
-    """Repeat the last image until there are ``count``, for a file with a fixed batch."""
-    if count is None or len(pixels) == count:
-        return pixels
-    return np.concatenate([pixels, np.repeat(pixels[-1:], count - len(pixels), axis=0)])
-
-
 def _logits_of_all(name: Path, runner: Runner, pixels: npt.NDArray[Any], fixed: int | None) -> Logits:
     """(N, classes), finite, in batches of the size that the file takes."""
     size = fixed or BATCH_SIZE
     parts = [
-        _run(name, runner, _padded(pixels[start : start + size], fixed))
+        _run(name, runner, padded(pixels[start : start + size], fixed))
         for start in track(range(0, len(pixels), size), "running the file")
     ]
     logits = np.concatenate(parts)[: len(pixels)]

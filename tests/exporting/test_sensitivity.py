@@ -79,3 +79,11 @@ def test_parts_are_found_of_a_network_and_a_target() -> None:
     names = {name.split(".")[0] for name, _ in network.named_modules()}
     assert found
     assert {part.split("/")[0] for part in found} <= names
+
+
+@pytest.mark.parametrize("batch", [3, 100])
+def test_parts_of_a_file_with_a_fixed_batch(batch: int) -> None:
+    """Whose number of images the calibration images need not divide, or reach."""
+    model = write_graph(folded(SPACE.smallest), SPACE.smallest.resolution, opset=17, batch=batch)
+    found = rank_parts(model, images(40, SPACE.smallest.resolution, seed=12), HOW)
+    assert set(found) < {"stem", "head", "classifier", "mix", *(f"stages.{n}.0" for n in range(9))}
