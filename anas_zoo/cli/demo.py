@@ -61,19 +61,28 @@ def demo(
 
 def print_models(result: RunResult, *, as_json: bool) -> None:
     """The models that a run made, which to take and how to load it, for people or for machines."""
+    from anas_zoo.exporting import DEFAULT_TARGET
+
     if as_json:
         advice = [as_command_line(parts) for parts in result.advice]
         found = {"entries": result.rows, "advice": advice, "picture": str(result.picture)}
         found["recommended"] = str(result.recommended)
         print_json(found | {"seconds": result.seconds})
         return
-    print_table(
-        ["name", "top-1 %", "latency ms", "MFLOPs", "params (k)", "ONNX kB", "logit diff", "agree %"],
-        [_cells(row) for row in result.rows],
-    )
+    targets = [str(row.get("target", DEFAULT_TARGET)) for row in result.rows]  # older runs say nothing
+    runtime, file, images = "onnxruntime", "ONNX file", "all test images"
+    headings = ["top-1 %", "latency ms", "MFLOPs", "params (k)", "ONNX kB", "logit diff", "agree %"]
+    if set(targets) == {DEFAULT_TARGET}:
+        print_table(["name", *headings], [[row["name"], *_cells(row)] for row in result.rows])
+    else:
+        runtime, file = "in the target's runtime", "file"
+        images = "all test images, int8 on the search images"
+        headings = ["file kB" if heading == "ONNX kB" else heading for heading in headings]
+        rows = [[row["name"], name, *_cells(row)] for row, name in zip(result.rows, targets, strict=True)]
+        print_table(["name", "target", *headings], rows)
     print_lines(
-        "top-1: test split, with its 95 % interval; latency: one image, median, onnxruntime, 1 thread;",
-        "MFLOPs: multiply-adds; logit diff and agreement: the ONNX file against torch, on all test images",
+        f"top-1: test split, with its 95 % interval; latency: one image, median, {runtime}, 1 thread;",
+        f"MFLOPs: multiply-adds; logit diff and agreement: the {file} against torch, on {images}",
         "",
         *(as_command_line(parts) for parts in result.advice),
         "",
@@ -83,13 +92,12 @@ def print_models(result: RunResult, *, as_json: bool) -> None:
         f"models    {result.entries[0].parent}",
         *(() if result.publish is None else (f"publish   {as_command_line([result.publish])}",)),
         "",
-        *load_lines(result.recommended),
+        *load_lines(result.recommended, _file_of(result)),
     )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     return [
-        row["name"],
         with_interval(row["top1_pct"], row.get("images"), unit=""),
         f"{row['latency_ms']:.3f}",
         f"{row['macs'] / 1e6:.3f}",
@@ -100,18 +108,33 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def load_lines(entry: Path) -> list[str]:
-    """The exact lines that load ``entry`` in each of the ways, ready to paste."""
+def _file_of(result: RunResult) -> str:
+    """The exported file that the recommendation is of."""
+    name = result.recommended.name
+    return next(str(row.get("file", "model.onnx")) for row in result.rows if row["name"] == name)
+
+
+def load_lines(entry: Path, file: str = "model.onnx") -> list[str]:
+    """The exact lines that load ``entry`` in each of the ways, ready to paste; of its exported ``file``."""
     name, folder, pasted = entry.name, entry.as_posix(), quoted(entry.as_posix())
+    exported = [
+        "onnxruntime alone (README.md of the entry has the preprocessing)",
+        f'  session = onnxruntime.InferenceSession("{folder}/{file}")',
+        '  logits = session.run(None, {"image": images})[0]  # (N, 3, R, R) float32 -> (N, classes)',
+    ]
+    if file.endswith(".tflite"):
+        exported = [
+            "LiteRT alone, one image (1, 3, R, R) float32 (README.md of the entry has the preprocessing)",
+            "  from ai_edge_litert.interpreter import Interpreter",
+            f'  interpreter = Interpreter(model_path="{folder}/{file}")',
+        ]
     return [
         "timm",
         "  import anas_zoo, timm",
         f'  model = timm.create_model("local-dir:{folder}", pretrained=True)',
         "torch.hub (from the checkout)",
         f'  model = torch.hub.load(".", "attentive_nas", source="local", entry="{folder}", pretrained=True)',
-        "onnxruntime alone (README.md of the entry has the preprocessing)",
-        f'  session = onnxruntime.InferenceSession("{folder}/model.onnx")',
-        '  logits = session.run(None, {"image": images})[0]  # (N, 3, R, R) float32 -> (N, classes)',
+        *exported,
         "command line",
         f"  anas show {pasted}    anas verify {pasted}    anas predict {pasted} IMAGE...",
         f"the card of {name} is {folder}/README.md",

@@ -51,7 +51,8 @@ def run(
         typer.Option(
             "--target",
             metavar="NAME",
-            help="A target that every model is exported for as well, such as litert-int8; repeatable.",
+            help="A target that every model is exported for as well, such as litert-int8; repeatable. "
+            "Milliseconds are of the first that this machine can time.",
         ),
     ] = None,
     minutes: Annotated[

@@ -15,7 +15,7 @@ from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import INPUT, OUTPUT
 from anas_zoo.exporting.target import Target, list_targets
 from anas_zoo.profiling.litert_session import LitertSession
-from anas_zoo.profiling.machine import has_integer_dot_product
+from anas_zoo.profiling.machine import CPU, XNNPACK, has_integer_dot_product
 from anas_zoo.profiling.session import open_session, runtime_version
 
 Floats = npt.NDArray[np.float32]
@@ -66,6 +66,20 @@ def padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:
 def runs_right_here(name: str) -> bool:
     """Whether files of the target ``name`` are right on this processor; those of one's own are taken so."""
     return name not in list_targets() or _lacking_processor(Target.load(name)) is None
+
+
+def is_for_the_cpu(target: Target) -> bool:
+    """Whether files of ``target`` take prepared images and run on a CPU, in onnxruntime or LiteRT.
+
+    Those are the ones whose latency this machine can measure.
+    """
+    providers = {"onnxruntime": CPU, "litert": XNNPACK}
+    return providers.get(target.runtime) == target.provider and target.input == "float32-nchw"
+
+
+def is_timed_here(target: Target) -> bool:
+    """Whether this machine can measure the latency of files of ``target``, one image a call."""
+    return is_for_the_cpu(target) and target.batch in ("dynamic", 1) and _lacking(target) is None
 
 
 def refuse_other_processors(target: Target) -> None:

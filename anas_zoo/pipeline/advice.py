@@ -13,6 +13,7 @@ from typing import Any
 from anas_zoo.core.hints import Call, Part
 from anas_zoo.core.intervals import Z_95, with_interval
 from anas_zoo.core.text import quoted
+from anas_zoo.exporting import DEFAULT_TARGET
 
 Row = dict[str, Any]
 SCORE = "search_top1_pct"
@@ -120,7 +121,9 @@ def advise(
 
 
 def _numbers(row: Row) -> str:
-    return f"{with_interval(row['top1_pct'], row['images'])} in {row['latency_ms']:.3g} ms"
+    target = row.get("target", DEFAULT_TARGET)
+    of_what = "" if target == DEFAULT_TARGET else f" ({target})"
+    return f"{with_interval(row['top1_pct'], row['images'])} in {row['latency_ms']:.3g} ms{of_what}"
 
 
 def _about_plain(rows: Sequence[Row], plain: str | None, images: int) -> list[tuple[Part, ...]]:

@@ -22,7 +22,7 @@ from anas_zoo.core.errors import (
 from anas_zoo.core.files import canonical_json, write_json
 from anas_zoo.core.geometry import InputForm
 from anas_zoo.core.hints import Call, Option
-from anas_zoo.core.progress import note
+from anas_zoo.core.progress import note, warn
 from anas_zoo.data import ImageSource, balanced_choice, open_source, with_preprocessing
 from anas_zoo.data.chosen_images import CALIBRATION, ImagesAt
 from anas_zoo.entry import CONFIG, Entry, EntryConfig, FileInfo, QuantizationInfo
@@ -149,6 +149,25 @@ def export(
         except AnasError as exc:
             failed[name] = exc
     return Exports(tuple(done), failed)
+
+
+def export_also(
+    draft: Path, target: str | Path, *, data: str | None = None, network: nn.Module | None = None
+) -> Exported | None:
+    """Export a draft for one more target; one that fails is warned of and noted in the report: None then.
+
+    The arguments are those of :func:`export_entry`. A note says what came out.
+    """
+    name = Entry(draft).report.name
+    try:
+        made = export_entry(draft, target, data=data, network=network)
+    except ExportError as exc:
+        warn(f"no file of {name} for {target}: ", *exc.parts)
+        return None
+    size_bytes, how = made.info.size_bytes, made.info.quantization
+    size = f"{size_bytes / 1e3:,.0f} kB" if how is None else how.beside_float(size_bytes)
+    note(f"  {made.path.name} of {name}: {size}")
+    return made
 
 
 def _open(folder: Path, out: Path | None) -> Entry:

@@ -8,16 +8,16 @@ from typing import Any
 
 import torch
 
-from anas_zoo.core.errors import ConfigError, ExportError, OutputError
+from anas_zoo.core.errors import ConfigError, OutputError
 from anas_zoo.core.files import output_folder, write_json
 from anas_zoo.core.hints import Call
-from anas_zoo.core.progress import note, silence, stage, warn
+from anas_zoo.core.progress import note, silence, stage
 from anas_zoo.core.text import quoted
 from anas_zoo.entry import Entry
 from anas_zoo.nets import Subnet
 from anas_zoo.nets.new_classifier import with_new_classifier
 from anas_zoo.pipeline.deploy import table_row, time_drafts, validate_on_test_images
-from anas_zoo.pipeline.export import export_entry
+from anas_zoo.pipeline.export import export_also, export_entry
 from anas_zoo.pipeline.fixed_training import calibrated_on, innermost, tempered, train_fixed
 from anas_zoo.pipeline.recipe import FinetuneRecipe, Settings
 from anas_zoo.pipeline.run import FinetuneRun
@@ -229,13 +229,9 @@ def starting_network(run: FinetuneRun, entry: Path) -> Subnet:
 
 
 def export_int8(draft: Path) -> None:
-    """Export the draft to int8 as well; one that misses a gate is warned of, and noted in its report."""
-    try:
-        info = export_entry(draft, INT8_TARGET).info
-    except ExportError as exc:
-        warn(f"no file for {INT8_TARGET}: {exc}")
-        return
-    parity = info.parity
+    """Export the draft to int8 as well, and say what it costs in accuracy."""
+    made = export_also(draft, INT8_TARGET)
+    parity = None if made is None else made.info.parity
     if parity is not None and parity.top1_pct is not None and parity.torch_top1_pct is not None:
         note(
             f"  {INT8_TARGET}: {parity.top1_pct:.2f} % on the search split, {parity.torch_top1_pct:.2f} % in "

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from anas_zoo.core.errors import ExportError
 from anas_zoo.core.files import output_folder
-from anas_zoo.core.progress import note, warn
+from anas_zoo.core.progress import note
 from anas_zoo.data import ImageSource, balanced_choice, eval_tensor
 from anas_zoo.data.chosen_images import SCORING
 from anas_zoo.data.unreadable import readable
@@ -21,7 +20,7 @@ from anas_zoo.exporting import DEFAULT_TARGET
 from anas_zoo.nets import KeyCoverage, Subnet
 from anas_zoo.pipeline.deploy import time_drafts
 from anas_zoo.pipeline.evaluate import accuracies_on
-from anas_zoo.pipeline.export import DEFAULT_FILE, export_entry
+from anas_zoo.pipeline.export import export_also, export_entry
 from anas_zoo.pipeline.import_supernet import Checkpoint, labels_of
 from anas_zoo.pipeline.matched_classes import class_names
 from anas_zoo.pipeline.tested_draft import GOLDEN_IMAGES
@@ -74,7 +73,7 @@ def write_imported(
 ) -> Accuracy | None:
     """Write the new folder ``out`` of a draft with its exported files, complete or not at all.
 
-    Its default file is timed here, one image on one thread, where it has one.
+    Those files that this machine's CPU runs are timed, one image on one thread.
 
     Args:
         out: the folder, which must not hold anything yet.
@@ -100,12 +99,8 @@ def write_imported(
         write_draft(staging, network, config, report, _golden_images(source, config.resolution))
         export_entry(staging, targets[0], network=network)
         for target in targets[1:]:
-            try:
-                export_entry(staging, target, data=None if source is None else source.name, network=network)
-            except ExportError as exc:
-                warn(f"no file for {target}: {exc}")
-        if (staging / DEFAULT_FILE).is_file():
-            time_drafts({config.anas.name: staging})
+            export_also(staging, target, data=None if source is None else source.name, network=network)
+        time_drafts({config.anas.name: staging})
         if source is not None and named is not None and evaluation_images:
             return _measured(Entry(staging), source, evaluation_images, network)
         if source is not None and named is None:

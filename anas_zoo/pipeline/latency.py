@@ -15,14 +15,17 @@ from anas_zoo.core.progress import stage, track
 from anas_zoo.profiling.latency_fit import fit_coefficients, spread_codes
 from anas_zoo.profiling.latency_model import FLOAT_TARGET, LatencyModel, LatencyRecord, Measured
 from anas_zoo.profiling.latency_trust import ErrorReport, Here, YardstickTime, compare, judge, unrest_of
-from anas_zoo.profiling.machine import CPU, XNNPACK, Fingerprint, fingerprint
+from anas_zoo.profiling.machine import Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import check_numbers, measure_sweep, time_again, yardsticks_among
 from anas_zoo.profiling.timing import Clock, Sweep, clock_of
 from anas_zoo.profiling.work import WORK, work_of
 from anas_zoo.space import Architecture, SearchSpace, network_layers
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from anas_zoo.exporting import Target
+    from anas_zoo.nets import Subnet
 
 CALIBRATION_IMAGES = 4  # of noise; with fewer pixels in the last layers some statistics come out near zero
 
@@ -220,6 +223,28 @@ def _measure(
     return measure_sweep(exported, yardsticks=yardsticks, rng=rng, threads=threads, repeats=repeats)
 
 
+def noise_images(side: int) -> Tensor:
+    """(4, 3, side, side)."""
+    import torch
+
+    return torch.randn(CALIBRATION_IMAGES, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def export_to_time(subnet: Subnet, file: Path, target: Target) -> None:
+    """Write a calibrated subnet's file for ``target``, as fast as its own and of other values where int8.
+
+    The ranges of int8 are those of a few images of noise, whatever the target asks for.
+    """
+    from anas_zoo.exporting import export_onnx
+
+    if (how := target.quantization) is not None:
+        few = how.model_copy(update={"min_images": CALIBRATION_IMAGES})
+        target = target.model_copy(update={"quantization": few})
+    side = subnet.arch.resolution
+    images = noise_images(side)
+    export_onnx(subnet, file, target=target, resolution=side, metadata={}, calibration_images=images)
+
+
 @dataclass(frozen=True)
 class TimedFiles:
     """Files of a space's subnets with random weights, which latency does not depend on.
@@ -250,9 +275,10 @@ class TimedFiles:
 
         Raises :class:`ConfigError` for a target that is not there, or that this machine's CPU does not run.
         """
+        from anas_zoo.exporting.runtimes import is_for_the_cpu
+
         target = self._loaded
-        here = {"onnxruntime": CPU, "litert": XNNPACK}
-        if here.get(target.runtime) != target.provider or target.input != "float32-nchw":
+        if not is_for_the_cpu(target):
             raise ConfigError(
                 f"latency models are of files that onnxruntime or LiteRT run on the CPU, {target.name} is "
                 f"{target.title}; give ort-cpu-fp32, ort-cpu-int8, ort-vnni-int8, litert-fp32 or litert-int8"
@@ -263,7 +289,6 @@ class TimedFiles:
         """The file of each architecture, exported where it is not there yet."""
         import torch
 
-        from anas_zoo.exporting import export_onnx
         from anas_zoo.nets import Supernet, calibrate_bn
 
         target = self._loaded
@@ -272,14 +297,12 @@ class TimedFiles:
         if not missing:
             return files
         supernet = Supernet(self.space, self.num_classes, generator=torch.Generator().manual_seed(0))
-        count = CALIBRATION_IMAGES if target.quantization is None else target.quantization.min_images
         for arch, file in track(missing, "export"):
             subnet, side = supernet.extract(arch), arch.resolution
             # Statistics of its own activations at its own size, so that these stay of ordinary size through
             # all layers: numbers too small for the normal format would be slow.
-            images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(0))
-            calibrate_bn(subnet, [images[:CALIBRATION_IMAGES]])
-            export_onnx(subnet, file, target=target, resolution=side, metadata={}, calibration_images=images)
+            calibrate_bn(subnet, [noise_images(side)])
+            export_to_time(subnet, file, target)
         return files
 
     @property

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from anas_zoo.core.progress import note
+from anas_zoo.exporting import DEFAULT_TARGET, Target, list_targets
+from anas_zoo.exporting.runtimes import is_timed_here
 from anas_zoo.pipeline.latency import fit_latency
 from anas_zoo.pipeline.minutes import Minutes
+from anas_zoo.pipeline.recipe import Recipe
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.search_scoring import make_evaluator
 from anas_zoo.pipeline.search_stage import make_problem, search_stage
@@ -65,13 +68,24 @@ def weighs_latency(recipe: SearchRecipe) -> bool:
     return "latency_ms" in recipe.objectives or not recipe.limits.latency_ms.open
 
 
+def timed_target(recipe: Recipe) -> Target:
+    """The target whose files' milliseconds count in a run.
+
+    It is the first that ``recipe`` names of those that this machine can time, else the default one.
+    """
+    named = (Target.load(name) for name in recipe.targets if name in list_targets())
+    return next(filter(is_timed_here, named), Target.load(DEFAULT_TARGET))
+
+
 def _fit(run: Run) -> None:
-    note("  measure the latency of subnets on this machine")
+    target = timed_target(run.recipe)
+    note(f"  measure the latency of subnets on this machine, as {target.name} files")
     with tempfile.TemporaryDirectory() as work:
         model = fit_latency(
             run.space,
             Path(work),
             num_classes=len(run.source.label_names),
+            target=target.name,
             subnets=LATENCY["subnets"],
             held_out=LATENCY["held_out"],
             repeats=LATENCY["repeats"],

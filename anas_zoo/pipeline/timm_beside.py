@@ -33,7 +33,7 @@ from anas_zoo.core.progress import Bar, note, track, warn
 from anas_zoo.core.schema import Schema, parse, read_json
 from anas_zoo.data import ImagesAt, ImageSource, TrainData, with_preprocessing
 from anas_zoo.entry import Latency
-from anas_zoo.exporting.target import OLDEST_OPSET
+from anas_zoo.exporting.target import DEFAULT_TARGET, OLDEST_OPSET
 from anas_zoo.exporting.traced import trace_graph
 from anas_zoo.nets import logits_of, top1_pct
 from anas_zoo.nets.sources.timm_network import pretrained_network
@@ -209,8 +209,8 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
             why = "it was not trained" if result is None else result.failed
             warn(f"{row} is not in the table: {why}")
             continue
-        latency = {"latency_ms": result.latency.p50_ms}
-        rows.append({"name": row} | result.measured.model_dump(mode="json") | latency)
+        own = {"latency_ms": result.latency.p50_ms, "target": DEFAULT_TARGET}
+        rows.append({"name": row} | result.measured.model_dump(mode="json") | own)
     return rows
 
 

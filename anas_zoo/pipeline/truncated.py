@@ -28,13 +28,13 @@ from anas_zoo.core.progress import note, track
 from anas_zoo.data import ImagesAt
 from anas_zoo.data.chosen_images import images_in_memory
 from anas_zoo.entry import Calibration
-from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.nets import Subnet, calibrate_bn, load_supernet, top1_pct
 from anas_zoo.nets.linear_probe import first_stages, fit_linear_probe, stage_features
 from anas_zoo.pipeline.fitting import useful_resolutions
+from anas_zoo.pipeline.latency import export_to_time
 from anas_zoo.pipeline.minutes import Minutes
 from anas_zoo.pipeline.run import Run
-from anas_zoo.pipeline.run_search import weighs_latency
+from anas_zoo.pipeline.run_search import timed_target, weighs_latency
 from anas_zoo.profiling.sweep import measure_sweep, yardsticks_among
 from anas_zoo.searching import Evaluation, Limits, Range, pareto_front, pick_by_area, read_evaluations
 from anas_zoo.searching.archive import EVALUATIONS
@@ -225,20 +225,20 @@ def _costs(run: Run) -> Iterator[Evaluation]:
 
 
 def _timed(run: Run, found: Sequence[Evaluation]) -> list[Evaluation]:
-    """``found`` with the latency of each as an ONNX file on this machine, where the recipe weighs that."""
+    """``found`` with the latency of each one's file on this machine, where the recipe weighs that."""
     if not weighs_latency(run.recipe.search):
         return list(found)
     whole = _at(run, _pretrained(run), resolutions_of(run)[0])
-    target, classes = Target.load(DEFAULT_TARGET), len(run.source.label_names)
+    target, classes = timed_target(run.recipe), len(run.source.label_names)
     spaces = spaces_of(run)
     with tempfile.TemporaryDirectory(prefix="anas-truncated-") as work:
-        files = [Path(work) / f"{one.arch.id}.onnx" for one in found]
+        files = [Path(work) / f"{one.arch.id}{target.suffix}" for one in found]
         for one, file in track(list(zip(found, files, strict=True)), "export the truncations"):
             space = spaces[len(one.arch.depth) - 1]
             channels = space.config.head.width[0]
             classifier = torch.zeros(classes, channels), torch.zeros(classes)  # latency does not depend on it
             subnet = first_stages(whole, one.arch, space.structure, *classifier)
-            export_onnx(subnet, file, target=target, resolution=one.arch.resolution, metadata={})
+            export_to_time(subnet, file, target)
         sweep = measure_sweep(
             files,
             yardsticks=yardsticks_among(np.array([one.macs for one in found])),

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from anas_zoo.core.errors import ConfigError, ExportError
+from anas_zoo.core.errors import ConfigError, QuantizationError
 from anas_zoo.core.extras import skipped_without_extra
 from anas_zoo.core.files import write_json
 from anas_zoo.core.hints import Call, Option, Part
@@ -19,13 +19,20 @@ from anas_zoo.core.progress import note, stage, track
 from anas_zoo.core.schema import read_json
 from anas_zoo.data.sources import BUILT_IN
 from anas_zoo.entry import Entry
-from anas_zoo.exporting import Target, check_writable
+from anas_zoo.exporting import DEFAULT_TARGET, Target, check_writable
+from anas_zoo.exporting.runtimes import refuse_other_processors
 from anas_zoo.pipeline.advice import advise, recommended, still_rising, with_front
 from anas_zoo.pipeline.at_hand import weights_at_hand
 from anas_zoo.pipeline.beside import beside, free_cores
 from anas_zoo.pipeline.contact_sheet import draw_contact_sheet
-from anas_zoo.pipeline.deploy import publish_drafts, table_row, time_drafts, validate_on_test_images
-from anas_zoo.pipeline.export import DEFAULT_FILE, export_entry
+from anas_zoo.pipeline.deploy import (
+    file_top1_pct,
+    publish_drafts,
+    table_row,
+    time_drafts,
+    validate_on_test_images,
+)
+from anas_zoo.pipeline.export import DEFAULT_FILE, export_also, export_entry, file_name
 from anas_zoo.pipeline.extract import extract_stage
 from anas_zoo.pipeline.fixed_training import search_split_top1_pct
 from anas_zoo.pipeline.flip_trial import try_flips
@@ -34,7 +41,7 @@ from anas_zoo.pipeline.minutes import Part as Spending
 from anas_zoo.pipeline.recipe import FOR_OWN_IMAGES, FROM_A_SUPERNET, Recipe, Settings
 from anas_zoo.pipeline.run import Run
 from anas_zoo.pipeline.run_folder import MARKER, resumable_run
-from anas_zoo.pipeline.run_search import check_reachable, search_run
+from anas_zoo.pipeline.run_search import check_reachable, search_run, timed_target
 from anas_zoo.pipeline.search_folder import weighed_objectives
 from anas_zoo.pipeline.search_scoring import evaluated_on
 from anas_zoo.pipeline.search_view.picture import draw_picture
@@ -70,7 +77,8 @@ class RunResult:
             licence yet.
         picture: the front with them in it.
         rows: one dict per model, and per network of timm's beside, which is no entry: name, top1_pct, macs,
-            params, latency_ms, size_bytes, parity, on_front.
+            params, latency_ms, size_bytes, parity, on_front, and the target and name of the file that they
+            are of.
         advice: which of them to take, in sentences.
         recommended: the folder of that one.
         seconds: wall-clock seconds of each stage that ran now.
@@ -115,7 +123,9 @@ def run(
         beside: networks of timm's to compare with, ``NAME`` from drawn weights or ``NAME:pretrained``; each
             is trained on the same images for a tenth of the minutes, and stands in the table and the picture.
         target: names of deployment targets that every model is exported for as well, such as ``litert-int8``
-            (``export/targets``); where one fails, a note says why.
+            (``export/targets``); where one fails, a warning says why. Of the first that this machine can time
+            are the milliseconds that the run limits, searches by, measures and advises on, and the accuracies
+            in its table.
         recipe: a bundled recipe's name or a YAML file; by default the run's own, for a new run the one that
             fits the images.
         minutes: that the whole run may take here; it divides them itself.
@@ -193,11 +203,14 @@ def run_stages(
     """
     check_networks(recipe, folder)
     for name in recipe.targets:
-        check_writable(Target.load(name))
+        target = Target.load(name)
+        check_writable(target)
+        refuse_other_processors(target)
     run = Run.start(folder, recipe)
     run.note_images()
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
+    _check_enough_images(recipe.targets, len(parts.train))
     if run.is_truncated:
         check_truncations_reachable(run)
     else:
@@ -288,6 +301,18 @@ def run_stages(
         seconds=seconds,
         publish=None if published else Call("run", out=folder, licence="SPDX"),
     )
+
+
+def _check_enough_images(targets: Sequence[str], images: int) -> None:
+    """Raise :class:`QuantizationError`, before anything is trained, where int8 has too few of them."""
+    for name in targets:
+        how = Target.load(name).quantization
+        if how is not None and images < how.min_images:
+            raise QuantizationError(
+                f"ranges of {name} need at least {how.min_images} training images, and there are {images}; "
+                "leave out ",
+                Option("target", name),
+            )
 
 
 def _recommended(run: Run, rows: Sequence[dict[str, Any]]) -> str:
@@ -426,29 +451,31 @@ def _deploy(run: Run) -> None:
     for draft in track(drafts.values(), "export to ONNX", total=len(drafts)):
         export_entry(draft)
     for draft in track(drafts.values(), "validate with onnxruntime", total=len(drafts)):
-        validate_on_test_images(draft, run.test_images)
+        validate_on_test_images(draft, run.test_images, only=DEFAULT_FILE)
     for name in run.recipe.targets:
         for draft in track(drafts.values(), f"export for {name}", total=len(drafts)):
-            _export_for(draft, name)
+            export_also(draft, name)
     note_latencies(run, time_drafts(drafts, files_to_time(run)))
 
 
-def _export_for(draft: Path, target: str) -> None:
-    """Export a draft for one more target, if it passes the gates; a note says what came out."""
-    try:
-        made = export_entry(draft, target)
-    except ExportError as exc:
-        note(f"  {draft.name}: no file for {target}: ", *exc.parts)
-        return
-    size = f"{made.info.size_bytes / 1e3:,.0f} kB"
-    how = made.info.quantization
-    note(f"  {made.path.name} of {draft.name}: {how.beside_float(made.info.size_bytes) if how else size}")
+def _row(run: Run, draft: Path, target: Target) -> dict[str, Any]:
+    """The draft's numbers, and its accuracy on the search split, by which it is compared with the others.
 
-
-def _row(run: Run, draft: Path) -> dict[str, Any]:
-    """The draft's numbers, and its accuracy on the search split, by which it is compared with the others."""
-    searched = search_split_top1_pct(run, load_subnet(draft))
-    return table_row(draft) | {"search_top1_pct": searched}
+    They are of its file for ``target``, where it has one; else of the default one, whose accuracy is that of
+    the weights.
+    """
+    name = file_name(target)
+    if name == DEFAULT_FILE or name not in Entry(draft).report.files:
+        searched = search_split_top1_pct(run, load_subnet(draft))
+        own = {"search_top1_pct": searched, "target": DEFAULT_TARGET, "file": DEFAULT_FILE}
+        return table_row(draft) | own
+    side = Entry(draft).config.resolution
+    return table_row(draft, name) | {
+        "top1_pct": file_top1_pct(draft / name, target, run.test_images, side),
+        "search_top1_pct": file_top1_pct(draft / name, target, run.scoring_images(None), side),
+        "target": target.name,
+        "file": name,
+    }
 
 
 def _draw_mistakes(run: Run, name: str, entry: Entry) -> None:
@@ -467,7 +494,8 @@ def _draw_mistakes(run: Run, name: str, entry: Entry) -> None:
 
 def _report(run: Run) -> None:
     drafts = _drafts(run)
-    rows = with_front([*(_row(run, draft) for draft in drafts.values()), *rows_of(run)])
+    target = timed_target(run.recipe)
+    rows = with_front([*(_row(run, draft, target) for draft in drafts.values()), *rows_of(run)])
     for name, draft in drafts.items():
         _draw_mistakes(run, name, Entry(draft))
     objectives: Sequence[str]
