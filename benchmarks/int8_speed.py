@@ -1,4 +1,4 @@
-"""What int8 gains: files for onnxruntime and for LiteRT, in float32 and in int8, of the same networks.
+"""What int8 gains: files for onnxruntime, LiteRT and OpenVINO, in float32 and in int8, of the same networks.
 
     python benchmarks/int8_speed.py --out runs/int8 [--runs runs/mine ...]
 
@@ -33,14 +33,13 @@ from anas_zoo.nets import Subnet
 from anas_zoo.pipeline import Run
 from anas_zoo.pipeline.run import FinetuneRun
 from anas_zoo.pipeline.run_folder import kind_of_run
-from anas_zoo.profiling import runtime_version
 from anas_zoo.profiling.timing import interleave
 from anas_zoo.zoo import load_subnet
 from anas_zoo.zoo.shelf import locate
 
 SHELF = ("characters_s", "characters_m", "characters_l")
-FLOATS = {"onnxruntime": "ort-cpu-fp32", "LiteRT": "litert-fp32"}
-TARGETS = [*FLOATS.values(), "ort-cpu-int8", "ort-vnni-int8", "litert-int8"]
+FLOATS = ["ort-cpu-fp32", "litert-fp32", "openvino-fp32"]  # one of each runtime
+TARGETS = [*FLOATS, "ort-cpu-int8", "ort-vnni-int8", "openvino-int8", "litert-int8"]
 CALIBRATION_IMAGES = 512
 ROUNDS, WARMUP = 300, 20
 
@@ -142,10 +141,9 @@ def table(found: dict[str, dict[str, Measured]], images: dict[str, int]) -> str:
     """One line for each network and target."""
     rows = []
     for network, files in found.items():
-        quickest_float = min(files[name].ms for name in FLOATS.values())
+        quickest_float = min(files[name].ms for name in FLOATS)
         for name, one in files.items():
-            runtime = "LiteRT" if name.startswith("litert") else "onnxruntime"
-            own = files[FLOATS[runtime]]
+            own = files[next(one for one in FLOATS if one.split("-")[0] == name.split("-")[0])]
             rows.append(
                 [
                     network if name == TARGETS[0] else "",
@@ -165,7 +163,7 @@ def table(found: dict[str, dict[str, Measured]], images: dict[str, int]) -> str:
         "against float",
         "ms",
         "× its float",
-        "× the faster float",
+        "× the fastest float",
         "kB",
     ]
     return markdown_table(head, rows)
@@ -180,19 +178,23 @@ def main() -> None:
     networks = [*map(of_shelf, SHELF), *(one for folder in args.runs for one in of_run(folder))]
     found = {network.name: measure(network, args.out) for network in networks}
     images = {network.name: len(network.labels) for network in networks}
-    litert = open_runner(args.out / f"{networks[0].name}.litert-fp32.tflite", Target.load("litert-fp32"))
-    assert not isinstance(litert, str)
+    runtimes = []
+    for name in FLOATS:
+        target = Target.load(name)
+        runner = open_runner(args.out / f"{networks[0].name}.{name}{target.suffix}", target)
+        assert not isinstance(runner, str)
+        runtimes.append(runner.title.split(", ")[0])
     write(
         RESULTS / "int8_speed.md",
         [
             "# What int8 gains",
             "",
-            "The same networks as files for onnxruntime and for LiteRT, in float32 and in int8: "
+            "The same networks as files for onnxruntime, LiteRT and OpenVINO, in float32 and in int8: "
             "[the script](../int8_speed.py) says how. Top-1 is on test images, with its 95 % interval; "
-            "*against float* is in points, in the same runtime. *× the faster float* is how many times as "
-            "fast a file is as the faster one of the two float files.",
+            "*against float* is in points, in the same runtime. *× the fastest float* is how many times as "
+            "fast a file is as the fastest one of the three float files.",
             "",
-            f"On {machine_in_words()}; {runtime_version()}, {litert.title}; one image, "
+            f"On {machine_in_words()}; {', '.join(runtimes)}; one image, "
             "one thread, all files of a network in turn, medians of the thread's time. Made by `python "
             "benchmarks/int8_speed.py --out runs/int8"
             + ("" if not args.runs else " --runs " + " ".join(f"runs/{folder.name}" for folder in args.runs))

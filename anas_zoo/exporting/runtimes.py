@@ -101,6 +101,8 @@ def _lacking(target: Target) -> str | None:
     """What this machine lacks to run files of ``target`` as they are deployed; None when nothing."""
     import onnxruntime
 
+    if (reason := _lacking_processor(target)) is not None:
+        return reason
     if target.runtime == "openvino":
         try:
             import openvino  # noqa: F401
@@ -115,8 +117,6 @@ def _lacking(target: Target) -> str | None:
         return None
     if target.runtime == "onnxruntime-web":
         return "onnxruntime-web runs in a browser; the web client checks it there"
-    if (reason := _lacking_processor(target)) is not None:
-        return reason
     if target.provider not in onnxruntime.get_available_providers():
         return f"this onnxruntime has no {target.provider}"
     return None

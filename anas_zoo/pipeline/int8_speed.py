@@ -13,11 +13,10 @@ from anas_zoo.core.files import sha256_bytes
 from anas_zoo.entry import Preprocessing, QuantizationInfo
 from anas_zoo.exporting import DEFAULT_TARGET, Target, export_onnx
 from anas_zoo.exporting.runtimes import open_runner
-from anas_zoo.profiling import open_session
 from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.profiling.timing import interleave
 
-LITERT_TARGET = "litert-fp32"
+FLOATS = {"litert": "litert-fp32", "openvino": "openvino-fp32"}  # else the default target
 REPEATS = 60  # calls of the int8 and of the float file each, side by side
 WARMUP = 10
 
@@ -47,8 +46,8 @@ def quantization_info(
     """
     how = target.quantization
     assert how is not None
-    default = LITERT_TARGET if target.runtime == "litert" else DEFAULT_TARGET
-    plain = Target.load(default).model_copy(update={"input": target.input, "batch": target.batch})
+    of_runtime = Target.load(FLOATS.get(target.runtime, DEFAULT_TARGET))
+    plain = of_runtime.model_copy(update={"input": target.input, "batch": target.batch})
     with tempfile.TemporaryDirectory() as scratch:
         single = Path(scratch) / f"float{target.suffix}"
         export_onnx(
@@ -81,10 +80,7 @@ def _call(path: Path, target: Target, channels: int, side: int) -> Callable[[], 
         if target.input == "uint8-nhwc"
         else rng.standard_normal((count, channels, side, side), dtype=np.float32)
     )
-    if target.runtime == "litert":
-        runner = open_runner(path, target)
-        assert not isinstance(runner, str)  # what has written the file runs it
-        run = runner.run
-        return lambda: run(images)
-    session = open_session(path)
-    return lambda: session.run(None, {"image": images})
+    runner = open_runner(path, target)
+    assert not isinstance(runner, str)  # int8 is exported where it runs, or on its stand-in
+    run = runner.run
+    return lambda: run(images)

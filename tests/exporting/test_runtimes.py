@@ -12,7 +12,7 @@ from anas_zoo.exporting import Target
 from anas_zoo.exporting.runtimes import refuse_other_processors, runs_right_here
 from anas_zoo.profiling import machine
 
-EIGHT_BITS = Target.load("ort-vnni-int8")
+EIGHT_BITS = [Target.load(name) for name in ("ort-vnni-int8", "openvino-int8")]
 
 
 @pytest.fixture
@@ -37,15 +37,17 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_who_sums_products_of_integers(processor: Path, says: str, has: bool) -> None:
     processor.write_text(f"processor\t: 0\n{says}\n")
     assert machine.has_integer_dot_product() is has
-    assert runs_right_here("ort-vnni-int8") is has
+    assert all(runs_right_here(target.name) is has for target in EIGHT_BITS)
     assert runs_right_here("ort-cpu-int8")
     assert runs_right_here("a target of mine")
     refuse_other_processors(Target.load("ort-cpu-int8"))
-    if has:
-        refuse_other_processors(EIGHT_BITS)
-        return
-    with pytest.raises(ExportError, match=r"ort-vnni-int8 need a processor with VNNI .* ort-cpu-int8"):
-        refuse_other_processors(EIGHT_BITS)
+    for target in EIGHT_BITS:
+        if has:
+            refuse_other_processors(target)
+            continue
+        with pytest.raises(ExportError, match=r"need a processor with VNNI .* ort-cpu-int8") as failed:
+            refuse_other_processors(target)
+        assert target.name in str(failed.value)
 
 
 def test_a_machine_that_says_nothing_has_none_but_an_apple_has(
@@ -59,8 +61,9 @@ def test_a_machine_that_says_nothing_has_none_but_an_apple_has(
     assert not machine.has_integer_dot_product()
 
 
-def test_it_is_the_other_target_with_weights_of_8_bits() -> None:
+@pytest.mark.parametrize("eight", EIGHT_BITS, ids=lambda target: str(target.name))
+def test_it_is_the_other_target_with_weights_of_8_bits(eight: Target) -> None:
     seven = Target.load("ort-cpu-int8")
     assert seven.quantization is not None
-    assert EIGHT_BITS.quantization == seven.quantization.model_copy(update={"reduce_range": False})
-    assert EIGHT_BITS.tolerances == seven.tolerances
+    assert eight.quantization == seven.quantization.model_copy(update={"reduce_range": False})
+    assert eight.tolerances == seven.tolerances
