@@ -209,7 +209,8 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
             why = "it was not trained" if result is None else result.failed
             warn(f"{row} is not in the table: {why}")
             continue
-        own = {"latency_ms": result.latency.p50_ms, "target": DEFAULT_TARGET}
+        file = onnx_of(run, name).name
+        own = {"latency_ms": result.latency.p50_ms, "target": DEFAULT_TARGET, "file": file}
         rows.append({"name": row} | result.measured.model_dump(mode="json") | own)
     return rows
 
