@@ -114,7 +114,7 @@ def _file_of(result: RunResult) -> str:
     return next(str(row.get("file", "model.onnx")) for row in result.rows if row["name"] == name)
 
 
-def load_lines(entry: Path, file: str = "model.onnx") -> list[str]:
+def load_lines(entry: Path, file: str) -> list[str]:
     """The exact lines that load ``entry`` in each of the ways, ready to paste; of its exported ``file``."""
     name, folder, pasted = entry.name, entry.as_posix(), quoted(entry.as_posix())
     exported = [
@@ -124,9 +124,10 @@ def load_lines(entry: Path, file: str = "model.onnx") -> list[str]:
     ]
     if file.endswith(".tflite"):
         exported = [
-            "LiteRT alone, one image (1, 3, R, R) float32 (README.md of the entry has the preprocessing)",
+            "LiteRT alone (README.md of the entry has the preprocessing)",
             "  from ai_edge_litert.interpreter import Interpreter",
-            f'  interpreter = Interpreter(model_path="{folder}/{file}")',
+            f'  run = Interpreter(model_path="{folder}/{file}").get_signature_runner()',
+            '  logits = run(image=image)["logits"]  # (1, 3, R, R) float32 -> (1, classes)',
         ]
     return [
         "timm",

@@ -142,11 +142,11 @@ def validate_onnx(
     fixed = None if target.batch == "dynamic" else target.batch
     size = fixed or BATCH_SIZE
 
-    got = _logits_of_all(name, runner, pixels, fixed)
+    got = logits_of_all(name, runner, pixels, fixed)
     ways, gap = {"": got}, None
     if runner.open_plain is not None:
         plain = Runner(f"{runner.title} {UNOPTIMIZED}", runner.not_run_here, runner.open_plain())
-        ways[f" {UNOPTIMIZED}"] = _logits_of_all(name, plain, pixels, fixed)
+        ways[f" {UNOPTIMIZED}"] = logits_of_all(name, plain, pixels, fixed)
         gap = optimization_gap(got, ways[f" {UNOPTIMIZED}"], want)
     if (pixels != pixels[0]).any() and float(np.ptp(got, axis=0).max()) <= CONSTANT * float(
         np.abs(want).max()
@@ -252,8 +252,12 @@ def _check_shapes(
         )
 
 
-def _logits_of_all(name: Path, runner: Runner, pixels: npt.NDArray[Any], fixed: int | None) -> Logits:
-    """(N, classes), finite, in batches of the size that the file takes."""
+def logits_of_all(name: Path, runner: Runner, pixels: npt.NDArray[Any], fixed: int | None) -> Logits:
+    """(N, classes), finite, in batches of the size that the file takes.
+
+    Raises :class:`NonFiniteError`, :class:`InterfaceError` and :class:`ParityError` for a file, called
+    ``name``, that does not give them.
+    """
     size = fixed or BATCH_SIZE
     parts = [
         _run(name, runner, padded(pixels[start : start + size], fixed))

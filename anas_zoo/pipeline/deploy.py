@@ -18,7 +18,7 @@ from anas_zoo.entry import Entry, FileInfo, Latency, Parity
 from anas_zoo.exporting import Target, list_targets, validate_onnx
 from anas_zoo.exporting.locate import with_departure
 from anas_zoo.exporting.runtimes import is_timed_here, open_runner
-from anas_zoo.exporting.validate import BATCH_SIZE
+from anas_zoo.exporting.validate import logits_of_all
 from anas_zoo.nets import top1_pct
 from anas_zoo.pipeline.export import DEFAULT_FILE
 from anas_zoo.profiling import measure_latency
@@ -142,13 +142,14 @@ def publish_drafts(drafts: Mapping[str, Path], zoo: Path, licence: str | None = 
 def file_top1_pct(path: Path, target: Target, images: ImagesAt, resolution: int) -> float:
     """Accuracy of an exported file on ``images``, in the runtime of its ``target``.
 
-    Raises :class:`ExportError` where that is not on this machine, or cannot load the file.
+    Raises :class:`ExportError` where that is not on this machine, or cannot load or run the file.
     """
     runner = open_runner(path, target, threads=torch.get_num_threads())
     if isinstance(runner, str):
         raise ExportError(f"{path}: cannot be run on this machine ({runner})")
-    parts = (part for kept in images.batches(resolution) for part in kept.split(BATCH_SIZE))
-    logits = [torch.from_numpy(runner.run(part.numpy())) for part in parts]
+    fixed = None if target.batch == "dynamic" else target.batch
+    parts = (part.numpy() for part in images.batches(resolution))
+    logits = [torch.from_numpy(logits_of_all(path, runner, part, fixed)) for part in parts]
     return top1_pct(torch.cat(logits), images.labels)
 
 

@@ -224,7 +224,7 @@ def _measure(
 
 
 def noise_images(side: int) -> Tensor:
-    """(4, 3, side, side)."""
+    """Of noise, (4, 3, side, side), the same ones every time."""
     import torch
 
     return torch.randn(CALIBRATION_IMAGES, 3, side, side, generator=torch.Generator().manual_seed(0))

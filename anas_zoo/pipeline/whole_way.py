@@ -202,15 +202,15 @@ def run_stages(
     the errors of the stages.
     """
     check_networks(recipe, folder)
-    for name in recipe.targets:
-        target = Target.load(name)
+    targets = [Target.load(name) for name in recipe.targets]
+    for target in targets:
         check_writable(target)
         refuse_other_processors(target)
     run = Run.start(folder, recipe)
     run.note_images()
     parts = run.split
     note(f"  {len(parts.train)} train, {len(parts.search)} search, {len(parts.test)} test images")
-    _check_enough_images(recipe.targets, len(parts.train))
+    _check_enough_images(targets, len(parts.train))
     if run.is_truncated:
         check_truncations_reachable(run)
     else:
@@ -303,15 +303,15 @@ def run_stages(
     )
 
 
-def _check_enough_images(targets: Sequence[str], images: int) -> None:
+def _check_enough_images(targets: Sequence[Target], images: int) -> None:
     """Raise :class:`QuantizationError`, before anything is trained, where int8 has too few of them."""
-    for name in targets:
-        how = Target.load(name).quantization
+    for target in targets:
+        how = target.quantization
         if how is not None and images < how.min_images:
             raise QuantizationError(
-                f"ranges of {name} need at least {how.min_images} training images, and there are {images}; "
-                "leave out ",
-                Option("target", name),
+                f"ranges of {target.name} need at least {how.min_images} training images, and there are "
+                f"{images}; leave out ",
+                Option("target", target.name),
             )
 
 

@@ -19,6 +19,7 @@ from anas_zoo.pipeline.deploy import file_top1_pct, table_row, time_drafts, vali
 from anas_zoo.pipeline.export import export_also, export_entry
 from anas_zoo.pipeline.run_search import timed_target
 from anas_zoo.pipeline.truncated import probed
+from anas_zoo.zoo.catalog import model_of
 
 SETTINGS = ["yardstick=false", "try_flips=false", "search.subnets=2", "targets=[ort-web-fp32,litert-int8]"]
 
@@ -84,6 +85,9 @@ def test_the_table_is_of_the_targets_files(finished: tuple[Run, RunResult]) -> N
         assert row["size_bytes"] == info.size_bytes
         assert report.files["model.onnx"].latency, "both are timed"
         assert not report.files["model.ort-web-fp32.onnx"].latency
+        quickest = model_of(Entry.read(draft)).quickest
+        assert quickest is not None
+        assert quickest[0] == "model.onnx", "beside the accuracy of the weights"
         if info.target == target.name:
             side, parity = Entry(draft).config.resolution, info.parity
             assert parity is not None
