@@ -5,11 +5,14 @@
 The networks are `characters_s`, `characters_m` and `characters_l` of the shelf, on glyphs, and the drafts of
 the runs and fine-tunings that are given, on their test splits. Ranges come from 512 training images. Every
 file is written as `anas export` writes it with nothing in float but what its target keeps so; no gate stops
-one here, so that what it costs is seen. All files of a network are timed in turn, one image on one thread.
+one here, so that what it costs is seen. One image on one thread is timed, the files for a runtime in turn,
+runtime after runtime and again: between single calls of OpenVINO, those of others took up to twice as long
+on small networks.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +44,7 @@ SHELF = ("characters_s", "characters_m", "characters_l")
 FLOATS = ["ort-cpu-fp32", "litert-fp32", "openvino-fp32"]  # one of each runtime
 TARGETS = [*FLOATS, "ort-cpu-int8", "ort-vnni-int8", "openvino-int8", "litert-int8"]
 CALIBRATION_IMAGES = 512
-ROUNDS, WARMUP = 300, 20
+ROUNDS, PASSES, WARMUP = 300, 10, 20  # calls of each file, in so many parts, each after some others
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,20 @@ def measure(network: Network, folder: Path) -> dict[str, Measured]:
         top1[name] = 100.0 * float((logits.argmax(1) == network.labels).double().mean())
         sizes[name] = len(content)
         calls[name] = partial(one.run, pixels[:1])
-    for call in [*calls.values()] * WARMUP:
-        call()
-    times = np.median(interleave(list(calls.values()), ROUNDS, clock="cpu"), axis=1)
-    return {name: Measured(top1[name], float(ms), sizes[name]) for name, ms in zip(calls, times, strict=True)}
+    times: dict[str, list[float]] = {name: [] for name in TARGETS}
+    for _, own in itertools.product(range(PASSES), FLOATS):
+        group = [name for name in TARGETS if float_of(name) == own]
+        for name in group * WARMUP:
+            calls[name]()
+        rows = interleave([calls[name] for name in group], ROUNDS // PASSES, clock="cpu")
+        for name, row in zip(group, rows, strict=True):
+            times[name] += row.tolist()
+    return {name: Measured(top1[name], float(np.median(times[name])), sizes[name]) for name in TARGETS}
+
+
+def float_of(name: str) -> str:
+    """The target in float32 of the same runtime."""
+    return next(one for one in FLOATS if one.split("-")[0] == name.split("-")[0])
 
 
 def table(found: dict[str, dict[str, Measured]], images: dict[str, int]) -> str:
@@ -143,7 +156,7 @@ def table(found: dict[str, dict[str, Measured]], images: dict[str, int]) -> str:
     for network, files in found.items():
         quickest_float = min(files[name].ms for name in FLOATS)
         for name, one in files.items():
-            own = files[next(one for one in FLOATS if one.split("-")[0] == name.split("-")[0])]
+            own = files[float_of(name)]
             rows.append(
                 [
                     network if name == TARGETS[0] else "",
@@ -194,8 +207,8 @@ def main() -> None:
             "*against float* is in points, in the same runtime. *× the fastest float* is how many times as "
             "fast a file is as the fastest one of the three float files.",
             "",
-            f"On {machine_in_words()}; {', '.join(runtimes)}; one image, "
-            "one thread, all files of a network in turn, medians of the thread's time. Made by `python "
+            f"On {machine_in_words()}; {', '.join(runtimes)}; one image, one thread, a "
+            "network's files in turn, runtime by runtime, medians of the thread's time. Made by `python "
             "benchmarks/int8_speed.py --out runs/int8"
             + ("" if not args.runs else " --runs " + " ".join(f"runs/{folder.name}" for folder in args.runs))
             + "`.",
