@@ -28,6 +28,9 @@ class Published(Schema):
 OnnxName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]
 ExportedName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.(onnx|tflite)$")]
 
+# What a processor has to have for a file to be right: nothing, or x86's VNNI or ARM's dotprod.
+Processor = Literal["any", "integer-dot-product"]
+
 
 class OnnxMacs(Schema):
     """What the graph of one file costs for one image.
@@ -181,7 +184,7 @@ class QuantizationInfo(Schema):
         return f"{sizes}; {self.speedup:.2f} times as fast as float{slower}, on one thread of {where}"
 
 
-class FileInfo(Schema):
+class FileInfo(Sparse):
     """One exported file with its evidence.
 
     Attributes:
@@ -190,16 +193,20 @@ class FileInfo(Schema):
         sha256: hash of the file.
         opset: version of its ONNX operator set.
         input: form of its input.
+        processor: what it has to have for the file to be right.
         parity: how closely it follows torch; null until it is validated.
         quantization: how an int8 file was made.
         latency: one record for each measurement.
     """
+
+    LEFT_OUT: ClassVar = ("processor",)
 
     target: str
     size_bytes: int = Field(ge=1)
     sha256: Sha256
     opset: int = Field(ge=1)
     input: InputForm = "float32-nchw"
+    processor: Processor = "any"
     parity: Parity | None = None
     quantization: QuantizationInfo | None = None
     latency: tuple[Latency, ...] = ()

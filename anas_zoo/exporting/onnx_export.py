@@ -117,6 +117,7 @@ def export_onnx(
         sha256=sha256_bytes(content),
         opset=target.opset,
         input=target.input,
+        processor=target.processor,
         parity=parity,
     )
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from anas_zoo.core.errors import ExportError
 from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import INPUT, OUTPUT
-from anas_zoo.exporting.target import Target, list_targets
+from anas_zoo.exporting.target import Target
 from anas_zoo.profiling.litert_session import LitertSession
-from anas_zoo.profiling.machine import CPU, XNNPACK, has_integer_dot_product
+from anas_zoo.profiling.machine import CPU, XNNPACK, lacking_of
 from anas_zoo.profiling.session import open_session, runtime_version
 
 Floats = npt.NDArray[np.float32]
@@ -63,11 +63,6 @@ def padded(pixels: npt.NDArray[Any], count: int | None) -> npt.NDArray[Any]:
     return np.concatenate([pixels, np.repeat(pixels[-1:], lacks, axis=0)]) if lacks else pixels
 
 
-def runs_right_here(name: str) -> bool:
-    """Whether files of the target ``name`` are right on this processor; those of one's own are taken so."""
-    return name not in list_targets() or _lacking_processor(Target.load(name)) is None
-
-
 def is_for_the_cpu(target: Target) -> bool:
     """Whether files of ``target`` take prepared images and run on a CPU, in onnxruntime or LiteRT.
 
@@ -84,24 +79,18 @@ def is_timed_here(target: Target) -> bool:
 
 def refuse_other_processors(target: Target) -> None:
     """Raise :class:`ExportError` where files of ``target`` are wrong on this machine's processor."""
-    if _lacking_processor(target) is not None:
+    if lacking_of(target.processor) is not None:
         raise ExportError(
             f"files for {target.name} need a processor with VNNI or dotprod, and this one has neither; "
             "export on one that has, or take ort-cpu-int8"
         )
 
 
-def _lacking_processor(target: Target) -> str | None:
-    if target.processor == "any" or has_integer_dot_product():
-        return None
-    return "its processor has neither VNNI nor dotprod"
-
-
 def _lacking(target: Target) -> str | None:
     """What this machine lacks to run files of ``target`` as they are deployed; None when nothing."""
     import onnxruntime
 
-    if (reason := _lacking_processor(target)) is not None:
+    if (reason := lacking_of(target.processor)) is not None:
         return reason
     if target.runtime == "openvino":
         try:

@@ -13,6 +13,7 @@ from anas_zoo.core.hints import Option
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.core.schema import Schema, parse, read_yaml
 from anas_zoo.entry.manifest import LITERT, ONNX
+from anas_zoo.entry.report import Processor
 
 DEFAULT_TARGET = "ort-cpu-fp32"
 NAME = r"^[a-z0-9][a-z0-9-]*$"
@@ -98,7 +99,7 @@ class Target(Schema):
         batch: "dynamic", or a fixed number of images.
         runtime: what runs the file where it is deployed.
         provider: onnxruntime's execution provider, for runtimes that are onnxruntime.
-        processor: what it has to have for the file to be right: ``integer-dot-product`` is VNNI or dotprod.
+        processor: what it has to have for the file to be right.
         stand_in_provider: provider that the file is run on for validation where its own runtime is not at
             hand; the report then says that it was not run on its own.
         quantization: for int8.
@@ -113,7 +114,7 @@ class Target(Schema):
     batch: Literal["dynamic"] | int
     runtime: Literal["onnxruntime", "onnxruntime-web", "openvino", "tensorrt", "litert"]
     provider: str
-    processor: Literal["any", "integer-dot-product"] = "any"
+    processor: Processor = "any"
     stand_in_provider: str | None = None
     quantization: Quantization | None = None
     tolerances: Tolerances

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 
 from anas_zoo.core.schema import Schema, differences
+from anas_zoo.entry.report import Processor
 from anas_zoo.profiling.device import CPUINFO, facts_of_device
 from anas_zoo.profiling.litert_session import litert_version
 from anas_zoo.profiling.session import runtime_version
@@ -43,6 +44,13 @@ def fingerprint(threads: int, provider: str = CPU) -> Fingerprint:
     """
     runtime = f"LiteRT {litert_version()}" if provider == XNNPACK else runtime_version()
     return Fingerprint.model_validate(facts_of_device(threads, runtime) | {"provider": provider})
+
+
+def lacking_of(processor: Processor) -> str | None:
+    """Why files for such a ``processor`` are wrong on this one, in words; None when they are right."""
+    if processor == "any" or has_integer_dot_product():
+        return None
+    return "its processor has neither VNNI nor dotprod"
 
 
 def has_integer_dot_product() -> bool:

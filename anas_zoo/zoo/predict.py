@@ -13,12 +13,13 @@ from PIL import Image
 
 from anas_zoo.core.errors import EntryError, ExportError
 from anas_zoo.core.geometry import cubic_matrix
-from anas_zoo.core.hints import Call
+from anas_zoo.core.hints import Call, Option
 from anas_zoo.core.images import opaque, read_image, resized_and_cropped
 from anas_zoo.entry import Entry, Preprocessing
 from anas_zoo.entry.licence import no_weights
 from anas_zoo.entry.manifest import ONNX, is_own_file
 from anas_zoo.profiling import open_session
+from anas_zoo.profiling.machine import lacking_of
 from anas_zoo.zoo.shelf import locate
 
 Floats = npt.NDArray[np.float32]
@@ -126,8 +127,14 @@ class Classifier:
         self.config, self.file = entry.config, exported_file(entry, file)
         if self.file.suffix != ONNX:
             raise EntryError(f"{self.file.name} is for LiteRT; here onnxruntime runs {ONNX} files")
+        info = entry.report.files[self.file.name]
+        if (reason := lacking_of(info.processor)) is not None:
+            raise EntryError(
+                f"{self.file.name} would be wrong on this machine: {reason}; take another with ",
+                Option("file"),
+            )
         self._session = _open(self.file, threads)
-        self.raw = entry.report.files[self.file.name].input == "uint8-nhwc"
+        self.raw = info.input == "uint8-nhwc"
         count = self.config.num_classes
         self.label_names = self.config.label_names or tuple(f"class {i}" for i in range(count))
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from anas_zoo.core.errors import EntryError
 from anas_zoo.entry import GOLDEN, WEIGHTS, Entry, Parity, SupernetFolder, kind_of_folder
 from anas_zoo.entry.manifest import LITERT
+from anas_zoo.profiling.machine import lacking_of
 from anas_zoo.zoo.predict import exported_file, run_onnx
 from anas_zoo.zoo.supernets import load_supernet, try_subnets
 
@@ -111,13 +112,12 @@ def check_onnx_files(entry: Entry, network: nn.Module | None) -> dict[str, float
     import torch
 
     from anas_zoo.exporting.image_input import raw_and_reference
-    from anas_zoo.exporting.runtimes import runs_right_here
     from anas_zoo.exporting.validate import UNOPTIMIZED, optimization_gap
 
     differences = {}
     for name, info in entry.report.files.items():
         path = exported_file(entry, name)
-        if path.suffix == LITERT or not runs_right_here(info.target):
+        if path.suffix == LITERT or lacking_of(info.processor):
             continue
         inputs: npt.NDArray[Any] = entry.golden.images
         expected = entry.golden.logits

@@ -9,7 +9,7 @@ import pytest
 
 from anas_zoo.core.errors import ExportError
 from anas_zoo.exporting import Target
-from anas_zoo.exporting.runtimes import refuse_other_processors, runs_right_here
+from anas_zoo.exporting.runtimes import refuse_other_processors
 from anas_zoo.profiling import machine
 
 EIGHT_BITS = [Target.load(name) for name in ("ort-vnni-int8", "openvino-int8")]
@@ -37,9 +37,8 @@ def processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_who_sums_products_of_integers(processor: Path, says: str, has: bool) -> None:
     processor.write_text(f"processor\t: 0\n{says}\n")
     assert machine.has_integer_dot_product() is has
-    assert all(runs_right_here(target.name) is has for target in EIGHT_BITS)
-    assert runs_right_here("ort-cpu-int8")
-    assert runs_right_here("a target of mine")
+    assert all((machine.lacking_of(target.processor) is None) is has for target in EIGHT_BITS)
+    assert machine.lacking_of(Target.load("ort-cpu-int8").processor) is None
     refuse_other_processors(Target.load("ort-cpu-int8"))
     for target in EIGHT_BITS:
         if has:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,9 +17,10 @@ from anas_zoo.core.errors import DataError, EntryError, NoWeightsError
 from anas_zoo.core.images import read_image
 from anas_zoo.core.resources import resource_folder
 from anas_zoo.data import eval_transform
-from anas_zoo.entry import Preprocessing, read_config
+from anas_zoo.entry import Entry, Preprocessing, read_config, write_report
 from anas_zoo.zoo import Classifier, create_model
 from anas_zoo.zoo.predict import preprocess
+from anas_zoo.zoo.verifying import check_onnx_files
 
 pytest_plugins = ["zoo_fixtures"]
 
@@ -167,6 +169,23 @@ def test_entries_that_cannot_predict(entry: Path, draft: Path) -> None:
     (draft / "model.onnx").unlink()
     with pytest.raises(EntryError, match=r"model\.onnx: no such"):
         Classifier(draft)
+
+
+def test_a_file_for_other_processors_is_not_run(draft: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(draft / "model.onnx", draft / "model.mine.onnx")
+    report = Entry.read(draft).report
+    info = report.files["model.onnx"].model_copy(update={"processor": "integer-dot-product"})
+    write_report(draft, report.model_copy(update={"files": report.files | {"model.mine.onnx": info}}))
+    monkeypatch.setattr("anas_zoo.profiling.machine.has_integer_dot_product", lambda: False)
+    with pytest.raises(
+        EntryError, match=r"model\.mine\.onnx would be wrong on this machine: .* neither VNNI"
+    ):
+        Classifier(draft, file="model.mine.onnx")
+    assert Classifier(draft).file.name == "model.onnx"
+    assert check_onnx_files(Entry.read(draft), None).keys() == {"model.onnx"}
+    monkeypatch.setattr("anas_zoo.profiling.machine.has_integer_dot_product", lambda: True)
+    assert Classifier(draft, file="model.mine.onnx").predict([]) == []
+    assert check_onnx_files(Entry.read(draft), None).keys() == {"model.onnx", "model.mine.onnx"}
 
 
 def test_prediction_and_the_shelf_need_no_torch(published: Path, photo: Image.Image, tmp_path: Path) -> None:
