@@ -15,8 +15,9 @@ SOURCES := pyproject.toml requirements/constraints.txt
 # The packages of the JavaScript clients, which their tests run; npm comes with the development tools.
 CLIENTS := $(patsubst %,%/node_modules/.package-lock.json,export/clients/node export/clients/web)
 
-# One process per core; the tests of a file share what they made, so they stay together.
-PARALLEL := -n auto --dist loadfile
+# One process per core; the tests of a file share what they made, so they stay together. One that crashes
+# ends the run, which would wait for ever for the tests that it had left.
+PARALLEL := -n auto --dist loadfile --max-worker-restart=0
 
 # A second environment, with the oldest version of every dependency that pyproject.toml allows.
 OLDEST := .venv-oldest

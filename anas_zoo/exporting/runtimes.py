@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,19 @@ def _onnxruntime(path: Path, provider: str, threads: int, not_run_here: str | No
     return Runner(title, not_run_here, opened(True), lambda: opened(False))
 
 
+@cache
+def _openvino_core() -> Any:
+    """The one that this process has, for all its life.
+
+    Each installs a stack for signal handlers, and frees it at its end. Of two that do not end in the reverse
+    order of their beginnings, the second puts back the freed one of the first, and the next signal with a
+    handler, as of Ctrl-C, ends the process with a segmentation fault.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def _openvino(path: Path, threads: int) -> Runner:
     import openvino
 
@@ -132,7 +146,7 @@ def _openvino(path: Path, threads: int) -> Runner:
     try:
         # Other processors compute in half precision by default, which is not what the file says.
         options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
-        compiled = openvino.compile_model(str(path), "CPU", options)
+        compiled = _openvino_core().compile_model(str(path), "CPU", options)
     except RuntimeError as exc:
         raise ExportError(f"{path}: OpenVINO cannot load it ({' '.join(str(exc).split())[:300]})") from exc
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from anas_zoo.core.errors import ExportError
+from anas_zoo.core.resources import resource_folder
 from anas_zoo.exporting import Target
 from anas_zoo.exporting.runtimes import refuse_other_processors
 from anas_zoo.profiling import machine
@@ -66,3 +69,26 @@ def test_it_is_the_other_target_with_weights_of_8_bits(eight: Target) -> None:
     assert seven.quantization is not None
     assert eight.quantization == seven.quantization.model_copy(update={"reduce_range": False})
     assert eight.tolerances == seven.tolerances
+
+
+@pytest.mark.slow
+def test_files_opened_in_openvino_leave_signals_alone() -> None:
+    code = (
+        "import gc, os, signal\n"
+        "from pathlib import Path\n"
+        "from anas_zoo.exporting import Target\n"
+        "from anas_zoo.exporting.runtimes import open_runner\n"
+        f"path = Path({str(resource_folder('models') / 'digits_s' / 'model.onnx')!r})\n"
+        "target = Target.load('openvino-fp32')\n"
+        "first = open_runner(path, target)\n"
+        "assert first.title.startswith('openvino ')\n"
+        "second = open_runner(path, target)\n"
+        "del first\n"
+        "gc.collect()\n"
+        "del second\n"
+        "gc.collect()\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: print('handled'))\n"
+        "os.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
