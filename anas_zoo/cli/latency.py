@@ -51,7 +51,7 @@ TargetOption = Annotated[
     typer.Option(
         "--target",
         metavar="NAME",
-        help="What the files are exported for: ort-cpu-fp32, ort-cpu-int8, litert-fp32 or litert-int8.",
+        help="What the files are exported for: a target that onnxruntime or LiteRT runs on a CPU.",
     ),
 ]
 SubnetsOption = Annotated[int, typer.Option("--subnets", metavar="N", help="Subnets to measure and fit on.")]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from anas_zoo.core.errors import ExportError
 from anas_zoo.core.outside import refuse_external_data
 from anas_zoo.exporting.graph import INPUT, OUTPUT
-from anas_zoo.exporting.target import Target
+from anas_zoo.exporting.target import Target, list_targets
 from anas_zoo.profiling.litert_session import LitertSession
 from anas_zoo.profiling.machine import CPU, XNNPACK, lacking_of
 from anas_zoo.profiling.session import open_session, runtime_version
@@ -71,6 +71,12 @@ def is_for_the_cpu(target: Target) -> bool:
     """
     providers = {"onnxruntime": CPU, "litert": XNNPACK}
     return providers.get(target.runtime) == target.provider and target.input == "float32-nchw"
+
+
+def targets_for_the_cpu(*providers: str) -> list[str]:
+    """Names of the targets that come with the package whose files a CPU runs, by one of ``providers``."""
+    known = map(Target.load, list_targets())
+    return [one.name for one in known if is_for_the_cpu(one) and one.provider in providers]
 
 
 def is_timed_here(target: Target) -> bool:

@@ -15,7 +15,7 @@ from anas_zoo.core.progress import stage, track
 from anas_zoo.profiling.latency_fit import fit_coefficients, spread_codes
 from anas_zoo.profiling.latency_model import FLOAT_TARGET, LatencyModel, LatencyRecord, Measured
 from anas_zoo.profiling.latency_trust import ErrorReport, Here, YardstickTime, compare, judge, unrest_of
-from anas_zoo.profiling.machine import Fingerprint, fingerprint
+from anas_zoo.profiling.machine import CPU, XNNPACK, Fingerprint, fingerprint
 from anas_zoo.profiling.sweep import check_numbers, measure_sweep, time_again, yardsticks_among
 from anas_zoo.profiling.timing import Clock, Sweep, clock_of
 from anas_zoo.profiling.work import WORK, work_of
@@ -275,13 +275,13 @@ class TimedFiles:
 
         Raises :class:`ConfigError` for a target that is not there, or that this machine's CPU does not run.
         """
-        from anas_zoo.exporting.runtimes import is_for_the_cpu
+        from anas_zoo.exporting.runtimes import is_for_the_cpu, targets_for_the_cpu
 
         target = self._loaded
         if not is_for_the_cpu(target):
             raise ConfigError(
                 f"latency models are of files that onnxruntime or LiteRT run on the CPU, {target.name} is "
-                f"{target.title}; give ort-cpu-fp32, ort-cpu-int8, ort-vnni-int8, litert-fp32 or litert-int8"
+                f"{target.title}; give one of {', '.join(targets_for_the_cpu(CPU, XNNPACK))}"
             )
         return target.provider
 

@@ -113,9 +113,10 @@ def write_kit(
     :func:`anas_zoo.core.files.output_folder` does.
     """
     if TimedFiles(space, num_classes, out, target).provider != CPU:
-        raise ConfigError(
-            f"a kit's {MEASURE} runs onnxruntime; give ort-cpu-fp32 or ort-cpu-int8, not {target}"
-        )
+        from anas_zoo.exporting.runtimes import targets_for_the_cpu
+
+        possible = ", ".join(targets_for_the_cpu(CPU))
+        raise ConfigError(f"a kit's {MEASURE} runs onnxruntime; give one of {possible}, not {target}")
     archs = subnets_to_measure(space, num_classes, subnets=subnets, held_out=held_out, seed=seed)
     with output_folder(out) as staging:
         stage(f"export {len(archs)} subnets to {out}")
