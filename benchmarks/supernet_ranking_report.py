@@ -6,6 +6,7 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from anas_zoo.space import Architecture, SearchSpace
 Found = Mapping[str, Any]  # what one cell wrote
 
 CONFIDENCE = 0.95
+RANDOM_ORDERS = 1000
 UNITS = {"s": "s of one core", "steps": "steps"}
 
 
@@ -76,16 +78,46 @@ class Alone:
             between = [kendall(values, self.top1) for values in sgd]
             mean = statistics.fmean(map(statistics.fmean, sgd))
             text += f"; by SGD {mean:.1f}, in an order with τ {_shown(between)}"
-        return f"{text}. τ of what needs no training: {', '.join(self._untrained())}."
+        return (
+            f"{text}. τ and *chosen* of what needs no training: {', '.join(self._untrained())}. *Chosen* of "
+            f"the order alone is {self.of_chosen(self.top1):.1f}, of orders drawn at random "
+            f"{self._of_any():.1f}."
+        )
+
+    @cached_property
+    def _macs(self) -> list[int]:
+        macs: list[int] = self._space.macs(self.archs, self.classes).tolist()
+        return macs
+
+    def of_chosen(self, scores: Sequence[float]) -> float:
+        """Top-1 alone of the subnet with the best of ``scores`` within a limit of multiply-adds, in percent.
+
+        The mean over the logarithm of limits, from the cheapest of the subnets to the dearest.
+        """
+        order = sorted(range(len(scores)), key=lambda number: self._macs[number])
+        within = [max(order[: end + 1], key=lambda number: scores[number]) for end in range(len(order) - 1)]
+        widths = np.diff(np.log([float(self._macs[number]) for number in order]))
+        return float(np.average([self.top1[number] for number in within], weights=widths))
+
+    def _of_any(self) -> float:
+        """The mean of :meth:`of_chosen` over orders that say nothing."""
+        rng = np.random.default_rng(0)
+        return statistics.fmean(
+            self.of_chosen(rng.permutation(len(self.top1)).tolist()) for _ in range(RANDOM_ORDERS)
+        )
 
     def _untrained(self) -> Iterable[str]:
-        costs = {
-            "multiply-adds": self._space.macs(self.archs, self.classes).tolist(),
+        costs: dict[str, list[int]] = {
+            "multiply-adds": self._macs,
             "parameters": self._space.params(self.archs, self.classes).tolist(),
             "resolution": [arch.resolution for arch in self.archs],
+            "resolution and then multiply-adds": [
+                arch.resolution * max(self._macs) + macs
+                for arch, macs in zip(self.archs, self._macs, strict=True)
+            ],
         }
         for name, values in costs.items():
-            yield f"{name} {kendall(values, self.top1):.2f}"
+            yield f"{name} {kendall(values, self.top1):.2f} and {self.of_chosen(values):.1f}"
 
 
 class Section:
@@ -130,6 +162,7 @@ class Section:
         return {
             "τ": kendall(top1, self._alone.top1),
             "τ by loss": kendall([-loss for loss in losses], self._alone.top1),
+            "chosen": self._alone.of_chosen(top1),
             "mean": statistics.fmean(top1),
             "front": float((best[:-1] * np.diff(cost)).sum() / (cost[-1] - cost[0])),
             "smallest": of(space.smallest),
@@ -217,7 +250,9 @@ def lines_of(
         f"{count} subnets of a space, drawn uniformly, were each trained alone, on the labels. Each arm then "
         "trained a supernet, with a warm-up over the first tenth and a cosine to zero at the end, and scored "
         "the same subnets with its weights. τ is Kendall's, of the supernet's top-1 (or cross-entropy) with "
-        "the top-1 alone: 1 is the same order, 0 an unrelated one. *Mean* is that of these subnets, *front* "
+        "the top-1 alone: 1 is the same order, 0 an unrelated one. *Chosen* is what a search is for: the "
+        "top-1 alone of the subnet that scores best within a limit of multiply-adds, the mean over the "
+        "logarithm of limits. *Mean* is that of these subnets' scores, *front* "
         "the mean over the logarithm of multiply-adds of the best within so many (a hypervolume), *median* a "
         "uniform draw of the median cost; all in % top-1, mean ± standard deviation over the seeds. A pass "
         "is one of a batch through one subnet, a backward pass counted as two. All scores are on the search "

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from supernet_ranking import Cell, drawn_subnets, make_cell, median_subnet, training_recipe
 from supernet_ranking_arms import ALONE, ALONE_SGD, ARMS, reference_of
-from supernet_ranking_report import lines_of
+from supernet_ranking_report import Alone, lines_of
 
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import make_sampler
@@ -52,4 +52,18 @@ def test_cells_from_training_to_the_report(tmp_path: Path) -> None:
     assert "## scikit-learn's digits, 8×8; space `tiny`; 4 steps" in text
     assert "## scikit-learn's digits, 8×8; space `tiny`; 0.2 s of one core" in text
     assert "| one path, by gradient | 2 | 4 | " in text
-    assert "| arm, less the uniform one | seeds | τ |" in text
+    assert "| arm, less the uniform one | seeds | τ | τ by loss | chosen |" in text
+
+
+def test_what_is_chosen_is_the_best_score_within_each_limit() -> None:
+    archs = sorted(drawn_subnets(SPACE), key=lambda arch: SPACE.macs([arch], 10).item())
+    top1 = [90.0 + number for number in range(len(archs))]
+    cells = [
+        {"cell": {"arm": ALONE, "seed": 0}, "classes": 10, "scores": {arch.id: {"top1_pct": value}}}
+        for arch, value in zip(archs, top1, strict=True)
+    ]
+    alone = Alone(cells, SPACE, archs)
+    best, first = alone.of_chosen(top1), alone.of_chosen([-value for value in top1])
+    assert first == 90.0
+    assert best == alone.of_chosen(SPACE.macs(archs, 10).tolist())
+    assert 90.0 < best < top1[-1]
