@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from anas_zoo.cli.options import DataOption, DeviceOption, EntryArgument, JsonOption
+from anas_zoo.cli.options import DataOption, DeviceOption, EntryArgument, FileOption, JsonOption
 from anas_zoo.cli.output import print_json, print_lines, print_table
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ def evaluate(
         Literal["torch", "onnxruntime"],
         typer.Option(help="The weights in torch, or an exported file, prepared with numpy and Pillow."),
     ] = "torch",
-    file: Annotated[
-        str | None,
-        typer.Option("--file", metavar="NAME", help="Which exported file. Default: model.onnx."),
-    ] = None,
+    file: FileOption = None,
     device: DeviceOption = "auto",
     keep: Annotated[
         bool, typer.Option("--keep", help="Record the result in a draft's report and card.")

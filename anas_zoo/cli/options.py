@@ -14,6 +14,10 @@ EntryArgument = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
+FileOption = Annotated[
+    str | None,
+    typer.Option("--file", metavar="NAME", help="Which exported file. Default: model.onnx."),
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run (see: anas train).")]
 RecipeOption = Annotated[
     str | None,

@@ -85,9 +85,10 @@ def test_predict(entry: Path, image: Path, capsys: pytest.CaptureFixture[str]) -
     percents = [one["probability_pct"] for one in predictions]
     assert percents == sorted(percents, reverse=True)
     assert sum(percents) == pytest.approx(100.0)
-    text = succeeded(capsys, "predict", entry, image, "--top", "1")
+    text = succeeded(capsys, "predict", entry, image, "--top", "1", "--file", "model.onnx")
     assert text.splitlines()[2].split() == [str(image), predictions[0]["label"], f"{percents[0]:.2f}"]
     assert len(text.splitlines()) == 3
+    assert "no exported file 'other.onnx'" in refused(capsys, "predict", entry, image, "--file", "other.onnx")
 
 
 def test_verify(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
