@@ -53,7 +53,7 @@ def test_the_first_target_that_this_machine_can_time_counts(named: tuple[str, ..
 def test_files_that_are_wrong_on_this_processor_are_refused_before_anything_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anas_zoo.exporting.runtimes.has_integer_dot_product", lambda: False)
+    monkeypatch.setattr("anas_zoo.profiling.machine.has_integer_dot_product", lambda: False)
     recipe = tiny_recipe(targets=("ort-vnni-int8",))
     assert timed_target(recipe).name == "ort-cpu-fp32"
     with pytest.raises(ExportError, match="need a processor with VNNI or dotprod"):
