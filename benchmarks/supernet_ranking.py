@@ -42,7 +42,6 @@ from anas_zoo.data import (
     ImagesAt,
     MemoryImages,
     Share,
-    TrainData,
     balanced_choice,
     inspect,
     make_split,
@@ -224,7 +223,7 @@ def train_supernet(
 
 def fit(
     step: Step,
-    views: TrainData,
+    views: MemoryImages,
     recipe: TrainRecipe,
     seed: int,
     device: torch.device,
