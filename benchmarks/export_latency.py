@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -109,20 +110,24 @@ def family_rows(folder: Path) -> list[Row]:
     for net in json.loads(SPECIALISED.read_text())["specialised"]:
         if not net["id"].startswith(SERIES):
             continue
-        arch = Architecture.from_dict(
-            {
-                "resolution": net["resolution"],
-                "width": [net["stem"], *net["width"], net["head"][1]],
-                "depth": [1, *net["depth"]],
-                "kernel_size": [3, *net["kernel_size"]],
-                "expand_ratio": [1, *net["expand_ratio"]],
-            }
-        )
-        structure = SearchSpace.load("ofa_mbv3_w1_0" if net["stem"] == 16 else "ofa_mbv3_w1_2").structure
         name = "ofa_" + net["id"].split("_top1")[0]
-        subnet = Subnet(arch, structure)
-        rows.append(exported(folder, name, "once-for-all", subnet, net["published_top1_pct"], list(FLOATS)))
+        published = net["published_top1_pct"]
+        rows.append(exported(folder, name, "once-for-all", specialised(net), published, [*FLOATS, *INT8]))
     return rows
+
+
+def specialised(net: Mapping[str, Any]) -> Subnet:
+    """One of once-for-all's specialised nets, with random weights."""
+    arch = Architecture.from_dict(
+        {
+            "resolution": net["resolution"],
+            "width": [net["stem"], *net["width"], net["head"][1]],
+            "depth": [1, *net["depth"]],
+            "kernel_size": [3, *net["kernel_size"]],
+            "expand_ratio": [1, *net["expand_ratio"]],
+        }
+    )
+    return Subnet(arch, SearchSpace.load("ofa_mbv3_w1_0" if net["stem"] == 16 else "ofa_mbv3_w1_2").structure)
 
 
 def exported(

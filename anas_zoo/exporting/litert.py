@@ -26,13 +26,15 @@ METADATA = "anas-zoo"
 SIGNATURE = "serving_default"
 NCHW_TO_NHWC = (0, 2, 3, 1)
 FREE = -1  # the batch, in a signature
+# Taps of XNNPACK's largest depthwise kernel; with more, it is ten times as slow (benchmarks/litert_forms.py).
+QUICK_TAPS = 25
 
 Values = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 
 @extra_needed()
-def to_litert(model: Any, metadata: Mapping[str, str]) -> bytes:
+def to_litert(model: Any, metadata: Mapping[str, str], *, for_int8: bool = False) -> bytes:
     """The content of a .tflite file that computes what ``model`` computes, in float32.
 
     Input "image" (batch, C, R, R) and output "logits" (batch, classes) are as in ``model``; the batch is 1
@@ -41,11 +43,12 @@ def to_litert(model: Any, metadata: Mapping[str, str]) -> bytes:
     Args:
         model: an ``onnx.ModelProto`` of :func:`anas_zoo.exporting.graph.write_graph`.
         metadata: written into the file as JSON, under the name "anas-zoo".
+        for_int8: write hard-swish as operators that XNNPACK has in int8, for a file to be quantized.
 
     Raises :class:`ExportError` for an operator that has no form here, and
     :class:`anas_zoo.core.extras.MissingPackageError` without ai-edge-litert.
     """
-    return _Writer(model).content(metadata)
+    return _Writer(model, for_int8).content(metadata)
 
 
 def packed(model: Any) -> bytes:
@@ -77,10 +80,11 @@ def _as_buffer(metadata: Mapping[str, str]) -> npt.NDArray[np.uint8]:
 class _Writer:
     """Collects tensors and operators of the one subgraph."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, for_int8: bool) -> None:
         from ai_edge_litert import schema_py_generated as schema
 
         self._schema: Any = schema
+        self._for_int8 = for_int8
         self._graph = model.graph
         self._constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
         self._shapes = _shapes(model)
@@ -142,6 +146,10 @@ class _Writer:
             options = self._schema.AddOptionsT() if kind == "Add" else self._schema.MulOptionsT()
             options.fusedActivationFunction = activation
             self._add(kind.upper(), [self._number(one) for one in node.input], [self._value(output)], options)
+        elif kind == "HardSwish" and self._for_int8:
+            gate = self._hard_sigmoid(node.input[0], name, self._tensor_like(f"{name}.gate", name))
+            inputs = [self._number(node.input[0]), gate]
+            self._add("MUL", inputs, [self._value(name)], self._schema.MulOptionsT())
         elif kind in ("Relu", "Sigmoid", "HardSwish"):
             operator = {"Relu": "RELU", "Sigmoid": "LOGISTIC", "HardSwish": "HARD_SWISH"}[kind]
             self._add(operator, [self._number(node.input[0])], [self._value(name)])
@@ -150,7 +158,7 @@ class _Writer:
         elif (
             kind == "HardSigmoid" and abs(given.get("alpha", 0.2) - ONE_SIXTH) < 1e-6 and given["beta"] == 0.5
         ):
-            self._hard_sigmoid(node)
+            self._hard_sigmoid(node.input[0], name, self._value(name))
         elif kind == "GlobalAveragePool":
             axes = self._constant(f"{name}.axes", np.array([1, 2], np.int32))
             options = self._schema.ReducerOptionsT(keepDims=True)
@@ -166,11 +174,53 @@ class _Writer:
             raise ExportError(f"{node.name}: the operator {kind} has no form in LiteRT here")
 
     def _convolution(self, node: Any, given: dict[str, Any], fused: set[str]) -> None:
-        schema, source, weight = self._schema, node.input[0], self._constants[node.input[1]]
-        stride, dilation = given["strides"], given.get("dilations", [1, 1])
+        source, weight = node.input[0], self._constants[node.input[1]]
         groups, channels = given.get("group", 1), self._shapes[source][1]
-        x, padding = self._padded(source, node.output[0], weight.shape[2:], stride, dilation, given["pads"])
+        bias = np.zeros(weight.shape[0], np.float32)
+        if len(node.input) > 2:
+            bias = self._constants[node.input[2]]
+        if groups not in (1, channels):
+            raise ExportError(f"{node.name}: a convolution of {groups} groups has no form in LiteRT here")
+        rows = [] if groups == 1 else quick_rows(weight.shape[2:], given["pads"], given.get("dilations"))
         activation, output = self._activation(node.output[0], fused)
+        if len(rows) < 2:
+            self._one_convolution(node, given, weight, bias, activation, self._value(output))
+            return
+        none, total = self._schema.ActivationFunctionType.NONE, None
+        for place, some in enumerate(rows):
+            name, reach = f"{node.output[0]}.rows{place}", some[-1] - some[0] + 1
+            top, left, bottom, right = given["pads"]
+            cut = weight.shape[2] - reach - some[0]
+            changed = {"pads": [top - some[0], left, bottom - cut, right]}
+            changed["dilations"] = [some[1] - some[0] if len(some) > 1 else 1, 1]
+            part = self._tensor_like(name, output)
+            own = bias if place == 0 else np.zeros_like(bias)
+            self._one_convolution(node, given | changed, weight[:, :, some], own, none, part, f".rows{place}")
+            if total is None:
+                total = part
+                continue
+            last = place == len(rows) - 1
+            options = self._schema.AddOptionsT(fusedActivationFunction=activation if last else none)
+            sum_ = self._value(output) if last else self._tensor_like(f"{name}.sum", output)
+            self._add("ADD", [total, part], [sum_], options)
+            total = sum_
+
+    def _one_convolution(
+        self,
+        node: Any,
+        given: dict[str, Any],
+        weight: Values,
+        bias: Values,
+        activation: int,
+        result: int,
+        suffix: str = "",
+    ) -> None:
+        """The operator of a convolution, or of a part of one, into the tensor ``result``."""
+        schema, source = self._schema, node.input[0]
+        stride, dilation = given["strides"], given.get("dilations", [1, 1])
+        x, padding = self._padded(
+            source, f"{node.output[0]}{suffix}", weight.shape[2:], stride, dilation, given["pads"]
+        )
         common = {
             "padding": padding,
             "strideH": stride[0],
@@ -179,23 +229,19 @@ class _Writer:
             "dilationWFactor": dilation[1],
             "fusedActivationFunction": activation,
         }
-        if groups == 1:
+        if given.get("group", 1) == 1:
             kind, options = "CONV_2D", schema.Conv2DOptionsT(**common)
             ordered = weight.transpose(0, 2, 3, 1)
-        elif groups == channels:
-            multiplier = weight.shape[0] // channels
-            kind, options = (
-                "DEPTHWISE_CONV_2D",
-                schema.DepthwiseConv2DOptionsT(depthMultiplier=multiplier, **common),
-            )
-            ordered = weight.transpose(1, 2, 3, 0)
         else:
-            raise ExportError(f"{node.name}: a convolution of {groups} groups has no form in LiteRT here")
-        bias = np.zeros(weight.shape[0], np.float32)
-        if len(node.input) > 2:
-            bias = self._constants[node.input[2]]
-        weights = [self._constant(node.input[1], ordered), self._constant(f"{node.name}.bias", bias)]
-        self._add(kind, [x, *weights], [self._value(output)], options)
+            multiplier = weight.shape[0] // self._shapes[source][1]
+            kind = "DEPTHWISE_CONV_2D"
+            options = schema.DepthwiseConv2DOptionsT(depthMultiplier=multiplier, **common)
+            ordered = weight.transpose(1, 2, 3, 0)
+        weights = [
+            self._constant(f"{node.input[1]}{suffix}", ordered),
+            self._constant(f"{node.name}{suffix}.bias", bias),
+        ]
+        self._add(kind, [x, *weights], [result], options)
 
     def _padded(
         self,
@@ -238,17 +284,18 @@ class _Writer:
         options = self._schema.FullyConnectedOptionsT()
         self._add("FULLY_CONNECTED", inputs, [self._value(node.output[0])], options)
 
-    def _hard_sigmoid(self, node: Any) -> None:
-        """relu6(x + 3) / 6, as torch computes it."""
-        schema, source, name = self._schema, node.input[0], node.output[0]
+    def _hard_sigmoid(self, source: str, name: str, result: int) -> int:
+        """relu6(x + 3) / 6 into the tensor ``result``, as torch computes it; returns that."""
+        schema = self._schema
         relu6 = schema.ActivationFunctionType.RELU6
-        shifted = self._tensor(f"{name}.shifted", _channels_last(self._shapes[name]))
+        shifted = self._tensor_like(f"{name}.shifted", name)
         three = self._constant(f"{name}.three", np.array([3.0], np.float32))
         sixth = self._constant(f"{name}.sixth", np.array([ONE_SIXTH], np.float32))
         self._add(
             "ADD", [self._number(source), three], [shifted], schema.AddOptionsT(fusedActivationFunction=relu6)
         )
-        self._add("MUL", [shifted, sixth], [self._value(name)], schema.MulOptionsT())
+        self._add("MUL", [shifted, sixth], [result], schema.MulOptionsT())
+        return result
 
     def _average_pool(self, node: Any, given: dict[str, Any]) -> None:
         schema, source, name = self._schema, node.input[0], node.output[0]
@@ -290,8 +337,12 @@ class _Writer:
 
     def _value(self, name: str) -> int:
         """A new tensor for the value of that name."""
-        self._numbers[name] = self._tensor(name, _channels_last(self._shapes[name]))
+        self._numbers[name] = self._tensor_like(name, name)
         return self._numbers[name]
+
+    def _tensor_like(self, name: str, value: str) -> int:
+        """A new tensor with the shape of a value."""
+        return self._tensor(name, _channels_last(self._shapes[value]))
 
     def _constant(self, name: str, values: Values) -> int:
         data = np.ascontiguousarray(values)
@@ -324,6 +375,28 @@ class _Writer:
     def _operator_code(self, code: int) -> Any:
         # Old readers know the first field alone, which has room for 127.
         return self._schema.OperatorCodeT(deprecatedBuiltinCode=min(code, 127), builtinCode=code, version=1)
+
+
+def quick_rows(
+    kernel: Sequence[int], pads: Sequence[int], dilations: Sequence[int] | None = None
+) -> list[list[int]]:
+    """Rows of a depthwise ``kernel`` (height, width), in parts of at most :data:`QUICK_TAPS` taps.
+
+    The sum of the parts' convolutions is that of the whole. The rows of each are evenly spaced and lie
+    symmetrically, so that a dilation and less padding make a convolution of them: the middle ones, and two by
+    two those around. One part, the whole, where there is no such way, or ``kernel`` is small enough.
+    """
+    height, width = kernel
+    whole = [list(range(height))]
+    if height * width <= QUICK_TAPS or height % 2 == 0 or set(dilations or ()) - {1}:
+        return whole
+    middle = QUICK_TAPS // width
+    middle -= (middle + 1) % 2
+    around = (height - middle) // 2
+    if middle < 1 or 2 * width > QUICK_TAPS or min(pads[0], pads[2]) < around:
+        return whole
+    pairs = [[row, height - 1 - row] for row in range(around)]
+    return [list(range(around, around + middle)), *pairs]
 
 
 def _shapes(model: Any) -> dict[str, Shape]:

@@ -166,7 +166,7 @@ def convert(
         raise ExportError(f"the exporter writes these metadata itself, do not give them: {', '.join(taken)}")
     model = float_graph(network, target, resolution)
     if target.runtime == "litert":
-        content = to_litert(model, {**metadata, **own})
+        content = to_litert(model, {**metadata, **own}, for_int8=target.quantization is not None)
         if target.quantization is None:
             return content
         from anas_zoo.exporting.litert_quantization import quantize_litert

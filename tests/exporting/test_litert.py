@@ -13,6 +13,7 @@ import flatbuffers
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
@@ -37,7 +38,7 @@ from anas_zoo.entry import Entry
 from anas_zoo.exporting import Target, check_file, export_onnx, validate_onnx
 from anas_zoo.exporting.checks import Interface
 from anas_zoo.exporting.graph import fold_batch_norm, write_graph
-from anas_zoo.exporting.litert import IDENTIFIER, to_litert
+from anas_zoo.exporting.litert import IDENTIFIER, QUICK_TAPS, quick_rows, to_litert
 from anas_zoo.nets import Subnet
 from anas_zoo.pipeline.export import export_entry
 from anas_zoo.pipeline.profile import profile
@@ -100,12 +101,94 @@ def test_the_file_says_what_it_is() -> None:
 
 
 def test_activations_are_part_of_their_convolution() -> None:
-    model = schema.ModelT.InitFromPackedBuf(a_file(entry_folder("characters_s"))[0], 0)
-    kinds = [model.operatorCodes[one.opcodeIndex].builtinCode for one in model.subgraphs[0].operators]
+    kinds = {name for name, _ in operators_of(a_file(entry_folder("characters_s"))[0])}
+    assert kinds <= {*("TRANSPOSE", "CONV_2D", "PAD", "ADD", "MEAN", "RESHAPE", "FULLY_CONNECTED")}
+
+
+def operators_of(content: bytes) -> list[tuple[str, Any]]:
+    """The operators of a file by name."""
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    assert {names[kind] for kind in kinds} <= {
-        *("TRANSPOSE", "CONV_2D", "PAD", "ADD", "MEAN", "RESHAPE", "FULLY_CONNECTED")
+    operators = model.subgraphs[0].operators
+    return [(names[model.operatorCodes[one.opcodeIndex].builtinCode], one) for one in operators]
+
+
+def one_depthwise(kernel: tuple[int, int], stride: int, pads: list[int], side: int) -> onnx.ModelProto:
+    """A graph of one depthwise convolution of 4 channels, after one of the image, and a ReLU."""
+    random = np.random.default_rng(0)
+    weights = {
+        "w0": random.standard_normal((4, 3, 1, 1)).astype(np.float32),
+        "w1": random.standard_normal((4, 1, *kernel)).astype(np.float32),
+        "b1": random.standard_normal(4).astype(np.float32),
+        "w2": random.standard_normal((2, 4)).astype(np.float32),
     }
+    node = onnx.helper.make_node
+    nodes = [
+        node("Conv", ["image", "w0"], ["x"], name="x", strides=[1, 1], pads=[0] * 4, kernel_shape=[1, 1]),
+        node(
+            "Conv",
+            ["x", "w1", "b1"],
+            ["y"],
+            name="y",
+            strides=[stride] * 2,
+            pads=pads,
+            kernel_shape=list(kernel),
+            group=4,
+        ),
+        node("Relu", ["y"], ["z"], name="z"),
+        node("GlobalAveragePool", ["z"], ["p"], name="p"),
+        node("Flatten", ["p"], ["f"], name="f"),
+        node("Gemm", ["f", "w2"], ["logits"], name="logits", transB=1),
+    ]
+    info = onnx.helper.make_tensor_value_info
+    ends = [info("image", 1, ["batch", 3, side, side])], [info("logits", 1, ["batch", 2])]
+    constants = [onnx.numpy_helper.from_array(values, name) for name, values in weights.items()]
+    graph = onnx.helper.make_graph(nodes, "g", *ends, constants)
+    opset = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=8)
+
+
+SHAPES = [
+    *((7, stride, [3, 3, 3, 3], side) for stride in (1, 2, 3) for side in (11, 16)),
+    (7, 2, [2, 2, 3, 3], 16),  # as "same" pads
+    (9, 1, [4, 4, 4, 4], 12),
+    (11, 2, [5, 5, 5, 5], 13),
+    (13, 1, [6, 6, 6, 6], 14),  # two rows of it are too many taps
+    (7, 1, [0, 0, 0, 0], 16),  # without padding the rows around have none to lose
+    (6, 1, [3, 3, 2, 2], 12),
+]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "pads", "side"), SHAPES)
+def test_a_large_depthwise_kernel_is_a_sum_of_quick_ones(
+    kernel: int, stride: int, pads: list[int], side: int
+) -> None:
+    model = one_depthwise((kernel, kernel), stride, pads, side)
+    content = to_litert(model, {})
+    images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(0))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (want,) = session.run(None, {"image": images.numpy()})
+    np.testing.assert_allclose(run(content, images), want, rtol=1e-4, atol=1e-4)
+    kinds = [name for name, _ in operators_of(content)]
+    parts = {7: 3, 9: 5, 11: 6}.get(kernel, 1) if min(pads) else 1
+    assert kinds.count("DEPTHWISE_CONV_2D") == parts
+    assert kinds.count("ADD") == parts - 1
+    assert "RELU" not in kinds  # part of the last of them
+
+
+@given(height=st.integers(1, 15), width=st.integers(1, 15))
+def test_the_parts_of_a_kernel_have_every_row_once(height: int, width: int) -> None:
+    pads = [height // 2, width // 2] * 2
+    rows = quick_rows((height, width), pads)
+    assert sorted(row for some in rows for row in some) == list(range(height))
+    if len(rows) > 1:
+        assert all(len(some) * width <= QUICK_TAPS for some in rows)
+        assert all(some[0] + some[-1] == height - 1 for some in rows)
+        assert all(len(set(np.diff(some))) < 2 for some in rows)
+
+
+def test_dilated_depthwise_kernels_stay_whole() -> None:
+    assert quick_rows((7, 7), [6] * 4, [2, 2]) == [list(range(7))]
 
 
 def test_an_operator_of_others_is_refused() -> None:

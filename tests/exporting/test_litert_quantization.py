@@ -19,6 +19,7 @@ from anas_zoo.exporting import Target, check_file
 from anas_zoo.exporting.checks import Interface
 from anas_zoo.exporting.onnx_export import convert
 from anas_zoo.exporting.runtimes import open_runner
+from anas_zoo.nets import Subnet, calibrate_bn
 from anas_zoo.pipeline.export import export_entry
 from anas_zoo.zoo import entry_folder, load_subnet
 
@@ -71,6 +72,27 @@ def test_it_is_as_accurate_as_in_float(tmp_path: Path) -> None:
     assert abs(float((quantized.argmax(1) == labels).mean() - (logits.argmax(1) == labels).mean())) < 0.01
     assert 0 < abs(quantized - logits).max() < 0.2 * abs(logits).max()
     assert content == of_digits()[0]
+
+
+def test_hard_swish_is_written_as_operators_that_have_int8_kernels(tmp_path: Path) -> None:
+    """LiteRT computes its own HARD_SWISH of integers outside of XNNPACK, and slowly."""
+    given, source = load_subnet(FOLDER), DigitsSource()
+    side = given.arch.resolution
+    images = eval_tensor(source, range(256), source.preprocessing, side)
+    subnet = Subnet(given.arch, given.structure.simplified(act="hard_swish"), num_classes=10)
+    subnet.load_state_dict(given.state_dict())
+    calibrate_bn(subnet, [images])
+    content = convert(subnet.eval(), target=TARGET, resolution=side, metadata={}, calibration_images=images)
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    assert schema.BuiltinOperator.HARD_SWISH not in {code.builtinCode for code in model.operatorCodes}
+    (tmp_path / FILE).write_bytes(content)
+    runner = open_runner(tmp_path / FILE, TARGET)
+    assert not isinstance(runner, str)
+    with torch.no_grad():
+        logits = subnet(images).numpy()
+    quantized = runner.run(images.numpy())
+    assert 0 < abs(quantized - logits).max() < 0.2 * abs(logits).max()
+    assert (quantized.argmax(1) == logits.argmax(1)).mean() > 0.97
 
 
 def test_ranges_are_those_of_all_images(tmp_path: Path) -> None:
