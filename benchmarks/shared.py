@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from anas_zoo.profiling.machine import describe_machine
 from anas_zoo.searching import SubnetEvaluator
 
 RESULTS = Path(__file__).parent / "results"
+CONFIDENCE = 0.95
 FLAGS = {"avx2": "AVX2", "avx512f": "AVX-512F", "avx512_vnni": "AVX-512 VNNI", "avx_vnni": "AVX-VNNI"}
 
 
@@ -64,6 +67,16 @@ def evaluator_of(run: Run, images: ImagesAt, calibration: ImagesAt | None = None
         labels=images.labels,
         batch_size=run.recipe.search.calibration_batch_size,
     )
+
+
+def interval_of(values: Sequence[float], digits: int) -> str:
+    """The mean, and its 95 % interval by Student's t, with a mark where that has no zero in it."""
+    from scipy.stats import t as student_t  # not of the base install
+
+    mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
+    reach = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+    text = f"{mean:+.{digits}f} ({mean - reach:+.{digits}f} to {mean + reach:+.{digits}f})"
+    return f"{text} †" if abs(mean) > reach else text
 
 
 def run_cells(script: str, cells: Mapping[str, Path], jobs: int) -> None:

@@ -42,6 +42,7 @@ from anas_zoo.data import (
     ImagesAt,
     MemoryImages,
     Share,
+    TrainData,
     balanced_choice,
     inspect,
     make_split,
@@ -223,7 +224,7 @@ def train_supernet(
 
 def fit(
     step: Step,
-    views: MemoryImages,
+    views: TrainData,
     recipe: TrainRecipe,
     seed: int,
     device: torch.device,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from own_images_data import DATA_SETS
 from scipy.stats import kendalltau
-from scipy.stats import t as student_t
+from shared import interval_of
 from supernet_ranking_arms import ALONE, ALONE_SGD, ARMS, MUON, SGD, reference_of
 
 from anas_zoo.core.tables import markdown_table
@@ -20,7 +20,6 @@ from anas_zoo.space import Architecture, SearchSpace
 
 Found = Mapping[str, Any]  # what one cell wrote
 
-CONFIDENCE = 0.95
 RANDOM_ORDERS = 1000
 UNITS = {"s": "s of one core", "steps": "steps"}
 
@@ -197,7 +196,11 @@ class Section:
                 for seed in both
             ]
             rows.append(
-                [arm, str(len(both)), *(_interval([one[key] for one in less], key) for key in less[0])]
+                [
+                    arm,
+                    str(len(both)),
+                    *(interval_of([one[key] for one in less], _digits(key)) for key in less[0]),
+                ]
             )
         if not rows:
             return ""
@@ -224,15 +227,6 @@ def _spread(values: Sequence[float], key: str) -> str:
 
 def _shown(values: Sequence[float]) -> str:
     return ", ".join(f"{value:.2f}" for value in values)
-
-
-def _interval(values: Sequence[float], key: str) -> str:
-    """The mean, and its interval by Student's t, with a mark where that has no zero in it."""
-    mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
-    reach = float(student_t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
-    digits = _digits(key)
-    text = f"{mean:+.{digits}f} ({mean - reach:+.{digits}f} to {mean + reach:+.{digits}f})"
-    return f"{text} †" if abs(mean) > reach else text
 
 
 def lines_of(
