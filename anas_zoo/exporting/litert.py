@@ -26,7 +26,8 @@ METADATA = "anas-zoo"
 SIGNATURE = "serving_default"
 NCHW_TO_NHWC = (0, 2, 3, 1)
 FREE = -1  # the batch, in a signature
-# Taps of XNNPACK's largest depthwise kernel; with more, it is ten times as slow (benchmarks/litert_forms.py).
+# Taps of XNNPACK's largest depthwise kernel; a network of larger ones takes three times as long and more
+# (benchmarks/litert_forms.py).
 QUICK_TAPS = 25
 
 Values = npt.NDArray[Any]
