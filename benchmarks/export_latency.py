@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -83,6 +83,7 @@ INT8 = {"ort-cpu-int8": "onnxruntime, int8", "litert-int8": "LiteRT, int8"}
 TARGETS = FLOATS | INT8
 CALLS = 6  # of a file in its turn
 CALIBRATION_IMAGES = 128
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,12 @@ def measure(rows: list[Row], target_name: str, rounds: int) -> dict[str, float]:
             image = generator.standard_normal((1, 3, row.side, row.side)).astype(np.float32)
             calls[row.name] = partial(runner.run, image)
     stage(f"time {len(calls)} files in {TARGETS[target_name]}, {rounds} rounds")
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    return median_ms(calls, rounds)
+
+
+def median_ms(calls: Mapping[K, Callable[[], object]], rounds: int) -> dict[K, float]:
+    """Median milliseconds of each call, in so many turns, the first call of which is not counted."""
+    times: dict[K, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             times[name] += interleave([call], CALLS, clock="cpu")[0, 1:].tolist()

@@ -19,15 +19,14 @@ the report is of them.
 from __future__ import annotations
 
 import statistics
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from own_images import command_of_run
+from own_images import command_of_run, run_as_user
 from own_images_data import DATA_SETS, source_of
-from shared import RESULTS, machine_in_words, options, write
+from shared import RESULTS, machine_in_words, options, spread_of, write
 
 from anas_zoo.core.files import write_json
 from anas_zoo.core.schema import read_json
@@ -53,8 +52,7 @@ def make_run(name: str, minutes: float, seed: int, data: str, folder: Path) -> N
     if (folder / "summary.json").is_file():
         return
     command = command_of_run(data, minutes, seed, folder)
-    if subprocess.run([*command, *(["--target", INT8] if name == "int8" else [])], check=False).returncode:
-        raise SystemExit(f"stopped at the run in {folder}; it said why above")
+    run_as_user([*command, *(["--target", INT8] if name == "int8" else [])], folder)
 
 
 def models_of(way: str, run: Run, folder: Path) -> list[dict[str, Any]]:
@@ -120,12 +118,6 @@ def within(pair: Model, way: str, limit_ms: float) -> Model | None:
     return max(quick, key=lambda one: (one["search_top1_pct"], -one["latency_ms"]), default=None)
 
 
-def spread(values: Sequence[float]) -> str:
-    """The mean of all seeds, and their standard deviation."""
-    deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{deviation}"
-
-
 def by_limit(pairs: Sequence[Model]) -> str:
     """What each way has within each limit that a model of every seed keeps, in some way."""
     rows = []
@@ -135,7 +127,7 @@ def by_limit(pairs: Sequence[Model]) -> str:
         if not whole:
             continue
         mean = {way: statistics.fmean(m["top1_pct"] for m in models) for way, models in whole.items()}
-        cells = [spread([m["top1_pct"] for m in whole[way]]) if way in whole else "–" for way in WAYS]
+        cells = [spread_of([m["top1_pct"] for m in whole[way]], 1) if way in whole else "–" for way in WAYS]
         both = FOR_INT8 in mean and FOR_FLOAT in mean
         gain = f"{mean[FOR_INT8] - mean[FOR_FLOAT]:+.1f}" if both else "–"
         rows.append((f"{limit:.3f}", *cells, gain))
@@ -158,7 +150,7 @@ def fronts(pairs: Sequence[Model]) -> str:
                     name,
                     str(len(of_name)),
                     ", ".join(str(m["resolution"]) for m in of_name),
-                    spread([m["top1_pct"] for m in of_name]),
+                    spread_of([m["top1_pct"] for m in of_name], 1),
                     f"{mean['latency_ms']:.4f}",
                     f"{mean['macs'] / 1e6:.2f}",
                     f"{mean['size_bytes'] / 1e3:.0f}",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from export_latency import SPECIALISED, noise, specialised
+from export_latency import SPECIALISED, median_ms, noise, specialised
 from shared import RESULTS, machine_in_words, options, write
 from supernet_ranking import CALIBRATION_BATCH, Images, fit, training_recipe
 from supernet_ranking_arms import MUON
@@ -33,7 +33,6 @@ from anas_zoo.exporting.litert_quantization import quantize_litert
 from anas_zoo.exporting.onnx_export import convert, float_graph
 from anas_zoo.exporting.runtimes import open_runner
 from anas_zoo.nets import Subnet, calibrate_bn
-from anas_zoo.profiling.timing import interleave
 from anas_zoo.space import SearchSpace
 from anas_zoo.training import Processes
 from anas_zoo.training.step import FixedStep
@@ -43,7 +42,7 @@ LITERT = ("litert-fp32", "litert-int8")
 BESIDE = ("ort-cpu-fp32", "ort-vnni-int8")
 BEFORE, NOW = "before", "now"
 TAPS_OF_ANY_KERNEL = 10**6
-ROUNDS, CALLS = 40, 5  # a file's turns, and its calls in each
+ROUNDS = 40  # turns of each file
 TRAINED = "glyphs_7x7"
 TRAINED_SPACE = "digits"  # whose blocks it has, with other kernels and activations
 SIDE, SEED = 24, 0
@@ -129,7 +128,7 @@ def rows_of(network: Network, folder: Path) -> list[tuple[str, ...]]:
             parts = [every.run(part.numpy()) for part in network.test.split(64)]
             right = np.concatenate(parts).argmax(1) == network.labels.numpy()
             top1[name, form] = f"{100 * right.mean():.2f}"
-    ms = dict(zip(files, median_ms([calls[file] for file in files]), strict=True))
+    ms = median_ms(calls, ROUNDS)
     return [
         (
             network.name if place == 0 else "",
@@ -141,16 +140,6 @@ def rows_of(network: Network, folder: Path) -> list[tuple[str, ...]]:
         )
         for place, (name, form) in enumerate(files)
     ]
-
-
-def median_ms(calls: list[Callable[[], object]]) -> list[float]:
-    """Median milliseconds of each call, in turns of several calls whose first is not counted."""
-    found: list[list[float]] = [[] for _ in calls]
-    for _ in range(ROUNDS):
-        for call, times in zip(calls, found, strict=True):
-            call()
-            times += interleave([call], CALLS, clock="cpu")[0].tolist()
-    return [float(np.median(times)) for times in found]
 
 
 def main() -> None:

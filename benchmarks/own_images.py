@@ -92,6 +92,13 @@ def command_of_run(data: str, minutes: float, seed: int, out: Path, init: Path |
     return [sys.executable, "-m", "anas_zoo.cli", "run", *words]
 
 
+def run_as_user(command: Sequence[str], folder: Path) -> None:
+    """Do it as a user does, on all cores; end with one line where it fails."""
+    user = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    if subprocess.run(command, env=user, check=False).returncode:
+        raise SystemExit(f"stopped at the run in {folder}; it said why above")
+
+
 def pretrained_supernet(work: Path, sides: Sequence[int] = SIDES) -> Path:
     """EfficientNet-Lite0 with its ImageNet weights as a supernet; made once, outside of the time."""
     folder = work / "lite0"
@@ -108,12 +115,10 @@ def make_run(cell: Cell, data: str) -> None:
     """The run from its beginning, since its time counts; one that was stopped is removed."""
     shutil.rmtree(cell.run, ignore_errors=True)
     cell.folder.mkdir(parents=True, exist_ok=True)
-    user = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
     init = pretrained_supernet(cell.work) if DATA_SETS[cell.data].pretrained else None
     command = command_of_run(data, cell.minutes, cell.seed, cell.run, init)
     begun = time.perf_counter()
-    if subprocess.run(command, env=user, check=False).returncode:
-        raise SystemExit(f"stopped at the run in {cell.run}; it said why above")
+    run_as_user(command, cell.run)
     seconds = time.perf_counter() - begun
     run = Run.open(cell.run)
     models = models_of_run(cell)

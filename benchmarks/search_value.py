@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from own_images_data import DATA_SETS
-from shared import RESULTS, interval_of, machine_in_words, options, run_cells, write
+from shared import RESULTS, interval_of, machine_in_words, options, run_cells, spread_of, write
 from supernet_ranking import fit
 
 from anas_zoo.core.files import write_json
@@ -170,7 +170,8 @@ def lines_of(records: Iterable[Found]) -> Iterable[str]:
     for key in sorted({tuple(one[name] for name in keys) for one in records}):
         runs = [one for one in records if tuple(one[name] for name in keys) == key]
         title = next((one.title for name, one in DATA_SETS.items() if name == key[0]), key[0])
-        yield from ("", f"## {title}; {len(runs)} runs of {key[2]:g} minutes; `{key[1]}`; {key[3]:g} s", "")
+        seeds = f"{len(runs)} run{'s' if len(runs) > 1 else ''}"
+        yield from ("", f"## {title}; {seeds} of {key[2]:g} minutes; `{key[1]}`; {key[3]:g} s", "")
         yield from _table(runs)
 
 
@@ -183,13 +184,12 @@ def _table(runs: list[Found]) -> Iterable[str]:
                 one for run in runs for one in run["picked"] if (one["place"], one["way"]) == (place, way)
             ]
             top1 = [one["top1_pct"] for one in of_way]
-            spread = f" ± {statistics.stdev(top1):.2f}" if len(top1) > 1 else ""
-            row.append(f"{statistics.fmean(top1):.2f}{spread}")
+            row.append(spread_of(top1, 2))
             if way == SEARCHED:
                 row[0] = f"{statistics.fmean(one['latency_ms'] for one in of_way):.3f}"
         rows.append(row)
     yield markdown_table(["ms", *WAYS], rows)
-    for way in (RULE, LONGER, DRAWN):
+    for way in (RULE, LONGER, DRAWN) if len(runs) > 1 else ():  # of one run there is no interval
         less = [_mean(run, SEARCHED) - _mean(run, way) for run in runs]
         yield from ("", f"*Searched* less *{way}*: {interval_of(less, 2)} points.")
 

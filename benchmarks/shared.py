@@ -69,6 +69,12 @@ def evaluator_of(run: Run, images: ImagesAt, calibration: ImagesAt | None = None
     )
 
 
+def spread_of(values: Sequence[float], digits: int) -> str:
+    """The mean, and the standard deviation of more than one."""
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.{digits}f}{deviation}"
+
+
 def interval_of(values: Sequence[float], digits: int) -> str:
     """The mean, and its 95 % interval by Student's t, with a mark where that has no zero in it."""
     from scipy.stats import t as student_t  # not of the base install

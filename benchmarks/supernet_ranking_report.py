@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from own_images_data import DATA_SETS
 from scipy.stats import kendalltau
-from shared import interval_of
+from shared import interval_of, spread_of
 from supernet_ranking_arms import ALONE, ALONE_SGD, ARMS, MUON, SGD, reference_of
 
 from anas_zoo.core.tables import markdown_table
@@ -178,7 +178,7 @@ class Section:
                 statistics.fmean(values)
                 for values in zip(*(rest for name, *rest in self.steps if name == arm), strict=True)
             )
-            found = [_spread([one[key] for one in seeds.values()], key) for key in _keys(seeds)]
+            found = [spread_of([one[key] for one in seeds.values()], _digits(key)) for key in _keys(seeds)]
             rows.append([arm, str(len(seeds)), f"{steps:,.0f}", f"{seconds:.0f}", f"{passes:.1f}", *found])
         keys = _keys(self.measured[self._arms()[0]])
         return markdown_table(["arm", "seeds", "steps", "s", "passes a step", *keys], rows)
@@ -217,12 +217,6 @@ def _keys(seeds: Mapping[int, Mapping[str, float]]) -> list[str]:
 
 def _digits(key: str) -> int:
     return 2 if key.startswith("τ") else 1
-
-
-def _spread(values: Sequence[float], key: str) -> str:
-    """The mean, and the standard deviation of several."""
-    text = f"{statistics.fmean(values):.{_digits(key)}f}"
-    return f"{text} ± {statistics.stdev(values):.{_digits(key)}f}" if len(values) > 1 else text
 
 
 def _shown(values: Sequence[float]) -> str:

@@ -189,20 +189,20 @@ class _Writer:
             return
         none, total = self._schema.ActivationFunctionType.NONE, None
         for place, some in enumerate(rows):
-            name, reach = f"{node.output[0]}.rows{place}", some[-1] - some[0] + 1
-            top, left, bottom, right = given["pads"]
-            cut = weight.shape[2] - reach - some[0]
-            changed = {"pads": [top - some[0], left, bottom - cut, right]}
-            changed["dilations"] = [some[1] - some[0] if len(some) > 1 else 1, 1]
-            part = self._tensor_like(name, output)
+            suffix, (top, left, bottom, right) = f".rows{place}", given["pads"]
+            changed = {
+                "pads": [top - some[0], left, bottom - some[0], right],  # they lie symmetrically
+                "dilations": [some[1] - some[0] if len(some) > 1 else 1, 1],
+            }
+            part = self._tensor_like(f"{node.output[0]}{suffix}", output)
             own = bias if place == 0 else np.zeros_like(bias)
-            self._one_convolution(node, given | changed, weight[:, :, some], own, none, part, f".rows{place}")
+            self._one_convolution(node, given | changed, weight[:, :, some], own, none, part, suffix)
             if total is None:
                 total = part
                 continue
             last = place == len(rows) - 1
             options = self._schema.AddOptionsT(fusedActivationFunction=activation if last else none)
-            sum_ = self._value(output) if last else self._tensor_like(f"{name}.sum", output)
+            sum_ = self._value(output) if last else self._tensor_like(f"{node.output[0]}{suffix}.sum", output)
             self._add("ADD", [total, part], [sum_], options)
             total = sum_
 
